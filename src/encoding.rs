@@ -1,0 +1,88 @@
+//! Strict text encodings: one text for one value, anything else is refused.
+//!
+//! Signed and hashed formats must not have two spellings of the same bytes. Standard base64 comes
+//! padded (DSSE, C2SP notes), base64url unpadded (keys, SD-JWT), hexadecimal in lower case.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+
+/// Why a text is not the one encoding of any value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EncodingError {
+    #[error("not padded standard base64 in its canonical form")]
+    Base64,
+    #[error("not unpadded base64url in its canonical form")]
+    Base64Url,
+    #[error("not lower-case hexadecimal")]
+    Hex,
+    #[error("{found} bytes, where {expected} are expected")]
+    Length { found: usize, expected: usize },
+}
+
+/// Encodes as standard base64 with padding (RFC 4648, section 4).
+pub fn base64(bytes: impl AsRef<[u8]>) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// Decodes standard base64; missing padding and loose trailing bits are refused.
+pub fn from_base64(text: &str) -> Result<Vec<u8>, EncodingError> {
+    STANDARD.decode(text).map_err(|_| EncodingError::Base64)
+}
+
+/// Encodes as base64url without padding (RFC 4648, section 5).
+pub fn base64url(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Decodes base64url; padding and loose trailing bits are refused.
+pub fn from_base64url(text: &str) -> Result<Vec<u8>, EncodingError> {
+    URL_SAFE_NO_PAD
+        .decode(text)
+        .map_err(|_| EncodingError::Base64Url)
+}
+
+/// Encodes as lower-case hexadecimal.
+pub fn hex(bytes: impl AsRef<[u8]>) -> String {
+    ::hex::encode(bytes)
+}
+
+/// Decodes lower-case hexadecimal; upper case is refused.
+pub fn from_hex(text: &str) -> Result<Vec<u8>, EncodingError> {
+    if text.bytes().any(|b| b.is_ascii_uppercase()) {
+        return Err(EncodingError::Hex);
+    }
+    ::hex::decode(text).map_err(|_| EncodingError::Hex)
+}
+
+/// Takes exactly `N` bytes.
+pub fn exact<const N: usize>(bytes: &[u8]) -> Result<[u8; N], EncodingError> {
+    bytes.try_into().map_err(|_| EncodingError::Length {
+        found: bytes.len(),
+        expected: N,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_value_has_one_spelling() {
+        assert_eq!(from_base64("AQ=="), Ok(vec![1]));
+        for other in ["AQ", "AR==", "AQ==\n", "AQ=", "_w=="] {
+            assert_eq!(from_base64(other), Err(EncodingError::Base64), "{other:?}");
+        }
+        assert_eq!(from_base64url("_w"), Ok(vec![255]));
+        for other in ["_w==", "_x", "/w"] {
+            assert_eq!(
+                from_base64url(other),
+                Err(EncodingError::Base64Url),
+                "{other:?}"
+            );
+        }
+        assert_eq!(from_hex("0a"), Ok(vec![10]));
+        for other in ["0A", "0", "0g"] {
+            assert_eq!(from_hex(other), Err(EncodingError::Hex), "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! whosaw: camera clips that nobody can see in secret.
+
+pub mod digest;
+pub mod encoding;
+pub mod seal;
+pub mod statement;
+pub mod store;
+pub mod time;
+pub mod tlog;
+pub mod wire;

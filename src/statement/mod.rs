@@ -1,0 +1,3 @@
+//! statement
+pub mod scope;
+pub mod sealed;
