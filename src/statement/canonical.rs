@@ -1,0 +1,105 @@
+//! RFC 8785 (JCS) as statements use it: parse bytes that are already canonical, or refuse them.
+//!
+//! Comparing the bytes with their own canonical form catches duplicate keys (in maps too), loose
+//! spelling and trailing bytes at once. Numbers are integers within ±(2⁵³−1), so that no reader's
+//! floating point can change what was signed.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::refusal::{Reason, Refusal};
+
+/// The largest integer that every JSON reader holds exactly.
+pub const MAX_INTEGER: i64 = (1 << 53) - 1;
+
+/// The canonical bytes of a value of this crate's own types.
+pub fn to_vec(value: &impl Serialize) -> Vec<u8> {
+    serde_json_canonicalizer::to_vec(value).expect("own types have string keys and integers")
+}
+
+/// Parses canonical JSON; refuses any other spelling of the same value.
+pub fn parse(bytes: &[u8]) -> Result<Value, Refusal> {
+    let value: Value = serde_json::from_slice(bytes)
+        .map_err(|e| Refusal::new(Reason::NotJson, "", e.to_string()))?;
+    check_numbers(&value, &mut String::new())?;
+    if to_vec(&value) != bytes {
+        return Err(Refusal::new(
+            Reason::NotCanonical,
+            "",
+            "the bytes differ from their RFC 8785 form: sort members, leave out white space, \
+             write each member once",
+        ));
+    }
+    Ok(value)
+}
+
+fn check_numbers(value: &Value, pointer: &mut String) -> Result<(), Refusal> {
+    let length = pointer.len();
+    let mut inner = |segment: &str, value: &Value| {
+        pointer.push('/');
+        pointer.push_str(&segment.replace('~', "~0").replace('/', "~1"));
+        let result = check_numbers(value, pointer);
+        pointer.truncate(length);
+        result
+    };
+    match value {
+        Value::Number(number) => match number.as_i64() {
+            Some(n) if (-MAX_INTEGER..=MAX_INTEGER).contains(&n) => Ok(()),
+            _ => Err(Refusal::new(
+                Reason::BadValue,
+                pointer.as_str(),
+                "numbers are integers within ±(2^53-1)",
+            )),
+        },
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .try_for_each(|(i, item)| inner(&i.to_string(), item)),
+        Value::Object(members) => members.iter().try_for_each(|(k, v)| inner(k, v)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn reason(bytes: &[u8]) -> Reason {
+        parse(bytes).unwrap_err().reason
+    }
+
+    #[test]
+    fn only_the_canonical_spelling_is_read() {
+        assert!(parse(br#"{"a":1,"b":[true,null,"x"]}"#).is_ok());
+        assert_eq!(reason(br#"{"b":1,"a":1}"#), Reason::NotCanonical);
+        assert_eq!(reason(br#"{"a": 1}"#), Reason::NotCanonical);
+        assert_eq!(reason(br#"{"a":1,"a":1}"#), Reason::NotCanonical);
+        assert_eq!(reason(br#"{"a":{"b":1,"b":2}}"#), Reason::NotCanonical);
+        assert_eq!(reason(br#"{"a":"\u0041"}"#), Reason::NotCanonical);
+        assert_eq!(reason(br#"{"a":-0}"#), Reason::BadValue);
+        assert_eq!(reason(br#"{"a":1.0}"#), Reason::BadValue);
+        assert_eq!(reason(br#"{"a":9007199254740992}"#), Reason::BadValue);
+        assert_eq!(reason(br#"{"a":1}x"#), Reason::NotJson);
+        assert_eq!(reason(&[b'['; 100_000]), Reason::NotJson);
+        let fault = parse(br#"{"a":{"b/c":[0,1.5]}}"#).unwrap_err();
+        assert_eq!(fault.member, "/a/b~1c/1");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+        #[test]
+        fn what_is_written_is_read_and_a_flipped_bit_never_reads_as_the_same(
+            keys in proptest::collection::btree_map("[a-z]{1,6}", -MAX_INTEGER..=MAX_INTEGER, 1..6),
+            flip in any::<proptest::sample::Index>(), bit in 0..8,
+        ) {
+            let bytes = to_vec(&keys);
+            let value = parse(&bytes).unwrap();
+            let mut altered = bytes.clone();
+            altered[flip.index(bytes.len())] ^= 1u8 << bit;
+            if let Ok(other) = parse(&altered) {
+                prop_assert_ne!(other, value);
+            }
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! What the rules need to know of earlier entries: facts, by key.
+//!
+//! A rule asks for facts and answers with the facts it changes; who stores them (a map, SQLite) is
+//! not its business. Facts are small and keyed so that judging an entry reads a handful of them,
+//! however long the log is.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+
+use super::key::PublicKey;
+use super::kinds::agreement::Status;
+use super::kinds::limits::Limits;
+use super::sealed::SealDigest;
+use super::words::{Day, Investigation, Label, PartyId, PartyKind, Recipient, Role};
+use crate::digest::{Digest, StatementId};
+use crate::seal::commitment::Commitment;
+use crate::time::Time;
+use crate::tlog::tree::LeafIndex;
+
+/// Whoever knows the facts that earlier entries established.
+pub trait Facts {
+    type Error;
+
+    /// The fact under `key`.
+    fn fact(&self, key: &FactKey) -> Result<Option<Fact>, Self::Error>;
+
+    /// The index of an admitted statement.
+    fn find(&self, id: &StatementId) -> Result<Option<LeafIndex>, Self::Error>;
+}
+
+/// The facts that one entry changes, to be applied together or not at all.
+pub type Change = Vec<(FactKey, Fact)>;
+
+/// Declares fact keys, the fact behind each, the bytes of the keys and the typed look-ups at once.
+macro_rules! facts {
+    ($($(#[$doc:meta])* $name:ident $look_up:ident($key:ty) = $tag:literal => $value:ty,)*) => {
+        /// What a fact is about.
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum FactKey { $($(#[$doc])* $name($key),)* }
+
+        /// A fact; its variant is that of its key.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        pub enum Fact { $($name($value),)* }
+
+        impl FactKey {
+            /// The key as bytes for a store: a tag, then what the fact is about.
+            pub fn to_bytes(&self) -> Vec<u8> {
+                match self {
+                    $(Self::$name(key) => [&[$tag][..], &key.key_bytes()].concat(),)*
+                }
+            }
+        }
+
+        /// Typed look-ups over any [`Facts`].
+        pub trait FactsExt: Facts {
+            $($(#[$doc])*
+            fn $look_up(&self, key: &$key) -> Result<Option<$value>, Self::Error> {
+                Ok(match self.fact(&FactKey::$name(key.clone()))? {
+                    Some(Fact::$name(value)) => Some(value),
+                    _ => None,
+                })
+            })*
+        }
+    };
+}
+
+impl<F: Facts> FactsExt for F {}
+
+facts! {
+    /// The operator, named by entry 0.
+    Operator operator(Whole) = b'o' => PartyId,
+    /// Limits in force and to come, ascending by the time they take effect.
+    Limits limits(Whole) = b'l' => Vec<DeclaredLimits>,
+    /// A registered party.
+    Party party(PartyId) = b'p' => PartyFact,
+    /// A public key ever seen, in any role.
+    Key key(PublicKey) = b'k' => KeyFact,
+    /// An age recipient ever seen.
+    Recipient recipient(Recipient) = b'r' => LeafIndex,
+    /// A sealed field's or attachment's digest ever seen.
+    Digest digest(SealDigest) = b'd' => LeafIndex,
+    /// The sealed fields of a party that are not opened yet.
+    Seals seals(PartyId) = b's' => Vec<OpenSeal>,
+    /// The agreement statement at an index.
+    Agreement agreement(LeafIndex) = b'a' => AgreementFact,
+    /// The last statement of the chain of agreements that began at an index.
+    AgreementHead agreement_head(LeafIndex) = b'h' => LeafIndex,
+    /// The access request at an index.
+    Request request(LeafIndex) = b'q' => RequestFact,
+    /// An agency's requests for one case.
+    Case case(Case) = b'c' => CaseFact,
+    /// The commitment batch at an index.
+    Batch batch(LeafIndex) = b'b' => BatchFact,
+    /// When the last commitment batch was logged.
+    LastBatch last_batch(Whole) = b'B' => Time,
+    /// A disclosed commitment, and the disclosure's index.
+    Commitment commitment(Commitment) = b'm' => LeafIndex,
+    /// The disclosure at an index.
+    Disclosure disclosure(LeafIndex) = b'D' => DisclosureFact,
+}
+
+/// The one key of a fact about the log as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Whole;
+
+/// An agency's case.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Case {
+    pub agency: PartyId,
+    pub investigation: Investigation,
+}
+
+/// A party as registered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PartyFact {
+    pub registered: LeafIndex,
+    pub kind: PartyKind,
+    pub name: super::words::Name,
+    /// Admin keys that are not revoked.
+    pub admin_keys: u32,
+}
+
+/// A public key as the log knows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KeyFact {
+    /// Its party, or `None` for a resident's one-time key.
+    pub party: Option<PartyId>,
+    pub role: Option<Role>,
+    pub label: Option<Label>,
+    /// The first entry it may have signed is later than this one.
+    pub added: LeafIndex,
+    /// New keys wait: not before this time of logging.
+    pub usable_from: Time,
+    pub revoked: Option<LeafIndex>,
+}
+
+/// Limits, and from when they hold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeclaredLimits {
+    pub index: LeafIndex,
+    pub effective_from: Time,
+    pub limits: Limits,
+}
+
+/// A sealed field that waits for its opening.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OpenSeal {
+    pub digest: SealDigest,
+    pub open_by: Day,
+}
+
+/// A statement in a chain of agreements.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AgreementFact {
+    /// The first statement of the chain.
+    pub first: LeafIndex,
+    pub parties: Vec<PartyId>,
+    pub status: Status,
+}
+
+/// An access request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RequestFact {
+    pub agency: PartyId,
+    pub recipient: Recipient,
+    pub deadline: Time,
+    /// Index of the statement that declared the limits it was judged by.
+    pub limits: LeafIndex,
+}
+
+/// An agency's requests for one case so far.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct CaseFact {
+    /// Deadlines of requests that were open when the last one was admitted.
+    pub open_until: Vec<Time>,
+    pub total_minutes: u32,
+}
+
+/// A batch of commitments.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BatchFact {
+    pub root: Digest,
+    pub size: u32,
+}
+
+/// A disclosure and what became of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DisclosureFact {
+    pub request: LeafIndex,
+    pub key: PublicKey,
+    pub expires: Time,
+    pub withdrawn: Option<LeafIndex>,
+    pub collected: Option<LeafIndex>,
+}
+
+/// How a key is written as bytes: unambiguous for its type.
+trait KeyBytes {
+    fn key_bytes(&self) -> Vec<u8>;
+}
+
+impl KeyBytes for Whole {
+    fn key_bytes(&self) -> Vec<u8> {
+        Vec::new()
+    }
+}
+
+impl KeyBytes for LeafIndex {
+    fn key_bytes(&self) -> Vec<u8> {
+        self.as_u64().to_be_bytes().to_vec()
+    }
+}
+
+impl KeyBytes for PartyId {
+    fn key_bytes(&self) -> Vec<u8> {
+        self.as_str().as_bytes().to_vec()
+    }
+}
+
+impl KeyBytes for Recipient {
+    fn key_bytes(&self) -> Vec<u8> {
+        self.as_str().as_bytes().to_vec()
+    }
+}
+
+impl KeyBytes for PublicKey {
+    fn key_bytes(&self) -> Vec<u8> {
+        self.to_bytes().to_vec()
+    }
+}
+
+impl KeyBytes for SealDigest {
+    fn key_bytes(&self) -> Vec<u8> {
+        self.as_bytes().to_vec()
+    }
+}
+
+impl KeyBytes for Commitment {
+    fn key_bytes(&self) -> Vec<u8> {
+        self.as_bytes().to_vec()
+    }
+}
+
+impl KeyBytes for Case {
+    fn key_bytes(&self) -> Vec<u8> {
+        // A party id holds no NUL.
+        format!("{}\0{}", self.agency, self.investigation).into_bytes()
+    }
+}
+
+/// Facts over facts: what a batch has changed and not yet committed; dropped if the commit fails.
+pub struct Pending<'a, F> {
+    base: &'a F,
+    facts: BTreeMap<FactKey, Fact>,
+    ids: HashMap<StatementId, LeafIndex>,
+}
+
+impl<'a, F: Facts> Pending<'a, F> {
+    /// Nothing changed yet over `base`.
+    pub fn new(base: &'a F) -> Self {
+        Self {
+            base,
+            facts: BTreeMap::new(),
+            ids: HashMap::new(),
+        }
+    }
+
+    /// Takes over what the statement `id` at `index` changes.
+    pub fn apply(&mut self, id: StatementId, index: LeafIndex, change: Change) {
+        self.ids.insert(id, index);
+        self.facts.extend(change);
+    }
+
+    /// Everything that changed, by key.
+    pub fn into_facts(self) -> BTreeMap<FactKey, Fact> {
+        self.facts
+    }
+}
+
+impl<F: Facts> Facts for Pending<'_, F> {
+    type Error = F::Error;
+
+    fn fact(&self, key: &FactKey) -> Result<Option<Fact>, F::Error> {
+        match self.facts.get(key) {
+            Some(fact) => Ok(Some(fact.clone())),
+            None => self.base.fact(key),
+        }
+    }
+
+    fn find(&self, id: &StatementId) -> Result<Option<LeafIndex>, F::Error> {
+        match self.ids.get(id) {
+            Some(index) => Ok(Some(*index)),
+            None => self.base.find(id),
+        }
+    }
+}
+
+/// Facts in memory, for auditors of small logs and for tests.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct FactMap {
+    facts: BTreeMap<FactKey, Fact>,
+    ids: HashMap<StatementId, LeafIndex>,
+}
+
+impl FactMap {
+    /// Takes over what the statement `id` at `index` changes.
+    pub fn apply(&mut self, id: StatementId, index: LeafIndex, change: Change) {
+        self.ids.insert(id, index);
+        self.facts.extend(change);
+    }
+}
+
+impl Facts for FactMap {
+    type Error = std::convert::Infallible;
+
+    fn fact(&self, key: &FactKey) -> Result<Option<Fact>, Self::Error> {
+        Ok(self.facts.get(key).cloned())
+    }
+
+    fn find(&self, id: &StatementId) -> Result<Option<LeafIndex>, Self::Error> {
+        Ok(self.ids.get(id).copied())
+    }
+}

@@ -1,0 +1,173 @@
+//! `key-change`: keys added to a party, or revoked.
+//!
+//! The party signs with an admin key, and every added key signs its own adding. The operator may
+//! revoke for a party, never add. A key lives from the index that adds it to the index that revokes
+//! it; remarks on earlier compromise have no effect on the past.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Kind;
+use super::party::{MAX_KEYS, NewKey, add_keys, admins};
+use crate::statement::facts::{Change, Fact, FactKey, Facts, FactsExt};
+use crate::statement::key::PublicKey;
+use crate::statement::refusal::{Reason, Refusal, Verdict};
+use crate::statement::rules::{Entry, wrong_author};
+use crate::statement::words::{PartyId, Role, codes};
+
+/// A change of a party's keys.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyChange {
+    /// Whose keys change.
+    pub party: PartyId,
+    /// At most 16.
+    pub add: Vec<NewKey>,
+    /// At most 16.
+    pub revoke: Vec<RevokedKey>,
+}
+
+/// A key that ends here.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RevokedKey {
+    pub key: PublicKey,
+    pub reason: RevocationReason,
+}
+
+codes! {
+    /// Why a key ends.
+    RevocationReason {
+        Compromised = "compromised",
+        HolderLeft = "holder-left",
+        Lost = "lost",
+        Superseded = "superseded",
+    }
+}
+
+impl Kind for KeyChange {
+    const NAME: &'static str = "key-change";
+
+    fn judge<F: Facts>(&self, entry: &Entry<'_, F>) -> Result<Change, Verdict<F::Error>> {
+        let issuer = entry.issuer()?;
+        let operator = entry.operator()?;
+        let by_operator = *issuer == operator && self.party != operator;
+        if *issuer != self.party && !by_operator {
+            return Err(wrong_author("the party itself, or the operator to revoke").into());
+        }
+        if by_operator && !self.add.is_empty() {
+            return Err(wrong_author("the operator may revoke, never add").into());
+        }
+        if self.add.is_empty() && self.revoke.is_empty() {
+            return Err(Refusal::new(Reason::BadValue, "/revoke", "nothing changes").into());
+        }
+        entry.known_party("/party", &self.party)?;
+
+        let mut signatures = entry.signatures();
+        signatures.party(issuer, &[Role::Admin])?;
+        let wait = entry.limits()?.1.new_key_wait_seconds();
+        let mut change = add_keys(
+            entry,
+            &mut signatures,
+            &self.party,
+            "/add",
+            &self.add,
+            |role| {
+                entry
+                    .logged_at
+                    .plus_seconds(if role == Role::Admin { wait } else { 0 })
+            },
+        )?;
+        signatures.none_besides()?;
+
+        let revoked_admins = self.revoke_keys(entry, &mut change)?;
+        let mut party = entry
+            .facts
+            .party(&self.party)
+            .map_err(Verdict::Facts)?
+            .expect("known_party has seen it");
+        party.admin_keys = party.admin_keys + admins(&self.add) - revoked_admins;
+        // The operator ends even the last one: a party whose keys were stolen must not go on.
+        if party.admin_keys == 0 && !by_operator {
+            return Err(Refusal::new(
+                Reason::LastAdminKey,
+                "/revoke",
+                "a party keeps at least one admin key",
+            )
+            .into());
+        }
+        change.push((FactKey::Party(self.party.clone()), Fact::Party(party)));
+        Ok(change)
+    }
+
+    fn plain(&self, who: &str) -> String {
+        let count = |n: usize| match n {
+            1 => "1 key".to_owned(),
+            n => format!("{n} keys"),
+        };
+        format!(
+            "{who} adds {} to {} and revokes {}.",
+            count(self.add.len()),
+            self.party,
+            count(self.revoke.len())
+        )
+    }
+
+    fn example() -> Self {
+        Self {
+            party: "lakelandgov.example".parse().expect("a host name"),
+            add: vec![NewKey {
+                key: example_key(2),
+                role: Role::Officer,
+                label: Some("detective-4".parse().expect("a label")),
+            }],
+            revoke: vec![RevokedKey {
+                key: example_key(3),
+                reason: RevocationReason::HolderLeft,
+            }],
+        }
+    }
+}
+
+impl KeyChange {
+    /// Adds the revocations to `change`; how many of them are admin keys.
+    fn revoke_keys<F: Facts>(
+        &self,
+        entry: &Entry<'_, F>,
+        change: &mut Change,
+    ) -> Result<u32, Verdict<F::Error>> {
+        if self.revoke.len() > MAX_KEYS {
+            return Err(Refusal::new(Reason::BadValue, "/revoke", "at most 16 keys").into());
+        }
+        let mut revoked_admins = 0;
+        for (i, revoked) in self.revoke.iter().enumerate() {
+            let member = format!("/revoke/{i}/key");
+            if self.revoke[..i]
+                .iter()
+                .any(|other| other.key == revoked.key)
+            {
+                return Err(Refusal::new(Reason::BadValue, member, "named twice").into());
+            }
+            let fact = entry.facts.key(&revoked.key).map_err(Verdict::Facts)?;
+            let Some(mut fact) =
+                fact.filter(|f| f.party.as_ref() == Some(&self.party) && f.revoked.is_none())
+            else {
+                return Err(Refusal::new(
+                    Reason::WrongReference,
+                    member,
+                    format!("no live key of {}", self.party),
+                )
+                .into());
+            };
+            revoked_admins += u32::from(fact.role == Some(Role::Admin));
+            fact.revoked = Some(entry.index);
+            change.push((FactKey::Key(revoked.key), Fact::Key(fact)));
+        }
+        Ok(revoked_admins)
+    }
+}
+
+/// A public key for examples; anyone can derive its secret.
+pub(crate) fn example_key(n: u8) -> PublicKey {
+    PublicKey::from(&ed25519_dalek::SigningKey::from_bytes(&[n; 32]))
+}

@@ -1,0 +1,149 @@
+//! `limits`: what this ledger allows, declared by its operator in the log.
+//!
+//! The first ones (entry 1) hold at once. Later ones hold after a notice period: the longer of
+//! their own and of the one in force, so that a notice cannot be shortened without notice.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Kind;
+use crate::statement::facts::{Change, DeclaredLimits, Fact, FactKey, Facts, FactsExt, Whole};
+use crate::statement::refusal::{Reason, Refusal, Verdict};
+use crate::statement::rules::{Entry, wrong_author};
+use crate::statement::words::{Label, PartyId, Role};
+
+/// The limits of a ledger.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// The version of the ledger rules in force from here on; 1 is the only one.
+    pub rules: u32,
+    /// Vendors whose agreement with an agency opens the ledger to it, beside the operator's own.
+    pub vendors: Vec<PartyId>,
+    /// The largest area of a request, in square metres (by its bounding box).
+    pub area_m2: u32,
+    /// The longest window of a request, in minutes.
+    pub window_minutes: u32,
+    /// The oldest footage a request may ask for, in days.
+    pub footage_age_days: u32,
+    /// Requests of one investigation that may be open at once.
+    pub open_requests: u32,
+    /// Minutes that one investigation may ask for in all.
+    pub total_minutes: u32,
+    /// The longest time to answer that a request may set, in minutes.
+    pub deadline_minutes: u32,
+    /// The shortest time to answer that a request must leave, in minutes.
+    pub decision_minutes: u32,
+    /// How long a field may stay sealed, in days.
+    pub seal_days: u32,
+    /// The time between two commitment batches, in seconds.
+    pub batch_seconds: u32,
+    /// How long new agencies' keys and new admin keys wait, in minutes.
+    pub new_key_wait_minutes: u32,
+    /// How soon an agency answers for what it collected, in days.
+    pub custody_days: u32,
+    /// How long a disclosure may stay open, and stored data is kept, in days.
+    pub retention_days: u32,
+    /// The notice before later limits hold, in minutes.
+    pub notice_minutes: u32,
+    /// What the service shows agencies beside this protocol, such as `active-camera-map`; at most
+    /// 16, ascending.
+    pub features: Vec<Label>,
+}
+
+impl Limits {
+    /// How long new agencies' keys and new admin keys wait, in seconds.
+    pub fn new_key_wait_seconds(&self) -> i64 {
+        i64::from(self.new_key_wait_minutes) * 60
+    }
+}
+
+fn short_list<T: Ord>(member: &str, items: &[T]) -> Result<(), Refusal> {
+    if items.len() <= 16 && items.windows(2).all(|w| w[0] < w[1]) {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        Reason::BadValue,
+        member,
+        "at most 16, ascending, each once",
+    ))
+}
+
+impl Kind for Limits {
+    const NAME: &'static str = "limits";
+
+    fn judge<F: Facts>(&self, entry: &Entry<'_, F>) -> Result<Change, Verdict<F::Error>> {
+        let operator = entry.operator()?;
+        if *entry.issuer()? != operator {
+            return Err(wrong_author(format!("the operator, {operator}")).into());
+        }
+        entry.signed_by_party(&operator, &[Role::Admin])?;
+        if self.rules != 1 {
+            return Err(Refusal::new(Reason::BadValue, "/rules", "the rules' version is 1").into());
+        }
+        short_list("/vendors", &self.vendors)?;
+        short_list("/features", &self.features)?;
+        if self.batch_seconds == 0 {
+            return Err(Refusal::new(Reason::BadValue, "/batch_seconds", "at least 1").into());
+        }
+
+        let mut declared = entry
+            .facts
+            .limits(&Whole)
+            .map_err(Verdict::Facts)?
+            .unwrap_or_default();
+        let in_force = declared
+            .iter()
+            .rposition(|limits| limits.effective_from <= entry.logged_at);
+        let mut effective_from = entry.logged_at;
+        if let Some(at) = in_force {
+            let notice = declared[at].limits.notice_minutes.max(self.notice_minutes);
+            effective_from = effective_from.plus_seconds(i64::from(notice) * 60);
+            declared.drain(..at);
+        }
+        // What is declared later replaces what was announced for the same time or after it.
+        declared
+            .retain(|limits| limits.effective_from < effective_from || limits.index == entry.index);
+        declared.push(DeclaredLimits {
+            index: entry.index,
+            effective_from,
+            limits: self.clone(),
+        });
+        Ok(vec![(FactKey::Limits(Whole), Fact::Limits(declared))])
+    }
+
+    fn plain(&self, who: &str) -> String {
+        format!(
+            "{who} allows requests of at most {} m², {} minutes, footage {} days old, {} open at once \
+             and {} minutes in all for one investigation; sealed fields open within {} days.",
+            self.area_m2,
+            self.window_minutes,
+            self.footage_age_days,
+            self.open_requests,
+            self.total_minutes,
+            self.seal_days
+        )
+    }
+
+    fn example() -> Self {
+        Self {
+            rules: 1,
+            vendors: vec!["doorbell.example".parse().expect("a host name")],
+            // Half a square mile, 12 hours, 45 days: the bounds that such requests had in life.
+            area_m2: 1_295_000,
+            window_minutes: 720,
+            footage_age_days: 45,
+            open_requests: 3,
+            total_minutes: 2160,
+            deadline_minutes: 14 * 24 * 60,
+            decision_minutes: 24 * 60,
+            seal_days: 90,
+            batch_seconds: 3600,
+            new_key_wait_minutes: 3 * 24 * 60,
+            custody_days: 30,
+            retention_days: 180,
+            notice_minutes: 14 * 24 * 60,
+            features: Vec::new(),
+        }
+    }
+}

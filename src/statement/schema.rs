@@ -1,0 +1,137 @@
+//! JSON Schemas (2020-12) of every statement type, generated from the types themselves.
+//!
+//! `schemas/` holds them as golden files, and the server serves them; they describe payloads. What a
+//! schema cannot say (canonical bytes, signatures, references) is in `docs/PROTOCOL.md`.
+
+use serde_json::{Value, json};
+
+use super::VERSION;
+use super::kinds::Statement;
+
+/// Every statement type with the schema of its payload, in the protocol's order.
+pub fn all() -> Vec<(&'static str, Value)> {
+    Statement::member_schemas()
+        .into_iter()
+        .map(|(name, schema)| (name, with_head(name, schema.to_value())))
+        .collect()
+}
+
+/// Adds the members that every statement has to the schema of a type's own.
+fn with_head(name: &str, mut schema: Value) -> Value {
+    let head = [
+        ("issued_at", json!({ "$ref": "#/$defs/Time" })),
+        ("issuer", json!({ "$ref": "#/$defs/PartyId" })),
+        ("issuer_key", json!({ "$ref": "#/$defs/PublicKey" })),
+        (
+            "parties",
+            json!({
+                "type": "array",
+                "items": { "$ref": "#/$defs/PartyId" },
+                "minItems": 2,
+                "uniqueItems": true,
+                "description": "Ascending; each signs."
+            }),
+        ),
+        (
+            "log",
+            json!({ "type": "string", "description": "The origin of the one log this is for." }),
+        ),
+        ("type", json!({ "const": name })),
+        ("version", json!({ "const": VERSION })),
+    ];
+    for (member, value) in head {
+        schema["properties"][member] = value;
+    }
+    let mut generator = schemars::SchemaGenerator::default();
+    generator.subschema_for::<crate::time::Time>();
+    generator.subschema_for::<super::words::PartyId>();
+    generator.subschema_for::<super::key::PublicKey>();
+    for (name, definition) in generator.definitions() {
+        schema["$defs"][name] = definition.clone();
+    }
+    let required = schema["required"].as_array_mut();
+    let head_required = ["issued_at", "log", "type", "version"].map(Value::from);
+    match required {
+        Some(required) => required.extend(head_required),
+        None => schema["required"] = Value::from(head_required.to_vec()),
+    }
+    schema["oneOf"] = json!([
+        { "required": ["issuer"] },
+        { "required": ["issuer_key"] },
+        { "required": ["parties"] },
+    ]);
+    schema["title"] = json!(name);
+    schema
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::statement::{Author, Head, payload};
+
+    fn head() -> Head {
+        Head {
+            log: "ledger.example/log".into(),
+            issued_at: "2019-07-31T14:00:00Z".parse().unwrap(),
+            author: Author::Issuer("lakelandgov.example".parse().unwrap()),
+        }
+    }
+
+    #[test]
+    fn examples_fit_their_schemas_and_strangers_do_not() {
+        for (statement, (name, schema)) in Statement::examples().iter().zip(all()) {
+            assert_eq!(statement.name(), name);
+            let validator = jsonschema::draft202012::new(&schema).unwrap();
+            let payload: Value = serde_json::from_slice(&payload(&head(), statement)).unwrap();
+            if let Err(error) = validator.validate(&payload) {
+                panic!("{name}: {error}");
+            }
+            for (member, value) in [
+                ("surplus", json!(1)),
+                ("log", json!(7)),
+                ("issuer", json!("x")),
+            ] {
+                let mut altered = payload.clone();
+                altered[member] = value;
+                assert!(!validator.is_valid(&altered), "{name} with {member}");
+            }
+        }
+    }
+
+    #[test]
+    fn examples_read_back_as_they_were_written() {
+        for statement in Statement::examples() {
+            let bytes = payload(&head(), &statement);
+            assert_eq!(
+                crate::statement::parse_payload(&bytes).unwrap(),
+                (head(), statement)
+            );
+        }
+    }
+
+    /// `WHOSAW_BLESS=1 cargo test schemas_are_fresh` writes them anew.
+    #[test]
+    fn schemas_are_fresh() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
+        let bless = std::env::var_os("WHOSAW_BLESS").is_some();
+        for (name, schema) in all() {
+            let path = folder.join(format!("{name}.json"));
+            let text = format!("{}\n", serde_json::to_string_pretty(&schema).unwrap());
+            if bless {
+                std::fs::create_dir_all(&folder).unwrap();
+                std::fs::write(&path, &text).unwrap();
+            }
+            assert_eq!(
+                std::fs::read_to_string(&path).unwrap(),
+                text,
+                "{name} is stale"
+            );
+        }
+        let files = std::fs::read_dir(&folder).unwrap().count();
+        assert_eq!(
+            files,
+            Statement::NAMES.len(),
+            "a schema of no type lies there"
+        );
+    }
+}

@@ -1,0 +1,389 @@
+//! The vocabulary of statements: short, checked texts and codes. No prose, nothing personal.
+//!
+//! Each type has one checking constructor (`FromStr`) and one spelling per value.
+
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// A text that is not of the form its member requires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct WordError(&'static str);
+
+/// Declares a newtype over `String` with its pattern for schemas and its check.
+macro_rules! word {
+    ($(#[$doc:meta])* $name:ident, $pattern:literal, $expected:literal, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The text itself.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = WordError;
+
+            fn from_str(text: &str) -> Result<Self, WordError> {
+                let check: fn(&str) -> bool = $check;
+                if check(text) {
+                    Ok(Self(text.to_owned()))
+                } else {
+                    Err(WordError($expected))
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:?}", self.0)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                text.parse().map_err(de::Error::custom)
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "pattern": $pattern, "description": $expected })
+            }
+        }
+    };
+}
+
+word! {
+    /// A party's id: a host name of at least two labels, lower case, A-labels (RFC 5890).
+    PartyId,
+    "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$",
+    "a host name: letters a-z, digits and hyphens, at least two labels, at most 253 bytes",
+    |text| {
+        let label = |label: &str| {
+            !label.is_empty()
+                && label.len() <= 63
+                && label.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        };
+        text.len() <= 253 && text.contains('.') && text.split('.').all(label)
+    }
+}
+
+word! {
+    /// A party's public name.
+    Name,
+    "^[\\p{L}\\p{Nd}.,'&-]([\\p{L}\\p{Nd} .,'&-]{0,98}[\\p{L}\\p{Nd}.,'&-])?$",
+    "at most 100 letters, digits, spaces and .,'&- (no space at either end)",
+    |text| {
+        let count = text.chars().count();
+        (1..=100).contains(&count)
+            && text.trim() == text
+            && text.chars().all(|c| c.is_alphanumeric() || " .,'&-".contains(c))
+    }
+}
+
+word! {
+    /// A free label: a pseudonym, a kind of equipment, a version.
+    Label,
+    "^[a-z0-9._-]{1,64}$",
+    "1 to 64 of a-z, 0-9, dot, underscore, hyphen",
+    |text| {
+        (1..=64).contains(&text.len())
+            && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'))
+    }
+}
+
+word! {
+    /// A country or one of its subdivisions (ISO 3166-1 alpha-2, ISO 3166-2).
+    Jurisdiction,
+    "^[A-Z]{2}(-[A-Z0-9]{1,3})?$",
+    "an ISO 3166 code such as US or US-FL",
+    |text| {
+        let (country, subdivision) = match text.split_once('-') {
+            Some((country, subdivision)) => (country, Some(subdivision)),
+            None => (text, None),
+        };
+        country.len() == 2
+            && country.bytes().all(|b| b.is_ascii_uppercase())
+            && subdivision.is_none_or(|s| {
+                (1..=3).contains(&s.len())
+                    && s.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+            })
+    }
+}
+
+word! {
+    /// A currency (ISO 4217).
+    Currency,
+    "^[A-Z]{3}$",
+    "an ISO 4217 code such as USD",
+    |text| text.len() == 3 && text.bytes().all(|b| b.is_ascii_uppercase())
+}
+
+word! {
+    /// A calendar day in UTC.
+    Day,
+    "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
+    "a day such as 2019-07-31",
+    |text| format!("{text}T00:00:00Z").parse::<crate::time::Time>().is_ok()
+}
+
+word! {
+    /// One case of one agency: 16 random bytes, the same in all statements about it.
+    Investigation,
+    "^[0-9a-f]{32}$",
+    "32 lower-case hexadecimal digits, drawn at random once for each case",
+    |text| text.len() == 32 && crate::encoding::from_hex(text).is_ok()
+}
+
+word! {
+    /// An age X25519 recipient in its canonical spelling.
+    Recipient,
+    "^age1[02-9ac-hj-np-z]{58}$",
+    "an age X25519 recipient, age1…",
+    |text| {
+        text.parse::<age::x25519::Recipient>()
+            .is_ok_and(|recipient| recipient.to_string() == text)
+    }
+}
+
+word! {
+    /// An offence by its NIBRS code. Those that name their victim's fate stand as two-digit groups
+    /// (11 sex offences, 36 incest and statutory, 40 prostitution, 64 trafficking).
+    Offence,
+    "^[0-9]{2}[0-9A-Z]?$",
+    "a NIBRS code such as 220; for 11x, 36x, 40x and 64x the two-digit group",
+    |text| NIBRS.contains(&text)
+}
+
+/// NIBRS group A offences, the sensitive ones as groups.
+#[rustfmt::skip]
+const NIBRS: &[&str] = &[
+    "09A", "09B", "09C", "100", "11", "120", "13A", "13B", "13C", "200", "210", "220",
+    "23A", "23B", "23C", "23D", "23E", "23F", "23G", "23H", "240", "250",
+    "26A", "26B", "26C", "26D", "26E", "26F", "26G", "26H", "270", "280", "290",
+    "35A", "35B", "36", "370", "39A", "39B", "39C", "39D", "40",
+    "510", "520", "521", "522", "526", "61A", "61B", "64", "720",
+];
+
+impl Day {
+    /// The first second of the day.
+    pub fn start(&self) -> crate::time::Time {
+        format!("{self}T00:00:00Z")
+            .parse()
+            .expect("checked on construction")
+    }
+
+    /// The first second after the day.
+    pub fn end(&self) -> crate::time::Time {
+        self.start().plus_seconds(86_400)
+    }
+
+    /// The day in which `time` lies.
+    pub fn of(time: crate::time::Time) -> Self {
+        Self(time.to_string()[..10].to_owned())
+    }
+}
+
+/// An amount of money in the minor units of its currency (cents for USD).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Money {
+    pub currency: Currency,
+    /// Minor units of the currency: 1000 is ten dollars.
+    pub minor_units: u32,
+}
+
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, cents) = (self.minor_units / 100, self.minor_units % 100);
+        // ISO 4217 currencies without cents; the three-decimal ones are shown in minor units.
+        match self.currency.as_str() {
+            "JPY" | "KRW" | "CLP" | "ISK" | "VND" => {
+                write!(f, "{} {}", self.minor_units, self.currency)
+            }
+            "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => {
+                write!(f, "{}/1000 {}", self.minor_units, self.currency)
+            }
+            _ if cents == 0 => write!(f, "{whole} {}", self.currency),
+            _ => write!(f, "{whole}.{cents:02} {}", self.currency),
+        }
+    }
+}
+
+/// Declares an enum of codes, written in kebab case.
+macro_rules! codes {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $code:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+        #[derive(clap::ValueEnum)]
+        pub enum $name { $($(#[$variant_doc])* #[serde(rename = $code)] #[value(name = $code)] $variant,)* }
+
+        impl $name {
+            /// The code as it stands in statements.
+            pub fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.code())
+            }
+        }
+    };
+}
+
+pub(crate) use codes;
+
+codes! {
+    /// What a party is.
+    PartyKind {
+        Agency = "agency",
+        Court = "court",
+        Operator = "operator",
+        Vendor = "vendor",
+        Watchdog = "watchdog",
+    }
+}
+
+codes! {
+    /// What a key may sign.
+    Role {
+        /// Registrations, keys, limits, agreements.
+        Admin = "admin",
+        /// Everyday statements: requests and collections, benefits, commitment batches.
+        Officer = "officer",
+        /// HTTP messages (RFC 9421), and no statement.
+        Service = "service",
+    }
+}
+
+codes! {
+    /// A kind of data about a clip.
+    DataKind {
+        Contact = "contact",
+        Name = "name",
+        Place = "place",
+        Time = "time",
+        Video = "video",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepts<T: FromStr>(good: &[&str], bad: &[&str]) {
+        for text in good {
+            assert!(text.parse::<T>().is_ok(), "{text:?} is fine");
+        }
+        for text in bad {
+            assert!(text.parse::<T>().is_err(), "{text:?} is not");
+        }
+    }
+
+    #[test]
+    fn words_are_checked() {
+        accepts::<PartyId>(
+            &[
+                "lakelandgov.example",
+                "a.b",
+                "xn--bcher-kva.example",
+                "1.example",
+            ],
+            &[
+                "Lakeland.example",
+                "example",
+                "-a.example",
+                "a-.example",
+                "a..b",
+                ".a",
+                "a.b.",
+                "ü.example",
+                "a_b.example",
+            ],
+        );
+        accepts::<PartyId>(
+            &[],
+            &[&format!("{}.example", "a".repeat(64)), &"a.".repeat(127)],
+        );
+        accepts::<Name>(
+            &["Lakeland Police Dept.", "Müller & Söhne, 2nd", "D'Arcy"],
+            &[
+                "",
+                " a",
+                "a ",
+                "a\u{202e}b",
+                "a\nb",
+                "<b>",
+                &"a".repeat(101),
+            ],
+        );
+        accepts::<Label>(
+            &["officer-17", "a.b_c"],
+            &["", "Officer", "a b", &"a".repeat(65)],
+        );
+        accepts::<Jurisdiction>(
+            &["US", "US-FL", "GB-ENG"],
+            &["us", "USA", "US-", "US-FLOR", "US_FL"],
+        );
+        accepts::<Currency>(&["USD"], &["usd", "US", "USDT"]);
+        accepts::<Day>(
+            &["2019-07-31"],
+            &["2019-7-31", "2019-02-29", "2019-07-31Z", ""],
+        );
+        accepts::<Investigation>(
+            &[&"0a".repeat(16)],
+            &["", &"0A".repeat(16), &"0a".repeat(15)],
+        );
+        accepts::<Offence>(&["220", "13A", "11"], &["11A", "64B", "999", "220 "]);
+        let recipient = age::x25519::Identity::generate().to_public().to_string();
+        accepts::<Recipient>(&[&recipient], &[&recipient.to_uppercase(), "age1", ""]);
+    }
+
+    #[test]
+    fn money_is_written_in_its_currency() {
+        let money = |minor_units, code: &str| Money {
+            currency: code.parse().unwrap(),
+            minor_units,
+        };
+        assert_eq!(money(1000, "USD").to_string(), "10 USD");
+        assert_eq!(money(1005, "USD").to_string(), "10.05 USD");
+        assert_eq!(money(1005, "JPY").to_string(), "1005 JPY");
+    }
+
+    #[test]
+    fn days_have_bounds() {
+        let day: Day = "2019-07-31".parse().unwrap();
+        assert_eq!(day.start().to_string(), "2019-07-31T00:00:00Z");
+        assert_eq!(day.end().to_string(), "2019-08-01T00:00:00Z");
+        assert_eq!(Day::of(day.start().plus_seconds(86_399)), day);
+    }
+}
