@@ -12,9 +12,10 @@ use super::key::PublicKey;
 use super::kinds::agreement::Status;
 use super::kinds::limits::Limits;
 use super::sealed::SealDigest;
-use super::words::{Day, Investigation, Label, PartyId, PartyKind, Recipient, Role};
+use super::words::{Day, Investigation, Label, PartyId, PartyKind, Role};
 use crate::digest::{Digest, StatementId};
 use crate::seal::commitment::Commitment;
+use crate::seal::recipient::Recipient;
 use crate::time::Time;
 use crate::tlog::tree::LeafIndex;
 
@@ -219,7 +220,7 @@ impl KeyBytes for PartyId {
 
 impl KeyBytes for Recipient {
     fn key_bytes(&self) -> Vec<u8> {
-        self.as_str().as_bytes().to_vec()
+        self.to_string().into_bytes()
     }
 }
 

@@ -192,6 +192,14 @@ pub fn parse_payload(payload: &[u8]) -> Result<(Head, Statement), Refusal> {
         issued_at: wire.issued_at,
         author,
     };
+    // serde also reads an array for a struct and `null` for a missing member: second spellings.
+    if self::payload(&head, &statement) != payload {
+        return Err(Refusal::new(
+            Reason::NotCanonical,
+            "",
+            "write structures as objects with named members, and leave absent members out",
+        ));
+    }
     Ok((head, statement))
 }
 

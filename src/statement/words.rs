@@ -162,17 +162,6 @@ word! {
 }
 
 word! {
-    /// An age X25519 recipient in its canonical spelling.
-    Recipient,
-    "^age1[02-9ac-hj-np-z]{58}$",
-    "an age X25519 recipient, age1…",
-    |text| {
-        text.parse::<age::x25519::Recipient>()
-            .is_ok_and(|recipient| recipient.to_string() == text)
-    }
-}
-
-word! {
     /// An offence by its NIBRS code. Those that name their victim's fate stand as two-digit groups
     /// (11 sex offences, 36 incest and statutory, 40 prostitution, 64 trafficking).
     Offence,
@@ -364,8 +353,6 @@ mod tests {
             &["", &"0A".repeat(16), &"0a".repeat(15)],
         );
         accepts::<Offence>(&["220", "13A", "11"], &["11A", "64B", "999", "220 "]);
-        let recipient = age::x25519::Identity::generate().to_public().to_string();
-        accepts::<Recipient>(&[&recipient], &[&recipient.to_uppercase(), "age1", ""]);
     }
 
     #[test]

@@ -1,1 +1,2 @@
 //! tlog
+pub mod tree;

@@ -11,6 +11,7 @@ use super::Kind;
 use super::agreement::Status;
 use super::limits::Limits;
 use crate::digest::StatementId;
+use crate::seal::recipient::Recipient;
 use crate::statement::facts::{
     AgreementFact, Case, CaseFact, Change, Fact, FactKey, Facts, FactsExt, OpenSeal, RequestFact,
 };
@@ -18,7 +19,7 @@ use crate::statement::refusal::{Reason, Refusal, Verdict};
 use crate::statement::rules::{Entry, outside_limits, wrong_author};
 use crate::statement::sealed::SealDigest;
 use crate::statement::words::{
-    DataKind, Day, Investigation, Jurisdiction, Offence, PartyId, PartyKind, Recipient, Role, codes,
+    DataKind, Day, Investigation, Jurisdiction, Offence, PartyId, PartyKind, Role, codes,
 };
 use crate::time::Time;
 

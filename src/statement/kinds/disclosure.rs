@@ -11,10 +11,11 @@ use super::Kind;
 use crate::digest::{Digest, StatementId};
 use crate::seal::batch;
 use crate::seal::commitment::Commitment;
+use crate::seal::recipient::Recipient;
 use crate::statement::facts::{Change, DisclosureFact, Fact, FactKey, Facts, FactsExt, KeyFact};
 use crate::statement::refusal::{Reason, Refusal, Verdict};
 use crate::statement::rules::{Entry, outside_limits};
-use crate::statement::words::{DataKind, Recipient};
+use crate::statement::words::DataKind;
 use crate::time::Time;
 
 /// The most clips that one disclosure names.
