@@ -4,6 +4,7 @@
 //!
 //! * [`journal`]: entries, ids, facts and the head of a log; engines [`sqlite`] and [`memory`].
 //! * [`objects`]: create-only files (tiles, attachments, clips); engine [`files`].
+//! * [`vaults`]: what the operator knows of residents' vaults, in a database of its own.
 //! * [`secrets`]: a party's key files. [`lock`]: one process to one data folder.
 //!
 //! Nothing here judges a statement, hashes a tree, or reads a clock: whoever calls brings the time.
@@ -16,6 +17,7 @@ pub mod memory;
 pub mod objects;
 pub mod secrets;
 pub mod sqlite;
+pub mod vaults;
 
 use std::io;
 use std::path::{Path, PathBuf};
