@@ -1,1 +1,103 @@
-//! store
+//! Where a server keeps what it must not lose, on one machine.
+//!
+//! Narrow ports and their engines, all synchronous:
+//!
+//! * [`journal`]: entries, ids, facts and the head of a log; engines [`sqlite`] and [`memory`].
+//! * [`objects`]: create-only files (tiles, attachments, clips); engine [`files`].
+//! * [`vaults`]: what the operator knows of residents' vaults, in a database of its own.
+//! * [`secrets`]: a party's key files. [`lock`]: one process to one data folder.
+//!
+//! Nothing here judges a statement, hashes a tree, or reads a clock: whoever calls brings the time.
+//! What a method reports as done is on the disk: it survives a crash of the machine.
+
+pub mod files;
+pub mod journal;
+pub mod lock;
+pub mod memory;
+pub mod objects;
+pub mod secrets;
+pub mod sqlite;
+pub mod vaults;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::digest::StatementId;
+
+/// Why a store did not do as told. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("{}: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+    #[error("the database failed: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+
+    #[error("{} is another program's file: move it away or name another", path.display())]
+    Foreign { path: PathBuf },
+    #[error(
+        "{} has schema {found}, and this program knows none after {known}: use a newer program",
+        path.display()
+    )]
+    Newer {
+        path: PathBuf,
+        found: i64,
+        known: i64,
+    },
+    #[error("{} has schema {found}, not yet brought to {known}: open it for writing first", path.display())]
+    Older {
+        path: PathBuf,
+        found: i64,
+        known: i64,
+    },
+    #[error("another process works on {}: stop it first", path.display())]
+    Locked { path: PathBuf },
+
+    #[error("entries from {first} do not follow the {size} that are there")]
+    NotNext { first: u64, size: u64 },
+    #[error("statement {id} is already entry {index}")]
+    Duplicate { id: StatementId, index: u64 },
+    #[error("another process moved the head: expected size {expected:?}, found {found:?}")]
+    Lost {
+        expected: Option<u64>,
+        found: Option<u64>,
+    },
+    #[error("the head is at size {from} and never goes back to {to}")]
+    Backwards { from: u64, to: u64 },
+    #[error("a second root for the head's size {size}")]
+    SecondRoot { size: u64 },
+    #[error("a head of size {head}, where only {size} entries are committed")]
+    Beyond { head: u64, size: u64 },
+
+    #[error("`{path}` is no object's path: segments of [A-Za-z0-9._-], none begins with a dot")]
+    BadPath { path: String },
+    #[error("`{path}` is already there with other content")]
+    Conflict { path: String },
+    #[error("{} and {} are not on one file system", root.display(), staging.display())]
+    TwoFileSystems { root: PathBuf, staging: PathBuf },
+
+    #[error("{} is already there, and a key is never overwritten", path.display())]
+    KeyExists { path: PathBuf },
+    #[error("others than its owner may use the key {0}: run `chmod 600 {0}`", path.display())]
+    KeyExposed { path: PathBuf },
+}
+
+/// Names the path at which a file operation failed.
+fn at(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+    let path = path.to_owned();
+    move |source| StoreError::Io { path, source }
+}
+
+/// The folder that holds `path`.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Makes the names in a folder durable: a file's own fsync does not cover its name.
+fn sync_folder(folder: &Path) -> Result<(), StoreError> {
+    std::fs::File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(at(folder))
+}

@@ -1,0 +1,345 @@
+//! Objects as files beneath a folder, durable when a call returns.
+//!
+//! A file is written in a staging folder, synced, and moved to its name without overwriting; then
+//! the folder that holds the name is synced, and so is the parent of every folder made for it. A
+//! crash leaves the whole file or none, and at worst something in the staging folder, which is
+//! emptied at the next start. The staging folder belongs to one engine and lies on the root's file
+//! system, but outside the root if that is served as it is.
+
+use std::collections::HashSet;
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io::{self, ErrorKind, Read, Seek as _, Write};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tempfile::NamedTempFile;
+
+use super::objects::{Objects, Staged, check_path, is_segment};
+use super::{StoreError, at, folder_of, sync_folder};
+
+#[cfg(test)]
+mod tests;
+
+const STAGED_PREFIX: &str = "staged-";
+
+/// Who may read the files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Everyone: files 0644, folders 0755.
+    Public,
+    /// The owner of the process: files 0600, folders 0700.
+    Private,
+}
+
+impl Access {
+    fn file(self) -> Permissions {
+        Permissions::from_mode(match self {
+            Self::Public => 0o644,
+            Self::Private => 0o600,
+        })
+    }
+
+    fn folder(self) -> Permissions {
+        Permissions::from_mode(match self {
+            Self::Public => 0o755,
+            Self::Private => 0o700,
+        })
+    }
+}
+
+/// [`Objects`] as files. Clones are the same store.
+#[derive(Debug, Clone)]
+pub struct Files(Arc<Store>);
+
+#[derive(Debug)]
+struct Store {
+    root: PathBuf,
+    staging: PathBuf,
+    access: Access,
+    /// Folders below the root whose names are known to be durable. Found in place is not enough:
+    /// a process may have died between making a folder and syncing its parent.
+    durable: Mutex<HashSet<PathBuf>>,
+}
+
+impl Files {
+    /// Opens the store, makes the two folders if they are missing, and empties `staging`.
+    ///
+    /// # Errors
+    /// [`StoreError::TwoFileSystems`] if files could not be moved from one to the other.
+    pub fn open(root: &Path, staging: &Path, access: Access) -> Result<Self, StoreError> {
+        make_folders(root, access)?;
+        make_folders(staging, Access::Private)?;
+        let device = |path| fs::metadata(path).map(|m| m.dev()).map_err(at(path));
+        if device(root)? != device(staging)? {
+            return Err(StoreError::TwoFileSystems {
+                root: root.to_owned(),
+                staging: staging.to_owned(),
+            });
+        }
+        empty(staging)?;
+        Ok(Self(Arc::new(Store {
+            root: root.to_owned(),
+            staging: staging.to_owned(),
+            access,
+            durable: Mutex::default(),
+        })))
+    }
+
+    /// The object's file, for reading parts of it; `None` if there is no such object.
+    pub fn file(&self, path: &str) -> Result<Option<File>, StoreError> {
+        let path = self.0.locate(path)?;
+        let opened = File::open(&path).and_then(|file| Ok((file.metadata()?.is_file(), file)));
+        match opened {
+            Ok((is_file, file)) => Ok(is_file.then_some(file)),
+            Err(error) if is_absence(&error) => Ok(None),
+            Err(error) => Err(at(&path)(error)),
+        }
+    }
+
+    fn stage(&self) -> Result<StagedFile, StoreError> {
+        let staging = &self.0.staging;
+        let mut builder = tempfile::Builder::new();
+        let file = builder.prefix(STAGED_PREFIX).tempfile_in(staging);
+        Ok(StagedFile {
+            file: file.map_err(at(staging))?,
+            store: self.0.clone(),
+        })
+    }
+
+    fn stage_whole(&self, bytes: &[u8]) -> Result<StagedFile, StoreError> {
+        let mut staged = self.stage()?;
+        staged.write_all(bytes).map_err(at(&self.0.staging))?;
+        Ok(staged)
+    }
+}
+
+impl Objects for Files {
+    fn create(&self, path: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.stage_whole(bytes)?.create(path)
+    }
+
+    fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.stage_whole(bytes)?.replace(path)
+    }
+
+    fn begin(&self) -> Result<Box<dyn Staged>, StoreError> {
+        Ok(Box::new(self.stage()?))
+    }
+
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(mut file) = self.file(path)? else {
+            return Ok(None);
+        };
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)
+            .map_err(at(&self.0.locate(path)?))?;
+        Ok(Some(bytes))
+    }
+
+    fn remove(&self, path: &str) -> Result<(), StoreError> {
+        let store = &self.0;
+        let path = store.locate(path)?;
+        let mut durable = store.durable();
+        match fs::remove_file(&path) {
+            Err(error) if !is_absence(&error) => return Err(at(&path)(error)),
+            _ => {}
+        }
+        // Only empty folders can be removed; and an earlier attempt may have died half way.
+        let mut folder = folder_of(&path);
+        while folder != store.root {
+            match fs::remove_dir(folder) {
+                Err(error) if error.kind() != ErrorKind::NotFound => break,
+                _ => durable.remove(folder),
+            };
+            folder = folder_of(folder);
+        }
+        match sync_folder(folder) {
+            // A file stands where the path has a folder, so there was no object.
+            Err(StoreError::Io { source, .. }) if is_absence(&source) => Ok(()),
+            synced => synced,
+        }
+    }
+
+    fn list(&self, folder: &str) -> Result<Vec<String>, StoreError> {
+        let mut found = Vec::new();
+        if folder.is_empty() {
+            walk(&self.0.root, "", &mut found)?;
+        } else {
+            walk(&self.0.locate(folder)?, &format!("{folder}/"), &mut found)?;
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+}
+
+/// A file in the staging folder, gone with this value unless it is moved out.
+struct StagedFile {
+    file: NamedTempFile,
+    store: Arc<Store>,
+}
+
+impl StagedFile {
+    fn create(self, path: &str) -> Result<(), StoreError> {
+        let store = self.store;
+        let target = store.locate(path)?;
+        store.seal(&self.file, &target)?;
+        let mut durable = store.durable();
+        store.ensure_folder(&mut durable, folder_of(&target))?;
+        let moved = self.file.persist_noclobber(&target);
+        drop(durable);
+        if let Err(mut failed) = moved {
+            if failed.error.kind() != ErrorKind::AlreadyExists {
+                return Err(at(&target)(failed.error));
+            }
+            if !same_content(failed.file.as_file_mut(), &target).map_err(at(&target))? {
+                let path = path.to_owned();
+                return Err(StoreError::Conflict { path });
+            }
+        }
+        // Also for a file found in place: its writer may have died before this.
+        sync_folder(folder_of(&target))
+    }
+
+    fn replace(self, path: &str) -> Result<(), StoreError> {
+        let store = self.store;
+        let target = store.locate(path)?;
+        store.seal(&self.file, &target)?;
+        let mut durable = store.durable();
+        store.ensure_folder(&mut durable, folder_of(&target))?;
+        let moved = self.file.persist(&target);
+        drop(durable);
+        moved.map_err(|failed| at(&target)(failed.error))?;
+        sync_folder(folder_of(&target))
+    }
+}
+
+impl Staged for StagedFile {
+    fn commit(self: Box<Self>, path: &str) -> Result<(), StoreError> {
+        self.create(path)
+    }
+}
+
+impl Write for StagedFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.as_file_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Store {
+    fn locate(&self, path: &str) -> Result<PathBuf, StoreError> {
+        check_path(path)?;
+        Ok(self.root.join(path))
+    }
+
+    /// Held while a file is moved to its name, so that its folder is not removed as empty.
+    fn durable(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
+        self.durable.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the content and mode of a staged file final and durable.
+    fn seal(&self, staged: &NamedTempFile, target: &Path) -> Result<(), StoreError> {
+        let file = staged.as_file();
+        file.set_permissions(self.access.file())
+            .and_then(|()| file.sync_all())
+            .map_err(at(target))
+    }
+
+    fn ensure_folder(
+        &self,
+        durable: &mut HashSet<PathBuf>,
+        folder: &Path,
+    ) -> Result<(), StoreError> {
+        if folder == self.root || durable.contains(folder) {
+            return Ok(());
+        }
+        self.ensure_folder(durable, folder_of(folder))?;
+        make_folder(folder, self.access)?;
+        durable.insert(folder.to_owned());
+        Ok(())
+    }
+}
+
+/// Makes the folder and those above it that are missing.
+fn make_folders(folder: &Path, access: Access) -> Result<(), StoreError> {
+    let parent = folder_of(folder);
+    if !parent.exists() {
+        make_folders(parent, access)?;
+    }
+    make_folder(folder, access)
+}
+
+/// Makes the folder, unless it is there, and its name durable in any case.
+fn make_folder(folder: &Path, access: Access) -> Result<(), StoreError> {
+    match DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && folder.is_dir() => {}
+        made => made
+            .and_then(|()| fs::set_permissions(folder, access.folder()))
+            .map_err(at(folder))?,
+    }
+    sync_folder(folder_of(folder))
+}
+
+/// Removes what a crash left in the staging folder.
+fn empty(staging: &Path) -> Result<(), StoreError> {
+    for entry in fs::read_dir(staging).map_err(at(staging))? {
+        let entry = entry.map_err(at(staging))?;
+        let name = entry.file_name();
+        if name.to_str().is_some_and(|n| n.starts_with(STAGED_PREFIX)) {
+            fs::remove_file(entry.path()).map_err(at(staging))?;
+        }
+    }
+    Ok(())
+}
+
+/// Collects the objects in `folder`, whose own path is `prefix`. What no path can name is none.
+fn walk(folder: &Path, prefix: &str, found: &mut Vec<String>) -> Result<(), StoreError> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if is_absence(&error) => return Ok(()),
+        entries => entries.map_err(at(folder))?,
+    };
+    for entry in entries {
+        let entry = entry.map_err(at(folder))?;
+        let name = entry.file_name();
+        let Some(name) = name.to_str().filter(|name| is_segment(name)) else {
+            continue;
+        };
+        let kind = entry.file_type().map_err(at(folder))?;
+        if kind.is_dir() {
+            walk(&entry.path(), &format!("{prefix}{name}/"), found)?;
+        } else if kind.is_file() {
+            found.push(format!("{prefix}{name}"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the error says that there is no file of this name.
+fn is_absence(error: &io::Error) -> bool {
+    use ErrorKind::{IsADirectory, NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory | IsADirectory)
+}
+
+fn same_content(staged: &mut File, target: &Path) -> io::Result<bool> {
+    let mut found = File::open(target)?;
+    let metadata = found.metadata()?;
+    if !metadata.is_file() || metadata.len() != staged.metadata()?.len() {
+        return Ok(false);
+    }
+    staged.rewind()?;
+    let (mut ours, mut theirs) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+    loop {
+        let length = staged.read(&mut ours)?;
+        if length == 0 {
+            return Ok(true);
+        }
+        found.read_exact(&mut theirs[..length])?;
+        if ours[..length] != theirs[..length] {
+            return Ok(false);
+        }
+    }
+}

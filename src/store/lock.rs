@@ -1,0 +1,51 @@
+//! One process to one data folder.
+//!
+//! The lock is the operating system's, on the file `lock`: it ends with the process, however that
+//! ends, so there is nothing to clean up after a crash.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+
+use super::{StoreError, at};
+
+/// Holds a data folder for as long as it lives.
+#[derive(Debug)]
+pub struct DataLock(#[expect(dead_code, reason = "closing the file ends the lock")] File);
+
+impl DataLock {
+    /// Takes the folder, which must exist.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] if somebody has it.
+    pub fn acquire(folder: &Path) -> Result<Self, StoreError> {
+        let path = folder.join("lock");
+        let mut options = File::options();
+        let file = options.write(true).create(true).truncate(false).open(&path);
+        let file = file.map_err(at(&path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => Err(StoreError::Locked {
+                path: folder.to_owned(),
+            }),
+            Err(TryLockError::Error(error)) => Err(at(&path)(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_has_one_holder_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = DataLock::acquire(folder.path()).unwrap();
+        let second = DataLock::acquire(folder.path()).unwrap_err();
+        assert!(matches!(second, StoreError::Locked { .. }));
+        assert!(second.to_string().starts_with("another process works on"));
+        drop(held);
+        DataLock::acquire(folder.path()).unwrap();
+        let missing = DataLock::acquire(&folder.path().join("missing"));
+        assert!(matches!(missing, Err(StoreError::Io { .. })));
+    }
+}

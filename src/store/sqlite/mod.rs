@@ -1,0 +1,267 @@
+//! Opening SQLite files: who owns them, how durable they are, and their migrations.
+//!
+//! Every file carries an application id, so that no program mistakes another's, and in
+//! `user_version` the number of migrations it has been through. Commits are durable when they
+//! return (WAL with `synchronous = FULL`). Only the owner of the process may read the files.
+
+mod journal;
+
+use std::fs;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+
+use super::{StoreError, at, folder_of, sync_folder};
+
+pub use journal::{SqliteJournal, SqliteReader};
+
+/// How long a statement waits for another connection's lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Prepared statements kept by a connection: more than any schema here has.
+const STATEMENTS_KEPT: usize = 64;
+
+/// Settings of a connection that writes. What is deleted is also overwritten.
+const SETTINGS: &str = "
+    PRAGMA synchronous = FULL;
+    PRAGMA foreign_keys = ON;
+    PRAGMA secure_delete = ON;
+    PRAGMA trusted_schema = OFF;";
+
+const TABLES: &str = "SELECT count(*) FROM sqlite_schema";
+
+/// What a file of ours holds.
+pub(super) struct Schema {
+    /// Marks the file as of this kind (`PRAGMA application_id`).
+    pub(super) application_id: i32,
+    /// SQL texts; number `n` brings a file from version `n` to `n + 1`. Never changed once shipped.
+    pub(super) migrations: &'static [&'static str],
+}
+
+impl Schema {
+    fn version(&self) -> i64 {
+        self.migrations.len() as i64
+    }
+
+    /// Opens the file for writing, creates it if it is missing, and brings it to the last version.
+    pub(super) fn open(&self, path: &Path) -> Result<Connection, StoreError> {
+        create_private(path)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = connect(path, flags)?;
+        self.check(&connection, path)?;
+        connection.query_row("PRAGMA journal_mode = WAL", (), |_| Ok(()))?;
+        connection.execute_batch(SETTINGS)?;
+        while self.migrate_once(&mut connection)? {}
+        Ok(connection)
+    }
+
+    /// Opens the file for reading; it must be at the last version.
+    pub(super) fn open_read_only(&self, path: &Path) -> Result<Connection, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = connect(path, flags)?;
+        match self.check(&connection, path)? {
+            found if found == self.version() => Ok(connection),
+            found => Err(StoreError::Older {
+                path: path.to_owned(),
+                found,
+                known: self.version(),
+            }),
+        }
+    }
+
+    /// Refuses what is not ours, before anything is written into it. Returns its version.
+    fn check(&self, connection: &Connection, path: &Path) -> Result<i64, StoreError> {
+        let foreign = || StoreError::Foreign {
+            path: path.to_owned(),
+        };
+        let tables: i64 = match connection.query_row(TABLES, (), |row| row.get(0)) {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
+                return Err(foreign());
+            }
+            tables => tables?,
+        };
+        let application_id = pragma(connection, "application_id")?;
+        let found = pragma(connection, "user_version")?;
+        let fresh = (application_id, found, tables) == (0, 0, 0);
+        if !fresh && application_id != i64::from(self.application_id) {
+            return Err(foreign());
+        }
+        if found > self.version() {
+            return Err(StoreError::Newer {
+                path: path.to_owned(),
+                found,
+                known: self.version(),
+            });
+        }
+        Ok(found)
+    }
+
+    /// Does the next migration in a transaction of its own; false if there is none.
+    fn migrate_once(&self, connection: &mut Connection) -> Result<bool, StoreError> {
+        let step = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let version = pragma(&step, "user_version")?;
+        let next = usize::try_from(version)
+            .ok()
+            .and_then(|version| self.migrations.get(version));
+        let Some(migration) = next else {
+            return Ok(false);
+        };
+        step.execute_batch(migration)?;
+        step.pragma_update(None, "application_id", self.application_id)?;
+        step.pragma_update(None, "user_version", version + 1)?;
+        step.commit()?;
+        Ok(true)
+    }
+}
+
+/// SQLite gives its side files the mode of the main one.
+fn create_private(path: &Path) -> Result<(), StoreError> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    match options.open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        made => {
+            made.map_err(at(path))?;
+            sync_folder(folder_of(path))
+        }
+    }
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    Ok(connection)
+}
+
+fn pragma(connection: &Connection, name: &str) -> Result<i64, StoreError> {
+    Ok(connection.pragma_query_value(None, name, |row| row.get(0))?)
+}
+
+/// A number as SQLite holds it. Its integers end at 2⁶³ − 1, which no index or size here reaches.
+pub(super) fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A number from SQLite; the schemas hold each of them at 0 or above.
+pub(super) fn number(integer: i64) -> u64 {
+    u64::try_from(integer).expect("checked by the schema")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: Schema = Schema {
+        application_id: 77,
+        migrations: &["CREATE TABLE a (x INTEGER) STRICT"],
+    };
+    const TWO: Schema = Schema {
+        application_id: 77,
+        migrations: &[
+            "CREATE TABLE a (x INTEGER) STRICT",
+            "INSERT INTO a VALUES (7); CREATE TABLE b (y INTEGER) STRICT",
+        ],
+    };
+
+    #[test]
+    fn migrations_run_once_each_and_only_forwards() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        ONE.open(&path).unwrap();
+        let old = TWO.open_read_only(&path).unwrap_err();
+        assert!(matches!(
+            old,
+            StoreError::Older {
+                found: 1,
+                known: 2,
+                ..
+            }
+        ));
+        for _ in 0..2 {
+            let connection = TWO.open(&path).unwrap();
+            let count = connection.query_row("SELECT count(*) FROM a", (), |row| row.get(0));
+            assert_eq!(count, Ok(1_i64));
+        }
+        TWO.open_read_only(&path).unwrap();
+        let newer = ONE.open(&path).unwrap_err();
+        assert!(matches!(
+            newer,
+            StoreError::Newer {
+                found: 2,
+                known: 1,
+                ..
+            }
+        ));
+        assert!(newer.to_string().ends_with("use a newer program"));
+        assert!(ONE.open_read_only(&path).is_err());
+    }
+
+    #[test]
+    fn a_failed_migration_leaves_no_trace() {
+        const BROKEN: Schema = Schema {
+            application_id: 77,
+            migrations: &[
+                "CREATE TABLE a (x INTEGER) STRICT",
+                "CREATE TABLE b (y INTEGER) STRICT; INSERT INTO nowhere VALUES (1)",
+            ],
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        assert!(matches!(BROKEN.open(&path), Err(StoreError::Sqlite(_))));
+        let connection = ONE.open(&path).unwrap();
+        assert_eq!(
+            connection.query_row(TABLES, (), |row| row.get(0)),
+            Ok(1_i64)
+        );
+    }
+
+    #[test]
+    fn strangers_files_are_refused_and_left_as_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = folder.path().join("text");
+        fs::write(
+            &text,
+            "this is a letter, not a database, of more than a page".repeat(100),
+        )
+        .unwrap();
+        let other = folder.path().join("other.db");
+        let unmarked = folder.path().join("unmarked.db");
+        Schema {
+            application_id: 78,
+            ..ONE
+        }
+        .open(&other)
+        .unwrap();
+        let connection = Connection::open(&unmarked).unwrap();
+        connection.execute_batch("CREATE TABLE a (x)").unwrap();
+        drop(connection);
+        for path in [text, other, unmarked] {
+            let before = fs::read(&path).unwrap();
+            assert!(
+                matches!(ONE.open(&path), Err(StoreError::Foreign { .. })),
+                "{path:?}"
+            );
+            assert_eq!(fs::read(&path).unwrap(), before);
+        }
+    }
+
+    #[test]
+    fn files_are_private_and_commits_durable() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let connection = ONE.open(&path).unwrap();
+        for file in fs::read_dir(folder.path()).unwrap() {
+            let mode = file.unwrap().metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+        let journal_mode = connection.pragma_query_value(None, "journal_mode", |row| row.get(0));
+        assert_eq!(journal_mode, Ok("wal".to_owned()));
+        assert_eq!(pragma(&connection, "synchronous").unwrap(), 2);
+        let reader = ONE.open_read_only(&path).unwrap();
+        assert!(reader.execute("INSERT INTO a VALUES (1)", ()).is_err());
+    }
+}

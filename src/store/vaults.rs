@@ -1,0 +1,161 @@
+//! What the operator knows of residents' vaults, in a SQLite file of its own.
+//!
+//! A vault is a random id, a public key that signs its owner's calls, a quota, and clips by padded
+//! size: no names, no addresses, no times of upload. The clips themselves are
+//! [`Objects`](super::objects::Objects). Beside them lie the commitments on their way into the log
+//! ([`Vaults::seal_batch`]) and what residents have shown and handed over
+//! ([`Vaults::record_disclosure`], [`Vaults::hand_over`]). Which calls are allowed, and whether an
+//! opening fits its commitment, is for the callers to judge.
+
+mod batches;
+mod clips;
+mod disclosures;
+mod enrolment;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::StoreError;
+use super::sqlite::Schema;
+use crate::encoding;
+
+pub use batches::PreparedBatch;
+pub use clips::Clip;
+pub use disclosures::{Disclosure, HandedOver, ShownClip};
+pub use enrolment::Vault;
+
+/// Declares a newtype over 16 random bytes, written as 32 hexadecimal digits, never in `Debug`.
+macro_rules! random_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name([u8; 16]);
+
+        impl $name {
+            /// From its 16 bytes.
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(bytes)
+            }
+
+            /// Its 16 bytes.
+            pub const fn as_bytes(&self) -> &[u8; 16] {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&encoding::hex(self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "(…)"))
+            }
+        }
+    };
+}
+
+random_id! {
+    /// The id of a vault, drawn by the server. It is in no log and in no log file.
+    VaultId
+}
+
+random_id! {
+    /// The id of a clip within its vault, drawn by the device.
+    ClipId
+}
+
+/// Why a vault did not do as told. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    #[error("no such enrolment code")]
+    UnknownCode,
+    #[error("this enrolment code has expired")]
+    CodeExpired,
+    #[error("this enrolment code has been used")]
+    CodeUsed,
+    #[error("this enrolment code exists with other terms")]
+    CodeConflict,
+    #[error("this key has a vault already")]
+    KeyEnrolled,
+    #[error("no such vault")]
+    UnknownVault,
+    #[error("no such clip in this vault")]
+    UnknownClip,
+    #[error("another clip is stored under this id")]
+    ClipConflict,
+    #[error("the clip takes {wanted} bytes, and the quota leaves {left}")]
+    QuotaBytes { wanted: u64, left: u64 },
+    #[error("the quota of {quota} clips is used up")]
+    QuotaClips { quota: u64 },
+    #[error("another batch is prepared and not yet logged")]
+    BatchPending,
+    #[error("this batch is not the prepared one")]
+    NoSuchBatch,
+    #[error("no such disclosure, or it has no such clip")]
+    UnknownDisclosure,
+    #[error("this disclosure was recorded with other clips")]
+    DisclosureConflict,
+    #[error("another header was handed over")]
+    HeaderConflict,
+    #[error("the header was handed over, and has been deleted since")]
+    HeaderForgotten,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<rusqlite::Error> for VaultError {
+    fn from(error: rusqlite::Error) -> Self {
+        StoreError::from(error).into()
+    }
+}
+
+const SCHEMA: Schema = Schema {
+    application_id: 0x7768_6f76, // "whov"
+    migrations: &[include_str!("vaults/schema-1.sql")],
+};
+
+/// The vaults' database. Calls from several threads take turns.
+#[derive(Debug)]
+pub struct Vaults(Mutex<Connection>);
+
+impl Vaults {
+    /// Opens the file, or creates it.
+    ///
+    /// # Errors
+    /// [`StoreError::Foreign`] and [`StoreError::Newer`] for a file that is not to be touched.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self(Mutex::new(SCHEMA.open(path)?)))
+    }
+
+    /// A panic elsewhere rolled its transaction back: the connection is sound.
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        Ok(read(&self.connection())?)
+    }
+
+    /// Runs `write` in one durable transaction, which an error undoes.
+    fn write<T>(
+        &self,
+        write: impl FnOnce(&Transaction<'_>) -> Result<T, VaultError>,
+    ) -> Result<T, VaultError> {
+        let mut connection = self.connection();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let result = write(&transaction)?;
+        transaction.commit()?;
+        Ok(result)
+    }
+}

@@ -1,0 +1,121 @@
+//! Commitments on their way into the log.
+//!
+//! A commitment waits, then is in the prepared batch, then is logged. The batch is written down
+//! before its statement is submitted: after a crash the same statement is submitted again, and the
+//! log answers with the first index, so that no commitment is lost or logged twice.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction};
+
+use super::{VaultError, Vaults};
+use crate::digest::StatementId;
+use crate::store::StoreError;
+
+const QUEUE: &str =
+    "INSERT INTO commitments (commitment, state) VALUES (?1, 0) ON CONFLICT DO NOTHING";
+const WAITING: &str = "SELECT commitment FROM commitments WHERE state = 0 ORDER BY commitment";
+const TAKE: &str = "UPDATE commitments SET state = 1 WHERE commitment = ?1 AND state = 0";
+const LOGGED: &str = "UPDATE commitments SET state = 2 WHERE state = 1";
+const RETURN: &str = "UPDATE commitments SET state = 0 WHERE state = 1";
+const PREPARE: &str =
+    "INSERT INTO prepared_batch (only, id, statement, commitments) VALUES (1, ?1, ?2, ?3)";
+const PREPARED: &str = "SELECT id, statement, commitments FROM prepared_batch";
+const END: &str = "DELETE FROM prepared_batch";
+
+/// A batch that is to be submitted, as often as it takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreparedBatch {
+    /// Id of the statement.
+    pub id: StatementId,
+    /// The signed statement, as it is submitted.
+    pub statement: Vec<u8>,
+    /// The leaves of the batch in their order, those that only fill it up included.
+    pub commitments: Vec<[u8; 32]>,
+}
+
+impl Vaults {
+    /// The commitments that are in no batch yet, ascending.
+    pub fn pending_commitments(&self) -> Result<Vec<[u8; 32]>, StoreError> {
+        self.read(|db| {
+            let mut statement = db.prepare_cached(WAITING)?;
+            let waiting = statement.query_map((), |row| row.get(0))?;
+            waiting.collect()
+        })
+    }
+
+    /// Writes a batch down before it is submitted. The same batch again is done already.
+    ///
+    /// # Errors
+    /// [`VaultError::BatchPending`] while another one is not logged.
+    pub fn seal_batch(&self, batch: &PreparedBatch) -> Result<(), VaultError> {
+        self.write(|tx| {
+            match prepared(tx)? {
+                Some(found) if found == *batch => return Ok(()),
+                Some(_) => return Err(VaultError::BatchPending),
+                None => {}
+            }
+            let mut take = tx.prepare_cached(TAKE)?;
+            for commitment in &batch.commitments {
+                take.execute((commitment,))?;
+            }
+            let leaves = batch.commitments.as_flattened();
+            tx.prepare_cached(PREPARE)?
+                .execute((batch.id.as_bytes(), &batch.statement, leaves))?;
+            Ok(())
+        })
+    }
+
+    /// The batch that was prepared and, as far as is known here, is not logged.
+    pub fn prepared_batch(&self) -> Result<Option<PreparedBatch>, StoreError> {
+        self.read(prepared)
+    }
+
+    /// Notes that the prepared batch is in the log: its commitments are done.
+    ///
+    /// # Errors
+    /// [`VaultError::NoSuchBatch`] if `id` is not the prepared one.
+    pub fn batch_logged(&self, id: StatementId) -> Result<(), VaultError> {
+        self.end_batch(id, LOGGED)
+    }
+
+    /// Gives the prepared batch up, which the log refused for good (it lay here for too long):
+    /// its commitments wait again.
+    ///
+    /// # Errors
+    /// [`VaultError::NoSuchBatch`] if `id` is not the prepared one.
+    pub fn batch_refused(&self, id: StatementId) -> Result<(), VaultError> {
+        self.end_batch(id, RETURN)
+    }
+
+    fn end_batch(&self, id: StatementId, move_commitments: &str) -> Result<(), VaultError> {
+        self.write(|tx| {
+            if prepared(tx)?.is_none_or(|batch| batch.id != id) {
+                return Err(VaultError::NoSuchBatch);
+            }
+            tx.prepare_cached(move_commitments)?.execute(())?;
+            tx.prepare_cached(END)?.execute(())?;
+            Ok(())
+        })
+    }
+}
+
+/// Queues the commitments that were never queued before.
+pub(super) fn queue(tx: &Transaction<'_>, commitments: &[[u8; 32]]) -> rusqlite::Result<()> {
+    let mut queue = tx.prepare_cached(QUEUE)?;
+    for commitment in commitments {
+        queue.execute((commitment,))?;
+    }
+    Ok(())
+}
+
+fn prepared(db: &Connection) -> rusqlite::Result<Option<PreparedBatch>> {
+    let mut statement = db.prepare_cached(PREPARED)?;
+    let batch = |row: &Row<'_>| {
+        let leaves: Vec<u8> = row.get(2)?;
+        Ok(PreparedBatch {
+            id: StatementId::from_bytes(row.get(0)?),
+            statement: row.get(1)?,
+            commitments: leaves.as_chunks().0.to_vec(),
+        })
+    };
+    statement.query_row((), batch).optional()
+}

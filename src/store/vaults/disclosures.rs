@@ -1,0 +1,210 @@
+//! What residents have shown to the server, and the headers they handed over.
+//!
+//! Headers are deleted soon after: what stays is that there was one, and when.
+
+use std::fmt;
+
+use rusqlite::{Connection, OptionalExtension as _, Row};
+
+use super::{ClipId, VaultError, VaultId, Vaults, clips};
+use crate::digest::StatementId;
+use crate::store::StoreError;
+use crate::store::sqlite::{integer, number};
+use crate::time::Time;
+
+const ADD_DISCLOSURE: &str = "INSERT INTO disclosures (id, vault) VALUES (?1, ?2)";
+const ADD_SHOWN: &str = "INSERT INTO shown_clips (disclosure, n, clip, opening, body_length)
+    VALUES (?1, ?2, ?3, ?4, ?5)";
+const VAULT_OF: &str = "SELECT vault FROM disclosures WHERE id = ?1";
+const SHOWN: &str = "SELECT clip, opening, body_length FROM shown_clips
+    WHERE disclosure = ?1 ORDER BY n";
+const PLACE: &str = "SELECT clip, opening, body_length, vault, at, forgotten, header
+    FROM shown_clips JOIN disclosures ON disclosures.id = disclosure
+    LEFT JOIN handed_over USING (disclosure, n)
+    WHERE disclosure = ?1 AND n = ?2";
+const HAND_OVER: &str = "INSERT INTO handed_over (disclosure, n, at, forgotten, header)
+    VALUES (?1, ?2, ?3, 0, ?4)";
+const FORGET: &str = "UPDATE handed_over SET header = zeroblob(length(header)), forgotten = 1
+    WHERE forgotten = 0 AND at < ?1";
+const EMPTY_WAL: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
+
+/// A clip that a disclosure names, as its owner has shown it to the server.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ShownClip {
+    pub clip_id: ClipId,
+    /// The SD-JWT disclosure that opens the clip's commitment.
+    pub opening: String,
+    /// Bytes of the body without the padding stored after it.
+    pub body_length: u64,
+}
+
+impl fmt::Debug for ShownClip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ShownClip(…)")
+    }
+}
+
+/// A disclosure's clips, in its order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disclosure {
+    pub vault_id: VaultId,
+    pub clips: Vec<ShownClip>,
+}
+
+/// A clip that was handed over under a disclosure.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HandedOver {
+    pub vault_id: VaultId,
+    pub clip: ShownClip,
+    /// The re-wrapped age header; none once it is forgotten.
+    pub header: Option<Vec<u8>>,
+    /// When it was handed over.
+    pub at: Time,
+}
+
+impl fmt::Debug for HandedOver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HandedOver(at {}, …)", self.at)
+    }
+}
+
+/// A clip that was shown, in this vault, and what became of it.
+type Place = (ShownClip, VaultId, Option<(Time, Option<Vec<u8>>)>);
+
+impl Vaults {
+    /// Records which clips a disclosure is about. The same record again is done already.
+    ///
+    /// # Errors
+    /// [`VaultError::UnknownClip`] if the vault lacks one of them,
+    /// [`VaultError::DisclosureConflict`] if there is another record.
+    pub fn record_disclosure(
+        &self,
+        id: StatementId,
+        disclosure: &Disclosure,
+    ) -> Result<(), VaultError> {
+        let vault_id = disclosure.vault_id;
+        self.write(|tx| {
+            match find(tx, id)? {
+                Some(found) if found == *disclosure => return Ok(()),
+                Some(_) => return Err(VaultError::DisclosureConflict),
+                None => {}
+            }
+            let row = (id.as_bytes(), vault_id.as_bytes());
+            tx.prepare_cached(ADD_DISCLOSURE)?.execute(row)?;
+            let mut add_shown = tx.prepare_cached(ADD_SHOWN)?;
+            for (shown, n) in disclosure.clips.iter().zip(0..) {
+                if clips::find(tx, vault_id, shown.clip_id)?.is_none() {
+                    return Err(VaultError::UnknownClip);
+                }
+                add_shown.execute((
+                    id.as_bytes(),
+                    integer(n),
+                    shown.clip_id.as_bytes(),
+                    &shown.opening,
+                    integer(shown.body_length),
+                ))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// What was recorded of a disclosure.
+    pub fn disclosure(&self, id: StatementId) -> Result<Option<Disclosure>, StoreError> {
+        self.read(|db| find(db, id))
+    }
+
+    /// Keeps the re-wrapped header of the disclosure's clip `n`, counted from 0. The same header
+    /// again is done already.
+    ///
+    /// # Errors
+    /// [`VaultError::UnknownDisclosure`]; [`VaultError::HeaderConflict`] if there is another
+    /// header; [`VaultError::HeaderForgotten`] if there was one.
+    pub fn hand_over(
+        &self,
+        disclosure: StatementId,
+        n: usize,
+        header: &[u8],
+        now: Time,
+    ) -> Result<(), VaultError> {
+        self.write(|tx| {
+            let (.., done) = place(tx, disclosure, n)?.ok_or(VaultError::UnknownDisclosure)?;
+            match done {
+                None => {
+                    let row = (disclosure.as_bytes(), integer(n as u64), now.unix(), header);
+                    tx.prepare_cached(HAND_OVER)?.execute(row)?;
+                    Ok(())
+                }
+                Some((_, None)) => Err(VaultError::HeaderForgotten),
+                Some((_, Some(found))) if found == header => Ok(()),
+                Some(_) => Err(VaultError::HeaderConflict),
+            }
+        })
+    }
+
+    /// The disclosure's clip `n`, counted from 0, if it was handed over.
+    pub fn handed_over(
+        &self,
+        disclosure: StatementId,
+        n: usize,
+    ) -> Result<Option<HandedOver>, StoreError> {
+        let place = self.read(|db| place(db, disclosure, n))?;
+        Ok(place.and_then(|(clip, vault_id, done)| {
+            let (at, header) = done?;
+            Some(HandedOver {
+                vault_id,
+                clip,
+                header,
+                at,
+            })
+        }))
+    }
+
+    /// Deletes the headers handed over before `before`, and counts them. That they had been there
+    /// stays known.
+    pub fn forget_handed_over(&self, before: Time) -> Result<usize, VaultError> {
+        let forgotten =
+            self.write(|tx| Ok(tx.prepare_cached(FORGET)?.execute((before.unix(),))?))?;
+        if forgotten > 0 {
+            // The log of writes holds the bytes until it is emptied.
+            self.read(|db| db.query_row(EMPTY_WAL, (), |_| Ok(())))?;
+        }
+        Ok(forgotten)
+    }
+}
+
+fn find(db: &Connection, id: StatementId) -> rusqlite::Result<Option<Disclosure>> {
+    let mut vault_of = db.prepare_cached(VAULT_OF)?;
+    let vault = vault_of.query_row((id.as_bytes(),), |row| row.get(0));
+    let Some(vault) = vault.optional()? else {
+        return Ok(None);
+    };
+    let mut shown = db.prepare_cached(SHOWN)?;
+    let clips = shown.query_map((id.as_bytes(),), shown_clip)?;
+    Ok(Some(Disclosure {
+        vault_id: VaultId::from_bytes(vault),
+        clips: clips.collect::<Result<_, _>>()?,
+    }))
+}
+
+fn place(db: &Connection, disclosure: StatementId, n: usize) -> rusqlite::Result<Option<Place>> {
+    let mut statement = db.prepare_cached(PLACE)?;
+    let place = |row: &Row<'_>| {
+        let vault = VaultId::from_bytes(row.get(3)?);
+        let done = match row.get::<_, Option<i64>>(4)?.and_then(Time::from_unix) {
+            Some(at) if row.get(5)? => Some((at, None)),
+            Some(at) => Some((at, Some(row.get(6)?))),
+            None => None,
+        };
+        Ok((shown_clip(row)?, vault, done))
+    };
+    let row = (disclosure.as_bytes(), integer(n as u64));
+    statement.query_row(row, place).optional()
+}
+
+fn shown_clip(row: &Row<'_>) -> rusqlite::Result<ShownClip> {
+    Ok(ShownClip {
+        clip_id: ClipId::from_bytes(row.get(0)?),
+        opening: row.get(1)?,
+        body_length: number(row.get(2)?),
+    })
+}

@@ -1,0 +1,160 @@
+//! Enrolment codes, and the vaults they open.
+
+use rusqlite::{Connection, OptionalExtension as _, Row};
+
+use super::{Clip, VaultError, VaultId, Vaults};
+use crate::digest::Digest;
+use crate::store::StoreError;
+use crate::store::sqlite::{integer, number};
+use crate::time::Time;
+
+const ADD_CODE: &str = "INSERT INTO codes (sha256, quota_bytes, quota_clips, expires)
+    VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
+const CODE: &str = "SELECT quota_bytes, quota_clips, expires, vault FROM codes WHERE sha256 = ?1";
+const USE_CODE: &str = "UPDATE codes SET vault = ?2 WHERE sha256 = ?1";
+const ADD_VAULT: &str =
+    "INSERT INTO vaults (id, key, quota_bytes, quota_clips) VALUES (?1, ?2, ?3, ?4)";
+const VAULT_BY_KEY: &str = "SELECT vaults.id, key, quota_bytes, quota_clips,
+    coalesce(sum(header_size + body_size + meta_size), 0), count(clips.id)
+    FROM vaults LEFT JOIN clips ON clips.vault = vaults.id WHERE key = ?1 GROUP BY vaults.id";
+const KEY_OF: &str = "SELECT key FROM vaults WHERE id = ?1";
+
+/// A vault and how full it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vault {
+    pub id: VaultId,
+    /// Ed25519 public key that signs the owner's calls.
+    pub key: [u8; 32],
+    /// Bytes that may be stored: headers, bodies and metadata together.
+    pub quota_bytes: u64,
+    /// Clips that may be stored.
+    pub quota_clips: u64,
+    /// Bytes stored.
+    pub used_bytes: u64,
+    /// Clips stored.
+    pub clips: u64,
+}
+
+impl Vault {
+    /// Refuses a clip that the quota has no room for.
+    pub fn check_room(&self, clip: &Clip) -> Result<(), VaultError> {
+        let quota = self.quota_clips;
+        if self.clips >= quota {
+            return Err(VaultError::QuotaClips { quota });
+        }
+        let wanted = clip.stored_bytes();
+        let left = self.quota_bytes.saturating_sub(self.used_bytes);
+        if wanted > left {
+            return Err(VaultError::QuotaBytes { wanted, left });
+        }
+        Ok(())
+    }
+}
+
+struct Code {
+    quota_bytes: i64,
+    quota_clips: i64,
+    expires: i64,
+    vault: Option<[u8; 16]>,
+}
+
+impl Vaults {
+    /// Issues a code that opens one vault until `expires`. The same code again is done already.
+    pub fn add_code(
+        &self,
+        code_sha256: Digest,
+        quota_bytes: u64,
+        quota_clips: u64,
+        expires: Time,
+    ) -> Result<(), VaultError> {
+        let terms = (integer(quota_bytes), integer(quota_clips), expires.unix());
+        self.write(|tx| {
+            let sha256 = code_sha256.as_bytes();
+            tx.prepare_cached(ADD_CODE)?
+                .execute((sha256, terms.0, terms.1, terms.2))?;
+            let code = code(tx, &code_sha256)?.ok_or(VaultError::UnknownCode)?;
+            if (code.quota_bytes, code.quota_clips, code.expires) == terms {
+                Ok(())
+            } else {
+                Err(VaultError::CodeConflict)
+            }
+        })
+    }
+
+    /// Opens a vault for `vault_key` under the fresh random id `vault_id`. If this key has used
+    /// this code already, the answer is the vault of then, expired code or not.
+    ///
+    /// # Errors
+    /// [`VaultError::UnknownCode`], [`VaultError::CodeExpired`], [`VaultError::CodeUsed`] by
+    /// another key, [`VaultError::KeyEnrolled`] by another code.
+    pub fn enrol(
+        &self,
+        code_sha256: Digest,
+        vault_key: [u8; 32],
+        vault_id: VaultId,
+        now: Time,
+    ) -> Result<Vault, VaultError> {
+        self.write(|tx| {
+            let code = code(tx, &code_sha256)?.ok_or(VaultError::UnknownCode)?;
+            let vault = vault_by_key(tx, &vault_key)?;
+            match (code.vault, vault) {
+                (Some(used), Some(vault)) if used == *vault.id.as_bytes() => return Ok(vault),
+                (Some(_), _) => return Err(VaultError::CodeUsed),
+                (None, Some(_)) => return Err(VaultError::KeyEnrolled),
+                (None, None) if now.unix() >= code.expires => return Err(VaultError::CodeExpired),
+                (None, None) => {}
+            }
+            let id = vault_id.as_bytes();
+            tx.prepare_cached(ADD_VAULT)?.execute((
+                id,
+                vault_key,
+                code.quota_bytes,
+                code.quota_clips,
+            ))?;
+            tx.prepare_cached(USE_CODE)?
+                .execute((code_sha256.as_bytes(), id))?;
+            vault_by_key(tx, &vault_key)?.ok_or(VaultError::UnknownVault)
+        })
+    }
+
+    /// The vault whose owner's calls are signed by `key`.
+    pub fn vault_by_key(&self, key: [u8; 32]) -> Result<Option<Vault>, StoreError> {
+        self.read(|db| vault_by_key(db, &key))
+    }
+}
+
+/// The vault with this id, and how full it is.
+pub(super) fn vault(db: &Connection, id: VaultId) -> Result<Vault, VaultError> {
+    let mut statement = db.prepare_cached(KEY_OF)?;
+    let key = statement.query_row((id.as_bytes(),), |row| row.get(0));
+    let key: [u8; 32] = key.optional()?.ok_or(VaultError::UnknownVault)?;
+    vault_by_key(db, &key)?.ok_or(VaultError::UnknownVault)
+}
+
+fn vault_by_key(db: &Connection, key: &[u8; 32]) -> rusqlite::Result<Option<Vault>> {
+    let mut statement = db.prepare_cached(VAULT_BY_KEY)?;
+    let vault = |row: &Row<'_>| {
+        Ok(Vault {
+            id: VaultId::from_bytes(row.get(0)?),
+            key: row.get(1)?,
+            quota_bytes: number(row.get(2)?),
+            quota_clips: number(row.get(3)?),
+            used_bytes: number(row.get(4)?),
+            clips: number(row.get(5)?),
+        })
+    };
+    statement.query_row((key,), vault).optional()
+}
+
+fn code(db: &Connection, sha256: &Digest) -> rusqlite::Result<Option<Code>> {
+    let mut statement = db.prepare_cached(CODE)?;
+    let code = |row: &Row<'_>| {
+        Ok(Code {
+            quota_bytes: row.get(0)?,
+            quota_clips: row.get(1)?,
+            expires: row.get(2)?,
+            vault: row.get(3)?,
+        })
+    };
+    statement.query_row((sha256.as_bytes(),), code).optional()
+}
