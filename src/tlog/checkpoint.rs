@@ -1,0 +1,111 @@
+//! Checkpoints: a log's origin, size and root, as the text of a note
+//! ([tlog-checkpoint](https://c2sp.org/tlog-checkpoint)).
+//!
+//! No extension lines: nobody could audit them, and other signatures would not cover them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::hash::Hash;
+use super::note::{KeyName, LogSigner, Note};
+use super::tree::TreeSize;
+
+/// A log's name for life: its prefix without scheme and last slash.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Origin(KeyName);
+
+/// Why a text is no checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a checkpoint: {0}")]
+pub struct CheckpointError(&'static str);
+
+impl Origin {
+    /// The text itself.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// The name of the log's key.
+    pub fn to_key_name(&self) -> KeyName {
+        self.0.clone()
+    }
+
+    /// The host in it: what stands before the first slash or colon.
+    pub fn host(&self) -> &str {
+        self.as_str().split(['/', ':']).next().unwrap_or_default()
+    }
+}
+
+impl From<KeyName> for Origin {
+    fn from(name: KeyName) -> Self {
+        Self(name)
+    }
+}
+
+impl FromStr for Origin {
+    type Err = CheckpointError;
+
+    fn from_str(text: &str) -> Result<Self, CheckpointError> {
+        match text.parse() {
+            Ok(name) if !text.ends_with('/') && !text.contains("://") => Ok(Self(name)),
+            _ => Err(CheckpointError(
+                "an origin is a prefix without scheme and last slash, such as ledger.example/log",
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The state of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    pub origin: Origin,
+    pub size: TreeSize,
+    pub root: Hash,
+}
+
+impl Checkpoint {
+    /// Parses the text of a note.
+    ///
+    /// # Errors
+    /// Anything but the three lines, in their one spelling.
+    pub fn parse(text: &str) -> Result<Self, CheckpointError> {
+        let mut lines = text
+            .strip_suffix('\n')
+            .ok_or(CheckpointError("no line feed at the end"))?
+            .split('\n');
+        let mut line = |what| lines.next().ok_or(CheckpointError(what));
+        let checkpoint = Self {
+            origin: line("no origin")?.parse()?,
+            size: line("no size")?
+                .parse()
+                .map_err(|_| CheckpointError("the size is a decimal number"))?,
+            root: line("no root")?
+                .parse()
+                .map_err(|_| CheckpointError("the root is 32 bytes in standard base64"))?,
+        };
+        match lines.next() {
+            None => Ok(checkpoint),
+            Some(_) => Err(CheckpointError("extension lines are not accepted")),
+        }
+    }
+
+    /// The text to sign.
+    pub fn body(&self) -> String {
+        format!("{}\n{}\n{}\n", self.origin, self.size, self.root)
+    }
+
+    /// The checkpoint with the log's own signature.
+    pub fn sign(&self, signer: &LogSigner) -> Note {
+        let text = self.body();
+        Note {
+            signatures: vec![signer.sign(&text)],
+            text,
+        }
+    }
+}

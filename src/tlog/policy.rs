@@ -1,0 +1,413 @@
+//! Policies: which log is meant, and how many of which witnesses make its checkpoint count
+//! ([tlog-policy](https://c2sp.org/tlog-policy)).
+//!
+//! A policy is the trust file of everyone who reads the log; it lies on the reader's own machine.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use super::checkpoint::{Checkpoint, CheckpointError, Origin};
+use super::cosignature;
+use super::note::{KeyKind, Note, NoteError, VerifierKey};
+use crate::time::Time;
+
+/// The most lines of a policy, and the most members of a group.
+const MAX_LINES: usize = 1024;
+
+/// Why a policy is refused, or a checkpoint does not satisfy it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    #[error("line {line} of the policy: {fault}")]
+    Line { line: usize, fault: String },
+    #[error("the policy has no `quorum` line")]
+    NoQuorum,
+    #[error("the policy names no log")]
+    NoLog,
+    #[error("the policy's quorum is `none`: nobody but the operator vouches for the log")]
+    NoWitnesses,
+    #[error("the policy's quorum is met by keys of the operator alone")]
+    NotIndependent,
+    #[error(transparent)]
+    Note(#[from] NoteError),
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    #[error("the checkpoint is of the log {0}, which the policy does not name")]
+    OtherLog(Origin),
+    #[error("the checkpoint has no signature by the log's key")]
+    NoLogSignature,
+    #[error("the witnesses' quorum is missing: {0}")]
+    QuorumMissing(String),
+}
+
+/// A log of a policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyLog {
+    pub key: VerifierKey,
+    pub url: Option<String>,
+}
+
+/// A witness of a policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyWitness {
+    /// Its name in this policy.
+    pub name: String,
+    pub key: VerifierKey,
+    pub url: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Group {
+    name: String,
+    /// How many of the members are needed.
+    threshold: usize,
+    members: Vec<String>,
+}
+
+/// A parsed policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    logs: Vec<PolicyLog>,
+    witnesses: Vec<PolicyWitness>,
+    groups: Vec<Group>,
+    /// A witness or a group; `None` for `quorum none`.
+    quorum: Option<String>,
+}
+
+/// A checkpoint that satisfies a policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WitnessedCheckpoint {
+    pub checkpoint: Checkpoint,
+    /// Every cosignature by a witness of the policy, by its name there.
+    pub cosignatures: BTreeMap<String, Time>,
+}
+
+impl WitnessedCheckpoint {
+    /// The median time of its cosignatures: "now" as the witnesses saw it.
+    pub fn median_time(&self) -> Option<Time> {
+        let mut times: Vec<Time> = self.cosignatures.values().copied().collect();
+        times.sort();
+        times.get(times.len().saturating_sub(1) / 2).copied()
+    }
+}
+
+impl Policy {
+    /// A policy of one log whose checkpoints need `threshold` of `witnesses`.
+    ///
+    /// # Errors
+    /// As [`Policy::parse`]: doubled names or keys.
+    pub fn of(
+        log: PolicyLog,
+        witnesses: Vec<PolicyWitness>,
+        threshold: usize,
+    ) -> Result<Self, PolicyError> {
+        let members: Vec<String> = witnesses.iter().map(|w| w.name.clone()).collect();
+        let policy = Self {
+            logs: vec![log],
+            quorum: (!witnesses.is_empty()).then(|| "quorum".to_owned()),
+            groups: match members.len() {
+                0 => Vec::new(),
+                _ => vec![Group {
+                    name: "quorum".to_owned(),
+                    threshold,
+                    members,
+                }],
+            },
+            witnesses,
+        };
+        Self::parse(&policy.to_string())
+    }
+
+    /// Parses a policy file.
+    ///
+    /// # Errors
+    /// [`PolicyError::Line`], [`PolicyError::NoQuorum`], [`PolicyError::NoLog`].
+    pub fn parse(text: &str) -> Result<Self, PolicyError> {
+        let mut policy = Self {
+            logs: Vec::new(),
+            witnesses: Vec::new(),
+            groups: Vec::new(),
+            quorum: None,
+        };
+        let mut quorum_seen = false;
+        for (i, line) in text.split('\n').enumerate() {
+            let words: Vec<&str> = line.split([' ', '\t']).filter(|w| !w.is_empty()).collect();
+            let result = match words.as_slice() {
+                _ if i >= MAX_LINES => Err("more than 1024 lines".to_owned()),
+                _ if line.bytes().any(|b| b < 0x20 && b != b'\t' || b == 0x7f) => {
+                    Err("control characters".to_owned())
+                }
+                [] => Ok(()),
+                [first, ..] if first.starts_with('#') => Ok(()),
+                ["log", key, url @ ..] if url.len() <= 1 => policy.add_log(key, url.first()),
+                ["witness", name, key, url @ ..] if url.len() <= 1 => {
+                    policy.add_witness(name, key, url.first())
+                }
+                ["group", name, threshold, members @ ..] => {
+                    policy.add_group(name, threshold, members)
+                }
+                ["quorum", name] if !quorum_seen => {
+                    quorum_seen = true;
+                    policy.set_quorum(name)
+                }
+                ["quorum", _] => Err("a second quorum".to_owned()),
+                [word, ..] => Err(format!("`{word}` with these words is not understood")),
+            };
+            result.map_err(|fault| PolicyError::Line { line: i + 1, fault })?;
+        }
+        if !quorum_seen {
+            return Err(PolicyError::NoQuorum);
+        }
+        if policy.logs.is_empty() {
+            return Err(PolicyError::NoLog);
+        }
+        Ok(policy)
+    }
+
+    fn add_log(&mut self, key: &str, url: Option<&&str>) -> Result<(), String> {
+        let key: VerifierKey = key.parse().map_err(|e: NoteError| e.to_string())?;
+        if key.kind != KeyKind::Ed25519 {
+            return Err("a log's key is of kind 1 (Ed25519)".to_owned());
+        }
+        if self
+            .logs
+            .iter()
+            .any(|log| log.key.key == key.key || log.key.name == key.name)
+        {
+            return Err("this log is named twice".to_owned());
+        }
+        self.logs.push(PolicyLog {
+            key,
+            url: url.map(|url| (*url).to_owned()),
+        });
+        Ok(())
+    }
+
+    fn add_witness(&mut self, name: &str, key: &str, url: Option<&&str>) -> Result<(), String> {
+        self.check_new_name(name)?;
+        let key: VerifierKey = key.parse().map_err(|e: NoteError| e.to_string())?;
+        if key.kind != KeyKind::Cosignature {
+            return Err("a witness's key is of kind 4 (Ed25519 cosignature)".to_owned());
+        }
+        // One key under two names would count twice.
+        if self
+            .witnesses
+            .iter()
+            .any(|witness| witness.key.key == key.key)
+        {
+            return Err("this witness's key is named twice".to_owned());
+        }
+        self.witnesses.push(PolicyWitness {
+            name: name.to_owned(),
+            key,
+            url: url.map(|url| (*url).to_owned()),
+        });
+        Ok(())
+    }
+
+    fn add_group(&mut self, name: &str, threshold: &str, members: &[&str]) -> Result<(), String> {
+        self.check_new_name(name)?;
+        if members.is_empty() {
+            return Err("a group has members".to_owned());
+        }
+        for (i, member) in members.iter().enumerate() {
+            if !self.is_defined(member) {
+                return Err(format!("`{member}` is not defined above"));
+            }
+            let taken = self
+                .groups
+                .iter()
+                .any(|group| group.members.iter().any(|m| m == member));
+            if taken || members[..i].contains(member) {
+                return Err(format!("`{member}` is a member already"));
+            }
+        }
+        let threshold = match threshold {
+            "any" => 1,
+            "all" => members.len(),
+            number => match number.parse::<usize>() {
+                Ok(k) if (1..=members.len()).contains(&k) && k.to_string() == number => k,
+                _ => return Err(format!("`{number}` of {} members cannot be", members.len())),
+            },
+        };
+        self.groups.push(Group {
+            name: name.to_owned(),
+            threshold,
+            members: members.iter().map(|m| (*m).to_owned()).collect(),
+        });
+        Ok(())
+    }
+
+    fn set_quorum(&mut self, name: &str) -> Result<(), String> {
+        self.quorum = match name {
+            "none" => None,
+            _ if self.is_defined(name) => Some(name.to_owned()),
+            _ => return Err(format!("`{name}` is not defined above")),
+        };
+        Ok(())
+    }
+
+    fn is_defined(&self, name: &str) -> bool {
+        self.witnesses.iter().any(|w| w.name == name) || self.groups.iter().any(|g| g.name == name)
+    }
+
+    fn check_new_name(&self, name: &str) -> Result<(), String> {
+        if name == "none" || self.is_defined(name) {
+            return Err(format!("the name `{name}` is taken"));
+        }
+        Ok(())
+    }
+
+    /// The logs it names.
+    pub fn logs(&self) -> &[PolicyLog] {
+        &self.logs
+    }
+
+    /// The witnesses it names.
+    pub fn witnesses(&self) -> &[PolicyWitness] {
+        &self.witnesses
+    }
+
+    /// Whether the witnesses of these names make a quorum.
+    pub fn quorum_met(&self, names: &BTreeSet<&str>) -> bool {
+        self.quorum
+            .as_deref()
+            .is_none_or(|quorum| self.is_met(quorum, names))
+    }
+
+    fn is_met(&self, name: &str, names: &BTreeSet<&str>) -> bool {
+        match self.groups.iter().find(|group| group.name == name) {
+            None => names.contains(name),
+            // A group's members are defined above it, so this ends.
+            Some(group) => {
+                let met = group
+                    .members
+                    .iter()
+                    .filter(|m| self.is_met(m, names))
+                    .count();
+                met >= group.threshold
+            }
+        }
+    }
+
+    /// Refuses a quorum of none, and one that the operator alone can fill: with witnesses that
+    /// have its log's key, or whose name is its log's host or below that.
+    ///
+    /// # Errors
+    /// [`PolicyError::NoWitnesses`] or [`PolicyError::NotIndependent`].
+    pub fn check_independent(&self) -> Result<(), PolicyError> {
+        if self.quorum.is_none() {
+            return Err(PolicyError::NoWitnesses);
+        }
+        let own = |witness: &&PolicyWitness| {
+            self.logs.iter().any(|log| {
+                let origin = Origin::from(log.key.name.clone());
+                let name = Origin::from(witness.key.name.clone());
+                witness.key.key == log.key.key
+                    || name.host() == origin.host()
+                    || name.host().ends_with(&format!(".{}", origin.host()))
+            })
+        };
+        let own = self
+            .witnesses
+            .iter()
+            .filter(own)
+            .map(|w| w.name.as_str())
+            .collect();
+        if self.quorum_met(&own) {
+            return Err(PolicyError::NotIndependent);
+        }
+        Ok(())
+    }
+
+    /// Verifies a checkpoint: the log's signature, every cosignature of a known witness, and the
+    /// quorum, counting only cosignatures made in `oldest..=newest` where those are given.
+    ///
+    /// # Errors
+    /// Each fault is told apart; a known key's signature that fails rejects the whole note.
+    pub fn verify(
+        &self,
+        note: &[u8],
+        oldest: Option<Time>,
+        newest: Option<Time>,
+    ) -> Result<WitnessedCheckpoint, PolicyError> {
+        let note = Note::parse(note)?;
+        let checkpoint = Checkpoint::parse(&note.text)?;
+        let log = self
+            .logs
+            .iter()
+            .find(|log| log.key.name == checkpoint.origin.to_key_name())
+            .ok_or_else(|| PolicyError::OtherLog(checkpoint.origin.clone()))?;
+        let mut signed = false;
+        for signature in note.signatures_by(&log.key) {
+            log.key.verify(&note.text, signature)?;
+            signed = true;
+        }
+        if !signed {
+            return Err(PolicyError::NoLogSignature);
+        }
+        let mut cosignatures = BTreeMap::new();
+        for witness in &self.witnesses {
+            for signature in note.signatures_by(&witness.key) {
+                let time = cosignature::verify(&witness.key, &note.text, signature)?;
+                cosignatures.insert(witness.name.clone(), time);
+            }
+        }
+        let counts = |time: &Time| {
+            oldest.is_none_or(|oldest| *time >= oldest)
+                && newest.is_none_or(|newest| *time <= newest)
+        };
+        let fresh = cosignatures.iter().filter(|(_, time)| counts(time));
+        let fresh: BTreeSet<&str> = fresh.map(|(name, _)| name.as_str()).collect();
+        if !self.quorum_met(&fresh) {
+            return Err(PolicyError::QuorumMissing(
+                self.missing(&cosignatures, &fresh),
+            ));
+        }
+        Ok(WitnessedCheckpoint {
+            checkpoint,
+            cosignatures,
+        })
+    }
+
+    fn missing(&self, seen: &BTreeMap<String, Time>, fresh: &BTreeSet<&str>) -> String {
+        let state = |witness: &PolicyWitness| {
+            let name = &witness.name;
+            match seen.get(name) {
+                _ if fresh.contains(name.as_str()) => format!("{name} has cosigned"),
+                Some(time) => format!("{name} cosigned at {time}, which does not count now"),
+                None => format!("{name} has not cosigned"),
+            }
+        };
+        let states: Vec<String> = self.witnesses.iter().map(state).collect();
+        states.join(", ")
+    }
+}
+
+/// The policy as a file.
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url =
+            |url: &Option<String>| url.as_ref().map_or(String::new(), |url| format!(" {url}"));
+        for log in &self.logs {
+            writeln!(f, "log {}{}", log.key, url(&log.url))?;
+        }
+        for witness in &self.witnesses {
+            writeln!(
+                f,
+                "witness {} {}{}",
+                witness.name,
+                witness.key,
+                url(&witness.url)
+            )?;
+        }
+        for Group {
+            name,
+            threshold,
+            members,
+        } in &self.groups
+        {
+            writeln!(f, "group {name} {threshold} {}", members.join(" "))?;
+        }
+        writeln!(f, "quorum {}", self.quorum.as_deref().unwrap_or("none"))
+    }
+}
