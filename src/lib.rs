@@ -1,7 +1,10 @@
 //! whosaw: camera clips that nobody can see in secret.
 
+pub mod client;
 pub mod digest;
 pub mod encoding;
+pub mod party;
+pub mod random;
 pub mod seal;
 pub mod statement;
 pub mod store;

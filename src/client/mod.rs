@@ -1,0 +1,310 @@
+//! The typed HTTP client of every party's program, over the API of `docs/PROTOCOL.md`.
+//!
+//! It carries bytes and signs calls; it trusts no answer. What an answer is worth is for its reader
+//! to check: entries by the log ([`crate::reader`]), attachments by their digests, proofs by policy.
+
+pub mod base;
+
+use ed25519_dalek::SigningKey;
+use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
+
+use crate::digest::StatementId;
+use crate::statement::envelope::Envelope;
+use crate::statement::sealed::{Opening, SealDigest};
+use crate::statement::words::Jurisdiction;
+use crate::time::Clock;
+use crate::wire::problem::{MEDIA_TYPE as PROBLEM, Problem};
+use crate::wire::signature::{self, RequestTarget};
+use crate::wire::statements::{Bundle, Logged};
+use base::BaseUrl;
+
+/// The largest JSON answer that is read, in bytes.
+const MAX_JSON: u64 = 4 << 20;
+/// The largest bundle that is read, in bytes.
+const MAX_BUNDLE: u64 = 256 << 20;
+/// The largest attachment that is read, in bytes.
+const MAX_ATTACHMENT: u64 = 16 << 20;
+/// The header that carries an opening.
+pub const OPENING: &str = "Whosaw-Opening";
+
+/// Why a call did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The server said why.
+    #[error("{0}")]
+    Problem(Problem),
+    #[error("{url} cannot be reached: {why}; is the server running, and is this its address?")]
+    Transport { url: String, why: String },
+    #[error("{url} answered what this program does not understand: {why}")]
+    Unexpected { url: String, why: String },
+}
+
+impl ClientError {
+    /// The HTTP status of a problem that the server told.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Problem(problem) => Some(problem.status),
+            _ => None,
+        }
+    }
+}
+
+/// A successful answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    /// The `Whosaw-Opening` header.
+    pub opening: Option<String>,
+    pub body: Vec<u8>,
+}
+
+/// A client of one server.
+#[derive(Clone)]
+pub struct Client {
+    base: BaseUrl,
+    agent: ureq::Agent,
+    clock: Clock,
+}
+
+impl Client {
+    /// A client of the server at `base`.
+    pub fn new(base: BaseUrl, clock: Clock) -> Self {
+        Self {
+            agent: base::agent(),
+            base,
+            clock,
+        }
+    }
+
+    /// The server's address.
+    pub fn base(&self) -> &BaseUrl {
+        &self.base
+    }
+
+    /// Submits a statement; `None` for its proof while the witnesses' quorum is missing.
+    ///
+    /// # Errors
+    /// [`ClientError::Problem`] with the reason for a refusal.
+    pub fn submit(&self, envelope: &Envelope) -> Result<Logged, ClientError> {
+        let path = "/api/v1/statements";
+        let body = envelope.to_json();
+        let request = http_request(
+            "POST",
+            &self.base.join(path),
+            &[("content-type", "application/json")],
+        );
+        let answer = self.run(request, &body, MAX_JSON)?;
+        self.json(path, &answer.body)
+    }
+
+    /// The `.tlog-proof` of a statement; `None` while the witnesses' quorum is missing.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn proof(&self, id: &StatementId) -> Result<Option<Vec<u8>>, ClientError> {
+        let answer = self.get(&format!("/api/v1/proofs/{id}"), MAX_JSON)?;
+        Ok((answer.status == 200).then_some(answer.body))
+    }
+
+    /// Uploads an attachment, signed by a party's service key.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn put_attachment(
+        &self,
+        opening: &Opening,
+        bytes: &[u8],
+        key: &SigningKey,
+    ) -> Result<(), ClientError> {
+        let path = format!("/attachments/{}", opening.digest());
+        let headers = [(OPENING, opening.encode())];
+        self.signed("PUT", &path, &headers, bytes, key, MAX_JSON)?;
+        Ok(())
+    }
+
+    /// An attachment with its opening, checked against its digest; `None` if it is not there.
+    ///
+    /// # Errors
+    /// [`ClientError::Unexpected`] if the bytes are not those that the digest stands for.
+    pub fn attachment(
+        &self,
+        digest: &SealDigest,
+    ) -> Result<Option<(Opening, Vec<u8>)>, ClientError> {
+        let path = format!("/attachments/{digest}");
+        let answer = match self.get(&path, MAX_ATTACHMENT) {
+            Ok(answer) => answer,
+            Err(error) if error.status() == Some(404) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let opening = answer
+            .opening
+            .as_deref()
+            .and_then(|text| Opening::parse(text).ok());
+        let genuine = opening.filter(|opening| attachment_matches(opening, digest, &answer.body));
+        match genuine {
+            Some(opening) => Ok(Some((opening, answer.body))),
+            None => Err(self.unexpected(&path, "bytes other than the digest stands for")),
+        }
+    }
+
+    /// All open requests' attachments in a jurisdiction.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn bundle(&self, jurisdiction: &Jurisdiction) -> Result<Bundle, ClientError> {
+        let path = format!("/bundles/{jurisdiction}");
+        let answer = self.get(&path, MAX_BUNDLE)?;
+        self.json(&path, &answer.body)
+    }
+
+    /// The commitments of a batch, 32 bytes each; `size` of them.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn batch(&self, id: &StatementId, size: u32) -> Result<Vec<u8>, ClientError> {
+        let answer = self.get(&format!("/batches/{id}"), u64::from(size) * 32)?;
+        Ok(answer.body)
+    }
+
+    /// An unsigned `GET`; at most `limit` bytes.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn get(&self, path: &str, limit: u64) -> Result<Answer, ClientError> {
+        self.run(http_request("GET", &self.base.join(path), &[]), &[], limit)
+    }
+
+    /// A call signed by `key`; an answer of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn signed(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+        key: &SigningKey,
+        limit: u64,
+    ) -> Result<Answer, ClientError> {
+        let digest = Sha256::digest(body).into();
+        let request = self.signed_request(method, path, headers, &digest, key);
+        self.run(request, body, limit)
+    }
+
+    /// A request signed by `key`, for a body with this SHA-256.
+    fn signed_request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        digest: &[u8; 32],
+        key: &SigningKey,
+    ) -> ureq::http::request::Builder {
+        let (path_only, query) = match path.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (path, None),
+        };
+        let target = RequestTarget {
+            method,
+            authority: self.base.authority(),
+            path: path_only,
+            query,
+        };
+        let signed = signature::sign(
+            &target,
+            digest,
+            key,
+            self.clock.now(),
+            crate::random::bytes(),
+        );
+        http_request(method, &self.base.join(path), headers)
+            .header("content-digest", signed.content_digest)
+            .header("signature-input", signed.signature_input)
+            .header("signature", signed.signature)
+    }
+
+    fn run(
+        &self,
+        request: ureq::http::request::Builder,
+        body: &[u8],
+        limit: u64,
+    ) -> Result<Answer, ClientError> {
+        let has_body = request
+            .method_ref()
+            .is_some_and(|m| m == "POST" || m == "PUT");
+        if has_body {
+            let request = request.body(body).expect("own headers are well formed");
+            self.send(request, limit)
+        } else {
+            let request = request.body(()).expect("own headers are well formed");
+            self.send(request, limit)
+        }
+    }
+
+    fn send<B: ureq::AsSendBody>(
+        &self,
+        request: ureq::http::Request<B>,
+        limit: u64,
+    ) -> Result<Answer, ClientError> {
+        let url = request.uri().to_string();
+        let transport = |error: ureq::Error| ClientError::Transport {
+            url: url.clone(),
+            why: error.to_string(),
+        };
+        let mut response = self.agent.run(request).map_err(transport)?;
+        let header = |name: &str| {
+            let value = response.headers().get(name)?.to_str().ok()?;
+            Some(value.to_owned())
+        };
+        let status = response.status().as_u16();
+        let (opening, content_type) = (header(OPENING), header("content-type"));
+        let body = response.body_mut().with_config().limit(limit).read_to_vec();
+        let body = body.map_err(transport)?;
+        if (200..300).contains(&status) {
+            return Ok(Answer {
+                status,
+                opening,
+                body,
+            });
+        }
+        let problem = content_type.filter(|t| t == PROBLEM);
+        Err(
+            match problem.and_then(|_| serde_json::from_slice(&body).ok()) {
+                Some(problem) => ClientError::Problem(problem),
+                None => ClientError::Unexpected {
+                    url,
+                    why: format!("status {status}"),
+                },
+            },
+        )
+    }
+
+    fn json<T: DeserializeOwned>(&self, path: &str, body: &[u8]) -> Result<T, ClientError> {
+        serde_json::from_slice(body).map_err(|e| self.unexpected(path, e))
+    }
+
+    fn unexpected(&self, path: &str, why: impl ToString) -> ClientError {
+        ClientError::Unexpected {
+            url: self.base.join(path),
+            why: why.to_string(),
+        }
+    }
+}
+
+/// Whether `bytes` and `opening` are those of the attachment with this digest.
+pub fn attachment_matches(opening: &Opening, digest: &SealDigest, bytes: &[u8]) -> bool {
+    opening.digest() == *digest
+        && opening.as_attachment().is_ok_and(|value| {
+            value.size == bytes.len() as u64 && value.sha256 == crate::digest::Digest::of(bytes)
+        })
+}
+
+fn http_request(method: &str, url: &str, headers: &[(&str, &str)]) -> ureq::http::request::Builder {
+    let mut request = ureq::http::Request::builder().method(method).uri(url);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request
+}

@@ -1,0 +1,234 @@
+//! A party's folder: who it is, its keys, its trust file.
+//!
+//! `party.json` (who), `keys/<role>.key` (0600, one Ed25519 seed each), `log.policy` (whom it
+//! believes). An operator's data folder is one too. Keys never leave it; nothing here talks to
+//! anyone.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ed25519_dalek::SigningKey;
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize as _, Zeroizing};
+
+use crate::encoding;
+use crate::random;
+use crate::statement::key::PublicKey;
+use crate::statement::kinds::party::NewKey;
+use crate::statement::words::{Jurisdiction, Label, Name, PartyId, PartyKind, Role};
+use crate::store::StoreError;
+use crate::store::secrets::SecretFile;
+use crate::tlog::policy::{Policy, PolicyError};
+
+const PREFIX: &str = "ed25519-secret:";
+const PROFILE: &str = "party.json";
+const POLICY: &str = "log.policy";
+
+/// Why a party's folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum HomeError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{}: {why}", path.display())]
+    File { path: PathBuf, why: String },
+    #[error("{} holds a party already: name another folder with --home", .0.display())]
+    Exists(PathBuf),
+    #[error("{} holds no party: begin with `init`", .0.display())]
+    Missing(PathBuf),
+    #[error("{}: {source}", path.display())]
+    Policy { path: PathBuf, source: PolicyError },
+}
+
+/// Who a party is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    pub party: PartyId,
+    pub kind: PartyKind,
+    pub name: Name,
+    pub jurisdiction: Jurisdiction,
+    /// The pseudonym under which the officer key signs.
+    pub officer_label: Label,
+    /// The server's address; the operator itself has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+}
+
+/// A party's folder.
+#[derive(Debug, Clone)]
+pub struct Home {
+    root: PathBuf,
+    profile: Profile,
+}
+
+impl Home {
+    /// Makes the folder of a new party, with a key for each role.
+    ///
+    /// # Errors
+    /// [`HomeError::Exists`] if a party lives there.
+    pub fn create(root: &Path, profile: Profile) -> Result<Self, HomeError> {
+        let path = root.join(PROFILE);
+        if path.exists() {
+            return Err(HomeError::Exists(root.to_owned()));
+        }
+        fs::create_dir_all(root.join("keys")).map_err(file(root))?;
+        for role in [Role::Admin, Role::Officer, Role::Service] {
+            write_key(&key_path(root, role.code()), &new_key())?;
+        }
+        let text = serde_json::to_string_pretty(&profile).expect("words serialise");
+        fs::write(&path, text + "\n").map_err(file(&path))?;
+        Ok(Self {
+            root: root.to_owned(),
+            profile,
+        })
+    }
+
+    /// Opens a party's folder.
+    ///
+    /// # Errors
+    /// [`HomeError::Missing`] if there is none.
+    pub fn open(root: &Path) -> Result<Self, HomeError> {
+        let path = root.join(PROFILE);
+        let text = fs::read_to_string(&path).map_err(|_| HomeError::Missing(root.to_owned()))?;
+        let profile = serde_json::from_str(&text).map_err(file(&path))?;
+        Ok(Self {
+            root: root.to_owned(),
+            profile,
+        })
+    }
+
+    /// Who lives here.
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The party's key of a role.
+    ///
+    /// # Errors
+    /// If the file is missing, damaged, or others may read it.
+    pub fn key(&self, role: Role) -> Result<SigningKey, HomeError> {
+        read_key(&key_path(&self.root, role.code()))
+    }
+
+    /// The public keys as a registration lists them.
+    ///
+    /// # Errors
+    /// Those of [`Home::key`].
+    pub fn new_keys(&self) -> Result<Vec<NewKey>, HomeError> {
+        let new = |role| {
+            Ok(NewKey {
+                key: PublicKey::from(&self.key(role)?),
+                role,
+                label: (role == Role::Officer).then(|| self.profile.officer_label.clone()),
+            })
+        };
+        [Role::Admin, Role::Officer, Role::Service]
+            .into_iter()
+            .map(new)
+            .collect()
+    }
+
+    /// Where the trust file lies.
+    pub fn policy_path(&self) -> PathBuf {
+        self.root.join(POLICY)
+    }
+
+    /// The log's policy that this party believes.
+    ///
+    /// # Errors
+    /// If the file is missing or is no policy.
+    pub fn policy(&self) -> Result<Policy, HomeError> {
+        let path = self.policy_path();
+        let text = fs::read_to_string(&path).map_err(file(&path))?;
+        Policy::parse(&text).map_err(|source| HomeError::Policy { path, source })
+    }
+}
+
+fn file<E: std::fmt::Display>(path: &Path) -> impl FnOnce(E) -> HomeError {
+    let path = path.to_owned();
+    move |error| HomeError::File {
+        path,
+        why: error.to_string(),
+    }
+}
+
+/// Where the key of this name lies in a party's folder.
+pub fn key_path(root: &Path, name: &str) -> PathBuf {
+    root.join("keys").join(format!("{name}.key"))
+}
+
+/// A new key, from the operating system's randomness.
+pub fn new_key() -> SigningKey {
+    let mut seed = random::bytes();
+    let key = SigningKey::from_bytes(&seed);
+    seed.zeroize();
+    key
+}
+
+/// Writes a key file, durably, with mode 0600; an existing one is never overwritten.
+///
+/// # Errors
+/// The store's.
+pub fn write_key(path: &Path, key: &SigningKey) -> Result<(), HomeError> {
+    let seed = Zeroizing::new(key.to_bytes());
+    let text = Zeroizing::new(format!("{PREFIX}{}\n", encoding::base64url(*seed)));
+    Ok(SecretFile::at(path).write_new(text.as_bytes())?)
+}
+
+/// Reads a key file.
+///
+/// # Errors
+/// If it is missing, damaged, or others may read it.
+pub fn read_key(path: &Path) -> Result<SigningKey, HomeError> {
+    let bytes = SecretFile::at(path).read()?;
+    let seed = std::str::from_utf8(&bytes)
+        .ok()
+        .and_then(|text| text.trim_end().strip_prefix(PREFIX))
+        .and_then(|encoded| encoding::from_base64url(encoded).ok().map(Zeroizing::new))
+        .and_then(|seed| encoding::exact::<32>(&seed).ok().map(Zeroizing::new));
+    match seed {
+        Some(seed) => Ok(SigningKey::from_bytes(&seed)),
+        None => Err(HomeError::File {
+            path: path.to_owned(),
+            why: "not a key file of whosaw".to_owned(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn profile() -> Profile {
+        Profile {
+            party: "lakelandgov.example".parse().unwrap(),
+            kind: PartyKind::Agency,
+            name: "Lakeland Police".parse().unwrap(),
+            jurisdiction: "US-FL".parse().unwrap(),
+            officer_label: "detective-4".parse().unwrap(),
+            server: None,
+        }
+    }
+
+    #[test]
+    fn a_home_keeps_its_keys_and_never_overwrites_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::create(folder.path(), profile()).unwrap();
+        let again = Home::open(folder.path()).unwrap();
+        assert_eq!(again.profile(), &profile());
+        assert_eq!(home.new_keys().unwrap(), again.new_keys().unwrap());
+        let created = Home::create(folder.path(), profile());
+        assert!(matches!(created, Err(HomeError::Exists(_))));
+        assert!(matches!(home.policy(), Err(HomeError::File { .. })));
+        fs::write(key_path(folder.path(), "admin"), "nonsense").unwrap();
+        let Err(error) = home.key(Role::Admin) else {
+            panic!("nonsense is no key");
+        };
+        assert!(!error.to_string().contains("nonsense"), "{error}");
+    }
+}

@@ -1,0 +1,3 @@
+//! What each party's own program does, on its own machine, with its own keys.
+
+pub mod home;

@@ -1,0 +1,44 @@
+//! Problem details (RFC 9457): why a call did not succeed, for programs and for people.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The media type of a problem.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// Why a call did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// `/problems/<code>`; codes are stable.
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    pub detail: String,
+    /// JSON Pointer of the member at fault, or the name of the header or path parameter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
+    /// What would be accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<String>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The server's words, on a terminal: no control characters.
+        let clean = |text: &str| text.chars().filter(|c| !c.is_control()).collect::<String>();
+        write!(f, "{}", clean(&self.title))?;
+        if !self.detail.is_empty() {
+            write!(f, ": {}", clean(&self.detail))?;
+        }
+        if let Some(member) = self.member.as_deref().filter(|m| !m.is_empty()) {
+            write!(f, " (at {})", clean(member))?;
+        }
+        if let Some(accepted) = &self.accepted {
+            write!(f, "; accepted: {}", clean(accepted))?;
+        }
+        write!(f, " [{} {}]", self.status, clean(&self.kind))
+    }
+}

@@ -1,0 +1,346 @@
+//! Signatures of HTTP messages (RFC 9421), narrowed to one form.
+//!
+//! Components, parameters and their order are fixed, so each value has one text: the verifier takes
+//! the parameters out of `Signature-Input`, writes what a signer of those would have written, and
+//! compares. Keys that sign messages sign nothing else.
+
+use std::collections::BTreeSet;
+
+use ed25519_dalek::{Signer as _, SigningKey};
+use sfv::{BareItem, Dictionary, ListEntry, Parser};
+use sha2::{Digest as _, Sha256};
+
+use crate::encoding;
+use crate::statement::key::PublicKey;
+use crate::time::Time;
+
+/// How long a signed call is good for, in seconds.
+const LIFETIME: i64 = 60;
+/// The longest that a call may be good for, in seconds.
+const MAX_LIFETIME: i64 = 120;
+/// How far a caller's clock may be ahead, in seconds.
+const MAX_AHEAD: i64 = 30;
+/// Nonces remembered at once.
+const MAX_NONCES: usize = 100_000;
+
+const LABEL: &str = "whosaw";
+const TAG: &str = "whosaw-v1";
+const REQUEST: &[&str] = &["@method", "@authority", "@path", "@query", "content-digest"];
+const RESPONSE: &[&str] = &["@status", "content-digest", "content-type"];
+
+/// Why a message's signature does not count.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    #[error("the call is not signed: it carries Content-Digest, Signature-Input and Signature")]
+    Missing,
+    #[error("Content-Digest is `sha-256=:…:`, once")]
+    ContentDigest,
+    #[error(
+        "Signature-Input has one member, `whosaw`, with the components, parameters and order that the protocol fixes"
+    )]
+    Input,
+    #[error("Signature has one member, `whosaw`, of 64 bytes")]
+    Signature,
+    #[error("keyid is a canonical, strong key: ed25519:…")]
+    Key,
+    #[error("the call expires more than 120 seconds after it was created, or before")]
+    Lifetime,
+    #[error("the call was created in the future: check the clock")]
+    TooEarly,
+    #[error("the call has expired: check the clock, and sign it again")]
+    Expired,
+    #[error("the call was made before: sign it again with a new nonce")]
+    Replayed,
+    #[error("the signature does not verify over this message")]
+    Mismatch,
+    #[error("the body is not the one that was signed")]
+    Body,
+}
+
+/// What a request is sent to.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestTarget<'a> {
+    pub method: &'a str,
+    /// Host and, unless it is the scheme's own, port.
+    pub authority: &'a str,
+    pub path: &'a str,
+    /// Without the question mark.
+    pub query: Option<&'a str>,
+}
+
+/// The three header fields of a signed message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignatureHeaders {
+    pub content_digest: String,
+    pub signature_input: String,
+    pub signature: String,
+}
+
+/// A call whose signature verifies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    pub key: PublicKey,
+    pub nonce: [u8; 16],
+    pub expires: Time,
+    /// SHA-256 that the body must have.
+    pub content_digest: [u8; 32],
+}
+
+struct Parameters {
+    created: i64,
+    /// Responses have none.
+    expires: Option<i64>,
+    nonce: [u8; 16],
+    key: PublicKey,
+}
+
+impl Parameters {
+    /// The value of `Signature-Input` after its label; the last line of the signature base.
+    fn to_text(&self, components: &[&str]) -> String {
+        let quoted: Vec<String> = components.iter().map(|c| format!("\"{c}\"")).collect();
+        let expires = self
+            .expires
+            .map_or(String::new(), |at| format!(";expires={at}"));
+        format!(
+            "({});created={}{expires};nonce=\"{}\";keyid=\"{}\";alg=\"ed25519\";tag=\"{TAG}\"",
+            quoted.join(" "),
+            self.created,
+            encoding::base64url(self.nonce),
+            self.key
+        )
+    }
+
+    /// Takes the parameters out of `Signature-Input`, which must be the one text of them.
+    fn parse(input: &str, components: &[&str], expires: bool) -> Result<Self, SignatureError> {
+        let fault = SignatureError::Input;
+        let dictionary: Dictionary = Parser::new(input).parse().map_err(|_| fault.clone())?;
+        let Some(ListEntry::InnerList(list)) = dictionary.get(LABEL) else {
+            return Err(fault);
+        };
+        let integer = |name: &str| match list.params.get(name) {
+            Some(BareItem::Integer(n)) => Some(i64::from(*n)),
+            _ => None,
+        };
+        let string = |name: &str| match list.params.get(name) {
+            Some(BareItem::String(s)) => Some(s.as_str().to_owned()),
+            _ => None,
+        };
+        let nonce = string("nonce").and_then(|nonce| encoding::from_base64url(&nonce).ok());
+        let nonce = nonce.and_then(|nonce| encoding::exact(&nonce).ok());
+        let key = string("keyid").ok_or(SignatureError::Input)?;
+        let parameters = Self {
+            created: integer("created").ok_or(SignatureError::Input)?,
+            expires: integer("expires"),
+            nonce: nonce.ok_or(SignatureError::Input)?,
+            key: key.parse().map_err(|_| SignatureError::Key)?,
+        };
+        let text = format!("{LABEL}={}", parameters.to_text(components));
+        if text == input && parameters.expires.is_some() == expires {
+            Ok(parameters)
+        } else {
+            Err(fault)
+        }
+    }
+}
+
+/// The text that is signed (RFC 9421, section 2.5).
+fn signature_base(components: &[(&str, String)], parameters: &str) -> String {
+    let mut base = String::new();
+    for (name, value) in components {
+        base.push_str(&format!("\"{name}\": {value}\n"));
+    }
+    base.push_str(&format!("\"@signature-params\": {parameters}"));
+    base
+}
+
+fn request_components(target: &RequestTarget<'_>, digest: &str) -> Vec<(&'static str, String)> {
+    let values = [
+        target.method.to_owned(),
+        target.authority.to_ascii_lowercase(),
+        target.path.to_owned(),
+        format!("?{}", target.query.unwrap_or_default()),
+        digest.to_owned(),
+    ];
+    REQUEST.iter().copied().zip(values).collect()
+}
+
+fn response_components(status: u16, media_type: &str, digest: &str) -> Vec<(&'static str, String)> {
+    let values = [status.to_string(), digest.to_owned(), media_type.to_owned()];
+    RESPONSE.iter().copied().zip(values).collect()
+}
+
+fn digest_header(digest: &[u8; 32]) -> String {
+    format!("sha-256=:{}:", encoding::base64(digest))
+}
+
+fn parse_digest(header: &str) -> Result<[u8; 32], SignatureError> {
+    let encoded = header
+        .strip_prefix("sha-256=:")
+        .and_then(|rest| rest.strip_suffix(':'));
+    encoded
+        .and_then(|encoded| encoding::from_base64(encoded).ok())
+        .and_then(|bytes| encoding::exact(&bytes).ok())
+        .ok_or(SignatureError::ContentDigest)
+}
+
+fn headers(
+    components: &[(&str, String)],
+    parameters: &str,
+    digest: &[u8; 32],
+    key: &SigningKey,
+) -> SignatureHeaders {
+    let signature = key.sign(signature_base(components, parameters).as_bytes());
+    SignatureHeaders {
+        content_digest: digest_header(digest),
+        signature_input: format!("{LABEL}={parameters}"),
+        signature: format!("{LABEL}=:{}:", encoding::base64(signature.to_bytes())),
+    }
+}
+
+fn check(
+    components: &[(&str, String)],
+    parameters: &Parameters,
+    names: &[&str],
+    signature: &str,
+) -> Result<(), SignatureError> {
+    let encoded = signature
+        .strip_prefix(LABEL)
+        .and_then(|rest| rest.strip_prefix("=:"))
+        .and_then(|rest| rest.strip_suffix(':'));
+    let signature = encoded
+        .and_then(|encoded| encoding::from_base64(encoded).ok())
+        .and_then(|bytes| encoding::exact(&bytes).ok())
+        .ok_or(SignatureError::Signature)?;
+    let base = signature_base(components, &parameters.to_text(names));
+    if parameters.key.verifies(base.as_bytes(), &signature) {
+        Ok(())
+    } else {
+        Err(SignatureError::Mismatch)
+    }
+}
+
+/// Signs a call whose body has this SHA-256.
+pub fn sign(
+    target: &RequestTarget<'_>,
+    content_digest: &[u8; 32],
+    key: &SigningKey,
+    now: Time,
+    nonce: [u8; 16],
+) -> SignatureHeaders {
+    let parameters = Parameters {
+        created: now.unix(),
+        expires: Some(now.unix() + LIFETIME),
+        nonce,
+        key: PublicKey::from(key),
+    };
+    let components = request_components(target, &digest_header(content_digest));
+    headers(
+        &components,
+        &parameters.to_text(REQUEST),
+        content_digest,
+        key,
+    )
+}
+
+/// Verifies a call's signature. The body must still be compared with the digest given back, and
+/// the nonce be [accepted](Nonces::accept).
+///
+/// # Errors
+/// [`SignatureError`]: each fault is told apart.
+pub fn verify(
+    target: &RequestTarget<'_>,
+    headers: &SignatureHeaders,
+    now: Time,
+) -> Result<Verified, SignatureError> {
+    if headers.signature_input.is_empty() || headers.signature.is_empty() {
+        return Err(SignatureError::Missing);
+    }
+    let content_digest = parse_digest(&headers.content_digest)?;
+    let parameters = Parameters::parse(&headers.signature_input, REQUEST, true)?;
+    let expires = parameters.expires.ok_or(SignatureError::Input)?;
+    if !(1..=MAX_LIFETIME).contains(&expires.saturating_sub(parameters.created)) {
+        return Err(SignatureError::Lifetime);
+    }
+    if parameters.created > now.unix() + MAX_AHEAD {
+        return Err(SignatureError::TooEarly);
+    }
+    if expires < now.unix() {
+        return Err(SignatureError::Expired);
+    }
+    let components = request_components(target, &headers.content_digest);
+    check(&components, &parameters, REQUEST, &headers.signature)?;
+    Ok(Verified {
+        key: parameters.key,
+        nonce: parameters.nonce,
+        expires: Time::from_unix(expires).ok_or(SignatureError::Lifetime)?,
+        content_digest,
+    })
+}
+
+/// Signs a response whose body has this SHA-256.
+pub fn sign_response(
+    status: u16,
+    content_type: &str,
+    content_digest: &[u8; 32],
+    key: &SigningKey,
+    now: Time,
+    nonce: [u8; 16],
+) -> SignatureHeaders {
+    let parameters = Parameters {
+        created: now.unix(),
+        expires: None,
+        nonce,
+        key: PublicKey::from(key),
+    };
+    let components = response_components(status, content_type, &digest_header(content_digest));
+    headers(
+        &components,
+        &parameters.to_text(RESPONSE),
+        content_digest,
+        key,
+    )
+}
+
+/// Verifies a response's signature; the key that made it. Whether that key is the operator's is
+/// for the log to say.
+///
+/// # Errors
+/// [`SignatureError`]: each fault is told apart.
+pub fn verify_response(
+    status: u16,
+    content_type: &str,
+    headers: &SignatureHeaders,
+    body: &[u8],
+) -> Result<PublicKey, SignatureError> {
+    if headers.signature_input.is_empty() || headers.signature.is_empty() {
+        return Err(SignatureError::Missing);
+    }
+    if parse_digest(&headers.content_digest)? != <[u8; 32]>::from(Sha256::digest(body)) {
+        return Err(SignatureError::Body);
+    }
+    let parameters = Parameters::parse(&headers.signature_input, RESPONSE, false)?;
+    let components = response_components(status, content_type, &headers.content_digest);
+    check(&components, &parameters, RESPONSE, &headers.signature)?;
+    Ok(parameters.key)
+}
+
+/// The nonces of calls that have not expired: each is good once.
+#[derive(Debug, Default)]
+pub struct Nonces(BTreeSet<(Time, [u8; 32], [u8; 16])>);
+
+impl Nonces {
+    /// Whether the call is new; it is not from then on.
+    ///
+    /// Where too many calls are remembered already, none is new: to forget one would be to let it
+    /// in again.
+    pub fn accept(&mut self, verified: &Verified, now: Time) -> bool {
+        while self.0.first().is_some_and(|(expires, ..)| *expires < now) {
+            self.0.pop_first();
+        }
+        let call = (verified.expires, verified.key.to_bytes(), verified.nonce);
+        self.0.len() < MAX_NONCES && self.0.insert(call)
+    }
+}
+
+#[cfg(test)]
+mod tests;
