@@ -1,8 +1,11 @@
 //! whosaw: camera clips that nobody can see in secret.
 
+pub mod cli;
 pub mod client;
 pub mod digest;
 pub mod encoding;
+pub mod http;
+pub mod ledger;
 pub mod party;
 pub mod random;
 pub mod seal;

@@ -86,6 +86,8 @@ reasons! {
     Withdrawn "withdrawn" Conflict "The disclosure has been withdrawn"
     AlreadyCollected "already-collected" Conflict "The disclosure has been collected"
     Expired "expired" Rule "The disclosure has expired"
+    AttachmentMissing "attachment-missing" Rule "The bytes of an attachment have not been uploaded"
+    ScopeMismatch "scope-mismatch" Rule "The scope is malformed, or says more than the request's public part"
     TooSoon "too-soon" Rule "The batch period has not passed yet"
 }
 
