@@ -8,6 +8,7 @@ pub mod http;
 pub mod ledger;
 pub mod party;
 pub mod random;
+pub mod reader;
 pub mod seal;
 pub mod statement;
 pub mod store;
