@@ -14,4 +14,5 @@ pub mod statement;
 pub mod store;
 pub mod time;
 pub mod tlog;
+pub mod watch;
 pub mod wire;

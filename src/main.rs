@@ -14,6 +14,7 @@ fn main() -> ExitCode {
     let result = match &Cli::parse().command {
         Command::Serve(args) => cli::serve::run(args),
         Command::Operator(command) => cli::operator::run(command),
+        Command::Log(command) => cli::log::run(command),
         Command::Witness(command) => cli::witness::run(command),
     };
     match result {

@@ -1,5 +1,6 @@
 //! The command line: one subcommand, one file, each with its `Args` and `run`.
 
+pub mod log;
 pub mod operator;
 pub mod serve;
 pub mod witness;
@@ -45,6 +46,8 @@ pub enum Command {
     Serve(serve::Args),
     #[command(subcommand)]
     Operator(operator::Command),
+    #[command(subcommand)]
+    Log(log::Command),
     #[command(subcommand)]
     Witness(witness::Command),
 }

@@ -12,7 +12,7 @@ use crate::digest::StatementId;
 use crate::ledger::Published;
 use crate::statement::leaf::Leaf;
 use crate::statement::refusal::Refusal;
-use crate::statement::{Author, Signed, Statement};
+use crate::statement::{Signed, Statement};
 use crate::store::journal::JournalRead as _;
 use crate::tlog::proof::TlogProof;
 use crate::tlog::prove;
@@ -130,20 +130,8 @@ pub async fn show(State(service): Shared, Path(id): Path<String>) -> Result<Json
         index,
         logged_at: leaf.logged_at,
         statement: envelope,
-        plain: statement.plain(&speaker(&head.author)),
+        plain: statement.plain(&head.author.to_string()),
     }))
-}
-
-/// Who speaks, in plain words.
-pub(super) fn speaker(author: &Author) -> String {
-    match author {
-        Author::Issuer(party) => party.to_string(),
-        Author::OneTimeKey(_) => "A resident".to_owned(),
-        Author::Parties(parties) => {
-            let names: Vec<&str> = parties.iter().map(|party| party.as_str()).collect();
-            names.join(" and ")
-        }
-    }
 }
 
 /// `GET /api/v1/proofs/{id}`.

@@ -47,6 +47,20 @@ pub enum Author {
     Parties(Vec<PartyId>),
 }
 
+/// Who speaks, in plain words.
+impl std::fmt::Display for Author {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Issuer(party) => write!(f, "{party}"),
+            Self::OneTimeKey(_) => f.write_str("A resident"),
+            Self::Parties(parties) => {
+                let names: Vec<&str> = parties.iter().map(|party| party.as_str()).collect();
+                f.write_str(&names.join(" and "))
+            }
+        }
+    }
+}
+
 /// The members that every statement has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
