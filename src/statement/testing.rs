@@ -1,7 +1,8 @@
 //! A ledger in memory for tests: parties with known keys, and an ordinary journey from genesis to
 //! collection, so that each test states only what differs.
 
-use std::sync::LazyLock;
+use std::collections::BTreeMap;
+use std::sync::{LazyLock, Mutex};
 
 use bech32::{Bech32, Hrp};
 use ed25519_dalek::SigningKey;
@@ -47,7 +48,11 @@ pub(crate) fn key(name: &str) -> SigningKey {
 }
 
 pub(crate) fn public(name: &str) -> PublicKey {
-    PublicKey::from(&key(name))
+    // Derived once: property tests name keys a hundred thousand times.
+    static KNOWN: Mutex<BTreeMap<String, PublicKey>> = Mutex::new(BTreeMap::new());
+    let mut known = KNOWN.lock().unwrap();
+    let derive = || PublicKey::from(&key(name));
+    *known.entry(name.to_owned()).or_insert_with(derive)
 }
 
 pub(crate) fn id(party: &str) -> PartyId {
@@ -56,10 +61,15 @@ pub(crate) fn id(party: &str) -> PartyId {
 
 /// An age recipient that nobody holds the identity of.
 pub(crate) fn recipient(name: &str) -> Recipient {
-    let mut point = *Digest::of(name).as_bytes();
-    point[31] &= 0x7f;
-    let text = bech32::encode_lower::<Bech32>(Hrp::parse("age").unwrap(), &point).unwrap();
-    text.parse().unwrap()
+    static KNOWN: Mutex<BTreeMap<String, Recipient>> = Mutex::new(BTreeMap::new());
+    let mut known = KNOWN.lock().unwrap();
+    let derive = || {
+        let mut point = *Digest::of(name).as_bytes();
+        point[31] &= 0x7f;
+        let text = bech32::encode_lower::<Bech32>(Hrp::parse("age").unwrap(), &point).unwrap();
+        text.parse().unwrap()
+    };
+    known.entry(name.to_owned()).or_insert_with(derive).clone()
 }
 
 /// The digest by which a statement refers to a text attached to it.
@@ -305,6 +315,7 @@ impl World {
 
     /// A request under the journey's agreement: new digests, a new recipient, the same case.
     pub fn ask(&self) -> AccessRequest {
+        static EXAMPLE: LazyLock<AccessRequest> = LazyLock::new(AccessRequest::example);
         let n = self.history.len();
         AccessRequest {
             agreement: self.agreement,
@@ -318,7 +329,7 @@ impl World {
                     open_by: Day::of(self.now.plus_seconds(30 * DAY)),
                 },
             },
-            ..AccessRequest::example()
+            ..EXAMPLE.clone()
         }
     }
 

@@ -145,12 +145,8 @@ impl Kind for AccessRequest {
     }
 
     fn attachments(&self) -> Vec<(String, SealDigest)> {
-        let mut all = vec![("/scope".to_owned(), self.scope.clone())];
-        all.extend(
-            self.message
-                .clone()
-                .map(|digest| ("/message".to_owned(), digest)),
-        );
+        let mut all = vec![("/scope".to_owned(), self.scope)];
+        all.extend(self.message.map(|digest| ("/message".to_owned(), digest)));
         all
     }
 
@@ -363,7 +359,7 @@ impl AccessRequest {
         let mut digests = self.attachments();
         digests.push((
             "/sealed/case_number/digest".to_owned(),
-            self.sealed.case_number.digest.clone(),
+            self.sealed.case_number.digest,
         ));
         unseen_digests(entry, digests)
     }
@@ -376,7 +372,7 @@ pub(super) fn unseen_digests<F: Facts>(
 ) -> Result<Change, Verdict<F::Error>> {
     let mut change = Change::new();
     for (member, digest) in digests {
-        let key = FactKey::Digest(digest.clone());
+        let key = FactKey::Digest(digest);
         let seen = entry
             .facts
             .digest(&digest)

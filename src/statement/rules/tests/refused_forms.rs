@@ -8,12 +8,13 @@ use crate::encoding::base64;
 use crate::statement::canonical;
 use crate::statement::envelope::{Envelope, MAX_PAYLOAD};
 use crate::statement::kinds::Kind as _;
+use crate::statement::kinds::agreement::Agreement;
 use crate::statement::kinds::benefit::Benefit;
 use crate::statement::kinds::collection::Collection;
 use crate::statement::kinds::decision::Decision;
 use crate::statement::refusal::{Reason, Refusal};
 use crate::statement::testing::*;
-use crate::statement::{Signed, sign};
+use crate::statement::{Signed, Statement, sign};
 
 /// A commitment batch with its payload altered before it is signed.
 fn altered(world: &mut World, alter: impl FnOnce(&mut Value)) -> Result<StatementId, Refusal> {
@@ -127,6 +128,108 @@ refusals! {
     };
     collected_of_nothing: UnknownReference "/disclosure", at Request: |w|
         w.log(Collection { disclosure: StatementId::from_bytes(*Digest::of("x").as_bytes()), ..w.collect() }, agency_officer());
+}
+
+/// Why a request is refused whose payload's JSON was altered as text.
+fn respelt(from: &str, to: &str) -> Refusal {
+    let mut world = World::at(Stage::Agreement);
+    let voice = agency_officer();
+    let payload = sign(&world.head(&voice.author), &world.ask().into(), &[]).payload;
+    let text = String::from_utf8(payload).unwrap();
+    let other = text.replacen(from, to, 1);
+    assert_ne!(other, text);
+    let logged = world.log_payload(other.into_bytes(), &voice.keys);
+    logged.expect_err("refused")
+}
+
+/// Why a statement is refused in whose payload one value was replaced.
+fn replaced(statement: Statement, voice: &Voice, pointer: &str, value: Value) -> Refusal {
+    let mut world = World::at(Stage::Agreement);
+    let payload = sign(&world.head(&voice.author), &statement, &[]).payload;
+    let mut payload: Value = serde_json::from_slice(&payload).unwrap();
+    let (object, member) = pointer.rsplit_once('/').unwrap();
+    match payload.pointer_mut(object).unwrap() {
+        Value::Object(members) => drop(members.insert(member.to_owned(), value)),
+        array => array[member.parse::<usize>().unwrap()] = value,
+    }
+    let logged = world.log_payload(canonical::to_vec(&payload), &voice.keys);
+    logged.expect_err("refused")
+}
+
+#[test]
+fn loose_json_is_not_canonical() {
+    let area = "\"area_m2\":250000,";
+    for (from, to) in [
+        (area, "\"area_m2\": 250000,"),
+        (area, "\"area_m2\":250000,\"area_m2\":250000,"),
+        (area, "\"area_m2\":1,\"area_m2\":250000,"),
+        (area, "\"area_m\\u0032\":250000,"),
+        ("{\"digest\":", "{\"digest\":\"\",\"digest\":"),
+        ("\"version\":1,", "\"version\":1,\"version\":1,"),
+        ("\"window_minutes\":120}", "\"window_minutes\":120}\n"),
+        (
+            "\"type\":\"access-request\",\"version\":1,",
+            "\"version\":1,\"type\":\"access-request\",",
+        ),
+    ] {
+        let refusal = respelt(from, to);
+        assert_eq!(refusal.reason, Reason::NotCanonical, "{to}: {refusal}");
+    }
+    for number in ["250000.0", "2.5e5", "-0", "9007199254740993", "1e999"] {
+        let refusal = respelt("250000", number);
+        assert!(
+            matches!(refusal.reason, Reason::BadValue | Reason::NotJson),
+            "{number}: {refusal}"
+        );
+    }
+}
+
+#[test]
+fn structures_as_arrays_and_absent_members_as_null_are_not_canonical() {
+    let ask = World::at(Stage::Agreement).ask();
+    let case = &ask.sealed.case_number;
+    let in_arrays = [
+        ("/sealed", json!([case])),
+        ("/sealed/case_number", json!([case.digest, case.open_by])),
+    ];
+    for (pointer, value) in in_arrays {
+        let refusal = replaced(ask.clone().into(), &agency_officer(), pointer, value);
+        assert_eq!(refusal.reason, Reason::NotCanonical, "{pointer}: {refusal}");
+    }
+    let voice = agency_and_vendor();
+    for (pointer, value) in [
+        ("/previous", Value::Null),
+        ("/document", Value::Null),
+        ("/issuer", Value::Null),
+        ("/terms/0", json!(["promotion", AGENCY, "camera"])),
+        (
+            "/terms/0",
+            json!(["promotion", {"bound": AGENCY, "product": "camera"}]),
+        ),
+    ] {
+        let refusal = replaced(Agreement::example().into(), &voice, pointer, value);
+        assert!(
+            matches!(refusal.reason, Reason::NotCanonical | Reason::BadValue),
+            "{pointer}: {refusal}"
+        );
+    }
+    let surplus = json!({"kind": "promotion", "bound": AGENCY, "product": "camera", "fee": 1});
+    let refusal = replaced(Agreement::example().into(), &voice, "/terms/0", surplus);
+    assert_eq!(
+        (refusal.reason, refusal.member.as_str()),
+        (Reason::UnknownMember, "/terms/0/fee")
+    );
+}
+
+#[test]
+fn deep_json_is_refused() {
+    let depth = MAX_PAYLOAD / 16;
+    for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+        let nested = format!("{}1{}", open.repeat(depth), close.repeat(depth));
+        let mut world = World::at(Stage::Limits);
+        let logged = world.log_payload(nested.into_bytes(), &["operator officer"]);
+        assert_eq!(logged.unwrap_err().reason, Reason::NotJson);
+    }
 }
 
 /// An entry that breaks the rules changes nothing: a log whose entry 0 or 1 was refused never begins.
