@@ -98,8 +98,10 @@ fn later_limits_replace_those_announced_for_later() {
 #[test]
 fn limits_may_be_announced_without_end_but_few_wait() {
     let mut world = small_ledger();
-    for _ in 0..40 {
+    for day in 0..40 {
+        // Of those for the same minute, the last counts.
         announce(&mut world, 10, 14);
+        announce(&mut world, 100 + day, 14);
         world.pass(DAY);
     }
     let declared = world.facts.limits(&crate::statement::facts::Whole).unwrap();

@@ -12,8 +12,10 @@ use crate::statement::kinds::agreement::Agreement;
 use crate::statement::kinds::benefit::Benefit;
 use crate::statement::kinds::collection::Collection;
 use crate::statement::kinds::decision::Decision;
+use crate::statement::kinds::party::Party;
 use crate::statement::refusal::{Reason, Refusal};
 use crate::statement::testing::*;
+use crate::statement::words::PartyKind;
 use crate::statement::{Signed, Statement, sign};
 
 /// A commitment batch with its payload altered before it is signed.
@@ -112,7 +114,7 @@ refusals! {
     a_log_that_begins_with_limits: NotGenesis "/type", at Empty: |w| w.log(limits(), operator_admin());
     a_log_that_goes_on_without_limits: NotGenesis "/type", at Operator: |w| w.log(vendor(), registrars(VENDOR, &["vendor admin"]));
     a_second_beginning: BadValue "/kind", at Limits: |w| {
-        let other = crate::statement::kinds::party::Party { kind: crate::statement::words::PartyKind::Operator, ..vendor() };
+        let other = Party { kind: PartyKind::Operator, ..vendor() };
         w.log(other, registrars(VENDOR, &["vendor admin"]))
     };
     a_beginning_by_an_agency: BadValue "/kind", at Empty: |w|

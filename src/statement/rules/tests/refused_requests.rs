@@ -8,10 +8,12 @@ use crate::statement::kinds::agreement::{Agreement, EndReason, Status};
 use crate::statement::kinds::collection::Collection;
 use crate::statement::kinds::commitment_batch::CommitmentBatch;
 use crate::statement::kinds::disclosure::{DisclosedClip, Disclosure};
+use crate::statement::kinds::party::Party;
 use crate::statement::kinds::withdrawal::Withdrawal;
 use crate::statement::refusal::{Reason, Refusal};
 use crate::statement::testing::*;
-use crate::statement::words::{DataKind, Day, PartyKind};
+use crate::statement::words::{DataKind, Day, PartyKind, Role};
+use crate::time::Time;
 
 fn ask(world: &mut World, alter: impl FnOnce(&mut AccessRequest)) -> Result<StatementId, Refusal> {
     let mut request = world.ask();
@@ -44,7 +46,7 @@ fn withdraw(world: &mut World) -> Result<StatementId, Refusal> {
     world.log(withdrawal, resident("resident"))
 }
 
-fn sealed_until(time: crate::time::Time) -> SealedFields {
+fn sealed_until(time: Time) -> SealedFields {
     SealedFields {
         case_number: SealedField {
             digest: attached(&format!("case number until {time}")),
@@ -111,8 +113,8 @@ refusals! {
         w.log(w.ask(), agency_officer())
     };
     an_agreement_with_a_vendor_that_no_limits_name: NoAgreement "/agreement", at Agency: |w| {
-        let other = crate::statement::kinds::party::Party {
-            keys: vec![new_key("other admin", crate::statement::words::Role::Admin, None)],
+        let other = Party {
+            keys: vec![new_key("other admin", Role::Admin, None)],
             ..listed("camera.example", PartyKind::Vendor)
         };
         w.log(other, registrars("camera.example", &["other admin"])).unwrap();

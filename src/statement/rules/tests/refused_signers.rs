@@ -106,6 +106,10 @@ refusals! {
         w.pass(-MINUTE);
         w.log(agreement(), agency_and_vendor())
     };
+    a_new_agency_s_officer_before_its_time: KeyNotLive "/signatures", at Agency: |w| {
+        w.pass(-MINUTE);
+        w.log(Benefit::example(), agency_officer())
+    };
     a_new_admin_key_before_its_time: KeyNotLive "/signatures", at Agency: |w| {
         w.log(keys(&[new_key("new", Role::Admin, None)], &[]), agency_admin().signed_by(&["agency admin", "new"])).unwrap();
         w.pass(limits().new_key_wait_seconds() - MINUTE);
@@ -169,6 +173,8 @@ refusals! {
     keys_of_an_unknown_party: UnknownParty "/party", at Agency: |w| w.log(key_change_of("plains.example"), operator_admin());
     a_benefit_to_an_unknown_party: UnknownParty "/receiver", at Agency: |w|
         w.log(Benefit { receiver: id("plains.example"), ..Benefit::example() }, party(VENDOR, "vendor admin"));
+    a_benefit_from_an_unknown_party: UnknownParty "/giver", at Agency: |w|
+        w.log(Benefit { giver: id("plains.example"), ..Benefit::example() }, agency_admin());
     succeeding_an_unknown_party: UnknownParty "/succeeds", at Limits: |w|
         w.log(Party { succeeds: Some(id("plains.example")), ..vendor() }, registrars(VENDOR, &["vendor admin"]));
 
