@@ -129,7 +129,7 @@ fn refused(refusal: &Refusal) -> Problem {
         (Reason::TooLarge, _) => 413,
         (_, Class::Form) => 400,
         (_, Class::Signature) => 401,
-        (_, Class::Rule) => 422,
+        (_, Class::Rule | Class::Door) => 422,
         (_, Class::Conflict) => 409,
     };
     Problem {

@@ -78,13 +78,6 @@ pub fn judge<F: Facts>(
             "times of logging never decrease",
         ));
     }
-    if let Some(first) = facts.find(&signed.id)? {
-        return refused(Refusal::new(
-            Reason::DigestSeenBefore,
-            "",
-            format!("the same statement is entry {first} already"),
-        ));
-    }
     match rules::judge(signed, origin, index, logged_at, facts) {
         Ok(change) => Ok(Ok((signed.id, change))),
         Err(Verdict::Refused(refusal)) => refused(refusal),

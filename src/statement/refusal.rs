@@ -42,6 +42,8 @@ pub enum Class {
     Signature,
     /// The statement is well formed, and the rules do not permit it.
     Rule,
+    /// A rule that binds the server alone; an auditor does not replay it.
+    Door,
     /// The statement comes after something that already stands in the log.
     Conflict,
 }
@@ -87,8 +89,8 @@ reasons! {
     Withdrawn "withdrawn" Conflict "The disclosure has been withdrawn"
     AlreadyCollected "already-collected" Conflict "The disclosure has been collected"
     Expired "expired" Rule "The disclosure has expired"
-    AttachmentMissing "attachment-missing" Rule "The bytes of an attachment have not been uploaded"
-    ScopeMismatch "scope-mismatch" Rule "The scope is malformed, or says more than the request's public part"
+    AttachmentMissing "attachment-missing" Door "The bytes of an attachment have not been uploaded"
+    ScopeMismatch "scope-mismatch" Door "The scope is malformed, or says more than the request's public part"
     TooSoon "too-soon" Rule "The batch period has not passed yet"
 }
 

@@ -8,7 +8,7 @@ mod refused_requests;
 mod refused_signers;
 mod refused_statements;
 
-use crate::statement::refusal::Reason;
+use crate::statement::refusal::{Class, Reason};
 
 /// Declares tests in which a ledger at a stage of the journey refuses an attempt, with the reason
 /// and the member at fault; `GIVEN` lists the reasons.
@@ -42,6 +42,7 @@ fn every_reason_is_given() {
         refused_statements::GIVEN,
     ]
     .concat();
-    let never: Vec<_> = Reason::ALL.iter().filter(|r| !given.contains(r)).collect();
+    let ledger_rules = Reason::ALL.iter().filter(|r| r.class() != Class::Door);
+    let never: Vec<_> = ledger_rules.filter(|r| !given.contains(r)).collect();
     assert_eq!(never, Vec::<&Reason>::new());
 }
