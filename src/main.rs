@@ -13,6 +13,10 @@ fn main() -> ExitCode {
         .init();
     let result = match &Cli::parse().command {
         Command::Serve(args) => cli::serve::run(args),
+        Command::Vendor(command) => cli::vendor::run(command),
+        Command::Agency(command) => cli::agency::run(command),
+        Command::Countersign(args) => cli::files::countersign(args),
+        Command::Submit(args) => cli::files::submit(args),
         Command::Operator(command) => cli::operator::run(command),
         Command::Log(command) => cli::log::run(command),
         Command::Witness(command) => cli::witness::run(command),

@@ -1,8 +1,13 @@
 //! The command line: one subcommand, one file, each with its `Args` and `run`.
 
+pub mod agency;
+pub mod files;
 pub mod log;
 pub mod operator;
+pub mod output;
+pub mod party;
 pub mod serve;
+pub mod vendor;
 pub mod witness;
 
 use std::process::ExitCode;
@@ -44,6 +49,12 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Serve(serve::Args),
+    #[command(subcommand)]
+    Vendor(vendor::Command),
+    #[command(subcommand)]
+    Agency(agency::Command),
+    Countersign(files::Countersign),
+    Submit(files::Submit),
     #[command(subcommand)]
     Operator(operator::Command),
     #[command(subcommand)]

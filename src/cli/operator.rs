@@ -24,6 +24,7 @@ pub enum Command {
     Init(Init),
     AddWitness(AddWitness),
     EnrolCode(EnrolCode),
+    Approve(super::files::Approve),
 }
 
 /// Make the folder of a new ledger: its keys, its trust file, its first limits
@@ -102,6 +103,7 @@ pub fn run(command: &Command) -> anyhow::Result<Exit> {
         Command::Init(args) => init(args),
         Command::AddWitness(args) => add_witness(args),
         Command::EnrolCode(args) => enrol_code(args),
+        Command::Approve(args) => super::files::approve(args),
     }
 }
 
