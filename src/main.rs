@@ -12,6 +12,7 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .init();
     let result = match &Cli::parse().command {
+        Command::Demo(args) => cli::demo::run(args),
         Command::Serve(args) => cli::serve::run(args),
         Command::Vendor(command) => cli::vendor::run(command),
         Command::Agency(command) => cli::agency::run(command),

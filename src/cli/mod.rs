@@ -1,6 +1,7 @@
 //! The command line: one subcommand, one file, each with its `Args` and `run`.
 
 pub mod agency;
+pub mod demo;
 pub mod files;
 pub mod log;
 pub mod operator;
@@ -48,6 +49,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Demo(demo::Args),
     Serve(serve::Args),
     #[command(subcommand)]
     Vendor(vendor::Command),
