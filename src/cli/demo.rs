@@ -134,35 +134,24 @@ impl Stage {
         println!("{text}");
     }
 
-    fn show(&self, args: &[&str]) {
-        let quote = |arg: &&str| {
-            let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
-            if arg.chars().all(plain) {
-                (*arg).to_owned()
-            } else {
-                format!("'{arg}'")
-            }
-        };
-        let line: Vec<String> = args.iter().map(quote).collect();
-        println!(
-            "{}",
-            self.style("36", &format!("$ whosaw {}", line.join(" ")))
-        );
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
+    /// The command of a line as a shell would read it: words, or what stands in single quotes.
+    fn command(&self, line: &str) -> Command {
+        println!("{}", self.style("36", &format!("$ whosaw {line}")));
+        let quoted = line.split('\'').zip([false, true].into_iter().cycle());
         let mut command = Command::new(&self.program);
-        command
-            .args(args)
-            .current_dir(&self.folder)
-            .stdin(Stdio::null());
+        for (part, quoted) in quoted {
+            match quoted {
+                true => command.arg(part),
+                false => command.args(part.split_whitespace()),
+            };
+        }
+        command.current_dir(&self.folder).stdin(Stdio::null());
         command
     }
 
     /// Runs a command that must end with `code`; what it printed.
-    fn run_to(&self, code: i32, args: &[&str]) -> anyhow::Result<String> {
-        self.show(args);
-        let output = self.command(args).stderr(Stdio::inherit()).output()?;
+    fn run_to(&self, code: i32, line: &str) -> anyhow::Result<String> {
+        let output = self.command(line).stderr(Stdio::inherit()).output()?;
         let text = String::from_utf8(output.stdout)?;
         for line in text.lines() {
             println!("  {line}");
@@ -177,26 +166,22 @@ impl Stage {
         }
     }
 
-    fn run(&self, args: &[&str]) -> anyhow::Result<String> {
-        self.run_to(0, args)
+    fn run(&self, line: &str) -> anyhow::Result<String> {
+        self.run_to(0, line)
     }
 
-    fn run_json(&self, args: &[&str]) -> anyhow::Result<Value> {
-        Ok(serde_json::from_str(&self.run(args)?)?)
+    fn run_json(&self, line: &str) -> anyhow::Result<Value> {
+        Ok(serde_json::from_str(&self.run(line)?)?)
     }
 
     /// Starts a command that serves; the address it printed.
-    fn start(&mut self, args: &[&str]) -> anyhow::Result<String> {
-        self.show(args);
+    fn start(&mut self, line: &str) -> anyhow::Result<String> {
+        let mut command = self.command(line);
         let log = std::fs::File::options()
             .create(true)
             .append(true)
             .open(self.folder.join("servers.log"))?;
-        let mut child = self
-            .command(args)
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()?;
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn()?;
         let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         self.running.push(child);
         for line in lines {
@@ -250,49 +235,19 @@ impl Stage {
 
     fn ledger(&mut self) -> anyhow::Result<String> {
         self.chapter("An operator starts a ledger; a newsroom and a university witness it");
-        self.run(&[
-            "operator",
-            "init",
-            "--data",
-            "operator",
-            "--origin",
-            "ledger.example/log",
-            "--party",
-            "operator.example",
-            "--name",
-            "Ledger Operator",
-            "--jurisdiction",
-            "US-FL",
-            "--limits",
-            "limits.json",
-        ])?;
+        self.run("operator init --data operator --origin ledger.example/log --party operator.example --name 'Ledger Operator' --jurisdiction US-FL --limits limits.json")?;
         for name in ["newsroom", "university"] {
             let host = format!("{name}.example");
-            let vkey = self.run(&["witness", "init", "--data", name, "--name", &host])?;
-            let address = self.start(&[
-                "witness",
-                "serve",
-                "--data",
-                name,
-                "--log",
-                "operator/log.vkey",
-                "--listen",
-                "127.0.0.1:0",
-            ])?;
-            self.run(&[
-                "operator",
-                "add-witness",
-                "--data",
-                "operator",
-                "--name",
-                name,
-                "--vkey",
-                vkey.trim_end(),
-                "--url",
-                &address,
-            ])?;
+            let vkey = self.run(&format!("witness init --data {name} --name {host}"))?;
+            let address = self.start(&format!(
+                "witness serve --data {name} --log operator/log.vkey --listen 127.0.0.1:0"
+            ))?;
+            self.run(&format!(
+                "operator add-witness --data operator --name {name} --vkey {} --url {address}",
+                vkey.trim_end()
+            ))?;
         }
-        self.start(&["serve", "--data", "operator", "--listen", "127.0.0.1:0"])
+        self.start("serve --data operator --listen 127.0.0.1:0")
     }
 
     fn agreement(&self, server: &str) -> anyhow::Result<String> {
@@ -309,100 +264,27 @@ impl Stage {
             (
                 "agency",
                 "lakelandgov.example",
-                "Lakeland Police Department",
+                "Lakeland Police",
                 "US-FL",
                 "detective-4",
             ),
         ] {
-            self.run(&[
-                kind,
-                "init",
-                "--home",
-                kind,
-                "--party",
-                party,
-                "--name",
-                name,
-                "--jurisdiction",
-                jurisdiction,
-                "--server",
-                server,
-                "--trust",
-                "operator/log.policy",
-                "--officer-label",
-                label,
-            ])?;
+            self.run(&format!("{kind} init --home {kind} --party {party} --name '{name}' --jurisdiction {jurisdiction} --server {server} --trust operator/log.policy --officer-label {label}"))?;
             let file = format!("{kind}.dsse");
-            self.run(&[kind, "register", "--home", kind, "-o", &file])?;
-            self.run(&[
-                "operator", "approve", &file, "--data", "operator", "--server", server, "--yes",
-            ])?;
+            self.run(&format!("{kind} register --home {kind} -o {file}"))?;
+            self.run(&format!(
+                "operator approve {file} --data operator --server {server} --yes"
+            ))?;
         }
         self.chapter("Their agreement goes into the public log, before anything else can");
-        self.run(&[
-            "vendor",
-            "agreement",
-            "--home",
-            "vendor",
-            "--with",
-            "lakelandgov.example",
-            "--terms",
-            "terms.json",
-            "--document",
-            "memorandum.txt",
-            "--sign-only",
-            "-o",
-            "agreement.dsse",
-        ])?;
-        self.run(&["countersign", "agreement.dsse", "--home", "agency", "--yes"])?;
-        let logged = self.run_json(&[
-            "submit",
-            "agreement.dsse",
-            "--server",
-            server,
-            "--trust",
-            "operator/log.policy",
-            "--json",
-        ])?;
+        self.run("vendor agreement --home vendor --with lakelandgov.example --terms terms.json --document memorandum.txt --sign-only -o agreement.dsse")?;
+        self.run("countersign agreement.dsse --home agency --yes")?;
+        let logged = self.run_json(&format!(
+            "submit agreement.dsse --server {server} --trust operator/log.policy --json"
+        ))?;
         let agreement = id(&logged)?;
-        self.run(&[
-            "vendor",
-            "benefit",
-            "--home",
-            "vendor",
-            "--kind",
-            "equipment",
-            "--giver",
-            "doorbell.example",
-            "--receiver",
-            "lakelandgov.example",
-            "--agreement",
-            &agreement,
-            "--item",
-            "doorbell-camera",
-            "--count",
-            "15",
-        ])?;
-        self.run(&[
-            "vendor",
-            "benefit",
-            "--home",
-            "vendor",
-            "--kind",
-            "credit-accrued",
-            "--giver",
-            "doorbell.example",
-            "--receiver",
-            "lakelandgov.example",
-            "--agreement",
-            &agreement,
-            "--minor-units",
-            "12000",
-            "--currency",
-            "USD",
-            "--downloads",
-            "12",
-        ])?;
+        self.run(&format!("vendor benefit --home vendor --kind equipment --giver doorbell.example --receiver lakelandgov.example --agreement {agreement} --item doorbell-camera --count 15"))?;
+        self.run(&format!("vendor benefit --home vendor --kind credit-accrued --giver doorbell.example --receiver lakelandgov.example --agreement {agreement} --minor-units 12000 --currency USD --downloads 12"))?;
         Ok(agreement)
     }
 
@@ -415,24 +297,9 @@ impl Stage {
             ("ben", "28.03990,-81.94910", "porch.mp4"),
             ("cleo", "28.03890,-81.95060", "garage.mp4"),
         ] {
-            let code = self.run(&["operator", "enrol-code", "--data", "operator"])?;
+            let code = self.run("operator enrol-code --data operator")?;
             let camera = format!("front={place}");
-            self.run(&[
-                "resident",
-                "init",
-                "--home",
-                name,
-                "--server",
-                server,
-                "--trust",
-                "operator/log.policy",
-                "--code",
-                code.trim(),
-                "--jurisdiction",
-                "US-FL",
-                "--camera",
-                &camera,
-            ])?;
+            self.run(&format!("resident init --home {name} --server {server} --trust operator/log.policy --code {} --jurisdiction US-FL --camera {camera}", code.trim()))?;
             self.add(name, clip, 2)?;
         }
         self.tell("Their commitments are anchored in the log with the next batch.");
@@ -443,60 +310,28 @@ impl Stage {
     fn add(&self, name: &str, clip: &str, hours_ago: i64) -> anyhow::Result<()> {
         let from: Time = self.ago(hours_ago).parse()?;
         let until = from.plus_seconds(60).to_string();
-        self.run(&[
-            "resident",
-            "add",
-            clip,
-            "--home",
-            name,
-            "--camera",
-            "front",
-            "--from",
-            &from.to_string(),
-            "--until",
-            &until,
-        ])?;
+        self.run(&format!(
+            "resident add {clip} --home {name} --camera front --from {from} --until {until}"
+        ))?;
         Ok(())
     }
 
     fn request(&self, agreement: &str) -> anyhow::Result<String> {
         self.chapter("The agency asks for footage: in public, the case number sealed");
-        let logged = self.run_json(&[
-            "agency",
-            "request",
-            "--home",
-            "agency",
-            "--agreement",
-            agreement,
-            "--scope",
-            "scope.geojson",
-            "--message",
-            "message.txt",
-            "--offence",
-            "220",
-            "--case-number-file",
-            "case-number.txt",
-            "--seal-days",
-            "30",
-            "--deadline-in",
-            "60",
-            "--asks",
-            "time,video",
-            "--json",
-        ])?;
+        let logged = self.run_json(&format!("agency request --home agency --agreement {agreement} --scope scope.geojson --message message.txt --offence 220 --case-number-file case-number.txt --seal-days 30 --deadline-in 60 --asks time,video --json"))?;
         id(&logged)
     }
 
     fn answers(&self, request: &str) -> anyhow::Result<()> {
         self.chapter("Each device finds the request by itself; each owner decides");
         for name in ["ana", "ben", "cleo"] {
-            self.run(&["resident", "inbox", "--home", name])?;
+            self.run(&format!("resident inbox --home {name}"))?;
         }
         self.tell("Ana says yes. Ben says no: nothing is sent. Cleo says yes, and takes it back.");
-        self.run(&["resident", "allow", request, "--home", "ana", "--yes"])?;
-        self.run(&["resident", "refuse", request, "--home", "ben"])?;
-        self.run(&["resident", "allow", request, "--home", "cleo", "--yes"])?;
-        self.run(&["resident", "withdraw", request, "--home", "cleo"])?;
+        self.run(&format!("resident allow {request} --home ana --yes"))?;
+        self.run(&format!("resident refuse {request} --home ben"))?;
+        self.run(&format!("resident allow {request} --home cleo --yes"))?;
+        self.run(&format!("resident withdraw {request} --home cleo"))?;
         self.tell("With their next clips, all devices send eight more commitments; one of Ben's is his no.");
         for (name, clip) in [
             ("ana", "doorbell.mp4"),
@@ -511,23 +346,14 @@ impl Stage {
 
     fn collection(&self, request: &str) -> anyhow::Result<()> {
         self.chapter("The agency collects: first in the log, then the key");
-        self.run(&["agency", "inbox", "--home", "agency"])?;
-        self.run_to(
-            1,
-            &["agency", "collect", "--home", "agency", "--out", "evidence"],
-        )?;
+        self.run("agency inbox --home agency")?;
+        self.run_to(1, "agency collect --home agency --out evidence")?;
         self.tell("Ana's device sees the collection in a witnessed checkpoint, and hands over.");
-        self.run(&["resident", "sync", "--home", "ana"])?;
-        self.run(&["agency", "collect", "--home", "agency", "--out", "evidence"])?;
-        self.run(&[
-            "agency",
-            "export-identity",
-            request,
-            "--home",
-            "agency",
-            "-o",
-            "evidence/identity.txt",
-        ])?;
+        self.run("resident sync --home ana")?;
+        self.run("agency collect --home agency --out evidence")?;
+        self.run(&format!(
+            "agency export-identity {request} --home agency -o evidence/identity.txt"
+        ))?;
         let collected: Vec<PathBuf> = std::fs::read_dir(self.folder.join("evidence"))?
             .map(|entry| entry.map(|entry| entry.path()))
             .collect::<Result<_, _>>()?;
@@ -551,9 +377,9 @@ impl Stage {
     fn reports(&self) -> anyhow::Result<()> {
         self.chapter("Who saw my footage?");
         for name in ["ana", "ben", "cleo"] {
-            self.run(&["resident", "sync", "--home", name])?;
+            self.run(&format!("resident sync --home {name}"))?;
             let proofs = format!("{name}/proofs");
-            self.run(&["resident", "report", "--home", name, "--proofs", &proofs])?;
+            self.run(&format!("resident report --home {name} --proofs {proofs}"))?;
         }
         self.tell("Ben can show his no to whom he likes; nobody else can tell it from a clip.");
         let decision = std::fs::read_dir(self.folder.join("ben/proofs"))?
@@ -561,67 +387,28 @@ impl Stage {
             .find(|name| name.starts_with("decision-"))
             .context("Ben's refusal is anchored")?;
         let decision = format!("ben/proofs/{decision}");
-        self.run(&[
-            "resident",
-            "check-decision",
-            &decision,
-            "--trust",
-            "operator/log.policy",
-        ])?;
+        self.run(&format!(
+            "resident check-decision {decision} --trust operator/log.policy"
+        ))?;
         Ok(())
     }
 
     fn watchdog(&self, server: &str) -> anyhow::Result<()> {
         self.chapter("A watchdog, with nothing but the address and the trust file");
         let log = format!("{server}/log");
-        self.run(&[
-            "log",
-            "verify",
-            "--log",
-            &log,
-            "--policy",
-            "operator/log.policy",
-        ])?;
+        self.run(&format!(
+            "log verify --log {log} --policy operator/log.policy"
+        ))?;
         Ok(())
     }
 
     fn end(&self, agreement: &str) -> anyhow::Result<()> {
         self.chapter("The agency ends the agreement and returns the cameras");
-        self.run(&[
-            "agency",
-            "end-agreement",
-            agreement,
-            "--home",
-            "agency",
-            "--reason",
-            "will-not-promote-a-brand",
-        ])?;
-        self.run(&[
-            "agency",
-            "benefit",
-            "--home",
-            "agency",
-            "--kind",
-            "returned",
-            "--giver",
-            "lakelandgov.example",
-            "--receiver",
-            "doorbell.example",
-            "--agreement",
-            agreement,
-            "--item",
-            "doorbell-camera",
-            "--count",
-            "15",
-        ])?;
-        self.run(&[
-            "log",
-            "verify",
-            "--log",
-            "operator/log",
-            "--policy",
-            "operator/log.policy",
-        ])?;
+        self.run(&format!(
+            "agency end-agreement {agreement} --home agency --reason will-not-promote-a-brand"
+        ))?;
+        self.run(&format!("agency benefit --home agency --kind returned --giver lakelandgov.example --receiver doorbell.example --agreement {agreement} --item doorbell-camera --count 15"))?;
+        self.run("log verify --log operator/log --policy operator/log.policy")?;
         Ok(())
     }
 

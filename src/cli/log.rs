@@ -22,7 +22,7 @@ use crate::watch::audit::{Audit, audit};
 
 /// Verify a ledger's log, prove an entry, read it in plain words
 ///
-/// Needs nothing but the log (an address such as https://ledger.example/log, or a folder) and the
+/// Needs nothing but the log (an address or a folder) and the
 /// ledger's trust file, log.policy, from somebody you believe.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {

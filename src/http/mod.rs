@@ -1,7 +1,7 @@
 //! The server's face: axum handlers over the ledger, the attachments and the vaults.
 //!
 //! Each file is one room of the API of `docs/PROTOCOL.md`, sections 8 and 9. Errors become problem
-//! details in [`problem`], once. Not here: what may stand in the log ([`crate::statement::rules`]).
+//! details in `problem`, once. Not here: what may stand in the log ([`crate::statement::rules`]).
 
 mod attachments;
 mod auth;
