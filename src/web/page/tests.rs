@@ -14,7 +14,7 @@ use crate::statement::testing::{
 };
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::cosignature::Cosigner;
-use crate::tlog::hash::Hash;
+use crate::tlog::hash::leaf_hash;
 use crate::tlog::note::LogSigner;
 use crate::tlog::tree::TreeSize;
 
@@ -35,7 +35,7 @@ fn published(world: &World) -> Published {
     let checkpoint = Checkpoint {
         origin: ORIGIN.parse().unwrap(),
         size: TreeSize::new(world.history.len() as u64),
-        root: Hash::from_bytes([7; 32]),
+        root: leaf_hash(b"root"),
     };
     let mut note = checkpoint.sign(&signer);
     for name in ["library.example", "press.example"] {
@@ -137,7 +137,10 @@ fn a_story_is_told() {
     assert_eq!(agreement.steps.len(), 2);
     assert_eq!(agreement.terms.len(), 9, "what was agreed still shows");
     assert_eq!(agreement.benefits.len(), 2);
-    assert_eq!(agreement.benefits[0].what, "15 × doorbell camera, 120 USD, for 12 app downloads");
+    assert_eq!(
+        agreement.benefits[0].what,
+        "15 × doorbell camera, 120 USD, for 12 app downloads"
+    );
     assert_eq!(page.benefits.len(), 1);
     let titles: Vec<&str> = agreement.findings.iter().map(|f| f.title).collect();
     assert_eq!(
@@ -153,7 +156,10 @@ fn a_story_is_told() {
         ]
     );
     let ended = &agreement.findings[6].detail;
-    assert_eq!(ended, "D'Arcy & Sons Police ended it because the council voted so.");
+    assert_eq!(
+        ended,
+        "D'Arcy & Sons Police ended it because the council voted so."
+    );
 
     let [second, first] = page.requests.as_slice() else {
         panic!("two requests");
@@ -177,7 +183,9 @@ fn a_story_is_told() {
     assert_eq!(page.entries[0].index, world.history.len() as u64 - 1);
 
     let html = page.render().unwrap();
-    assert!(html.contains("whosaw log verify --log https://ledger.example/log --policy log.policy"));
+    assert!(
+        html.contains("whosaw log verify --log https://ledger.example/log --policy log.policy")
+    );
     assert!(html.contains("Nobody knows how many residents refused"));
     assert!(html.contains("D&#39;Arcy &#38; Sons Police"));
     assert!(!html.contains("D'Arcy"));
