@@ -5,6 +5,7 @@ use crate::statement::Signed;
 use crate::statement::kinds::Kind as _;
 use crate::statement::kinds::agreement::{Agreement, EndReason};
 use crate::statement::kinds::benefit::BenefitKind;
+use crate::statement::kinds::disclosure::Disclosure;
 use crate::statement::kinds::party::Party;
 use crate::statement::kinds::withdrawal::Withdrawal;
 use crate::statement::leaf::Leaf;
@@ -101,9 +102,14 @@ fn story() -> World {
     let batch = crate::statement::testing::batch();
     let officer = crate::statement::testing::operator_officer();
     world.batch = world.log(batch, officer).unwrap();
-    world.request = world.log(world.ask(), agency_officer()).unwrap();
+    let request = world.ask();
+    let recipient = request.recipient.clone();
+    world.request = world.log(request, agency_officer()).unwrap();
     for (n, name) in ["one", "two", "three"].into_iter().enumerate() {
-        let consent = world.consent(n.try_into().unwrap());
+        let consent = Disclosure {
+            recipient: recipient.clone(),
+            ..world.consent(n.try_into().unwrap())
+        };
         world.disclosure = world.log(consent, resident(name)).unwrap();
         if n == 0 {
             let disclosure = world.disclosure;
