@@ -11,7 +11,7 @@ use crate::statement::kinds::withdrawal::Withdrawal;
 use crate::statement::leaf::Leaf;
 use crate::statement::testing::{
     AGENCY, AGENCY_KEYS, ORIGIN, Stage, VENDOR, World, agency, agency_admin, agency_and_vendor,
-    agency_officer, id, key, registrars, resident,
+    agency_officer, id, key, registrars, resident, vendor,
 };
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::cosignature::Cosigner;
@@ -72,7 +72,14 @@ fn lakeland() -> Agreement {
 
 /// A course with everything that the page tells apart.
 fn story() -> World {
-    let mut world = World::at(Stage::Vendor);
+    let mut world = World::at(Stage::Limits);
+    let party = Party {
+        name: "Doorbell, Inc.".parse().unwrap(),
+        ..vendor()
+    };
+    world
+        .log(party, registrars(VENDOR, &["vendor admin"]))
+        .unwrap();
     let party = Party {
         name: "D'Arcy & Sons Police".parse().unwrap(),
         ..agency()
