@@ -19,7 +19,14 @@ const PORTION: u64 = 1024;
 
 /// What the page was made of last, so that each entry is read once and each checkpoint told once.
 #[derive(Default)]
-pub struct Kept(Mutex<(Record, Option<(Arc<[u8]>, String)>)>);
+pub struct Kept(Mutex<Last>);
+
+#[derive(Default)]
+struct Last {
+    record: Record,
+    /// The checkpoint's note, and the page under it.
+    page: Option<(Arc<[u8]>, String)>,
+}
 
 /// `GET /`.
 pub async fn front(
@@ -46,12 +53,12 @@ pub async fn style() -> impl IntoResponse {
 impl Service {
     fn page(&self, kept: &Kept) -> Result<String, ApiError> {
         let mut kept = kept.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (record, last) = &mut *kept;
+        let Last { record, page } = &mut *kept;
         // Read under the lock: the record never runs ahead of the checkpoint that is shown.
         let Some(published) = self.ledger.published() else {
             return self.render(record, None);
         };
-        if let Some((note, html)) = last
+        if let Some((note, html)) = page
             && Arc::ptr_eq(note, &published.note)
         {
             return Ok(html.clone());
@@ -71,7 +78,7 @@ impl Service {
             }
         }
         let html = self.render(record, Some(&published))?;
-        *last = Some((published.note, html.clone()));
+        *page = Some((published.note, html.clone()));
         Ok(html)
     }
 
