@@ -19,10 +19,10 @@ pub mod witness;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, header};
 use axum::routing::{get, post, put};
+use axum::{Extension, Router};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
@@ -103,7 +103,10 @@ pub fn router(service: Arc<Service>) -> Router {
         )
         .layer(DefaultBodyLimit::max(attachments::MAX_ATTACHMENT));
     let calls = Router::new()
-        .route("/", get(page::front))
+        .route(
+            "/",
+            get(page::front).layer(Extension(Arc::new(page::Kept::default()))),
+        )
         .route("/assets/whosaw.css", get(page::style))
         .route("/api/v1/statements", post(statements::submit))
         .route("/api/v1/statements/{id}", get(statements::show))
