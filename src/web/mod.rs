@@ -22,7 +22,7 @@ use crate::statement::{Author, Statement, parse_payload};
 use crate::time::Time;
 
 /// The style sheet of the page.
-pub const STYLE: &str = include_str!("../../templates/whosaw.css");
+pub const STYLE: &str = include_str!("templates/whosaw.css");
 /// Entries and requests that the page shows at most, the latest.
 pub const SHOWN: usize = 200;
 

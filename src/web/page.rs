@@ -18,7 +18,7 @@ const COSIGNATURE: usize = 8 + 64;
 
 /// The page.
 #[derive(Debug, Template)]
-#[template(path = "page.html")]
+#[template(path = "page.html", config = "src/web/askama.toml")]
 pub struct Page {
     /// The log's origin: its address without scheme.
     pub origin: String,
