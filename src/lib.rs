@@ -1,13 +1,18 @@
 //! whosaw: camera clips that nobody can see in secret.
 
+pub mod cli;
 pub mod client;
 pub mod digest;
 pub mod encoding;
+pub mod http;
+pub mod ledger;
 pub mod party;
 pub mod random;
+pub mod reader;
 pub mod seal;
 pub mod statement;
 pub mod store;
 pub mod time;
 pub mod tlog;
+pub mod watch;
 pub mod wire;

@@ -1,1 +1,31 @@
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use whosaw::cli::{self, Cli, Command};
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("WHOSAW_LOG")
+                .unwrap_or_else(|_| "whosaw=info,warn".into()),
+        )
+        .with_writer(std::io::stderr)
+        .init();
+    let result = match &Cli::parse().command {
+        Command::Serve(args) => cli::serve::run(args),
+        Command::Vendor(command) => cli::vendor::run(command),
+        Command::Agency(command) => cli::agency::run(command),
+        Command::Countersign(args) => cli::files::countersign(args),
+        Command::Submit(args) => cli::files::submit(args),
+        Command::Operator(command) => cli::operator::run(command),
+        Command::Log(command) => cli::log::run(command),
+        Command::Witness(command) => cli::witness::run(command),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -226,6 +226,41 @@ impl Client {
             .header("signature", signed.signature)
     }
 
+    /// A `GET` signed by `key` whose answer goes to `output`; its `Whosaw-Opening`.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; what was written by then is worthless.
+    pub fn download(
+        &self,
+        path: &str,
+        key: &SigningKey,
+        output: &mut impl std::io::Write,
+    ) -> Result<Option<String>, ClientError> {
+        let digest = Sha256::digest([]).into();
+        let request = self.signed_request("GET", path, &[], &digest, key);
+        let request = request.body(()).expect("own headers are well formed");
+        let url = request.uri().to_string();
+        let transport = |why: String| ClientError::Transport {
+            url: url.clone(),
+            why,
+        };
+        let mut response = self
+            .agent
+            .run(request)
+            .map_err(|e| transport(e.to_string()))?;
+        if response.status() != 200 {
+            return Err(refusal(url, &mut response, MAX_JSON));
+        }
+        let opening = response
+            .headers()
+            .get(OPENING)
+            .and_then(|value| value.to_str().ok());
+        let opening = opening.map(str::to_owned);
+        let mut body = response.body_mut().as_reader();
+        std::io::copy(&mut body, output).map_err(|e| transport(e.to_string()))?;
+        Ok(opening)
+    }
+
     fn run(
         &self,
         request: ureq::http::request::Builder,
@@ -255,31 +290,22 @@ impl Client {
             why: error.to_string(),
         };
         let mut response = self.agent.run(request).map_err(transport)?;
-        let header = |name: &str| {
-            let value = response.headers().get(name)?.to_str().ok()?;
-            Some(value.to_owned())
-        };
         let status = response.status().as_u16();
-        let (opening, content_type) = (header(OPENING), header("content-type"));
+        if !(200..300).contains(&status) {
+            return Err(refusal(url, &mut response, limit));
+        }
+        let opening = response
+            .headers()
+            .get(OPENING)
+            .and_then(|value| value.to_str().ok());
+        let opening = opening.map(str::to_owned);
         let body = response.body_mut().with_config().limit(limit).read_to_vec();
         let body = body.map_err(transport)?;
-        if (200..300).contains(&status) {
-            return Ok(Answer {
-                status,
-                opening,
-                body,
-            });
-        }
-        let problem = content_type.filter(|t| t == PROBLEM);
-        Err(
-            match problem.and_then(|_| serde_json::from_slice(&body).ok()) {
-                Some(problem) => ClientError::Problem(problem),
-                None => ClientError::Unexpected {
-                    url,
-                    why: format!("status {status}"),
-                },
-            },
-        )
+        Ok(Answer {
+            status,
+            opening,
+            body,
+        })
     }
 
     fn json<T: DeserializeOwned>(&self, path: &str, body: &[u8]) -> Result<T, ClientError> {
@@ -300,6 +326,26 @@ pub fn attachment_matches(opening: &Opening, digest: &SealDigest, bytes: &[u8]) 
         && opening.as_attachment().is_ok_and(|value| {
             value.size == bytes.len() as u64 && value.sha256 == crate::digest::Digest::of(bytes)
         })
+}
+
+/// What an answer that is no success says.
+fn refusal(
+    url: String,
+    response: &mut ureq::http::Response<ureq::Body>,
+    limit: u64,
+) -> ClientError {
+    let content_type = response.headers().get("content-type").cloned();
+    let body = response.body_mut().with_config().limit(limit).read_to_vec();
+    let problem = content_type
+        .filter(|media_type| media_type == PROBLEM)
+        .and_then(|_| serde_json::from_slice(&body.ok()?).ok());
+    match problem {
+        Some(problem) => ClientError::Problem(problem),
+        None => ClientError::Unexpected {
+            url,
+            why: format!("status {}", response.status().as_u16()),
+        },
+    }
 }
 
 fn http_request(method: &str, url: &str, headers: &[(&str, &str)]) -> ureq::http::request::Builder {

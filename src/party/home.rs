@@ -133,6 +133,15 @@ impl Home {
             .collect()
     }
 
+    /// Writes a file of the folder that holds no secret.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write(&self, name: &str, text: &str) -> Result<(), HomeError> {
+        let path = self.root.join(name);
+        fs::write(&path, text).map_err(file(&path))
+    }
+
     /// Where the trust file lies.
     pub fn policy_path(&self) -> PathBuf {
         self.root.join(POLICY)

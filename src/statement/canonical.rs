@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::refusal::{Reason, Refusal};
+use super::sealed::UniqueMembers;
 
 /// The largest integer that every JSON reader holds exactly.
 pub const MAX_INTEGER: i64 = (1 << 53) - 1;
@@ -19,8 +20,14 @@ pub fn to_vec(value: &impl Serialize) -> Vec<u8> {
 
 /// Parses canonical JSON; refuses any other spelling of the same value.
 pub fn parse(bytes: &[u8]) -> Result<Value, Refusal> {
-    let value: Value = serde_json::from_slice(bytes)
-        .map_err(|e| Refusal::new(Reason::NotJson, "", e.to_string()))?;
+    let UniqueMembers(value) = serde_json::from_slice(bytes).map_err(|e| {
+        let reason = if e.is_data() {
+            Reason::NotCanonical
+        } else {
+            Reason::NotJson
+        };
+        Refusal::new(reason, "", e.to_string())
+    })?;
     check_numbers(&value, &mut String::new())?;
     if to_vec(&value) != bytes {
         return Err(Refusal::new(
@@ -37,7 +44,7 @@ fn check_numbers(value: &Value, pointer: &mut String) -> Result<(), Refusal> {
     let length = pointer.len();
     let mut inner = |segment: &str, value: &Value| {
         pointer.push('/');
-        pointer.push_str(&segment.replace('~', "~0").replace('/', "~1"));
+        pointer.push_str(&super::escaped(segment));
         let result = check_numbers(value, pointer);
         pointer.truncate(length);
         result
@@ -82,6 +89,9 @@ mod tests {
         assert_eq!(reason(br#"{"a":9007199254740992}"#), Reason::BadValue);
         assert_eq!(reason(br#"{"a":1}x"#), Reason::NotJson);
         assert_eq!(reason(&[b'['; 100_000]), Reason::NotJson);
+        // serde_json's own `Value` would read the text as JSON, with a nesting of its own again.
+        let text = br#"{"$serde_json::private::RawValue":"[1]"}"#;
+        assert!(parse(text).is_ok_and(|value| value.is_object()));
         let fault = parse(br#"{"a":{"b/c":[0,1.5]}}"#).unwrap_err();
         assert_eq!(fault.member, "/a/b~1c/1");
     }

@@ -70,9 +70,10 @@ impl Envelope {
     /// Parses the JSON of an envelope.
     ///
     /// # Errors
-    /// [`Reason::TooLarge`], [`Reason::NotJson`], [`Reason::UnknownMember`],
-    /// [`Reason::MissingMember`], [`Reason::WrongPayloadType`], [`Reason::BadValue`],
-    /// [`Reason::BadKey`], [`Reason::SignatureOrder`] or [`Reason::MissingSignature`].
+    /// [`Reason::TooLarge`], [`Reason::NotJson`], [`Reason::NotCanonical`],
+    /// [`Reason::UnknownMember`], [`Reason::MissingMember`], [`Reason::WrongPayloadType`],
+    /// [`Reason::BadValue`], [`Reason::BadKey`], [`Reason::SignatureOrder`] or
+    /// [`Reason::MissingSignature`].
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
         if bytes.len() > MAX_ENVELOPE {
             return Err(too_large("", bytes.len(), MAX_ENVELOPE));
@@ -81,6 +82,15 @@ impl Envelope {
         let wire: Wire = serde_path_to_error::deserialize(&mut json).map_err(super::form_fault)?;
         json.end()
             .map_err(|e| Refusal::new(Reason::NotJson, "", e.to_string()))?;
+        // serde also reads an array for a struct: a second spelling.
+        let value: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
+        if serde_json::to_value(&wire).ok() != Some(value) {
+            return Err(Refusal::new(
+                Reason::NotCanonical,
+                "",
+                "write structures as objects with named members",
+            ));
+        }
         if wire.payload_type != PAYLOAD_TYPE {
             return Err(Refusal::new(
                 Reason::WrongPayloadType,
@@ -194,3 +204,6 @@ fn pae(payload_type: &str, payload: &[u8]) -> Vec<u8> {
     message.extend_from_slice(payload);
     message
 }
+
+#[cfg(test)]
+mod tests;

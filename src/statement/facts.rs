@@ -33,6 +33,11 @@ pub trait Facts {
 /// The facts that one entry changes, to be applied together or not at all.
 pub type Change = Vec<(FactKey, Fact)>;
 
+impl FactKey {
+    /// The first byte of every [`FactKey::Request`], to list them by.
+    pub const REQUEST: u8 = b'q';
+}
+
 /// Declares fact keys, the fact behind each, the bytes of the keys and the typed look-ups at once.
 macro_rules! facts {
     ($($(#[$doc:meta])* $name:ident $look_up:ident($key:ty) = $tag:literal => $value:ty,)*) => {
@@ -81,8 +86,8 @@ facts! {
     Recipient recipient(Recipient) = b'r' => LeafIndex,
     /// A sealed field's or attachment's digest ever seen.
     Digest digest(SealDigest) = b'd' => LeafIndex,
-    /// The sealed fields of a party that are not opened yet.
-    Seals seals(PartyId) = b's' => Vec<OpenSeal>,
+    /// A party's sealed fields that are not opened yet, ascending by day.
+    Seals seals(PartyId) = b's' => Vec<DueSeals>,
     /// The agreement statement at an index.
     Agreement agreement(LeafIndex) = b'a' => AgreementFact,
     /// The last statement of the chain of agreements that began at an index.
@@ -144,11 +149,12 @@ pub struct DeclaredLimits {
     pub limits: Limits,
 }
 
-/// A sealed field that waits for its opening.
+/// The sealed fields of a party that wait for their opening by one day. They are counted: a list of
+/// them, read for each request, would grow with every request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct OpenSeal {
-    pub digest: SealDigest,
+pub struct DueSeals {
     pub open_by: Day,
+    pub count: u32,
 }
 
 /// A statement in a chain of agreements.

@@ -79,3 +79,122 @@ impl Leaf {
         Ok(leaf)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::statement::canonical;
+    use crate::statement::envelope::{MAX_ENVELOPE, MAX_PAYLOAD};
+    use crate::statement::testing::{Stage, World, key};
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    fn leaf() -> Leaf {
+        let world = World::at(Stage::Operator);
+        Leaf {
+            logged_at: world.now,
+            envelope: world.history[0].1.envelope.clone(),
+        }
+    }
+
+    fn reason(text: &str) -> Reason {
+        Leaf::parse(text.as_bytes()).unwrap_err().reason
+    }
+
+    #[test]
+    fn leaves_of_a_journey_are_canonical_and_read_back() {
+        for (logged_at, signed) in World::at(Stage::Collection).history {
+            let envelope = signed.envelope;
+            let leaf = Leaf {
+                logged_at,
+                envelope,
+            };
+            let bytes = leaf.to_bytes();
+            let value: Value = serde_json::from_slice(&bytes).unwrap();
+            assert_eq!(canonical::to_vec(&value), bytes);
+            assert_eq!(Leaf::parse(&bytes), Ok(leaf));
+        }
+    }
+
+    #[test]
+    fn other_spellings_are_refused() {
+        let text = String::from_utf8(leaf().to_bytes()).unwrap();
+        for other in [
+            text.replacen(':', ": ", 1),
+            format!("{text}\n"),
+            text.replacen("\"statement\":{", "\"statement\": {", 1),
+            text.replacen("\"signatures\":[", "\"signatures\":[ ", 1),
+            text.replacen("\"payloadType\":\"a", "\"payloadType\":\"\\u0061", 1),
+        ] {
+            assert_ne!(other, text);
+            assert_eq!(reason(&other), Reason::NotCanonical, "{other}");
+        }
+        let value: Value = serde_json::from_str(&text).unwrap();
+        let (time, statement) = (&value["logged_at"], &value["statement"]);
+        for other in [
+            format!("{{\"statement\":{statement},\"logged_at\":{time}}}"),
+            json!([time, statement]).to_string(),
+        ] {
+            assert_eq!(reason(&other), Reason::NotCanonical, "{other}");
+        }
+        for other in [
+            "".to_owned(),
+            "{}".to_owned(),
+            text.replacen('{', "{\"index\":0,", 1),
+            text.replacen('{', "{\"logged_at\":\"2019-07-01T10:00:00Z\",", 1),
+            text.replacen(":00Z", ":00+00:00", 1),
+            format!("{text}{text}"),
+            "{\"logged_at\":".repeat(4000),
+        ] {
+            assert_eq!(reason(&other), Reason::NotJson, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_time_of_logging_is_cut_to_the_minute() {
+        let mut leaf = leaf();
+        leaf.logged_at = leaf.logged_at.plus_seconds(1);
+        let refusal = Leaf::parse(&leaf.to_bytes()).unwrap_err();
+        assert_eq!(
+            (refusal.reason, refusal.member.as_str()),
+            (Reason::WrongTime, "/logged_at")
+        );
+    }
+
+    #[test]
+    fn every_envelope_fits_into_a_leaf() {
+        let keys: Vec<_> = (0..160).map(|n| key(&n.to_string())).collect();
+        let mut envelope =
+            Envelope::sign(vec![b'x'; MAX_PAYLOAD], &keys.iter().collect::<Vec<_>>());
+        while Envelope::parse(&envelope.to_json()).is_err() {
+            envelope.signatures.pop();
+        }
+        assert!(envelope.to_json().len() > MAX_ENVELOPE - 200);
+        let leaf = Leaf { envelope, ..leaf() };
+        let overhead = leaf.to_bytes().len() - leaf.envelope.to_json().len();
+        assert!(MAX_ENVELOPE + overhead <= MAX_LEAF);
+        assert_eq!(Leaf::parse(&leaf.to_bytes()), Ok(leaf));
+        assert_eq!(reason(&" ".repeat(MAX_LEAF + 1)), Reason::TooLarge);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn a_byte_altered_is_another_leaf_or_none(
+            at in any::<prop::sample::Index>(), flip in 1..=u8::MAX,
+        ) {
+            let mut bytes = leaf_bytes();
+            let place = at.index(bytes.len());
+            bytes[place] ^= flip;
+            if let Ok(other) = Leaf::parse(&bytes) {
+                prop_assert_eq!(other.to_bytes(), bytes);
+            }
+        }
+    }
+
+    fn leaf_bytes() -> Vec<u8> {
+        static BYTES: std::sync::LazyLock<Vec<u8>> = std::sync::LazyLock::new(|| leaf().to_bytes());
+        BYTES.clone()
+    }
+}

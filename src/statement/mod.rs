@@ -22,6 +22,9 @@ pub mod scope;
 pub mod sealed;
 pub mod words;
 
+#[cfg(test)]
+pub(crate) mod testing;
+
 use std::collections::BTreeSet;
 
 use ed25519_dalek::SigningKey;
@@ -45,6 +48,20 @@ pub enum Author {
     OneTimeKey(PublicKey),
     /// Several parties, ascending; each signs.
     Parties(Vec<PartyId>),
+}
+
+/// Who speaks, in plain words.
+impl std::fmt::Display for Author {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Issuer(party) => write!(f, "{party}"),
+            Self::OneTimeKey(_) => f.write_str("A resident"),
+            Self::Parties(parties) => {
+                let names: Vec<&str> = parties.iter().map(|party| party.as_str()).collect();
+                f.write_str(&names.join(" and "))
+            }
+        }
+    }
 }
 
 /// The members that every statement has.
@@ -214,6 +231,11 @@ fn from_object<T: serde::de::DeserializeOwned>(members: Map<String, Value>) -> R
     serde_path_to_error::deserialize(Value::Object(members)).map_err(form_fault)
 }
 
+/// A member's name as a segment of a JSON Pointer (RFC 6901).
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
 /// What serde found wrong, as a refusal with the member at fault.
 fn form_fault(error: serde_path_to_error::Error<serde_json::Error>) -> Refusal {
     use serde_path_to_error::Segment;
@@ -223,14 +245,14 @@ fn form_fault(error: serde_path_to_error::Error<serde_json::Error>) -> Refusal {
             Segment::Seq { index } => member.push_str(&format!("/{index}")),
             Segment::Map { key } => {
                 member.push('/');
-                member.push_str(&key.replace('~', "~0").replace('/', "~1"));
+                member.push_str(&escaped(key));
             }
             Segment::Enum { .. } | Segment::Unknown => {}
         }
     }
     let detail = error.inner().to_string();
     // serde_json says which member is surplus or missing only in its message.
-    let named = || detail.split('`').nth(1).unwrap_or_default().to_owned();
+    let named = || escaped(detail.split('`').nth(1).unwrap_or_default());
     let (reason, named) = if detail.starts_with("unknown field") {
         (Reason::UnknownMember, Some(named()))
     } else if detail.starts_with("missing field") {

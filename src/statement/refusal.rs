@@ -42,6 +42,8 @@ pub enum Class {
     Signature,
     /// The statement is well formed, and the rules do not permit it.
     Rule,
+    /// A rule that binds the server alone; an auditor does not replay it.
+    Door,
     /// The statement comes after something that already stands in the log.
     Conflict,
 }
@@ -67,6 +69,7 @@ reasons! {
     WrongAuthor "wrong-author" Signature "The statement's author is not one that may say this"
 
     NotGenesis "not-genesis" Rule "A log begins with its operator's party, then its limits"
+    AlreadyLogged "already-logged" Conflict "The statement stands in the log already"
     UnknownParty "unknown-party" Rule "A party that the log does not know"
     PartyExists "party-exists" Conflict "The party id is taken, for good"
     KeySeenBefore "key-seen-before" Conflict "The key or recipient has been seen in this log before"
@@ -86,6 +89,8 @@ reasons! {
     Withdrawn "withdrawn" Conflict "The disclosure has been withdrawn"
     AlreadyCollected "already-collected" Conflict "The disclosure has been collected"
     Expired "expired" Rule "The disclosure has expired"
+    AttachmentMissing "attachment-missing" Door "The bytes of an attachment have not been uploaded"
+    ScopeMismatch "scope-mismatch" Door "The scope is malformed, or says more than the request's public part"
     TooSoon "too-soon" Rule "The batch period has not passed yet"
 }
 
@@ -112,12 +117,22 @@ impl Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.reason.code(), self.detail)?;
+        write!(f, "{}: {}", self.reason.code(), printable(&self.detail))?;
         if !self.member.is_empty() {
-            write!(f, " (at {})", self.member)?;
+            write!(f, " (at {})", printable(&self.member))?;
         }
         Ok(())
     }
+}
+
+/// A stranger's member names may hold what commands a terminal.
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| match c.is_control() {
+            true => c.escape_default().to_string(),
+            false => c.to_string(),
+        })
+        .collect()
 }
 
 impl std::error::Error for Refusal {}
@@ -132,5 +147,31 @@ pub enum Verdict<E> {
 impl<E> From<Refusal> for Verdict<E> {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn codes_are_kebab_case_and_each_says_one_thing() {
+        let codes: BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
+        let titles: BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.title()).collect();
+        assert_eq!(
+            (codes.len(), titles.len()),
+            (Reason::ALL.len(), Reason::ALL.len())
+        );
+        let kebab = |code: &&str| code.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+        assert!(codes.iter().all(kebab));
+    }
+
+    #[test]
+    fn what_is_printed_commands_no_terminal() {
+        let envelope = "{\"\\u001b[2J\":1}";
+        let refusal = crate::statement::Signed::read(envelope.as_bytes()).unwrap_err();
+        assert_eq!(refusal.member, "/\u{1b}[2J");
+        assert!(!refusal.to_string().contains(char::is_control), "{refusal}");
     }
 }

@@ -53,6 +53,7 @@ pub fn judge<F: Facts>(
     }
     entry.check_time()?;
     entry.check_genesis()?;
+    entry.check_new()?;
     signed.statement.judge(&entry)
 }
 
@@ -96,6 +97,16 @@ impl<'a, F: Facts> Entry<'a, F> {
     /// The statement's id.
     pub fn id(&self) -> StatementId {
         self.signed.id
+    }
+
+    /// A statement stands once: said again, it would undo what came since.
+    fn check_new(&self) -> Result<(), Verdict<F::Error>> {
+        match self.facts.find(&self.signed.id).map_err(Verdict::Facts)? {
+            None => Ok(()),
+            Some(index) => {
+                Err(Refusal::new(Reason::AlreadyLogged, "", format!("it is entry {index}")).into())
+            }
+        }
     }
 
     /// The issuer, if one party speaks.
@@ -253,7 +264,11 @@ impl<F: Facts> Signatures<'_, '_, F> {
         party: &PartyId,
         roles: &[Role],
     ) -> Result<PublicKey, Verdict<F::Error>> {
-        self.entry.known_party("/issuer", party)?;
+        let member = match self.entry.signed.head.author {
+            Author::Parties(_) => "/parties",
+            _ => "/issuer",
+        };
+        self.entry.known_party(member, party)?;
         let mut not_live = None;
         for key in self.unclaimed.clone() {
             let fact = self.entry.facts.key(&key).map_err(Verdict::Facts)?;
@@ -325,3 +340,6 @@ pub fn outside_limits(
         format!("{found}, where the limits in force allow at most {most}"),
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::kinds::access_request::AccessRequest;
 use crate::time::Time;
@@ -70,23 +71,36 @@ impl Position {
         }
     }
 
-    fn from_degrees([lon, lat]: [f64; 2]) -> Result<Self, ScopeError> {
+    fn parse(lon: &str, lat: &str) -> Result<Self, ScopeError> {
         Self::new(to_e5(lon)?, to_e5(lat)?)
-    }
-
-    fn to_degrees(self) -> [f64; 2] {
-        [f64::from(self.lon_e5) / E5, f64::from(self.lat_e5) / E5]
     }
 }
 
-/// A number of degrees as an integer of 10⁻⁵, if it is one.
-fn to_e5(degrees: f64) -> Result<i32, ScopeError> {
-    let rounded = (degrees * E5).round();
-    // Division gives back the very number that a text of five decimals is read as.
-    if rounded.abs() <= 180.0 * E5 && rounded / E5 == degrees {
-        Ok(rounded as i32)
-    } else {
-        Err(ScopeError::Position)
+/// Reads degrees, digit by digit: what a float makes of a sixth decimal or an exponent differs from
+/// one program to the next.
+fn to_e5(degrees: &str) -> Result<i32, ScopeError> {
+    let unsigned = degrees.strip_prefix('-').unwrap_or(degrees);
+    let (whole, decimals) = unsigned.split_once('.').unwrap_or((unsigned, "0"));
+    let digits = |text: &str, most| {
+        (1..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
+    };
+    if !digits(whole, 3) || !digits(decimals, 5) {
+        return Err(ScopeError::Position);
+    }
+    let e5: i32 = format!("{whole}{decimals:0<5}")
+        .parse()
+        .expect("at most 8 digits");
+    Ok(if unsigned == degrees { e5 } else { -e5 })
+}
+
+/// Degrees with five decimals.
+struct Degrees(i32);
+
+impl fmt::Display for Degrees {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let e5 = self.0.unsigned_abs();
+        write!(f, "{sign}{}.{:05}", e5 / 100_000, e5 % 100_000)
     }
 }
 
@@ -96,15 +110,13 @@ impl FromStr for Position {
 
     fn from_str(text: &str) -> Result<Self, ScopeError> {
         let (lat, lon) = text.split_once(',').ok_or(ScopeError::Position)?;
-        let degrees = |text: &str| text.trim().parse().map_err(|_| ScopeError::Position);
-        Self::from_degrees([degrees(lon)?, degrees(lat)?])
+        Self::parse(lon.trim(), lat.trim())
     }
 }
 
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [lon, lat] = self.to_degrees();
-        write!(f, "{lat:.5},{lon:.5}")
+        write!(f, "{},{}", Degrees(self.lat_e5), Degrees(self.lon_e5))
     }
 }
 
@@ -232,24 +244,26 @@ pub struct Scope {
     pub until: Time,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Feature {
+struct Feature<'a> {
     #[serde(rename = "type")]
     kind: String,
-    geometry: Geometry,
+    #[serde(borrow)]
+    geometry: Geometry<'a>,
     properties: Window,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Geometry {
+struct Geometry<'a> {
     #[serde(rename = "type")]
     kind: String,
-    coordinates: Vec<Vec<[f64; 2]>>,
+    #[serde(borrow)]
+    coordinates: Vec<Vec<[&'a RawValue; 2]>>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Window {
     from: Time,
@@ -285,7 +299,10 @@ impl Scope {
         if !POSITIONS.contains(&ring.len()) {
             return Err(ScopeError::Open);
         }
-        let positions: Result<_, _> = ring.iter().map(|p| Position::from_degrees(*p)).collect();
+        let positions: Result<_, _> = ring
+            .iter()
+            .map(|[lon, lat]| Position::parse(lon.get(), lat.get()))
+            .collect();
         let Window { from, until } = feature.properties;
         if until <= from {
             return Err(ScopeError::Window);
@@ -299,19 +316,17 @@ impl Scope {
 
     /// The scope as an attachment.
     pub fn to_geojson(&self) -> String {
-        let ring = self.ring.0.iter().map(|p| p.to_degrees()).collect();
-        let feature = Feature {
-            kind: "Feature".to_owned(),
-            geometry: Geometry {
-                kind: "Polygon".to_owned(),
-                coordinates: vec![ring],
-            },
-            properties: Window {
-                from: self.from,
-                until: self.until,
-            },
-        };
-        serde_json::to_string(&feature).expect("finite numbers and strings serialise")
+        let position = |p: &Position| format!("[{},{}]", Degrees(p.lon_e5), Degrees(p.lat_e5));
+        let ring: Vec<String> = self.ring.0.iter().map(position).collect();
+        format!(
+            concat!(
+                r#"{{"type":"Feature","geometry":{{"type":"Polygon","coordinates":[[{}]]}},"#,
+                r#""properties":{{"from":"{}","until":"{}"}}}}"#
+            ),
+            ring.join(","),
+            self.from,
+            self.until
+        )
     }
 
     /// The length of the window in minutes, rounded up.

@@ -304,7 +304,10 @@ fn is_restricted_name(text: &str) -> bool {
 }
 
 /// A JSON value in which no object has two members of the same name.
-struct UniqueMembers(Value);
+///
+/// (`Value` itself takes the last of them, and reads one reserved member's text as JSON anew, past
+/// its own limit on nesting.)
+pub(super) struct UniqueMembers(pub(super) Value);
 
 impl<'de> Deserialize<'de> for UniqueMembers {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -10,6 +10,7 @@
 //! Nothing here judges a statement, hashes a tree, or reads a clock: whoever calls brings the time.
 //! What a method reports as done is on the disk: it survives a crash of the machine.
 
+pub mod facts;
 pub mod files;
 pub mod journal;
 pub mod lock;
@@ -77,6 +78,9 @@ pub enum StoreError {
 
     #[error("{} is already there, and a key is never overwritten", path.display())]
     KeyExists { path: PathBuf },
+    /// What is stored cannot have been written by this program.
+    #[error("{0}")]
+    Damaged(String),
     #[error("others than its owner may use the key {0}: run `chmod 600 {0}`", path.display())]
     KeyExposed { path: PathBuf },
 }

@@ -1,13 +1,14 @@
 //! Signatures of HTTP messages (RFC 9421), narrowed to one form.
 //!
-//! Components, parameters and their order are fixed, so each value has one text: the verifier takes
-//! the parameters out of `Signature-Input`, writes what a signer of those would have written, and
-//! compares. Keys that sign messages sign nothing else.
+//! Which components a signature covers, in which order, and which parameters it has are fixed. The
+//! order of the parameters is the signer's (RFC 9421, section 2.3): libraries differ in it. Fields
+//! are accepted in the one serialisation of their values alone, which has no room for duplicates.
+//! Keys that sign messages sign nothing else.
 
 use std::collections::BTreeSet;
 
 use ed25519_dalek::{Signer as _, SigningKey};
-use sfv::{BareItem, Dictionary, ListEntry, Parser};
+use sfv::{BareItem, Dictionary, FieldType as _, InnerList, ListEntry, Parser};
 use sha2::{Digest as _, Sha256};
 
 use crate::encoding;
@@ -36,7 +37,7 @@ pub enum SignatureError {
     #[error("Content-Digest is `sha-256=:…:`, once")]
     ContentDigest,
     #[error(
-        "Signature-Input has one member, `whosaw`, with the components, parameters and order that the protocol fixes"
+        "Signature-Input has one member, `whosaw`, with the components, in order, and the parameters that the protocol fixes"
     )]
     Input,
     #[error("Signature has one member, `whosaw`, of 64 bytes")]
@@ -110,37 +111,63 @@ impl Parameters {
         )
     }
 
-    /// Takes the parameters out of `Signature-Input`, which must be the one text of them.
-    fn parse(input: &str, components: &[&str], expires: bool) -> Result<Self, SignatureError> {
-        let fault = SignatureError::Input;
-        let dictionary: Dictionary = Parser::new(input).parse().map_err(|_| fault.clone())?;
+    /// Reads `Signature-Input`; with its text after the label, which is what was signed.
+    fn parse<'a>(
+        input: &'a str,
+        components: &[&str],
+        expires: bool,
+    ) -> Result<(Self, &'a str), SignatureError> {
+        let fault = || SignatureError::Input;
+        let dictionary: Dictionary = Parser::new(input).parse().map_err(|_| fault())?;
+        // Parsing keeps the last of two duplicates: writing it back shows them.
+        if dictionary.len() != 1 || dictionary.serialize().as_deref() != Some(input) {
+            return Err(fault());
+        }
         let Some(ListEntry::InnerList(list)) = dictionary.get(LABEL) else {
-            return Err(fault);
+            return Err(fault());
         };
+        let text = &input[LABEL.len() + "=".len()..];
         let integer = |name: &str| match list.params.get(name) {
             Some(BareItem::Integer(n)) => Some(i64::from(*n)),
             _ => None,
         };
         let string = |name: &str| match list.params.get(name) {
-            Some(BareItem::String(s)) => Some(s.as_str().to_owned()),
+            Some(BareItem::String(s)) => Some(s.as_str()),
             _ => None,
         };
-        let nonce = string("nonce").and_then(|nonce| encoding::from_base64url(&nonce).ok());
-        let nonce = nonce.and_then(|nonce| encoding::exact(&nonce).ok());
-        let key = string("keyid").ok_or(SignatureError::Input)?;
-        let parameters = Self {
-            created: integer("created").ok_or(SignatureError::Input)?,
-            expires: integer("expires"),
-            nonce: nonce.ok_or(SignatureError::Input)?,
-            key: key.parse().map_err(|_| SignatureError::Key)?,
-        };
-        let text = format!("{LABEL}={}", parameters.to_text(components));
-        if text == input && parameters.expires.is_some() == expires {
-            Ok(parameters)
-        } else {
-            Err(fault)
+        let as_fixed = covers(list, components)
+            && list.params.len() == 5 + usize::from(expires)
+            && integer("expires").is_some() == expires
+            && string("alg") == Some("ed25519")
+            && string("tag") == Some(TAG);
+        if !as_fixed {
+            return Err(fault());
         }
+        let nonce = string("nonce").and_then(|nonce| encoding::from_base64url(nonce).ok());
+        let nonce = nonce.and_then(|nonce| encoding::exact(&nonce).ok());
+        let parameters = Self {
+            created: integer("created").ok_or_else(fault)?,
+            expires: integer("expires"),
+            nonce: nonce.ok_or_else(fault)?,
+            key: string("keyid")
+                .ok_or_else(fault)?
+                .parse()
+                .map_err(|_| SignatureError::Key)?,
+        };
+        Ok((parameters, text))
     }
+}
+
+/// Whether a signature covers these components, in this order, without parameters of their own.
+fn covers(list: &InnerList, components: &[&str]) -> bool {
+    list.items.len() == components.len()
+        && list.items.iter().zip(components).all(|(item, component)| {
+            let name = match &item.bare_item {
+                BareItem::String(name) => name.as_str(),
+                _ => return false,
+            };
+            item.params.is_empty() && name == *component
+        })
 }
 
 /// The text that is signed (RFC 9421, section 2.5).
@@ -199,8 +226,8 @@ fn headers(
 
 fn check(
     components: &[(&str, String)],
-    parameters: &Parameters,
-    names: &[&str],
+    parameters: &str,
+    key: &PublicKey,
     signature: &str,
 ) -> Result<(), SignatureError> {
     let encoded = signature
@@ -211,8 +238,8 @@ fn check(
         .and_then(|encoded| encoding::from_base64(encoded).ok())
         .and_then(|bytes| encoding::exact(&bytes).ok())
         .ok_or(SignatureError::Signature)?;
-    let base = signature_base(components, &parameters.to_text(names));
-    if parameters.key.verifies(base.as_bytes(), &signature) {
+    let base = signature_base(components, parameters);
+    if key.verifies(base.as_bytes(), &signature) {
         Ok(())
     } else {
         Err(SignatureError::Mismatch)
@@ -256,7 +283,7 @@ pub fn verify(
         return Err(SignatureError::Missing);
     }
     let content_digest = parse_digest(&headers.content_digest)?;
-    let parameters = Parameters::parse(&headers.signature_input, REQUEST, true)?;
+    let (parameters, text) = Parameters::parse(&headers.signature_input, REQUEST, true)?;
     let expires = parameters.expires.ok_or(SignatureError::Input)?;
     if !(1..=MAX_LIFETIME).contains(&expires.saturating_sub(parameters.created)) {
         return Err(SignatureError::Lifetime);
@@ -268,7 +295,7 @@ pub fn verify(
         return Err(SignatureError::Expired);
     }
     let components = request_components(target, &headers.content_digest);
-    check(&components, &parameters, REQUEST, &headers.signature)?;
+    check(&components, text, &parameters.key, &headers.signature)?;
     Ok(Verified {
         key: parameters.key,
         nonce: parameters.nonce,
@@ -318,9 +345,9 @@ pub fn verify_response(
     if parse_digest(&headers.content_digest)? != <[u8; 32]>::from(Sha256::digest(body)) {
         return Err(SignatureError::Body);
     }
-    let parameters = Parameters::parse(&headers.signature_input, RESPONSE, false)?;
+    let (parameters, text) = Parameters::parse(&headers.signature_input, RESPONSE, false)?;
     let components = response_components(status, content_type, &headers.content_digest);
-    check(&components, &parameters, RESPONSE, &headers.signature)?;
+    check(&components, text, &parameters.key, &headers.signature)?;
     Ok(parameters.key)
 }
 

@@ -13,7 +13,7 @@ use super::limits::Limits;
 use crate::digest::StatementId;
 use crate::seal::recipient::Recipient;
 use crate::statement::facts::{
-    AgreementFact, Case, CaseFact, Change, Fact, FactKey, Facts, FactsExt, OpenSeal, RequestFact,
+    AgreementFact, Case, CaseFact, Change, DueSeals, Fact, FactKey, Facts, FactsExt, RequestFact,
 };
 use crate::statement::refusal::{Reason, Refusal, Verdict};
 use crate::statement::rules::{Entry, outside_limits, wrong_author};
@@ -145,12 +145,8 @@ impl Kind for AccessRequest {
     }
 
     fn attachments(&self) -> Vec<(String, SealDigest)> {
-        let mut all = vec![("/scope".to_owned(), self.scope.clone())];
-        all.extend(
-            self.message
-                .clone()
-                .map(|digest| ("/message".to_owned(), digest)),
-        );
+        let mut all = vec![("/scope".to_owned(), self.scope)];
+        all.extend(self.message.map(|digest| ("/message".to_owned(), digest)));
         all
     }
 
@@ -211,7 +207,7 @@ impl AccessRequest {
         if !parties.contains(agency)
             || !parties
                 .iter()
-                .any(|p| *p == operator || limits.vendors.contains(p))
+                .any(|p| p != agency && (*p == operator || limits.vendors.contains(p)))
         {
             return refuse(format!(
                 "an agreement of {agency} with the operator or a vendor that the limits name"
@@ -333,25 +329,28 @@ impl AccessRequest {
         &self,
         entry: &Entry<'_, F>,
         agency: &PartyId,
-    ) -> Result<Vec<OpenSeal>, Verdict<F::Error>> {
+    ) -> Result<Vec<DueSeals>, Verdict<F::Error>> {
         let seals = entry.facts.seals(agency).map_err(Verdict::Facts)?;
         let mut seals = seals.unwrap_or_default();
         if let Some(overdue) = seals
-            .iter()
-            .find(|seal| seal.open_by.end().plus_seconds(SEAL_GRACE) <= entry.logged_at)
+            .first()
+            .filter(|due| due.open_by.end().plus_seconds(SEAL_GRACE) < entry.logged_at)
         {
             return Err(Refusal::new(
                 Reason::SealOverdue,
                 "",
                 format!(
-                    "{} was due on {}: unseal it first",
-                    overdue.digest, overdue.open_by
+                    "{} due on {}: unseal what is overdue first",
+                    overdue.count, overdue.open_by
                 ),
             )
             .into());
         }
-        let SealedField { digest, open_by } = self.sealed.case_number.clone();
-        seals.push(OpenSeal { digest, open_by });
+        let open_by = self.sealed.case_number.open_by.clone();
+        match seals.binary_search_by(|due| due.open_by.cmp(&open_by)) {
+            Ok(at) => seals[at].count = seals[at].count.saturating_add(1),
+            Err(at) => seals.insert(at, DueSeals { open_by, count: 1 }),
+        }
         Ok(seals)
     }
 
@@ -360,7 +359,7 @@ impl AccessRequest {
         let mut digests = self.attachments();
         digests.push((
             "/sealed/case_number/digest".to_owned(),
-            self.sealed.case_number.digest.clone(),
+            self.sealed.case_number.digest,
         ));
         unseen_digests(entry, digests)
     }
@@ -373,7 +372,7 @@ pub(super) fn unseen_digests<F: Facts>(
 ) -> Result<Change, Verdict<F::Error>> {
     let mut change = Change::new();
     for (member, digest) in digests {
-        let key = FactKey::Digest(digest.clone());
+        let key = FactKey::Digest(digest);
         let seen = entry
             .facts
             .digest(&digest)

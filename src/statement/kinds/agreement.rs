@@ -228,8 +228,7 @@ impl Kind for Agreement {
     }
 
     fn attachments(&self) -> Vec<(String, SealDigest)> {
-        let document = self.document.clone();
-        document
+        self.document
             .into_iter()
             .map(|d| ("/document".to_owned(), d))
             .collect()

@@ -9,8 +9,11 @@ use serde::{Deserialize, Serialize};
 use super::Kind;
 use crate::statement::facts::{Change, DeclaredLimits, Fact, FactKey, Facts, FactsExt, Whole};
 use crate::statement::refusal::{Reason, Refusal, Verdict};
-use crate::statement::rules::{Entry, wrong_author};
+use crate::statement::rules::{Entry, outside_limits, wrong_author};
 use crate::statement::words::{Label, PartyId, Role};
+
+/// The most limits that wait for their time at once: every rule that needs the limits reads them.
+const MAX_ANNOUNCED: usize = 16;
 
 /// The limits of a ledger.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -95,6 +98,14 @@ impl Kind for Limits {
         let in_force = declared
             .iter()
             .rposition(|limits| limits.effective_from <= entry.logged_at);
+        if in_force.is_none() && entry.index.as_u64() != 1 {
+            return Err(Refusal::new(
+                Reason::NotGenesis,
+                "",
+                "entry 1 declared no limits, and no later ones hold without notice",
+            )
+            .into());
+        }
         let mut effective_from = entry.logged_at;
         if let Some(at) = in_force {
             let notice = declared[at].limits.notice_minutes.max(self.notice_minutes);
@@ -102,8 +113,10 @@ impl Kind for Limits {
             declared.drain(..at);
         }
         // What is declared later replaces what was announced for the same time or after it.
-        declared
-            .retain(|limits| limits.effective_from < effective_from || limits.index == entry.index);
+        declared.retain(|limits| limits.effective_from < effective_from);
+        if declared.len() > MAX_ANNOUNCED {
+            return Err(outside_limits("", declared.len(), MAX_ANNOUNCED).into());
+        }
         declared.push(DeclaredLimits {
             index: entry.index,
             effective_from,

@@ -1,6 +1,6 @@
 //! The statement types: one file each, with its members, its rule, an example and plain words.
 //!
-//! A new type is one file here and one line in [`kinds!`].
+//! A new type is one file here and one line in `kinds!`.
 
 pub mod access_request;
 pub mod agreement;

@@ -74,6 +74,14 @@ impl Kind for Party {
 
     fn judge<F: Facts>(&self, entry: &Entry<'_, F>) -> Result<Change, Verdict<F::Error>> {
         let operator = entry.facts.operator(&Whole).map_err(Verdict::Facts)?;
+        if operator.is_none() && entry.index.as_u64() != 0 {
+            return Err(Refusal::new(
+                Reason::NotGenesis,
+                "",
+                "entry 0 named no operator, and no later one does",
+            )
+            .into());
+        }
         let existing = entry.facts.party(&self.party).map_err(Verdict::Facts)?;
         if existing.is_some() {
             return Err(Refusal::new(

@@ -63,6 +63,9 @@ fn every_other_ring_is_refused() {
         ("[[181,0],[182,0],[182,1],[181,0]]", Position),
         ("[[0,0],[0.000001,0],[1,1],[0,0]]", Position),
         ("[[0,0],[1e300,0],[1,1],[0,0]]", Position),
+        ("[[0,0],[1000,0],[1,1],[0,0]]", Position),
+        ("[[null,0],[1,0],[1,1],[0,0]]", Position),
+        (r#"[["0",0],[1,0],[1,1],[0,0]]"#, Position),
         ("[[-100,0],[100,0],[0,1],[-100,0]]", Width),
     ];
     for (ring, expected) in table {
@@ -71,7 +74,6 @@ fn every_other_ring_is_refused() {
     for ring in [
         "[[0,0,5],[1,0,5],[1,1,5],[0,0,5]]",
         "[[0],[1],[1],[0]]",
-        "[[null,0],[1,0],[1,1],[0,0]]",
         "null",
         "[[0,0],[1,0],[NaN,1],[0,0]]",
     ] {
@@ -194,5 +196,89 @@ proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         prop_assert!(Scope::parse(&bytes).is_err());
+    }
+}
+
+#[test]
+fn the_example_is_a_scope() {
+    let scope = Scope::parse(include_bytes!("../../../examples/lakeland/scope.geojson")).unwrap();
+    assert!(scope.ring.contains(place("28.03950,-81.94980")));
+    assert_eq!(scope.window_minutes(), 120);
+    let area = scope.ring.bounding_area_m2();
+    assert!((190_000..205_000).contains(&area), "{area}");
+}
+
+#[test]
+fn numbers_are_written_plainly() {
+    for text in [
+        "", "1", "1,", "+1,2", "1,2,3", "NaN,1", ".5,1", "1.,2", "--1,2", "é,1",
+    ] {
+        assert_eq!(
+            text.parse::<Position>(),
+            Err(ScopeError::Position),
+            "{text:?}"
+        );
+    }
+    for number in [
+        "1e0",
+        "1E0",
+        "1.0e0",
+        "1.000000",
+        "1.00000000000000000001",
+        "10e-1",
+    ] {
+        let ring = SQUARE.replace("28.0415", number);
+        assert_eq!(parse(&ring), Err(ScopeError::Position), "{number}");
+    }
+    // A hundred-thousandth of a degree beside the equator and the prime meridian.
+    let ring = "[[0.00001,-0.00009],[0.00099,-0.00009],[0.00099,0.00001],[0.00001,-0.00009]]";
+    let scope = parse(ring).unwrap();
+    assert_eq!(Scope::parse(scope.to_geojson().as_bytes()), Ok(scope));
+}
+
+/// Whether two edges have a point in common: solves for where along each of them, by Cramer's rule,
+/// and compares overlaps where they are parallel.
+fn meet_oracle(a: [i64; 2], b: [i64; 2], c: [i64; 2], d: [i64; 2]) -> bool {
+    let minus = |p: [i64; 2], q: [i64; 2]| [p[0] - q[0], p[1] - q[1]];
+    let cross = |p: [i64; 2], q: [i64; 2]| p[0] * q[1] - p[1] * q[0];
+    let (r, s, offset) = (minus(b, a), minus(d, c), minus(c, a));
+    let scale = cross(r, s);
+    if scale != 0 {
+        let within = |n: i64| (0..=scale.abs()).contains(&(n * scale.signum()));
+        return within(cross(offset, s)) && within(cross(offset, r));
+    }
+    let overlap = |i: usize| a[i].max(b[i]) >= c[i].min(d[i]) && c[i].max(d[i]) >= a[i].min(b[i]);
+    cross(offset, r) == 0 && overlap(0) && overlap(1)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8192))]
+    #[test]
+    fn exactly_lines_that_do_not_meet_themselves_are_rings(
+        corners in proptest::collection::vec((0i64..5, 0i64..5), 3..8),
+    ) {
+        let corners: Vec<[i64; 2]> = corners.into_iter().map(|(x, y)| [x, y]).collect();
+        let n = corners.len();
+        let edge = |i: usize| (corners[i % n], corners[(i + 1) % n]);
+        let simple = (0..n).all(|i| {
+            let (a, b) = edge(i);
+            let (_, c) = edge(i + 1);
+            let forth = [b[0] - a[0], b[1] - a[1]];
+            let on = [c[0] - b[0], c[1] - b[1]];
+            let turns = forth[0] * on[1] != forth[1] * on[0];
+            let ahead = forth[0] * on[0] + forth[1] * on[1] > 0;
+            a != b
+                && (turns || ahead)
+                && (i + 2..(i + n - 1).max(i + 2)).all(|j| {
+                    let (c, d) = edge(j);
+                    !meet_oracle(a, b, c, d)
+                })
+        });
+        let mut ring: Vec<Position> = corners
+            .iter()
+            .map(|[x, y]| Position::new(*x as i32, *y as i32).unwrap())
+            .collect();
+        ring.push(ring[0]);
+        prop_assert_eq!(Ring::new(ring).is_ok(), simple);
     }
 }

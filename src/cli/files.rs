@@ -1,0 +1,144 @@
+//! Statements that pass between machines as files: `countersign`, `submit`, `operator approve`.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+
+use super::Exit;
+use super::output::{confirm, read_envelope, say_logged, write_envelope};
+use super::party::read_trust;
+use crate::client::Client;
+use crate::client::base::BaseUrl;
+use crate::party::home::Home;
+use crate::party::official::{Official, submit as submit_statement};
+use crate::statement::envelope::Envelope;
+use crate::statement::words::Role;
+use crate::statement::{Author, parse_payload};
+use crate::time::Clock;
+
+/// Read what another party signed, and sign it too
+#[derive(Debug, clap::Args)]
+pub struct Countersign {
+    /// The signed statement
+    file: PathBuf,
+    /// The party's folder, with its keys
+    #[arg(long, value_name = "DIR")]
+    home: PathBuf,
+    /// Where to write the result; default: over FILE
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+/// Submit a signed statement to a ledger
+#[derive(Debug, clap::Args)]
+pub struct Submit {
+    /// The signed statement
+    file: PathBuf,
+    /// The ledger's address
+    #[arg(long, value_name = "URL")]
+    server: String,
+    /// The trust file: the proof that comes back is verified by it
+    #[arg(long, value_name = "FILE")]
+    trust: PathBuf,
+    /// Where to write the proof
+    #[arg(long, value_name = "FILE")]
+    proof: Option<PathBuf>,
+    /// Print the answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Countersign a party's registration, and log it
+#[derive(Debug, clap::Args)]
+pub struct Approve {
+    /// The registration that the party signed
+    file: PathBuf,
+    /// The operator's data folder
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// The ledger's address
+    #[arg(long, value_name = "URL")]
+    server: String,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// Print the answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Shows a statement and adds the admin key's signature to it, if its owner wants that.
+fn add_signature(envelope: &mut Envelope, home: &Home, yes: bool) -> anyhow::Result<bool> {
+    let (head, statement) = parse_payload(&envelope.payload)?;
+    envelope.verify()?;
+    let party = &home.profile().party;
+    if !matches!(&head.author, Author::Parties(parties) if parties.contains(party)) {
+        bail!("{party} does not speak in this statement: nothing to sign");
+    }
+    println!("{}", statement.plain(&head.author.to_string()));
+    for (member, digest) in statement.attachments() {
+        println!("attachment {digest} ({})", &member[1..]);
+    }
+    if !confirm(&format!("Sign this as {party}?"), yes)? {
+        return Ok(false);
+    }
+    envelope.add_signature(&home.key(Role::Admin)?);
+    Ok(true)
+}
+
+/// Runs `whosaw countersign`.
+///
+/// # Errors
+/// If the file or the keys cannot be read.
+pub fn countersign(args: &Countersign) -> anyhow::Result<Exit> {
+    let home = Home::open(&args.home)?;
+    let mut envelope = read_envelope(&args.file)?;
+    if !add_signature(&mut envelope, &home, args.yes)? {
+        println!("not signed");
+        return Ok(Exit::No);
+    }
+    let output = args.output.as_ref().unwrap_or(&args.file);
+    write_envelope(output, &envelope)?;
+    println!("signed: {}", output.display());
+    Ok(Exit::Yes)
+}
+
+/// Runs `whosaw submit`.
+///
+/// # Errors
+/// The server's refusal, or a proof that does not hold.
+pub fn submit(args: &Submit) -> anyhow::Result<Exit> {
+    let envelope = read_envelope(&args.file)?;
+    let (head, statement) = parse_payload(&envelope.payload)?;
+    let (policy, _) = read_trust(&args.trust)?;
+    let client = Client::new(BaseUrl::parse(&args.server)?, Clock::system());
+    let logged = submit_statement(&client, &policy, &envelope)?;
+    if let (Some(path), Some(proof)) = (&args.proof, &logged.proof) {
+        std::fs::write(path, proof).with_context(|| path.display().to_string())?;
+    }
+    say_logged(
+        &logged,
+        &statement.plain(&head.author.to_string()),
+        args.json,
+    )?;
+    Ok(Exit::Yes)
+}
+
+/// Runs `whosaw operator approve`.
+///
+/// # Errors
+/// As the two above.
+pub fn approve(args: &Approve) -> anyhow::Result<Exit> {
+    let operator = Official::open(&args.data, Some(&args.server), Clock::system())?;
+    let mut envelope = read_envelope(&args.file)?;
+    if !add_signature(&mut envelope, operator.home(), args.yes)? {
+        println!("not approved");
+        return Ok(Exit::No);
+    }
+    let logged = operator.submit(&envelope)?;
+    say_logged(&logged, "approved", args.json)?;
+    Ok(Exit::Yes)
+}

@@ -1,0 +1,64 @@
+//! The command line: one subcommand, one file, each with its `Args` and `run`.
+
+pub mod agency;
+pub mod files;
+pub mod log;
+pub mod operator;
+pub mod output;
+pub mod party;
+pub mod serve;
+pub mod vendor;
+pub mod witness;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// What a command came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// It was done, or the answer is yes.
+    Yes,
+    /// The answer is no: a proof does not hold, a request is refused.
+    No,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Yes => Self::SUCCESS,
+            Exit::No => Self::from(1),
+        }
+    }
+}
+
+/// Camera clips that nobody can see in secret: end-to-end encryption behind a public, witnessed log
+/// of every police access request.
+#[derive(Debug, Parser)]
+#[command(
+    name = "whosaw",
+    version,
+    after_help = "Exit codes: 0 done, or yes; 1 the answer is no; 2 it could not be done or looked at.\n\
+                  Begin with `whosaw demo`: it plays the whole story with every command it runs."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Serve(serve::Args),
+    #[command(subcommand)]
+    Vendor(vendor::Command),
+    #[command(subcommand)]
+    Agency(agency::Command),
+    Countersign(files::Countersign),
+    Submit(files::Submit),
+    #[command(subcommand)]
+    Operator(operator::Command),
+    #[command(subcommand)]
+    Log(log::Command),
+    #[command(subcommand)]
+    Witness(witness::Command),
+}

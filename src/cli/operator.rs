@@ -1,0 +1,167 @@
+//! `whosaw operator`: makes a ledger and looks after it.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+
+use super::Exit;
+use crate::digest::Digest;
+use crate::party::home::Profile;
+use crate::party::operator::Operator;
+use crate::statement::kinds::Kind as _;
+use crate::statement::kinds::limits::Limits;
+use crate::statement::words::{Jurisdiction, Label, Name, PartyId, PartyKind};
+use crate::store::vaults::Vaults;
+use crate::time::Clock;
+use crate::tlog::checkpoint::Origin;
+use crate::tlog::note::VerifierKey;
+use crate::tlog::policy::PolicyWitness;
+use crate::{encoding, random};
+
+/// Make a ledger and look after it
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    Init(Init),
+    AddWitness(AddWitness),
+    EnrolCode(EnrolCode),
+    Approve(super::files::Approve),
+}
+
+/// Make the folder of a new ledger: its keys, its trust file, its first limits
+///
+/// The origin names the log for life: the address it will be read at, without scheme. Next, add
+/// independent witnesses with `operator add-witness`, then run `whosaw serve`.
+#[derive(Debug, clap::Args)]
+pub struct Init {
+    /// The new data folder
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// The log's name for life, such as ledger.example/log
+    #[arg(long, value_name = "ORIGIN")]
+    origin: Origin,
+    /// The operator's host name
+    #[arg(long, value_name = "ID")]
+    party: PartyId,
+    /// The operator's public name
+    #[arg(long, value_name = "NAME")]
+    name: Name,
+    /// ISO 3166 code of where it is
+    #[arg(long, value_name = "CODE")]
+    jurisdiction: Jurisdiction,
+    /// A file with the first limits (see schemas/limits.json); default: half a square mile, 12
+    /// hours, 45 days
+    #[arg(long, value_name = "FILE")]
+    limits: Option<PathBuf>,
+}
+
+/// Name a witness in the trust file; restart `whosaw serve` afterwards
+///
+/// Everyone who reads the log needs the new DIR/log.policy. A checkpoint is published only when the
+/// quorum has cosigned it.
+#[derive(Debug, clap::Args)]
+pub struct AddWitness {
+    /// The operator's data folder
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// A short name for the policy
+    #[arg(long, value_name = "NAME")]
+    name: String,
+    /// What `whosaw witness init` printed
+    #[arg(long, value_name = "VKEY")]
+    vkey: VerifierKey,
+    /// The witness's address
+    #[arg(long, value_name = "URL")]
+    url: String,
+    /// How many of the witnesses make a quorum; default: all
+    #[arg(long, value_name = "N")]
+    quorum: Option<usize>,
+}
+
+/// Print a code with which one resident gets a vault
+#[derive(Debug, clap::Args)]
+pub struct EnrolCode {
+    /// The operator's data folder
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// What the vault holds, in mebibytes
+    #[arg(long, value_name = "N", default_value = "2048", value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
+    mebibytes: u64,
+    /// How many clips the vault holds
+    #[arg(long, value_name = "N", default_value = "10000")]
+    clips: u64,
+    /// How long the code is good for, in days
+    #[arg(long, value_name = "N", default_value = "14", value_parser = clap::value_parser!(i64).range(1..=365))]
+    days: i64,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// If the folder cannot be read or written.
+pub fn run(command: &Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Init(args) => init(args),
+        Command::AddWitness(args) => add_witness(args),
+        Command::EnrolCode(args) => enrol_code(args),
+        Command::Approve(args) => super::files::approve(args),
+    }
+}
+
+fn init(args: &Init) -> anyhow::Result<Exit> {
+    let limits = match &args.limits {
+        None => Limits::example(),
+        Some(path) => {
+            let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+            serde_json::from_str(&text).with_context(|| path.display().to_string())?
+        }
+    };
+    let profile = Profile {
+        party: args.party.clone(),
+        kind: PartyKind::Operator,
+        name: args.name.clone(),
+        jurisdiction: args.jurisdiction.clone(),
+        officer_label: "server".parse::<Label>().expect("a label"),
+        server: None,
+    };
+    let operator = Operator::init(&args.data, profile, args.origin.clone(), &limits)?;
+    println!(
+        "made the ledger {} in {}",
+        operator.origin(),
+        args.data.display()
+    );
+    println!("its key  {}", operator.signer()?.verifier());
+    println!("next     whosaw operator add-witness, twice or more; then whosaw serve");
+    Ok(Exit::Yes)
+}
+
+fn add_witness(args: &AddWitness) -> anyhow::Result<Exit> {
+    let operator = Operator::open(&args.data)?;
+    crate::client::base::BaseUrl::parse(&args.url)?;
+    let mut witnesses = operator.home().policy()?.witnesses().to_vec();
+    witnesses.push(PolicyWitness {
+        name: args.name.clone(),
+        key: args.vkey.clone(),
+        url: Some(args.url.clone()),
+    });
+    let quorum = args.quorum.unwrap_or(witnesses.len());
+    if !(1..=witnesses.len()).contains(&quorum) {
+        bail!(
+            "a quorum of {quorum} among {} witnesses cannot be",
+            witnesses.len()
+        );
+    }
+    let policy = operator.set_witnesses(witnesses, quorum)?;
+    policy.check_independent()?;
+    print!("{policy}");
+    Ok(Exit::Yes)
+}
+
+fn enrol_code(args: &EnrolCode) -> anyhow::Result<Exit> {
+    let operator = Operator::open(&args.data)?;
+    let vaults = Vaults::open(&operator.home().root().join("vaults.db"))?;
+    let code = encoding::hex(random::bytes::<16>());
+    let expires = Clock::system().now().plus_seconds(args.days * 86_400);
+    vaults.add_code(Digest::of(&code), args.mebibytes << 20, args.clips, expires)?;
+    println!("{code}");
+    Ok(Exit::Yes)
+}

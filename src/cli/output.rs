@@ -1,0 +1,66 @@
+//! How commands write files and say what came of a statement.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use crate::party::official::logged_json;
+use crate::statement::envelope::Envelope;
+use crate::wire::statements::Logged;
+
+/// Writes a signed envelope as a file to pass on.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write_envelope(path: &Path, envelope: &Envelope) -> anyhow::Result<()> {
+    std::fs::write(path, envelope.to_json()).with_context(|| path.display().to_string())
+}
+
+/// Reads a signed envelope.
+///
+/// # Errors
+/// If the file cannot be read or is none.
+pub fn read_envelope(path: &Path) -> anyhow::Result<Envelope> {
+    let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+    Envelope::parse(&bytes).with_context(|| path.display().to_string())
+}
+
+/// Says what was logged, and where.
+///
+/// # Errors
+/// None but those of printing.
+pub fn say_logged(logged: &Logged, plain: &str, json: bool) -> anyhow::Result<()> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(&logged_json(logged))?);
+        return Ok(());
+    }
+    println!("{plain}");
+    match &logged.proof {
+        Some(_) => println!("logged as entry {}, proof verified", logged.index),
+        None => println!(
+            "accepted as entry {}; the witnesses have not cosigned it yet: ask for its proof later",
+            logged.index
+        ),
+    }
+    println!("id {}", logged.id);
+    Ok(())
+}
+
+/// Asks a yes-or-no question on a terminal; elsewhere the answer must be given as `--yes`.
+///
+/// # Errors
+/// If nobody can be asked.
+pub fn confirm(question: &str, yes: bool) -> anyhow::Result<bool> {
+    use std::io::{BufRead as _, IsTerminal as _, Write as _};
+    if yes {
+        return Ok(true);
+    }
+    if !std::io::stdin().is_terminal() {
+        anyhow::bail!("{question} Nobody is there to answer: say --yes");
+    }
+    print!("{question} [y/N] ");
+    std::io::stdout().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}

@@ -1,0 +1,113 @@
+//! `whosaw witness`: makes and runs a witness.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Exit;
+use crate::http::{Listening, listen, witness::router};
+use crate::party::witness::Witness;
+use crate::time::Clock;
+use crate::tlog::note::{KeyName, VerifierKey};
+
+/// Cosign a ledger's checkpoints, so that its operator cannot show two histories
+///
+/// A witness remembers the last checkpoint of each log and cosigns a new one only if it extends
+/// that. It needs no account with the operator, a few kilobytes of disk, and a key of its own.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Make a witness's folder and key; prints the vkey that the operator and readers need
+    Init(Init),
+    /// Run the witness
+    Serve(Serve),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Init {
+    /// The witness's folder
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// The witness's name: a host name of yours, for life
+    #[arg(long, value_name = "NAME")]
+    name: KeyName,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Serve {
+    /// The witness's folder
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// A file with the vkey of a log to cosign for (DIR/log.vkey of its operator); repeatable
+    #[arg(long, value_name = "FILE", required = true)]
+    log: Vec<PathBuf>,
+    /// Address and port to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081")]
+    listen: SocketAddr,
+    /// Listen on other than loopback: a TLS proxy stands in front
+    #[arg(long)]
+    behind_tls: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// If the folder or the socket cannot be opened.
+pub fn run(command: &Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Init(args) => {
+            println!("{}", Witness::init(&args.data, args.name.clone())?);
+            Ok(Exit::Yes)
+        }
+        Command::Serve(args) => serve(args),
+    }
+}
+
+fn serve(args: &Serve) -> anyhow::Result<Exit> {
+    if !args.listen.ip().is_loopback() && !args.behind_tls {
+        bail!(
+            "{} is not a loopback address: put a TLS proxy in front and say --behind-tls",
+            args.listen
+        );
+    }
+    let mut logs: Vec<VerifierKey> = Vec::new();
+    for path in &args.log {
+        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        logs.push(
+            text.trim_end()
+                .parse()
+                .with_context(|| path.display().to_string())?,
+        );
+    }
+    let witness = Arc::new(Witness::open(&args.data, logs)?);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let listener = TcpListener::bind(args.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}", args.listen))?;
+        println!("witness {}", witness.verifier());
+        println!("listening on http://{}", listener.local_addr()?);
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let shutdown = async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        let rate = NonZeroU32::new(100).expect("not zero");
+        listen(
+            Listening { listener, rate },
+            router(witness, Clock::system()),
+            shutdown,
+        )
+        .await;
+        Ok(Exit::Yes)
+    })
+}

@@ -1,0 +1,247 @@
+//! `/attachments/{digest}`: documents that statements name, stored beside the log.
+//!
+//! Uploaded before their statement, by a party; kept only if a statement names them. They are
+//! strangers' bytes: served as downloads, in a sandbox, never sniffed.
+
+use std::time::{Duration, SystemTime};
+
+use axum::body::Bytes;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+
+use super::{ApiError, Service, Shared, auth};
+use crate::digest::Digest;
+use crate::statement::facts::FactsExt as _;
+use crate::statement::refusal::{Reason, Refusal};
+use crate::statement::scope::Scope;
+use crate::statement::sealed::{AttachmentValue, Opening, SealDigest};
+use crate::statement::{Signed, Statement};
+use crate::store::facts::JournalFacts;
+use crate::store::objects::Objects as _;
+
+/// The largest attachment, in bytes.
+pub const MAX_ATTACHMENT: usize = 16 << 20;
+/// The header that carries an attachment's opening.
+pub const OPENING: HeaderName = HeaderName::from_static("whosaw-opening");
+/// How long an attachment may wait for its statement.
+const WAITING: Duration = Duration::from_secs(3600);
+/// Bytes of attachments that may wait for their statements at once.
+const WAITING_BYTES: u64 = 256 << 20;
+/// The media type of a request's scope.
+pub const SCOPE_TYPE: &str = "application/geo+json";
+/// What may be attached.
+const MEDIA_TYPES: [&str; 5] = [
+    SCOPE_TYPE,
+    "application/pdf",
+    "image/jpeg",
+    "image/png",
+    "text/plain",
+];
+
+/// `PUT /attachments/{digest}`.
+pub async fn put(
+    State(service): Shared,
+    Path(digest): Path<String>,
+    request: Request,
+) -> Result<StatusCode, ApiError> {
+    let (parts, body) = request.into_parts();
+    let caller = service.caller(&parts)?;
+    service.calling_party(&caller)?;
+    let opening = auth::text(&parts.headers, OPENING.as_str()).unwrap_or_default();
+    let opening = Opening::parse(opening).map_err(|e| bad_opening(e.to_string()))?;
+    let value = opening
+        .as_attachment()
+        .map_err(|e| bad_opening(e.to_string()))?;
+    if opening.digest().to_string() != digest {
+        return Err(bad_opening("the opening whose digest is in the path"));
+    }
+    if !MEDIA_TYPES.contains(&value.media_type.as_str()) {
+        return Err(bad_opening(format!(
+            "a type among {}",
+            MEDIA_TYPES.join(", ")
+        )));
+    }
+    let too_large = ApiError::TooLarge {
+        most: MAX_ATTACHMENT as u64,
+    };
+    let body = axum::body::to_bytes(body, MAX_ATTACHMENT)
+        .await
+        .map_err(|_| too_large)?;
+    caller.check_body(&body)?;
+    if Digest::of(&body) != value.sha256 || body.len() as u64 != value.size {
+        return Err(bad_opening("the size and SHA-256 of the body"));
+    }
+    service.store_attachment(&digest, &opening, &body)
+}
+
+fn bad_opening(accepted: impl Into<String>) -> ApiError {
+    ApiError::BadRequest {
+        member: "Whosaw-Opening",
+        accepted: accepted.into(),
+    }
+}
+
+/// `GET /attachments/{digest}`.
+pub async fn read(
+    State(service): Shared,
+    Path(digest): Path<String>,
+) -> Result<Response, ApiError> {
+    let missing = || ApiError::NotFound("no statement of this log names such an attachment");
+    let digest: SealDigest = digest.parse().map_err(|_| missing())?;
+    let facts = JournalFacts(service.ledger.journal());
+    facts.digest(&digest)?.ok_or_else(missing)?;
+    let (opening, bytes) = service.attachment(&digest)?.ok_or_else(missing)?;
+    let value = opening.as_attachment().map_err(ApiError::internal)?;
+    let opening = HeaderValue::from_str(opening.encode()).map_err(ApiError::internal)?;
+    let media_type =
+        HeaderValue::from_str(value.media_type.as_str()).map_err(ApiError::internal)?;
+    Ok((
+        [
+            (OPENING, opening),
+            (header::CONTENT_TYPE, media_type),
+            (
+                header::CONTENT_DISPOSITION,
+                HeaderValue::from_static("attachment"),
+            ),
+            (
+                header::CONTENT_SECURITY_POLICY,
+                HeaderValue::from_static("sandbox"),
+            ),
+            (
+                header::CACHE_CONTROL,
+                HeaderValue::from_static("public, max-age=3600"),
+            ),
+        ],
+        bytes,
+    )
+        .into_response())
+}
+
+impl Service {
+    fn store_attachment(
+        &self,
+        digest: &str,
+        opening: &Opening,
+        body: &Bytes,
+    ) -> Result<StatusCode, ApiError> {
+        if self.attachments.read(digest)?.is_some() {
+            return Ok(StatusCode::OK);
+        }
+        let waiting: u64 = self
+            .waiting_attachments()?
+            .iter()
+            .map(|(_, size, _)| size)
+            .sum();
+        if waiting + body.len() as u64 > WAITING_BYTES {
+            return Err(ApiError::Busy);
+        }
+        // The opening first: what is there under the digest itself is complete.
+        self.attachments
+            .create(&opening_path(digest), opening.encode().as_bytes())?;
+        self.attachments.create(digest, body)?;
+        Ok(StatusCode::CREATED)
+    }
+
+    /// An attachment with its opening, if its bytes are stored.
+    pub(super) fn attachment(
+        &self,
+        digest: &SealDigest,
+    ) -> Result<Option<(Opening, Vec<u8>)>, ApiError> {
+        let digest = digest.to_string();
+        let opening = self.attachments.read(&opening_path(&digest))?;
+        let bytes = self.attachments.read(&digest)?;
+        let Some((opening, bytes)) = opening.zip(bytes) else {
+            return Ok(None);
+        };
+        let opening = String::from_utf8(opening).map_err(ApiError::internal)?;
+        let opening = Opening::parse(&opening).map_err(ApiError::internal)?;
+        Ok(Some((opening, bytes)))
+    }
+
+    /// The door rules about attachments: the bytes are here, and a scope fits its request.
+    pub(super) fn check_attachments(&self, signed: &Signed) -> Result<(), ApiError> {
+        for (member, digest) in signed.statement.attachments() {
+            let Some((opening, bytes)) = self.attachment(&digest)? else {
+                return Err(Refusal::new(
+                    Reason::AttachmentMissing,
+                    member,
+                    format!("upload it first: PUT /attachments/{digest}"),
+                )
+                .into());
+            };
+            let value = opening.as_attachment().map_err(ApiError::internal)?;
+            check_scope(signed, &member, &value, &bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Attachments that no statement names: path, size and age.
+    fn waiting_attachments(&self) -> Result<Vec<(String, u64, Duration)>, ApiError> {
+        let facts = JournalFacts(self.ledger.journal());
+        let mut waiting = Vec::new();
+        for path in self.attachments.list("")? {
+            let name = path.strip_suffix(OPENING_SUFFIX).unwrap_or(&path);
+            let Ok(digest) = name.parse::<SealDigest>() else {
+                continue;
+            };
+            if facts.digest(&digest)?.is_none()
+                && let Some(file) = self.attachments.file(&path)?
+            {
+                let metadata = file.metadata().map_err(ApiError::internal)?;
+                let modified = metadata.modified().map_err(ApiError::internal)?;
+                let age = SystemTime::now()
+                    .duration_since(modified)
+                    .unwrap_or_default();
+                waiting.push((path, metadata.len(), age));
+            }
+        }
+        Ok(waiting)
+    }
+
+    /// Deletes attachments that waited too long for their statement.
+    pub(super) fn sweep_attachments(&self) -> Result<(), ApiError> {
+        for (path, _, age) in self.waiting_attachments()? {
+            if age > WAITING {
+                self.attachments.remove(&path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+const OPENING_SUFFIX: &str = ".opening";
+
+fn opening_path(digest: &str) -> String {
+    format!("{digest}{OPENING_SUFFIX}")
+}
+
+/// A request's scope says what its public part admits to.
+fn check_scope(
+    signed: &Signed,
+    member: &str,
+    value: &AttachmentValue,
+    bytes: &[u8],
+) -> Result<(), Refusal> {
+    let Statement::AccessRequest(request) = &signed.statement else {
+        return Ok(());
+    };
+    let refuse = |detail: String| Err(Refusal::new(Reason::ScopeMismatch, member, detail));
+    if member != "/scope" {
+        return match value.media_type.as_str() {
+            "text/plain" => Ok(()),
+            _ => refuse("a message is text/plain".to_owned()),
+        };
+    }
+    if value.media_type.as_str() != SCOPE_TYPE {
+        return refuse(format!("a scope is {SCOPE_TYPE}"));
+    }
+    let scope = match Scope::parse(bytes) {
+        Ok(scope) => scope,
+        Err(error) => return refuse(error.to_string()),
+    };
+    match scope.fits(request, signed.head.issued_at) {
+        Ok(()) => Ok(()),
+        Err(error) => refuse(error.to_string()),
+    }
+}

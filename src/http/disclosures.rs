@@ -1,0 +1,224 @@
+//! `/vault/v1/disclosures/…`: consent, handing over, and collecting (PROTOCOL, section 9).
+//!
+//! The door rules around a `disclosure`: the vault holds the body whose opening is shown; a header
+//! is taken only after the agency's `collection` stands in the published log; it is given to that
+//! agency alone, and deleted after a week.
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use tokio::io::AsyncReadExt as _;
+
+use super::attachments::OPENING;
+use super::vault::{clip_id, part_path};
+use super::{ApiError, Service, Shared};
+use crate::digest::{Digest, StatementId};
+use crate::seal::commitment::Commitment;
+use crate::seal::rewrap::MAX_HEADER;
+use crate::statement::facts::{DisclosureFact, FactsExt as _, RequestFact};
+use crate::statement::kinds::disclosure::Disclosure;
+use crate::statement::leaf::Leaf;
+use crate::statement::sealed::Opening;
+use crate::statement::{Signed, Statement, parse_payload};
+use crate::store::facts::JournalFacts;
+use crate::store::journal::JournalRead as _;
+use crate::store::vaults::{self, ShownClip, VaultId};
+use crate::wire::vault::{Disclose, ShownOpening};
+
+/// How long a handed-over header is kept, in seconds.
+const KEPT: i64 = 7 * 86_400;
+
+/// `POST /vault/v1/disclosures`.
+pub async fn disclose(State(service): Shared, request: Request) -> Result<Response, ApiError> {
+    let (caller, body) = service.signed_json::<Disclose>(request).await?;
+    let vault = service.vault_of(&caller)?;
+    let signed = Signed::read(body.statement.get().as_bytes())?;
+    let Statement::Disclosure(disclosure) = &signed.statement else {
+        return Err(bad("/statement", "a disclosure"));
+    };
+    let clips = service
+        .check_openings(vault.id, disclosure, &body.openings)
+        .await?;
+    let shown = vaults::Disclosure {
+        vault_id: vault.id,
+        clips,
+    };
+    // Known before it is logged: a logged disclosure can always be handed over.
+    service.vaults.record_disclosure(signed.id, &shown)?;
+    service.log(signed).await
+}
+
+/// `PUT /vault/v1/disclosures/{id}/headers/{n}`.
+pub async fn hand_over(
+    State(service): Shared,
+    Path((id, n)): Path<(String, usize)>,
+    request: Request,
+) -> Result<StatusCode, ApiError> {
+    let (caller, header) = service.signed_body(request, MAX_HEADER).await?;
+    let vault = service.vault_of(&caller)?;
+    let missing = || ApiError::NotFound("no such disclosure of this vault");
+    let logged = service.logged_disclosure(&id)?;
+    let recorded = service.vaults.disclosure(logged.id)?.ok_or_else(missing)?;
+    if recorded.vault_id != vault.id {
+        return Err(missing());
+    }
+    logged.check_collected(&service)?;
+    let clip = logged.statement.clips.get(n).ok_or_else(missing)?;
+    if Digest::of(&header) != clip.header {
+        return Err(bad("body", "the header whose SHA-256 the disclosure names"));
+    }
+    service
+        .vaults
+        .hand_over(logged.id, n, &header, service.clock.now())?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `GET /vault/v1/disclosures/{id}/clips/{n}`.
+pub async fn collect(
+    State(service): Shared,
+    Path((id, n)): Path<(String, usize)>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (parts, _) = request.into_parts();
+    let caller = service.caller(&parts)?;
+    let (party, _) = service.calling_party(&caller)?;
+    let logged = service.logged_disclosure(&id)?;
+    if logged.request.agency != party {
+        return Err(ApiError::Forbidden("the agency that asked"));
+    }
+    logged.check_collected(&service)?;
+    let handed_over = service.vaults.handed_over(logged.id, n)?;
+    let handed_over = handed_over.ok_or(ApiError::NotFound(
+        "not handed over yet: the resident's device does that when it sees the collection",
+    ))?;
+    let Some(header_bytes) = handed_over.header else {
+        return Err(ApiError::Gone("handed-over headers are kept for a week"));
+    };
+    let clip = handed_over.clip;
+    let file = service
+        .clips
+        .file(&part_path(handed_over.vault_id, clip.clip_id, "body")?)?;
+    let file = file.ok_or(ApiError::Gone("the resident has deleted this clip"))?;
+    let length = header_bytes.len() as u64 + clip.body_length;
+    let body = tokio::fs::File::from_std(file).take(clip.body_length);
+    let stream = std::io::Cursor::new(header_bytes).chain(body);
+    let opening = HeaderValue::from_str(&clip.opening).map_err(ApiError::internal)?;
+    Ok((
+        [
+            (OPENING, opening),
+            (
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("application/age"),
+            ),
+            (header::CONTENT_LENGTH, HeaderValue::from(length)),
+            (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        ],
+        Body::from_stream(tokio_util::io::ReaderStream::new(stream)),
+    )
+        .into_response())
+}
+
+/// A disclosure as it stands in the published log.
+struct LoggedDisclosure {
+    id: StatementId,
+    statement: Disclosure,
+    fact: DisclosureFact,
+    request: RequestFact,
+}
+
+impl LoggedDisclosure {
+    /// Refuses unless the collection stands under the published checkpoint.
+    fn check_collected(&self, service: &Service) -> Result<(), ApiError> {
+        let published = service.ledger.published();
+        let seen = self
+            .fact
+            .collected
+            .is_some_and(|at| published.is_some_and(|published| published.covers(at)));
+        if seen {
+            return Ok(());
+        }
+        Err(ApiError::Conflict(
+            "not-collected",
+            "nothing is handed over before the agency's collection stands in the log".to_owned(),
+        ))
+    }
+}
+
+impl Service {
+    fn logged_disclosure(&self, id: &str) -> Result<LoggedDisclosure, ApiError> {
+        let missing = || ApiError::NotFound("no such disclosure in this log");
+        let id = super::statements::statement_id(id)?;
+        let (index, _) = self.ledger.find_published(&id)?.ok_or_else(missing)?;
+        let facts = JournalFacts(self.ledger.journal());
+        let fact = facts.disclosure(&index)?.ok_or_else(missing)?;
+        let request = facts.request(&fact.request)?.ok_or_else(missing)?;
+        let leaf = self
+            .ledger
+            .journal()
+            .leaf(index.as_u64())?
+            .ok_or_else(missing)?;
+        let leaf = Leaf::parse(&leaf).map_err(ApiError::internal)?;
+        let (_, statement) = parse_payload(&leaf.envelope.payload).map_err(ApiError::internal)?;
+        match statement {
+            Statement::Disclosure(statement) => Ok(LoggedDisclosure {
+                id,
+                statement,
+                fact,
+                request,
+            }),
+            _ => Err(missing()),
+        }
+    }
+
+    /// The door rule: each opening opens its commitment, and names a body that the vault holds.
+    async fn check_openings(
+        &self,
+        vault: VaultId,
+        disclosure: &Disclosure,
+        openings: &[ShownOpening],
+    ) -> Result<Vec<ShownClip>, ApiError> {
+        if openings.len() != disclosure.clips.len() {
+            return Err(bad("/openings", "one for each clip of the statement"));
+        }
+        let mut shown = Vec::new();
+        for (opening, clip) in openings.iter().zip(&disclosure.clips) {
+            let parsed = Opening::parse(&opening.opening).ok();
+            let parsed = parsed.filter(|o| Commitment::of(o) == clip.commitment);
+            let body = parsed
+                .as_ref()
+                .and_then(|o| o.value().get("body")?.as_str()?.parse().ok());
+            let body: Digest = body.ok_or_else(|| {
+                bad(
+                    "/openings",
+                    "the opening of the commitment, with the body's digest",
+                )
+            })?;
+            let clip_id = clip_id(&opening.clip.to_string())?;
+            let path = part_path(vault, clip_id, "body")?;
+            if self.hash_object(path, opening.body_length).await? != body {
+                return Err(bad("/openings", "the opening of a clip in this vault"));
+            }
+            shown.push(ShownClip {
+                clip_id,
+                opening: opening.opening.clone(),
+                body_length: opening.body_length,
+            });
+        }
+        Ok(shown)
+    }
+
+    /// Deletes headers handed over more than a week ago.
+    pub(super) fn forget_handed_over(&self) -> Result<(), ApiError> {
+        let before = self.clock.now().plus_seconds(-KEPT);
+        self.vaults.forget_handed_over(before)?;
+        Ok(())
+    }
+}
+
+fn bad(member: &'static str, accepted: &str) -> ApiError {
+    ApiError::BadRequest {
+        member,
+        accepted: accepted.to_owned(),
+    }
+}

@@ -1,0 +1,153 @@
+//! The server's face: axum handlers over the ledger, the attachments and the vaults.
+//!
+//! Each file is one room of the API of `docs/PROTOCOL.md`, sections 8 and 9. Errors become problem
+//! details in [`problem`], once. Not here: what may stand in the log ([`crate::statement::rules`]).
+
+mod attachments;
+mod auth;
+mod batches;
+mod bundles;
+mod disclosures;
+mod listen;
+mod log;
+mod page;
+mod problem;
+mod statements;
+mod vault;
+pub mod witness;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderValue, header};
+use axum::routing::{get, post, put};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
+
+use crate::ledger::Ledger;
+use crate::store::files::Files;
+use crate::store::vaults::Vaults;
+use crate::time::Clock;
+use crate::wire::signature::Nonces;
+
+pub use batches::Batcher;
+pub use listen::{Listening, listen};
+pub use problem::ApiError;
+
+/// How long a submitter waits for the witnesses before it is told to ask later.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest gap between two pieces of a body.
+const BODY_GAP: Duration = Duration::from_secs(10);
+/// The longest that a small call may take.
+const CALL_TIME: Duration = Duration::from_secs(30);
+/// The longest that one part of a clip may take to arrive.
+const UPLOAD_TIME: Duration = Duration::from_secs(3600);
+/// The largest JSON body but for a statement's own limit.
+const JSON_BODY: usize = 256 * 1024;
+
+/// What the handlers share.
+pub struct Service {
+    pub ledger: Ledger,
+    /// `attachments/<digest>` with `<digest>.opening`.
+    pub attachments: Files,
+    /// `batches/<statement id>`.
+    pub batches: Files,
+    /// `<vault>/<clip>/<part>`.
+    pub clips: Files,
+    pub vaults: Vaults,
+    pub clock: Clock,
+    /// The values of `Host` under which this server is reached; signed calls name one of them.
+    pub authorities: Vec<String>,
+    /// Signs refusals.
+    pub service_key: ed25519_dalek::SigningKey,
+    pub nonces: Mutex<Nonces>,
+}
+
+impl Service {
+    /// Deletes what nobody needs any more.
+    fn keep_house(&self) {
+        for result in [
+            self.sweep_attachments(),
+            self.sweep_clips(),
+            self.forget_handed_over(),
+        ] {
+            if let Err(error) = result {
+                tracing::warn!(?error, "housekeeping was not finished");
+            }
+        }
+    }
+}
+
+/// A handler's access to what all share.
+pub type Shared = axum::extract::State<Arc<Service>>;
+
+/// All routes.
+pub fn router(service: Arc<Service>) -> Router {
+    let uploads = Router::new()
+        .route(
+            "/vault/v1/clips/{clip}/{part}",
+            put(vault::put_part).get(vault::part),
+        )
+        .layer(DefaultBodyLimit::disable())
+        .layer(TimeoutLayer::with_status_code(
+            axum::http::StatusCode::REQUEST_TIMEOUT,
+            UPLOAD_TIME,
+        ));
+    let attachments = Router::new()
+        .route(
+            "/attachments/{digest}",
+            put(attachments::put).get(attachments::read),
+        )
+        .layer(DefaultBodyLimit::max(attachments::MAX_ATTACHMENT));
+    let calls = Router::new()
+        .route("/", get(page::front))
+        .route("/assets/whosaw.css", get(page::style))
+        .route("/api/v1/statements", post(statements::submit))
+        .route("/api/v1/statements/{id}", get(statements::show))
+        .route("/api/v1/proofs/{id}", get(statements::proof))
+        .route("/schemas/{file}", get(statements::schema))
+        .route("/healthz", get(statements::health))
+        .route("/batches/{id}", get(batches::read))
+        .route("/bundles/{jurisdiction}", get(bundles::read))
+        .route("/log/{*path}", get(log::read))
+        .route("/vault/v1/enrol", post(vault::enrol))
+        .route("/vault/v1/vault", get(vault::describe))
+        .route(
+            "/vault/v1/clips/{clip}",
+            post(vault::complete).delete(vault::remove),
+        )
+        .route("/vault/v1/disclosures", post(disclosures::disclose))
+        .route(
+            "/vault/v1/disclosures/{id}/headers/{n}",
+            put(disclosures::hand_over),
+        )
+        .route(
+            "/vault/v1/disclosures/{id}/clips/{n}",
+            get(disclosures::collect),
+        )
+        .layer(DefaultBodyLimit::max(JSON_BODY))
+        .merge(attachments)
+        .layer(TimeoutLayer::with_status_code(
+            axum::http::StatusCode::REQUEST_TIMEOUT,
+            CALL_TIME,
+        ));
+    let header =
+        |name, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
+    Router::new()
+        .merge(calls)
+        .merge(uploads)
+        .fallback(problem::no_such_page)
+        .method_not_allowed_fallback(problem::no_such_method)
+        .layer(RequestBodyTimeoutLayer::new(BODY_GAP))
+        .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(header(
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+        ))
+        .layer(header(header::REFERRER_POLICY, "no-referrer"))
+        .layer(CatchPanicLayer::new())
+        .with_state(service)
+}

@@ -1,0 +1,220 @@
+//! Errors as the API tells them: mapped to RFC 9457 problem details here, and nowhere else.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::ledger::SubmitError;
+use crate::statement::refusal::{Class, Reason, Refusal};
+use crate::store::StoreError;
+use crate::store::vaults::VaultError;
+use crate::wire::problem::{MEDIA_TYPE, Problem};
+use crate::wire::signature::SignatureError;
+
+/// Everything that an API call can answer but success.
+#[derive(Debug)]
+pub enum ApiError {
+    Refused(Refusal),
+    /// A body or path that is not of the form required: the member at fault, and what is accepted.
+    BadRequest {
+        member: &'static str,
+        accepted: String,
+    },
+    TooLarge {
+        most: u64,
+    },
+    NotFound(&'static str),
+    NoSuchMethod,
+    /// The call's own signature.
+    Signature(SignatureError),
+    /// The signature is fine, and the key may not do this.
+    Forbidden(&'static str),
+    Conflict(&'static str, String),
+    Gone(&'static str),
+    TooManyRequests,
+    Busy,
+    ClockBehind,
+    Quota(String),
+    /// Ours: logged with its cause, told without it.
+    Internal,
+}
+
+impl ApiError {
+    /// A failure of this server; `cause` goes to the operator's log alone.
+    pub fn internal(cause: impl std::fmt::Display) -> Self {
+        tracing::error!(%cause, "a call failed");
+        Self::Internal
+    }
+
+    /// The problem to tell.
+    pub fn problem(&self) -> Problem {
+        match self {
+            Self::Refused(refusal) => refused(refusal),
+            Self::BadRequest { member, accepted } => Problem {
+                member: Some((*member).to_owned()),
+                accepted: Some(accepted.clone()),
+                ..plain(
+                    400,
+                    "bad-request",
+                    "The call is not of the form required",
+                    "",
+                )
+            },
+            Self::TooLarge { most } => Problem {
+                accepted: Some(format!("at most {most} bytes")),
+                ..plain(413, "too-large", "The body is too large", "")
+            },
+            Self::NotFound(what) => plain(404, "not-found", "There is no such thing here", what),
+            Self::NoSuchMethod => plain(
+                405,
+                "no-such-method",
+                "This address does not take this method",
+                "",
+            ),
+            Self::Signature(error) => plain(
+                401,
+                "call-signature",
+                "The call's signature is missing or not acceptable",
+                &error.to_string(),
+            ),
+            Self::Forbidden(why) => plain(403, "forbidden", "This key may not do this", why),
+            Self::Conflict(code, detail) => {
+                plain(409, code, "This conflicts with what is there", detail)
+            }
+            Self::Gone(what) => plain(410, "gone", "It was here, and has been deleted", what),
+            Self::TooManyRequests => plain(
+                429,
+                "too-many-requests",
+                "Too many requests from this address",
+                "wait as long as Retry-After says",
+            ),
+            Self::Busy => plain(
+                503,
+                "busy",
+                "Too many statements wait",
+                "wait as long as Retry-After says",
+            ),
+            Self::ClockBehind => plain(
+                503,
+                "clock-behind",
+                "The server's clock is behind the log",
+                "it is waited out: try again later",
+            ),
+            Self::Quota(detail) => {
+                plain(507, "quota", "The vault's quota does not hold this", detail)
+            }
+            Self::Internal => plain(
+                500,
+                "internal",
+                "The server failed",
+                "the operator's log says why",
+            ),
+        }
+    }
+}
+
+fn plain(status: u16, code: &str, title: &str, detail: &str) -> Problem {
+    Problem {
+        kind: format!("/problems/{code}"),
+        title: title.to_owned(),
+        status,
+        detail: detail.to_owned(),
+        member: None,
+        accepted: None,
+    }
+}
+
+fn refused(refusal: &Refusal) -> Problem {
+    let status = match (refusal.reason, refusal.reason.class()) {
+        (Reason::TooLarge, _) => 413,
+        (_, Class::Form) => 400,
+        (_, Class::Signature) => 401,
+        (_, Class::Rule | Class::Door) => 422,
+        (_, Class::Conflict) => 409,
+    };
+    Problem {
+        member: Some(refusal.member.clone()),
+        ..plain(
+            status,
+            refusal.reason.code(),
+            refusal.reason.title(),
+            &refusal.detail,
+        )
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let problem = self.problem();
+        let status = StatusCode::from_u16(problem.status).expect("one of the above");
+        let mut response = (status, Json(&problem)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if matches!(problem.status, 429 | 503) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<SubmitError> for ApiError {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::Refused(refusal) => Self::Refused(refusal),
+            SubmitError::Busy => Self::Busy,
+            SubmitError::ClockBehind => Self::ClockBehind,
+            SubmitError::Stopped => Self::internal(error),
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict { .. } => {
+                Self::Conflict("other-content", "other bytes are stored there".to_owned())
+            }
+            StoreError::BadPath { .. } => Self::NotFound("no such object"),
+            error => Self::internal(error),
+        }
+    }
+}
+
+impl From<VaultError> for ApiError {
+    fn from(error: VaultError) -> Self {
+        let detail = error.to_string();
+        match error {
+            VaultError::Store(error) => error.into(),
+            VaultError::UnknownCode => Self::NotFound("no such enrolment code"),
+            VaultError::UnknownVault => Self::NotFound("no vault of this key"),
+            VaultError::UnknownClip => Self::NotFound("no such clip in this vault"),
+            VaultError::UnknownDisclosure => Self::NotFound("no such disclosure or clip"),
+            VaultError::HeaderForgotten => Self::Gone("handed-over headers are kept for a week"),
+            VaultError::QuotaBytes { .. } | VaultError::QuotaClips { .. } => Self::Quota(detail),
+            _ => Self::Conflict("vault-conflict", detail),
+        }
+    }
+}
+
+impl From<SignatureError> for ApiError {
+    fn from(error: SignatureError) -> Self {
+        Self::Signature(error)
+    }
+}
+
+/// Whatever is not routed.
+pub async fn no_such_page() -> ApiError {
+    ApiError::NotFound("no such address")
+}
+
+/// A routed address with another method.
+pub async fn no_such_method() -> ApiError {
+    ApiError::NoSuchMethod
+}

@@ -1,0 +1,217 @@
+//! `/api/v1/statements`, `/api/v1/proofs`, `/schemas`, `/healthz`.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use super::{ApiError, PATIENCE, Service, Shared};
+use crate::digest::StatementId;
+use crate::ledger::Published;
+use crate::statement::leaf::Leaf;
+use crate::statement::refusal::Refusal;
+use crate::statement::{Signed, Statement};
+use crate::store::journal::JournalRead as _;
+use crate::tlog::proof::TlogProof;
+use crate::tlog::prove;
+use crate::tlog::tree::LeafIndex;
+use crate::wire::signature;
+use crate::wire::statements::{Entry, Logged};
+
+/// `POST /api/v1/statements`.
+pub async fn submit(State(service): Shared, body: Bytes) -> Response {
+    match admit(&service, &body).await {
+        Ok(response) => response,
+        Err(error) => sign_refusal(&service, error).await,
+    }
+}
+
+async fn admit(service: &Service, body: &[u8]) -> Result<Response, ApiError> {
+    let signed = Signed::read(body)?;
+    if matches!(signed.statement, Statement::Disclosure(_)) {
+        return Err(ApiError::BadRequest {
+            member: "/payload/type",
+            accepted: "a disclosure is logged by POST /vault/v1/disclosures".to_owned(),
+        });
+    }
+    service.check_attachments(&signed)?;
+    service.log(signed).await
+}
+
+impl Service {
+    /// Logs a statement that passed the door rules, and answers once it is published.
+    pub(super) async fn log(&self, signed: Signed) -> Result<Response, ApiError> {
+        let id = signed.id;
+        let sequenced = self.ledger.submit(signed).await?;
+        let published = self.ledger.wait_published(sequenced.index, PATIENCE).await;
+        let proof = match &published {
+            Some(published) => Some(self.prove(sequenced.index, published)?),
+            None => None,
+        };
+        let status = match (&proof, sequenced.known) {
+            (None, _) => StatusCode::ACCEPTED,
+            (Some(_), true) => StatusCode::OK,
+            (Some(_), false) => StatusCode::CREATED,
+        };
+        let logged = Logged {
+            id,
+            index: sequenced.index,
+            logged_at: sequenced.logged_at,
+            proof,
+        };
+        Ok((status, Json(logged)).into_response())
+    }
+
+    /// The proof that the entry at `index` stands under a published checkpoint.
+    fn prove(&self, index: LeafIndex, published: &Published) -> Result<String, ApiError> {
+        let hashes = prove::inclusion_proof(index, published.checkpoint.size, self.ledger.log())
+            .map_err(ApiError::internal)?;
+        let leaf = self.leaf(index)?;
+        let proof = TlogProof {
+            extra: Some(leaf),
+            index,
+            hashes,
+            checkpoint: published.note.to_vec(),
+        };
+        Ok(proof.to_string())
+    }
+
+    fn leaf(&self, index: LeafIndex) -> Result<Vec<u8>, ApiError> {
+        self.ledger
+            .journal()
+            .leaf(index.as_u64())?
+            .ok_or_else(|| ApiError::internal(format!("entry {index} is missing")))
+    }
+}
+
+/// Signs what tells a submitter that its statement was refused.
+async fn sign_refusal(service: &Service, error: ApiError) -> Response {
+    if !matches!(error, ApiError::Refused(Refusal { .. })) {
+        return error.into_response();
+    }
+    let response = error.into_response();
+    let (mut parts, body) = response.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, super::JSON_BODY).await else {
+        return ApiError::internal("a problem without a body").into_response();
+    };
+    let nonce = crate::random::bytes();
+    let headers = signature::sign_response(
+        parts.status.as_u16(),
+        crate::wire::problem::MEDIA_TYPE,
+        crate::digest::Digest::of(&body).as_bytes(),
+        &service.service_key,
+        service.clock.now(),
+        nonce,
+    );
+    for (name, value) in [
+        ("content-digest", headers.content_digest),
+        ("signature-input", headers.signature_input),
+        ("signature", headers.signature),
+    ] {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            parts.headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+    Response::from_parts(parts, body.into())
+}
+
+/// `GET /api/v1/statements/{id}`.
+pub async fn show(State(service): Shared, Path(id): Path<String>) -> Result<Json<Entry>, ApiError> {
+    let (id, index, _) = published(&service, &id)?;
+    let leaf = service.leaf(index)?;
+    let leaf = Leaf::parse(&leaf).map_err(ApiError::internal)?;
+    let signed = crate::statement::parse_payload(&leaf.envelope.payload);
+    let (head, statement) = signed.map_err(ApiError::internal)?;
+    let envelope = serde_json::from_slice(&leaf.envelope.to_json()).map_err(ApiError::internal)?;
+    Ok(Json(Entry {
+        id,
+        index,
+        logged_at: leaf.logged_at,
+        statement: envelope,
+        plain: statement.plain(&head.author.to_string()),
+    }))
+}
+
+/// `GET /api/v1/proofs/{id}`.
+pub async fn proof(State(service): Shared, Path(id): Path<String>) -> Result<Response, ApiError> {
+    let (id, index, published) = match published(&service, &id) {
+        Ok(found) => found,
+        Err(ApiError::NotFound(_)) if waits(&service, &id)? => {
+            return Ok((StatusCode::ACCEPTED, "the witnesses' quorum is missing\n").into_response());
+        }
+        Err(error) => return Err(error),
+    };
+    let proof = service.prove(index, &published)?;
+    let name = format!("attachment; filename=\"{id}.tlog-proof\"");
+    Ok((
+        [
+            (header::CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),
+            (header::CONTENT_DISPOSITION, name),
+        ],
+        proof,
+    )
+        .into_response())
+}
+
+fn published(service: &Service, id: &str) -> Result<(StatementId, LeafIndex, Published), ApiError> {
+    let id = statement_id(id)?;
+    let found = service.ledger.find_published(&id)?;
+    let (index, published) = found.ok_or(ApiError::NotFound("no such statement in this log"))?;
+    Ok((id, index, published))
+}
+
+fn waits(service: &Service, id: &str) -> Result<bool, ApiError> {
+    Ok(service.ledger.journal().find(&statement_id(id)?)?.is_some())
+}
+
+/// An id as it stands in a path.
+pub(super) fn statement_id(text: &str) -> Result<StatementId, ApiError> {
+    text.parse().map_err(|_| ApiError::BadRequest {
+        member: "id",
+        accepted: "64 lower-case hexadecimal digits".to_owned(),
+    })
+}
+
+/// `GET /schemas/{type}.json`.
+pub async fn schema(Path(file): Path<String>) -> Result<Response, ApiError> {
+    let missing = ApiError::NotFound("no such schema");
+    let name = file
+        .strip_suffix(".json")
+        .ok_or(ApiError::NotFound("no such schema"))?;
+    let (_, schema) = crate::statement::schema::all()
+        .into_iter()
+        .find(|(known, _)| *known == name)
+        .ok_or(missing)?;
+    Ok((
+        [(header::CONTENT_TYPE, "application/schema+json")],
+        schema.to_string(),
+    )
+        .into_response())
+}
+
+/// `GET /healthz`.
+pub async fn health(State(service): Shared) -> Result<Response, ApiError> {
+    let size = service.ledger.journal().size()?;
+    let Some(published) = service.ledger.published() else {
+        let body = json!({ "status": "no checkpoint published yet", "size": size });
+        return Ok((StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response());
+    };
+    let witnesses: serde_json::Map<_, _> = published
+        .witnesses
+        .iter()
+        .map(|(name, result)| {
+            let said = result.as_ref().err().map_or("cosigned", |why| why.as_str());
+            (name.clone(), json!(said))
+        })
+        .collect();
+    let body = json!({
+        "status": "ok",
+        "size": size,
+        "published": published.checkpoint.size,
+        "published_at": published.at,
+        "witnesses": witnesses,
+    });
+    Ok(Json(body).into_response())
+}

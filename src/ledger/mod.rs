@@ -1,0 +1,229 @@
+//! The write path of one log: statements in, witnessed checkpoints out.
+//!
+//! One thread, the [`sequencer`], owns the journal and the log's key and does everything in order.
+//! [`Ledger`] is the handle that the rest of the server holds: it hands statements in and waits
+//! until they stand under a published checkpoint. Not here: HTTP, attachments, vaults.
+
+mod sequencer;
+mod tiles;
+mod witnesses;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::digest::StatementId;
+use crate::statement::Signed;
+use crate::statement::refusal::Refusal;
+use crate::store::StoreError;
+use crate::store::files::Files;
+use crate::store::sqlite::SqliteReader;
+use crate::time::{Clock, Time};
+use crate::tlog::checkpoint::Checkpoint;
+use crate::tlog::note::LogSigner;
+use crate::tlog::policy::Policy;
+use crate::tlog::tree::LeafIndex;
+
+pub use tiles::LogFiles;
+
+/// Statements that may wait for the sequencer.
+const QUEUE: usize = 4096;
+
+/// What the write path needs to know.
+pub struct Config {
+    /// `ledger.db`.
+    pub journal: PathBuf,
+    /// The folder served as `/log/`.
+    pub log: Files,
+    pub signer: LogSigner,
+    /// The log and its witnesses.
+    pub policy: Policy,
+    pub clock: Clock,
+    /// How often the checkpoint is cosigned anew when nothing is added.
+    pub renew: Duration,
+    /// How long a witness may take.
+    pub witness_timeout: Duration,
+    /// Statements that make a new log: its operator's party and its limits.
+    pub genesis: Vec<Signed>,
+}
+
+/// Where a statement stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sequenced {
+    pub index: LeafIndex,
+    pub logged_at: Time,
+    /// Whether it stood there before.
+    pub known: bool,
+}
+
+/// Why a statement was not sequenced.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error("too many statements wait: try again in a moment")]
+    Busy,
+    #[error("the clock shows a time before the last entry: waiting for it")]
+    ClockBehind,
+    #[error("the ledger has stopped")]
+    Stopped,
+}
+
+/// A published checkpoint, and what its witnesses are doing.
+#[derive(Debug, Clone)]
+pub struct Published {
+    pub checkpoint: Checkpoint,
+    /// The signed note as served.
+    pub note: Arc<[u8]>,
+    pub at: Time,
+    /// Each witness of the policy, and what its last answer lacked.
+    pub witnesses: Vec<(String, Result<(), String>)>,
+}
+
+struct Submission {
+    signed: Box<Signed>,
+    answer: oneshot::Sender<Result<Sequenced, SubmitError>>,
+}
+
+/// A running log.
+#[derive(Clone)]
+pub struct Ledger {
+    queue: mpsc::Sender<Submission>,
+    published: watch::Receiver<Option<Published>>,
+    reader: SqliteReader,
+    log: LogFiles,
+    origin: Arc<str>,
+}
+
+/// The thread behind a [`Ledger`].
+pub struct Running(std::thread::JoinHandle<Result<(), LedgerError>>);
+
+impl Running {
+    /// Waits until the sequencer has finished what was accepted, after every [`Ledger`] is dropped.
+    ///
+    /// # Errors
+    /// What stopped it before that.
+    pub fn join(self) -> Result<(), LedgerError> {
+        self.0.join().expect("the sequencer does not panic")
+    }
+
+    /// Whether it has stopped.
+    pub fn is_finished(&self) -> bool {
+        self.0.is_finished()
+    }
+}
+
+/// Why a log does not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{0}; nothing was changed: examine it with `whosaw log verify --log DIR/log`")]
+    Inconsistent(String),
+    #[error("the log's first statements are refused: {0}")]
+    Genesis(Refusal),
+    #[error("this data has no log yet: `whosaw operator init` makes one")]
+    NoGenesis,
+    #[error("an admitted entry is refused by the rules: {0}")]
+    Rules(Refusal),
+}
+
+impl Ledger {
+    /// Opens the log, finishes what a crash left, and starts the sequencer.
+    ///
+    /// # Errors
+    /// Any inconsistency between journal, tiles and head refuses to start.
+    pub fn start(config: Config) -> Result<(Self, Running), LedgerError> {
+        let (queue, submissions) = mpsc::channel(QUEUE);
+        let (publish, published) = watch::channel(None);
+        let log = LogFiles::new(config.log.clone());
+        let origin = config.signer.origin().as_str().into();
+        let journal = config.journal.clone();
+        let sequencer = sequencer::Sequencer::open(config, publish)?;
+        let ledger = Self {
+            queue,
+            published,
+            reader: SqliteReader::open(&journal)?,
+            log,
+            origin,
+        };
+        let thread = std::thread::Builder::new()
+            .name("sequencer".into())
+            .spawn(move || sequencer.run(submissions))
+            .map_err(|e| LedgerError::Inconsistent(format!("no thread to be had: {e}")))?;
+        Ok((ledger, Running(thread)))
+    }
+
+    /// Hands a statement in; returns once it is durable and integrated, or refused.
+    ///
+    /// # Errors
+    /// See [`SubmitError`]; nothing was logged then.
+    pub async fn submit(&self, signed: Signed) -> Result<Sequenced, SubmitError> {
+        let (answer, answered) = oneshot::channel();
+        let submission = Submission {
+            signed: Box::new(signed),
+            answer,
+        };
+        self.queue.try_send(submission).map_err(|e| match e {
+            mpsc::error::TrySendError::Full(_) => SubmitError::Busy,
+            mpsc::error::TrySendError::Closed(_) => SubmitError::Stopped,
+        })?;
+        answered.await.unwrap_or(Err(SubmitError::Stopped))
+    }
+
+    /// Waits until the entry at `index` stands under a published checkpoint; `None` if that takes
+    /// longer than `patience`.
+    pub async fn wait_published(&self, index: LeafIndex, patience: Duration) -> Option<Published> {
+        let mut published = self.published.clone();
+        let covered = published.wait_for(|p| p.as_ref().is_some_and(|p| p.covers(index)));
+        match tokio::time::timeout(patience, covered).await {
+            Ok(Ok(published)) => published.clone(),
+            _ => None,
+        }
+    }
+
+    /// The checkpoint published last.
+    pub fn published(&self) -> Option<Published> {
+        self.published.borrow().clone()
+    }
+
+    /// The index of a statement, if it stands under the published checkpoint.
+    ///
+    /// # Errors
+    /// The journal's.
+    pub fn find_published(
+        &self,
+        id: &StatementId,
+    ) -> Result<Option<(LeafIndex, Published)>, StoreError> {
+        use crate::store::journal::JournalRead as _;
+        let index = self.reader.find(id)?.map(LeafIndex::new);
+        let published = self.published();
+        Ok(index
+            .zip(published)
+            .filter(|(index, published)| published.covers(*index)))
+    }
+
+    /// The journal, for reading beside the sequencer.
+    pub fn journal(&self) -> &SqliteReader {
+        &self.reader
+    }
+
+    /// The files served as `/log/`.
+    pub fn log(&self) -> &LogFiles {
+        &self.log
+    }
+
+    /// The log's origin.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+}
+
+impl Published {
+    /// Whether the entry at `index` stands under it.
+    pub fn covers(&self, index: LeafIndex) -> bool {
+        index.as_u64() < self.checkpoint.size.as_u64()
+    }
+}

@@ -1,0 +1,8 @@
+//! Whoever reads a log: where it is read from, and what is believed of it.
+//!
+//! A reader takes entries from the log's files alone and replays the rules itself; no answer of a
+//! server is state. [`follower`] keeps a verified copy and never goes back.
+
+pub mod follower;
+pub mod replay;
+pub mod source;

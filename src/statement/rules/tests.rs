@@ -1,0 +1,48 @@
+//! The rules over small ledgers: every reason to refuse, courses of events, random sequences.
+
+mod agreements;
+mod courses;
+mod properties;
+mod refused_forms;
+mod refused_requests;
+mod refused_signers;
+mod refused_statements;
+
+use crate::statement::refusal::{Class, Reason};
+
+/// Declares tests in which a ledger at a stage of the journey refuses an attempt, with the reason
+/// and the member at fault; `GIVEN` lists the reasons.
+macro_rules! refusals {
+    ($($name:ident: $reason:ident $member:literal, at $stage:ident: |$world:ident| $attempt:expr;)*) => {
+        pub(super) const GIVEN: &[Reason] = &[$(Reason::$reason,)*];
+
+        $(#[test]
+        fn $name() {
+            let mut world = World::at(Stage::$stage);
+            let $world = &mut world;
+            let attempt: Result<StatementId, Refusal> = $attempt;
+            let refusal = attempt.expect_err("refused");
+            assert_eq!(
+                (refusal.reason, refusal.member.as_str()),
+                (Reason::$reason, $member),
+                "{refusal}"
+            );
+        })*
+    };
+}
+
+use refusals;
+
+#[test]
+fn every_reason_is_given() {
+    let given = [
+        refused_forms::GIVEN,
+        refused_requests::GIVEN,
+        refused_signers::GIVEN,
+        refused_statements::GIVEN,
+    ]
+    .concat();
+    let ledger_rules = Reason::ALL.iter().filter(|r| r.class() != Class::Door);
+    let never: Vec<_> = ledger_rules.filter(|r| !given.contains(r)).collect();
+    assert_eq!(never, Vec::<&Reason>::new());
+}

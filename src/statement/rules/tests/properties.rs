@@ -1,0 +1,398 @@
+//! Random sequences of statements by few speakers: valid, invalid, repeated, out of order.
+//!
+//! Nothing is signed here: the rules see which keys' signatures verified, not the signatures.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
+
+use crate::digest::StatementId;
+use crate::statement::envelope::Envelope;
+use crate::statement::facts::{Change, Fact, FactMap, Pending};
+use crate::statement::key::PublicKey;
+use crate::statement::kinds::Kind as _;
+use crate::statement::kinds::agreement::{Agreement, EndReason, Status};
+use crate::statement::kinds::benefit::Benefit;
+use crate::statement::kinds::collection::Collection;
+use crate::statement::kinds::key_change::{KeyChange, RevocationReason, RevokedKey};
+use crate::statement::kinds::limits::Limits;
+use crate::statement::kinds::party::Party;
+use crate::statement::kinds::withdrawal::Withdrawal;
+use crate::statement::refusal::Refusal;
+use crate::statement::rules::judge;
+use crate::statement::testing::*;
+use crate::statement::words::{Day, Role};
+use crate::statement::{Author, Signed, Statement, payload};
+use crate::time::Time;
+use crate::tlog::tree::LeafIndex;
+
+/// What happens next; `pick` chooses among few variants.
+#[derive(Debug, Clone, Copy)]
+struct Event {
+    what: What,
+    pick: usize,
+    /// Minutes since the last event.
+    after: i64,
+    fault: Fault,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum What {
+    Register,
+    ChangeKeys,
+    Declare,
+    Agree,
+    Ask,
+    Anchor,
+    Consent,
+    Withdraw,
+    Collect,
+    Report,
+    /// An admitted statement again, in the same bytes.
+    Repeat,
+}
+
+/// How the signatures differ from what the author would give.
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    None,
+    Missing,
+    Surplus,
+    Foreign,
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    use What::*;
+    let what = prop::sample::select(vec![
+        Register, ChangeKeys, ChangeKeys, Declare, Agree, Agree, Ask, Ask, Ask, Anchor, Consent,
+        Consent, Consent, Withdraw, Withdraw, Collect, Collect, Report, Repeat,
+    ]);
+    let after = prop_oneof![
+        4 => Just(0_i64),
+        2 => 0..90_i64,
+        1 => 0..(5 * 24 * 60_i64),
+        1 => Just(40 * 24 * 60_i64),
+    ];
+    let fault = prop_oneof![
+        12 => Just(Fault::None),
+        1 => Just(Fault::Missing),
+        1 => Just(Fault::Surplus),
+        1 => Just(Fault::Foreign),
+    ];
+    let event = (what, 0..64_usize, after, fault).prop_map(|(what, pick, after, fault)| Event {
+        what,
+        pick,
+        after,
+        fault,
+    });
+    prop::collection::vec(event, 1..10)
+}
+
+static STAGES: LazyLock<Vec<World>> = LazyLock::new(|| {
+    [
+        Stage::Empty,
+        Stage::Limits,
+        Stage::Agency,
+        Stage::Batch,
+        Stage::Request,
+        Stage::Disclosure,
+        Stage::Disclosure,
+        Stage::Collection,
+    ]
+    .map(World::at)
+    .into()
+});
+
+const RESIDENTS: [&str; 4] = ["resident", "another", "third", "agency service"];
+const OFFICERS: [&str; 3] = ["agency officer", "agency second officer", "new 0"];
+
+/// One of `all`, by the lowest digits of `pick`, which are then used up.
+fn choose<T: Clone>(pick: &mut usize, all: &[T]) -> T {
+    let chosen = all[*pick % all.len()].clone();
+    *pick /= all.len();
+    chosen
+}
+
+/// What is said in `world`, and by whom.
+fn say(world: &World, ids: &[StatementId], event: Event) -> Option<(Statement, Voice)> {
+    let pick = &mut { event.pick };
+    Some(match event.what {
+        What::Register => match choose(pick, &[0, 1, 2]) {
+            0 => (operator().into(), operator_founding()),
+            1 => (vendor().into(), registrars(VENDOR, &["vendor admin"])),
+            _ => (agency().into(), registrars(AGENCY, &AGENCY_KEYS)),
+        },
+        What::ChangeKeys => change_keys(pick),
+        What::Declare => {
+            let limits = Limits {
+                open_requests: choose(pick, &[1, 3]),
+                notice_minutes: choose(pick, &[0, 60, 20 * 24 * 60]),
+                decision_minutes: choose(pick, &[0, 60]),
+                ..limits()
+            };
+            (limits.into(), operator_admin())
+        }
+        What::Agree => agree(pick, ids),
+        What::Ask => {
+            let mut request = world.ask();
+            request.agreement = choose(pick, &[world.agreement, last(ids)]);
+            let recipients = [request.recipient.clone(), recipient("recipient 6")];
+            request.recipient = choose(pick, &recipients);
+            request.scope = choose(pick, &[request.scope, attached("scope 6")]);
+            request.window_minutes = choose(pick, &[120, 720]);
+            let days = [world.now, world.now.plus_seconds(30 * DAY)].map(Day::of);
+            request.sealed.case_number.open_by = choose(pick, &days);
+            (request.into(), party(AGENCY, choose(pick, &OFFICERS)))
+        }
+        What::Anchor => (batch().into(), operator_officer()),
+        What::Consent => {
+            let mut disclosure = world.consent(choose(pick, &[0, 1]));
+            let clip = world.clip(choose(pick, &[0, 2, 3]));
+            disclosure.clips.push(clip);
+            disclosure.request = choose(pick, &[world.request, world.request, last(ids)]);
+            let days = choose(pick, &[1, 3]);
+            disclosure.expires = world.now.cut_to_hour().plus_seconds(days * DAY);
+            (disclosure.into(), resident(choose(pick, &RESIDENTS)))
+        }
+        What::Withdraw => {
+            let disclosure = choose(pick, &[world.disclosure, last(ids)]);
+            let voice = resident(choose(pick, &RESIDENTS));
+            (Withdrawal { disclosure }.into(), voice)
+        }
+        What::Collect => {
+            let collection = Collection {
+                disclosure: choose(pick, &[world.disclosure, last(ids)]),
+                label: choose(pick, &LABELS).parse().unwrap(),
+            };
+            (collection.into(), party(AGENCY, choose(pick, &OFFICERS)))
+        }
+        What::Report => (Benefit::example().into(), party(VENDOR, "vendor admin")),
+        What::Repeat => return None,
+    })
+}
+
+fn last(ids: &[StatementId]) -> StatementId {
+    ids.last()
+        .copied()
+        .unwrap_or(StatementId::from_bytes([0; 32]))
+}
+
+fn change_keys(pick: &mut usize) -> (Statement, Voice) {
+    let added = choose(pick, &["", "new 0", "new 1", "resident"]);
+    let revoked = choose(pick, &["", "agency officer", "agency admin", "new 1"]);
+    let role = choose(pick, &[Role::Officer, Role::Admin]);
+    let change = KeyChange {
+        party: id(AGENCY),
+        add: Vec::from_iter((!added.is_empty()).then(|| new_key(added, role, Some(LABELS[0])))),
+        revoke: Vec::from_iter((!revoked.is_empty()).then(|| RevokedKey {
+            key: public(revoked),
+            reason: RevocationReason::Lost,
+        })),
+    };
+    let voice = match choose(pick, &[true, false]) {
+        true if added.is_empty() => agency_admin(),
+        true => agency_admin().signed_by(&["agency admin", added]),
+        false => operator_admin(),
+    };
+    (change.into(), voice)
+}
+
+fn agree(pick: &mut usize, ids: &[StatementId]) -> (Statement, Voice) {
+    use Status::*;
+    let status = choose(pick, &[InForce, Suspended, Terminated, Proposed, Declined]);
+    let previous = choose(pick, &[None, ids.get(4).copied(), ids.last().copied()]);
+    let agreement = Agreement {
+        status,
+        previous,
+        reason: (!matches!(status, InForce | Proposed)).then_some(EndReason::Breach),
+        ..agreement()
+    };
+    let voice = match choose(pick, &[true, false]) {
+        true => agency_and_vendor(),
+        false => agency_admin(),
+    };
+    (agreement.into(), voice)
+}
+
+fn unsigned(world: &World, statement: Statement, voice: &Voice, fault: Fault) -> Signed {
+    let head = world.head(&voice.author);
+    let payload = payload(&head, &statement);
+    let mut keys = voice.keys.clone();
+    match fault {
+        Fault::None => {}
+        Fault::Missing => drop(keys.pop()),
+        Fault::Surplus => keys.push("agency service"),
+        Fault::Foreign => keys = vec!["vendor admin"],
+    }
+    Signed {
+        id: StatementId::of_payload(&payload),
+        head,
+        statement,
+        signers: keys.into_iter().map(public).collect(),
+        envelope: Envelope {
+            payload,
+            signatures: Vec::new(),
+        },
+    }
+}
+
+/// A judged statement: where and when it would stand, and the verdict.
+struct Judged {
+    signed: Signed,
+    index: LeafIndex,
+    logged_at: Time,
+    verdict: Result<Change, Refusal>,
+    /// The facts before it.
+    before: FactMap,
+}
+
+/// Plays `events` after the journey up to a stage.
+fn play(stage: usize, events: &[Event]) -> (World, Vec<Judged>) {
+    let mut world = STAGES[stage].clone();
+    let mut judged = Vec::new();
+    let mut ids: Vec<StatementId> = world.history.iter().map(|(_, signed)| signed.id).collect();
+    for event in events {
+        world.pass(event.after * MINUTE);
+        let signed = match say(&world, &ids, *event) {
+            Some((statement, voice)) => unsigned(&world, statement, &voice, event.fault),
+            None if world.history.is_empty() => continue,
+            None => world.history[event.pick % world.history.len()].1.clone(),
+        };
+        let verdict = world.judge(&signed);
+        judged.push(Judged {
+            signed: signed.clone(),
+            index: world.next(),
+            logged_at: world.now,
+            verdict: verdict.clone(),
+            before: world.facts.clone(),
+        });
+        if let Ok(id) = world.log_signed(signed) {
+            ids.push(id);
+        }
+    }
+    (world, judged)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    /// So refused statements change nothing, and an auditor who sees only the log agrees.
+    #[test]
+    fn the_admitted_ones_alone_make_the_same_facts(stage in 0..8_usize, events in events()) {
+        let (world, _) = play(stage, &events);
+        let mut replayed = FactMap::default();
+        for (i, (logged_at, signed)) in world.history.iter().enumerate() {
+            let index = LeafIndex::new(i as u64);
+            let change = refusal_only(judge(signed, ORIGIN, index, *logged_at, &replayed));
+            replayed.apply(signed.id, index, change.expect("admitted before"));
+        }
+        prop_assert_eq!(replayed, world.facts);
+    }
+
+    /// Judging each statement in every batch that it could stand in, whichever statement the batch
+    /// began with, covers every split of the sequence.
+    #[test]
+    fn how_statements_are_batched_does_not_matter(stage in 0..8_usize, events in events()) {
+        let (world, judged) = play(stage, &events);
+        for (start, first) in judged.iter().enumerate() {
+            let mut batch = Pending::new(&first.before);
+            let mut after = first.before.clone();
+            let mut last = None;
+            for judged in &judged[start..] {
+                let Judged { signed, index, logged_at, verdict, .. } = judged;
+                let again = refusal_only(judge(signed, ORIGIN, *index, *logged_at, &batch));
+                prop_assert_eq!(&again, verdict);
+                if let Ok(change) = again {
+                    batch.apply(signed.id, *index, change);
+                    after.apply(signed.id, *index, Change::new());
+                    last = Some((signed.id, *index));
+                }
+            }
+            if let Some((id, index)) = last {
+                after.apply(id, index, batch.into_facts().into_iter().collect());
+            }
+            prop_assert_eq!(&after, &world.facts);
+        }
+    }
+
+    /// Told from the admitted statements alone, without the rules' own facts.
+    #[test]
+    fn no_admitted_course_breaks_a_promise(stage in 0..8_usize, events in events()) {
+        let (world, _) = play(stage, &events);
+        let mut once = BTreeSet::new();
+        let mut ended = BTreeSet::new();
+        let mut revoked = BTreeSet::<PublicKey>::new();
+        for (i, (_, signed)) in world.history.iter().enumerate() {
+            let mut first_time = |what: String| once.insert(what);
+            prop_assert!(first_time(signed.id.to_string()));
+            prop_assert!(signed.signers.is_disjoint(&revoked));
+            prop_assert_eq!(i == 0, matches!(&signed.statement, Statement::Party(p) if p.party == id(OPERATOR)));
+            match &signed.statement {
+                Statement::Party(Party { party, keys, .. }) => {
+                    prop_assert!(first_time(party.to_string()));
+                    for new in keys {
+                        prop_assert!(first_time(new.key.to_string()));
+                        prop_assert!(signed.signers.contains(&new.key));
+                    }
+                }
+                Statement::KeyChange(change) => {
+                    for new in &change.add {
+                        prop_assert!(first_time(new.key.to_string()));
+                        prop_assert!(signed.signers.contains(&new.key));
+                    }
+                    revoked.extend(change.revoke.iter().map(|revoked| revoked.key));
+                }
+                Statement::AccessRequest(request) => {
+                    prop_assert!(first_time(request.recipient.to_string()));
+                    prop_assert!(first_time(request.scope.to_string()));
+                }
+                Statement::Disclosure(disclosure) => {
+                    let Author::OneTimeKey(key) = signed.head.author else {
+                        return Err(TestCaseError::fail("a party discloses"));
+                    };
+                    prop_assert!(first_time(key.to_string()));
+                    for clip in &disclosure.clips {
+                        prop_assert!(first_time(clip.commitment.to_string()));
+                    }
+                }
+                Statement::Withdrawal(Withdrawal { disclosure })
+                | Statement::Collection(Collection { disclosure, .. }) => {
+                    prop_assert!(ended.insert(*disclosure), "withdrawn or collected twice");
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The sequences are worth something only if they reach much. On the way: facts and their keys
+/// survive being stored.
+#[test]
+fn random_sequences_reach_every_type_and_many_reasons() {
+    use proptest::strategy::ValueTree as _;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let (mut admitted, mut reasons) = (BTreeSet::new(), BTreeSet::new());
+    let mut stored = BTreeMap::new();
+    for case in 0..1000 {
+        let events = events().new_tree(&mut runner).unwrap().current();
+        for judged in play(case % 8, &events).1 {
+            match judged.verdict {
+                Ok(change) => {
+                    admitted.insert(judged.signed.statement.name());
+                    for (key, fact) in change {
+                        let json = serde_json::to_vec(&fact).unwrap();
+                        assert_eq!(serde_json::from_slice::<Fact>(&json).unwrap(), fact);
+                        let bytes = key.to_bytes();
+                        assert_eq!(*stored.entry(bytes).or_insert(key.clone()), key);
+                    }
+                }
+                Err(refusal) => drop(reasons.insert(refusal.reason)),
+            }
+        }
+    }
+    let never: BTreeSet<_> = Statement::NAMES.iter().copied().collect();
+    let never: Vec<_> = never.difference(&admitted).collect();
+    assert_eq!(never, [&"decision"]);
+    assert!(reasons.len() >= 20, "{reasons:?}");
+}

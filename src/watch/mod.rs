@@ -1,0 +1,3 @@
+//! What a watchdog does with nothing but an address and a trust file.
+
+pub mod audit;
