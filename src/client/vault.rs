@@ -168,17 +168,10 @@ impl Client {
         };
         let run = self.agent.run(request);
         let mut response = run.map_err(|error| failed(error.to_string()))?;
-        let status = response.status().as_u16();
-        let body = response.body_mut();
-        if status != 200 {
-            let text = body.with_config().limit(MAX_JSON).read_to_vec();
-            let problem = text.ok().and_then(|text| serde_json::from_slice(&text).ok());
-            return Err(match problem {
-                Some(problem) => ClientError::Problem(problem),
-                None => self.unexpected(&path, format!("status {status}")),
-            });
+        if response.status() != 200 {
+            return Err(super::refusal(url.clone(), &mut response, MAX_JSON));
         }
-        let mut reader = body.as_reader().take(length);
+        let mut reader = response.body_mut().as_reader().take(length);
         match std::io::copy(&mut reader, output) {
             Ok(read) if read == length => Ok(()),
             Ok(read) => Err(failed(format!("it ended after {read} of {length} bytes"))),

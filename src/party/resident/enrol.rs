@@ -149,10 +149,7 @@ fn fill(
 }
 
 /// Fetches what is small of a clip, and checks that it is what this phrase sealed.
-fn fetch(
-    resident: &Resident,
-    stored: &StoredClip,
-) -> Result<Result<Clip, String>, ResidentError> {
+fn fetch(resident: &Resident, stored: &StoredClip) -> Result<Result<Clip, String>, ResidentError> {
     let (id, key) = (stored.clip, resident.seed.vault_key());
     let most = MAX_HEADER as u64;
     let header = resident.client.part(id, Part::Header, most, &key)?;
@@ -165,7 +162,9 @@ fn fetch(
             return Ok(Err("the server gave another clip's metadata".to_owned()));
         }
         Ok(metadata) if metadata.header != Digest::of(&header) => {
-            return Ok(Err("the server gave another header than the one sealed".to_owned()));
+            return Ok(Err(
+                "the server gave another header than the one sealed".to_owned()
+            ));
         }
         Ok(metadata) => metadata,
         Err(why) => return Ok(Err(why)),

@@ -19,10 +19,9 @@ use crate::statement::kinds::agreement::Status;
 use crate::statement::kinds::disclosure::Disclosure;
 use crate::statement::kinds::limits::Limits;
 use crate::statement::leaf::Leaf;
-use crate::statement::refusal::{Reason, Refusal};
 use crate::statement::scope::{Scope, ScopeError};
 use crate::statement::sealed::{Opening, SealDigest};
-use crate::statement::words::{DataKind, PartyId, Role};
+use crate::statement::words::{DataKind, Label, PartyId, Role};
 use crate::time::Time;
 use crate::tlog::policy::{Policy, PolicyError};
 use crate::tlog::proof::{TlogProof, TlogProofError};
@@ -61,7 +60,10 @@ impl<'a> Now<'a> {
     /// checkpoint within the last hour.
     pub fn check_fresh(&self) -> Result<&'a Seen, Fault> {
         let seen = self.seen.ok_or(Fault::NoCheckpoint)?;
-        match self.policy.verify(&seen.note, Some(oldest(self.time)), Some(newest(self.time))) {
+        match self
+            .policy
+            .verify(&seen.note, Some(oldest(self.time)), Some(newest(self.time)))
+        {
             Ok(_) => Ok(seen),
             Err(PolicyError::QuorumMissing(why)) => Err(Fault::Stale(why)),
             Err(error) => Err(Fault::Checkpoint(error)),
@@ -87,7 +89,7 @@ pub struct Claim {
     pub agency: PartyId,
     pub body: AccessRequest,
     /// Why the log's rules forbid it, if they do.
-    pub refusal: Option<Refusal>,
+    pub forbidden: Option<String>,
     /// What the rules keep of it.
     pub fact: Option<RequestFact>,
     /// Where its recipient was first seen.
@@ -123,7 +125,7 @@ pub enum Fault {
     #[error("the public log holds no such request: whoever shows it to you went around the log")]
     NotLogged,
     #[error("the log's rules forbid it, though it stands there: {0}")]
-    Forbidden(Refusal),
+    Forbidden(String),
     #[error("it is not signed by a key that {0} had registered and that was in use then")]
     AgencyKey(PartyId),
     #[error("no agreement, and no declaration of none, was in force for {0}")]
@@ -213,16 +215,10 @@ impl Fault {
 /// Whether a request may be shown as genuine, as far as the log tells.
 pub fn check_request(claim: &Claim) -> Result<(), Fault> {
     let agency = || claim.agency.clone();
-    if let Some(refusal) = &claim.refusal {
-        return Err(match refusal.reason {
-            Reason::NoAgreement => Fault::NoAgreement(agency()),
-            Reason::MissingSignature | Reason::SurplusSignature | Reason::KeyNotLive => {
-                Fault::AgencyKey(agency())
-            }
-            _ => Fault::Forbidden(refusal.clone()),
-        });
-    }
-    let fact = claim.fact.as_ref().ok_or(Fault::NotLogged)?;
+    let fact = match (&claim.fact, &claim.forbidden) {
+        (Some(fact), None) => fact,
+        (_, why) => return Err(Fault::Forbidden(why.clone().unwrap_or_default())),
+    };
     let [signer] = claim.signers.as_slice() else {
         return Err(Fault::AgencyKey(agency()));
     };
@@ -245,8 +241,9 @@ pub fn check_request(claim: &Claim) -> Result<(), Fault> {
 
 fn check_agreement(claim: &Claim, limits: &Limits) -> Result<(), Fault> {
     let binding = claim.agreement.as_ref().filter(|agreement| {
-        let opens =
-            |party: &PartyId| claim.operator.as_ref() == Some(party) || limits.vendors.contains(party);
+        let opens = |party: &PartyId| {
+            claim.operator.as_ref() == Some(party) || limits.vendors.contains(party)
+        };
         agreement.status == Status::InForce
             && agreement.parties.contains(&claim.agency)
             && agreement.parties.iter().any(opens)
@@ -260,12 +257,24 @@ fn check_agreement(claim: &Claim, limits: &Limits) -> Result<(), Fault> {
 fn check_limits(body: &AccessRequest, limits: &Limits) -> Result<(), Fault> {
     let bounds = [
         ("the area (m²)", body.area_m2, limits.area_m2),
-        ("the window (minutes)", body.window_minutes, limits.window_minutes),
-        ("the age of the footage (days)", body.footage_age_days, limits.footage_age_days),
+        (
+            "the window (minutes)",
+            body.window_minutes,
+            limits.window_minutes,
+        ),
+        (
+            "the age of the footage (days)",
+            body.footage_age_days,
+            limits.footage_age_days,
+        ),
     ];
     for (member, found, most) in bounds {
         if found > most {
-            return Err(Fault::OutsideLimits { member, found, most });
+            return Err(Fault::OutsideLimits {
+                member,
+                found,
+                most,
+            });
         }
     }
     Ok(())
@@ -274,7 +283,10 @@ fn check_limits(body: &AccessRequest, limits: &Limits) -> Result<(), Fault> {
 /// What a request asks, from the attachments that the server gave with it.
 pub fn check_attachments(claim: &Claim, bundled: Option<&BundledRequest>) -> Result<Asked, Fault> {
     let bundled = bundled.ok_or(Fault::Withheld("scope"))?;
-    let fixed: Vec<&SealDigest> = [&claim.body.scope].into_iter().chain(&claim.body.message).collect();
+    let fixed: Vec<&SealDigest> = [&claim.body.scope]
+        .into_iter()
+        .chain(&claim.body.message)
+        .collect();
     let find = |what, digest| attachment(bundled, &fixed, what, digest);
     let scope = find("scope", &claim.body.scope)?;
     let scope = Scope::parse(&scope).map_err(|e| Fault::Unreadable("scope", e.to_string()))?;
@@ -346,7 +358,11 @@ pub fn check_consent(
     if disclosure.request != claim.id || disclosure.recipient != fact.recipient {
         return Err(Fault::RecipientSwapped);
     }
-    if let Some(kind) = disclosure.gives.iter().find(|kind| !claim.body.asks.contains(kind)) {
+    if let Some(kind) = disclosure
+        .gives
+        .iter()
+        .find(|kind| !claim.body.asks.contains(kind))
+    {
         return Err(Fault::NotAsked(*kind));
     }
     if disclosure.clips.len() != batches.len() {
@@ -397,7 +413,7 @@ pub struct Taking {
     pub logged_at: Time,
     pub by: PartyId,
     /// The agency's own word for who took it.
-    pub label: String,
+    pub label: Label,
 }
 
 /// Whether the re-wrapped headers may be handed over now.
@@ -449,7 +465,10 @@ pub fn check_own_commitments(
     own_key: &PublicKey,
     own: &BTreeSet<Commitment>,
 ) -> Result<(), Fault> {
-    let used = disclosure.clips.iter().any(|clip| own.contains(&clip.commitment));
+    let used = disclosure
+        .clips
+        .iter()
+        .any(|clip| own.contains(&clip.commitment));
     if used && author != Some(own_key) {
         return Err(Fault::ForeignKey);
     }

@@ -74,7 +74,9 @@ pub enum ResidentError {
     Ledger(#[from] LedgerError),
     #[error("{0}")]
     Fault(#[from] Fault),
-    #[error("this server has no vault for this phrase: is it the right server, and the right phrase?")]
+    #[error(
+        "this server has no vault for this phrase: is it the right server, and the right phrase?"
+    )]
     NoVault,
     #[error("there is no camera `{0}`: add it with `whosaw resident camera add {0}=LAT,LON`")]
     NoCamera(String),
@@ -147,7 +149,7 @@ impl Resident {
     /// # Errors
     /// If the copy cannot be read.
     pub fn seen(&self) -> Result<Option<Seen>, ResidentError> {
-        Ok(self.ledger.seen(&self.policy)?)
+        Ok(self.ledger.seen()?)
     }
 
     fn now<'a>(&'a self, seen: Option<&'a Seen>) -> Now<'a> {

@@ -32,7 +32,9 @@ pub struct State {
     /// Requests near an own camera, and what became of them here.
     pub requests: Vec<SeenRequest>,
     /// Requests of the jurisdiction that may still be open; they are judged at every sync.
-    pub open: Vec<StatementId>,
+    pub open: Vec<LeafIndex>,
+    /// Requests that stand in the log against its rules, each with the rules' reason.
+    pub forbidden: Vec<(LeafIndex, String)>,
     pub refusals: Vec<KeptRefusal>,
     pub gifts: Vec<Gift>,
     pub attacks: Vec<Attack>,
@@ -140,9 +142,8 @@ pub struct Gift {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GivenClip {
-    pub clip: HexId,
-    /// Which of the clip's commitments.
-    pub commitment: usize,
+    /// None if this device does not have the clip any more.
+    pub clip: Option<HexId>,
     /// The re-wrapped header in base64 until it is handed over. A device restored from its phrase
     /// has none: nobody can make the same header again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -170,6 +171,7 @@ impl State {
             clips: Vec::new(),
             requests: Vec::new(),
             open: Vec::new(),
+            forbidden: Vec::new(),
             refusals: Vec::new(),
             gifts: Vec::new(),
             attacks: Vec::new(),
@@ -315,7 +317,11 @@ mod tests {
         assert!(!at("2019-07-30T19:00:00Z", "2019-07-30T20:00:00Z", place));
         assert!(!at("2019-07-30T22:00:00Z", "2019-07-30T23:00:00Z", place));
         let elsewhere = "28.05000,-81.94500";
-        assert!(!at("2019-07-30T21:00:00Z", "2019-07-30T21:30:00Z", elsewhere));
+        assert!(!at(
+            "2019-07-30T21:00:00Z",
+            "2019-07-30T21:30:00Z",
+            elsewhere
+        ));
     }
 
     #[test]

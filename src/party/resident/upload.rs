@@ -5,12 +5,12 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek as _, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::state::{Camera, Clip};
+use super::state::{Camera, Clip, KeptRefusal};
 use super::{Progress, Resident, ResidentError};
 use crate::client::ClientError;
 use crate::client::vault::Part;
@@ -83,7 +83,11 @@ pub fn add(
     film: &Film<'_>,
     progress: Progress<'_>,
 ) -> Result<HexId, ResidentError> {
-    let camera = resident.state.cameras.iter().find(|c| c.name == *film.camera);
+    let camera = resident
+        .state
+        .cameras
+        .iter()
+        .find(|c| c.name == *film.camera);
     let camera = camera.ok_or_else(|| ResidentError::NoCamera(film.camera.to_string()))?;
     if film.until <= film.from {
         return Err(ResidentError::Backwards);
@@ -166,7 +170,10 @@ fn seal(
     let recipient = Recipient::of(&resident.seed.identity());
 
     let input = File::open(film.file).map_err(ResidentError::file(film.file))?;
-    let total = input.metadata().map_err(ResidentError::file(film.file))?.len();
+    let total = input
+        .metadata()
+        .map_err(ResidentError::file(film.file))?
+        .len();
     let mut input = Metered::new(input, total, progress);
     let path = folder.join("body");
     let sealed = seal_body(&mut input, &recipient, &path).map_err(ResidentError::file(&path))?;
@@ -200,16 +207,16 @@ fn seal(
         thumbnail: thumbnail.map(encoding::base64),
     };
     let metadata = serde_json::to_vec(&metadata).expect("own metadata serialises");
-    keep(&folder, &sealed.header, &clip::seal_bytes(metadata, &recipient))?;
+    keep(
+        &folder,
+        &sealed.header,
+        &clip::seal_bytes(metadata, &recipient),
+    )?;
     Ok(clip)
 }
 
 /// Seals into the file that is stored: the body, then random bytes up to its padded length.
-fn seal_body(
-    input: impl Read,
-    recipient: &Recipient,
-    path: &Path,
-) -> io::Result<SealedClip> {
+fn seal_body(input: impl Read, recipient: &Recipient, path: &Path) -> io::Result<SealedClip> {
     let mut file = File::create(path)?;
     let sealed = clip::seal(input, recipient, io::BufWriter::new(&file))?;
     let mut missing = padme(sealed.body_length) - sealed.body_length;
@@ -229,12 +236,15 @@ fn thumbnail(path: &Path) -> Result<Vec<u8>, ResidentError> {
     if is_jpeg && bytes.len() <= MAX_THUMBNAIL {
         return Ok(bytes);
     }
-    Err(ResidentError::file(path)("a thumbnail is a JPEG file of at most 256 KiB"))
+    Err(ResidentError::file(path)(
+        "a thumbnail is a JPEG file of at most 256 KiB",
+    ))
 }
 
 /// The eight commitments of a clip's upload; refusals among them are marked as carried by it.
 fn take_slots(resident: &mut Resident, clip: &Clip) -> [Commitment; UPLOAD_SLOTS] {
-    let waiting = resident.state.refusals.iter_mut().filter(|r| r.carried_by.is_none());
+    let fresh = |r: &&mut KeptRefusal| r.carried_by.is_none() && r.anchor.is_none();
+    let waiting = resident.state.refusals.iter_mut().filter(fresh);
     let mut decisions = Vec::new();
     for refusal in waiting.take(DECISION_SLOTS) {
         refusal.carried_by = Some(clip.clip);
@@ -274,12 +284,15 @@ fn send(resident: &Resident, id: HexId, progress: Progress<'_>) -> Result<(), Re
     };
     client.put_part(id, Part::Header, &read("header")?, &key)?;
     client.put_part(id, Part::Metadata, &read("metadata")?, &key)?;
-    let path: PathBuf = folder.join("body");
+    let path = folder.join("body");
     let mut file = File::open(&path).map_err(ResidentError::file(&path))?;
-    let mut hasher = Sha256::new();
-    let length = io::copy(&mut file, &mut hasher).map_err(ResidentError::file(&path))?;
+    let mut hashed = Metered::new(&file, 0, &|_, _| {});
+    io::copy(&mut hashed, &mut io::sink()).map_err(ResidentError::file(&path))?;
+    let (length, sha256) = (
+        hashed.done,
+        Digest::from_bytes(hashed.digest.finalize().into()),
+    );
     file.rewind().map_err(ResidentError::file(&path))?;
-    let sha256 = Digest::from_bytes(hasher.finalize().into());
     let mut metered = Metered::new(file, length, progress);
     client.put_body(id, &mut metered, length, &sha256, &key)?;
     Ok(client.complete(id, &slots, &key)?)
@@ -311,18 +324,16 @@ fn discard(resident: &mut Resident, id: HexId) -> Result<(), ResidentError> {
 ///
 /// # Errors
 /// A body other than the one sealed; what was written is then useless.
-pub fn open(
-    resident: &Resident,
-    id: HexId,
-    output: &mut impl Write,
-) -> Result<(), ResidentError> {
+pub fn open(resident: &Resident, id: HexId, output: &mut impl Write) -> Result<(), ResidentError> {
     let asked = || ResidentError::Asked(format!("there is no clip {id}"));
     let clip = resident.state.clip(id).ok_or_else(asked)?;
     let header = resident.clip_header(id)?;
     let fault = ResidentError::file(&resident.root);
     let mut body = tempfile::tempfile_in(&resident.root).map_err(fault)?;
     let key = resident.seed.vault_key();
-    resident.client.body(id, clip.body_length, &mut body, &key)?;
+    resident
+        .client
+        .body(id, clip.body_length, &mut body, &key)?;
     let fail = |source| ResidentError::Open { clip: id, source };
     body.rewind().map_err(|error| fail(error.into()))?;
     let mut plain = clip::open(&header, body, &resident.seed.identity()).map_err(fail)?;
@@ -379,7 +390,10 @@ mod tests {
         let mut input = Metered::new(&film[..], total, &progress);
         let sealed = seal_body(&mut input, &Recipient::of(&identity), &path).unwrap();
         assert_eq!(told.get(), (total, total));
-        assert_eq!(Digest::from_bytes(input.digest.finalize().into()), Digest::of(&film));
+        assert_eq!(
+            Digest::from_bytes(input.digest.finalize().into()),
+            Digest::of(&film)
+        );
 
         let stored = fs::read(&path).unwrap();
         assert_eq!(stored.len() as u64, padme(sealed.body_length));
@@ -428,7 +442,10 @@ mod tests {
         for (bytes, fine) in [
             (vec![0xff, 0xd8, 0xff, 0xe0], true),
             (b"\x89PNG".to_vec(), false),
-            ([vec![0xff, 0xd8, 0xff], vec![0; MAX_THUMBNAIL]].concat(), false),
+            (
+                [vec![0xff, 0xd8, 0xff], vec![0; MAX_THUMBNAIL]].concat(),
+                false,
+            ),
         ] {
             fs::write(&path, bytes).unwrap();
             assert_eq!(thumbnail(&path).is_ok(), fine);
