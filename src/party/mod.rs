@@ -4,4 +4,5 @@ pub mod agency;
 pub mod home;
 pub mod official;
 pub mod operator;
+pub mod resident;
 pub mod witness;

@@ -1,0 +1,440 @@
+//! A resident's answers: consent, refusal, and taking a consent back.
+//!
+//! A refusal is signed and kept, and nothing is sent: to everybody else it looks like silence. A
+//! consent is logged, and hands over nothing by itself.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::gate::{self, Asked, Claim, Fault};
+use super::inbox::{self, bundled};
+use super::state::{Clip, Gift, GivenClip, KeptRefusal};
+use super::{Resident, ResidentError, sync, upload};
+use crate::client::ClientError;
+use crate::digest::{Digest, StatementId};
+use crate::encoding::base64;
+use crate::seal::commitment::CLIP_COMMITMENTS;
+use crate::seal::rewrap;
+use crate::statement::envelope::Envelope;
+use crate::statement::facts::FactsExt as _;
+use crate::statement::kinds::decision::{Answer, Decision};
+use crate::statement::kinds::disclosure::{DisclosedClip, Disclosure, MAX_CLIPS};
+use crate::statement::kinds::withdrawal::Withdrawal;
+use crate::statement::words::DataKind;
+use crate::statement::{Author, Head, Statement, sign};
+use crate::time::Time;
+use crate::tlog::tree::LeafIndex;
+use crate::wire::statements::Logged;
+use crate::wire::vault::{Disclose, HexId, ShownOpening};
+
+/// How long after the deadline a consent may be collected, in seconds, unless the limits say less.
+const OPEN_FOR: i64 = 7 * 86_400;
+/// How often, and how long apart, the log is asked whether the witnesses have cosigned an answer.
+const ASK: (u32, Duration) = (30, Duration::from_secs(2));
+
+/// A consent as it would be given.
+pub struct Offer {
+    pub claim: Claim,
+    pub asked: Asked,
+    pub disclosure: Disclosure,
+    pub clips: Vec<Clip>,
+    headers: Vec<Vec<u8>>,
+    openings: Vec<ShownOpening>,
+}
+
+/// What was logged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Said {
+    pub id: StatementId,
+    /// Its place in the log; none while the witnesses have not cosigned it.
+    pub index: Option<LeafIndex>,
+}
+
+/// What a resident wants to give.
+#[derive(Debug, Clone, Default)]
+pub struct Wish {
+    /// Which clips; all that match, if none is named.
+    pub clips: Vec<HexId>,
+    /// Which kinds of data; video and time, as far as they are asked for, if none is named.
+    pub gives: Vec<DataKind>,
+}
+
+/// The request that `text` names: its id, or the first digits of one near an own camera.
+///
+/// # Errors
+/// If none or several begin like that.
+pub fn resolve(resident: &Resident, text: &str) -> Result<StatementId, ResidentError> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    let state = &resident.state;
+    let mut known: Vec<StatementId> = state.requests.iter().map(|r| r.request).collect();
+    for gift in &state.gifts {
+        let named = gift.disclosure.to_string().starts_with(text);
+        known.extend([gift.request].iter().filter(|_| named));
+    }
+    for index in &state.open {
+        known.extend(resident.claim(*index)?.map(|claim| claim.id));
+    }
+    known.sort_unstable();
+    known.dedup();
+    let disclosed = |id: &StatementId| {
+        let gift = state.gift(id);
+        gift.is_some_and(|gift| gift.disclosure.to_string().starts_with(text))
+    };
+    known.retain(|id| id.to_string().starts_with(text) || disclosed(id));
+    match known.as_slice() {
+        [one] if text.len() >= 6 => Ok(*one),
+        [] => asked(format!(
+            "no request that this device knows begins with `{text}`"
+        )),
+        _ => asked(format!(
+            "`{text}` may be several requests: give more digits"
+        )),
+    }
+}
+
+/// Makes the consent that the resident wishes for, and lets it through the gate.
+///
+/// # Errors
+/// [`ResidentError::Fault`]: each reason not to consent.
+pub fn prepare(
+    resident: &Resident,
+    request: &StatementId,
+    wish: &Wish,
+) -> Result<Offer, ResidentError> {
+    if let Some(gift) = resident
+        .state
+        .gift(request)
+        .filter(|gift| gift.index.is_some())
+    {
+        let id = gift.disclosure;
+        return asked(format!(
+            "you have answered this request already, by {id}: one answer each"
+        ));
+    }
+    let claim = resident.claim_of(request)?;
+    let held = inbox::held(resident)?;
+    let bundled = held
+        .as_ref()
+        .and_then(|held| bundled(&held.bundle, request));
+    let asked_for = inbox::judge(&claim, bundled)?;
+    let clips = choose(resident, &asked_for, &wish.clips)?;
+    let mut offer = Offer {
+        disclosure: Disclosure {
+            request: *request,
+            clips: Vec::new(),
+            gives: gives(&claim, &wish.gives),
+            recipient: claim.body.recipient.clone(),
+            expires: expires(&claim, resident.clock.now()),
+        },
+        claim,
+        asked: asked_for,
+        clips,
+        headers: Vec::new(),
+        openings: Vec::new(),
+    };
+    let mut batches = Vec::new();
+    for clip in &offer.clips {
+        let (i, given, header) = give(resident, clip, &offer.disclosure)?;
+        let index = resident
+            .ledger
+            .find(&given.batch)?
+            .ok_or(Fault::NotAnchored)?;
+        let facts = resident.ledger.facts();
+        let spent = facts.commitment(&given.commitment)?.is_some();
+        batches.push((facts.batch(&index)?, spent));
+        let opening = upload::opening(resident, clip.clip, &clip.body_digest, i)?;
+        offer.openings.push(ShownOpening {
+            clip: clip.clip,
+            opening: opening.encode().to_owned(),
+            body_length: clip.body_length,
+        });
+        offer.disclosure.clips.push(given);
+        offer.headers.push(header);
+    }
+    let seen = resident.seen()?;
+    let now = resident.now(seen.as_ref());
+    gate::check_consent(&offer.claim, &offer.disclosure, &batches, &now)?;
+    Ok(offer)
+}
+
+/// The clips to give: those named, or all that match.
+fn choose(
+    resident: &Resident,
+    asked_for: &Asked,
+    named: &[HexId],
+) -> Result<Vec<Clip>, ResidentError> {
+    let matching = |clip: &&Clip| clip.matches(&asked_for.scope);
+    let matching: Vec<Clip> = resident
+        .state
+        .clips
+        .iter()
+        .filter(matching)
+        .cloned()
+        .collect();
+    let strange = |id: &&HexId| !matching.iter().any(|clip| clip.clip == **id);
+    if let Some(id) = named.iter().find(strange) {
+        return asked(format!(
+            "clip {id} is none of yours from where and when they ask"
+        ));
+    }
+    let wanted = |clip: &Clip| named.is_empty() || named.contains(&clip.clip);
+    let chosen: Vec<Clip> = matching.into_iter().filter(wanted).collect();
+    match chosen.len() {
+        0 => asked("you have no clip from where and when they ask".to_owned()),
+        1..=MAX_CLIPS => Ok(chosen),
+        n => asked(format!(
+            "{n} clips match, and one answer gives at most {MAX_CLIPS}: choose with --clip"
+        )),
+    }
+}
+
+fn gives(claim: &Claim, named: &[DataKind]) -> Vec<DataKind> {
+    let mut gives: Vec<DataKind> = match named {
+        [] => [DataKind::Time, DataKind::Video]
+            .into_iter()
+            .filter(|kind| claim.body.asks.contains(kind))
+            .collect(),
+        named => named.to_vec(),
+    };
+    gives.sort_unstable();
+    gives.dedup();
+    gives
+}
+
+fn expires(claim: &Claim, now: Time) -> Time {
+    let wanted = claim.body.deadline.plus_seconds(OPEN_FOR);
+    let days = claim
+        .limits
+        .as_ref()
+        .map_or(0, |limits| limits.retention_days);
+    // An hour less than allowed: it is logged later than now, never earlier.
+    let latest = now.plus_seconds(i64::from(days) * 86_400 - 3600);
+    wanted.min(latest).cut_to_hour()
+}
+
+/// A fresh commitment of the clip, and its file key wrapped for the request's recipient.
+fn give(
+    resident: &Resident,
+    clip: &Clip,
+    disclosure: &Disclosure,
+) -> Result<(usize, DisclosedClip, Vec<u8>), ResidentError> {
+    let mut fault = Fault::NotAnchored;
+    for i in 0..CLIP_COMMITMENTS {
+        let Some(anchor) = &clip.anchors[i] else {
+            continue;
+        };
+        let commitment = clip.commitments[i];
+        if resident.ledger.facts().commitment(&commitment)?.is_some() {
+            fault = Fault::Spent;
+            continue;
+        }
+        let header = rewrap::wrap(&resident.file_key(clip.clip)?, &disclosure.recipient);
+        let given = DisclosedClip {
+            commitment,
+            batch: anchor.batch,
+            index: anchor.index,
+            path: anchor.path.clone(),
+            header: Digest::of(&header),
+        };
+        return Ok((i, given, header));
+    }
+    Err(fault.into())
+}
+
+/// Logs a consent. It is written down before it is sent; sent twice, it is the same.
+///
+/// # Errors
+/// The server's refusals, and a proof that does not hold.
+pub fn consent(resident: &mut Resident, offer: Offer) -> Result<Said, ResidentError> {
+    let request = offer.claim.id;
+    let envelope = resident.sign_once(&request, offer.disclosure.into());
+    let id = StatementId::of_payload(&envelope.payload);
+    let clips = offer
+        .clips
+        .iter()
+        .zip(&offer.headers)
+        .map(|(clip, header)| GivenClip {
+            clip: Some(clip.clip),
+            header: Some(base64(header)),
+        });
+    let state = &mut resident.state;
+    state.gifts.retain(|gift| gift.request != request);
+    state.gifts.push(Gift {
+        disclosure: id,
+        request,
+        envelope: to_value(&envelope),
+        clips: clips.collect(),
+        index: None,
+        handed_over: None,
+    });
+    // A refusal that nobody has heard of is as if it had not been made.
+    state
+        .refusals
+        .retain(|r| r.request != request || r.carried_by.is_some() || r.anchor.is_some());
+    resident.save()?;
+    let body = Disclose {
+        statement: raw(&envelope),
+        openings: offer.openings,
+    };
+    match resident.client.disclose(&body, &resident.seed.vault_key()) {
+        Ok(logged) => settle(resident, id, &logged),
+        Err(error) => {
+            if is_refusal(&error) {
+                resident.state.gifts.retain(|gift| gift.disclosure != id);
+                resident.save()?;
+            }
+            Err(error.into())
+        }
+    }
+}
+
+/// Refuses a request: signed, kept on this device, and sent to nobody. Its commitment goes with
+/// one of the next clips, where nobody can tell it from a clip's.
+///
+/// # Errors
+/// If the request is not in the own copy of the log, or was consented to.
+pub fn refuse(resident: &mut Resident, request: &StatementId) -> Result<(), ResidentError> {
+    resident.claim_of(request)?;
+    if resident.state.gift(request).is_some() {
+        return asked(
+            "you have consented to this request: take it back with `withdraw`".to_owned(),
+        );
+    }
+    if resident
+        .state
+        .refusals
+        .iter()
+        .any(|r| r.request == *request)
+    {
+        return Ok(());
+    }
+    let refusal = KeptRefusal {
+        request: *request,
+        envelope: to_value(&decision(resident, request)),
+        commitment: sync::decision_commitment(resident, request),
+        carried_by: None,
+        anchor: None,
+    };
+    resident.state.refusals.push(refusal);
+    resident.save()
+}
+
+/// The signed refusal of a request.
+pub(super) fn decision(resident: &Resident, request: &StatementId) -> Envelope {
+    let decision = Decision {
+        request: *request,
+        decision: Answer::Denied,
+    };
+    resident.sign_once(request, decision.into())
+}
+
+/// Takes a consent back, if nobody has collected it yet. The log's order decides that.
+///
+/// # Errors
+/// The server's refusals, and a proof that does not hold.
+pub fn withdraw(resident: &mut Resident, request: &StatementId) -> Result<Said, ResidentError> {
+    let Some(gift) = resident.state.gift(request).cloned() else {
+        return asked("you have not consented to this request".to_owned());
+    };
+    let index = gift.index.ok_or(Fault::DisclosureNotLogged)?;
+    let given = resident
+        .ledger
+        .given(index)?
+        .ok_or(Fault::DisclosureNotLogged)?;
+    if let Some(taking) = given.collection {
+        return asked(format!(
+            "{} has collected it: nothing can be taken back",
+            taking.by
+        ));
+    }
+    if given.fact.is_some_and(|fact| fact.withdrawn.is_some()) {
+        return Err(Fault::Withdrawn.into());
+    }
+    let withdrawal = Withdrawal {
+        disclosure: gift.disclosure,
+    };
+    let envelope = resident.sign_once(request, withdrawal.into());
+    let logged = resident.client.submit(&envelope)?;
+    let id = StatementId::of_payload(&envelope.payload);
+    let said = settle(resident, id, &logged)?;
+    for known in &mut resident.state.gifts {
+        if known.request == *request {
+            known.clips.iter_mut().for_each(|clip| clip.header = None);
+        }
+    }
+    resident.save()?;
+    Ok(said)
+}
+
+/// Believes that a statement stands in the log once its proof says so, or the log itself.
+fn settle(
+    resident: &mut Resident,
+    id: StatementId,
+    logged: &Logged,
+) -> Result<Said, ResidentError> {
+    if let Some(proof) = &logged.proof {
+        let now = resident.clock.now();
+        let index = gate::check_logged(proof.as_bytes(), &id, &resident.policy, now)?;
+        if let Some(gift) = resident
+            .state
+            .gifts
+            .iter_mut()
+            .find(|gift| gift.disclosure == id)
+        {
+            gift.index = Some(index);
+        }
+        resident.save()?;
+        return Ok(Said {
+            id,
+            index: Some(index),
+        });
+    }
+    for _ in 0..ASK.0 {
+        std::thread::sleep(ASK.1);
+        sync::follow(resident, &|_, _| {})?;
+        if let Some(index) = resident.ledger.find(&id)? {
+            return Ok(Said {
+                id,
+                index: Some(index),
+            });
+        }
+    }
+    Ok(Said { id, index: None })
+}
+
+/// Whether the server said no, and not merely that something failed.
+fn is_refusal(error: &ClientError) -> bool {
+    let status = error.status();
+    status.is_some_and(|status| (400..500).contains(&status) && status != 408 && status != 429)
+}
+
+fn asked<T>(why: String) -> Result<T, ResidentError> {
+    Err(ResidentError::Asked(why))
+}
+
+/// An envelope as it is kept.
+pub(super) fn to_value(envelope: &Envelope) -> serde_json::Value {
+    serde_json::from_slice(&envelope.to_json()).expect("an envelope is JSON")
+}
+
+fn raw(envelope: &Envelope) -> Box<RawValue> {
+    let json = String::from_utf8(envelope.to_json()).expect("JSON is UTF-8");
+    RawValue::from_string(json).expect("an envelope is JSON")
+}
+
+impl Resident {
+    /// Signs with the one-time key of a request.
+    fn sign_once(&self, request: &StatementId, statement: Statement) -> Envelope {
+        let key = self.seed.request_key(request);
+        let head = Head {
+            log: self.origin(),
+            issued_at: self.clock.now().cut_to_hour(),
+            author: Author::OneTimeKey((&key).into()),
+        };
+        sign(&head, &statement, &[&key])
+    }
+}

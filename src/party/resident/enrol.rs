@@ -1,0 +1,248 @@
+//! Beginning as a resident, and beginning again from the phrase alone.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use zeroize::{Zeroize as _, Zeroizing};
+
+use super::state::{Camera, Clip, State};
+use super::upload::{self, Metadata};
+use super::{
+    CLIPS, FOLLOWER, PHRASE, POLICY, Progress, Resident, ResidentError, STATE, read_phrase,
+    read_policy, sync,
+};
+use crate::client::Client;
+use crate::client::base::BaseUrl;
+use crate::client::vault::Part;
+use crate::digest::Digest;
+use crate::random;
+use crate::seal::clip::{METADATA_BLOCK, open_bytes};
+use crate::seal::commitment::CLIP_COMMITMENTS;
+use crate::seal::keys::Phrase;
+use crate::seal::rewrap::MAX_HEADER;
+use crate::statement::words::Jurisdiction;
+use crate::store::secrets::SecretFile;
+use crate::time::Clock;
+use crate::wire::vault::StoredClip;
+
+/// Where a resident begins.
+#[derive(Debug, Clone)]
+pub struct Place<'a> {
+    /// The folder.
+    pub home: &'a Path,
+    /// The server's address.
+    pub server: &'a str,
+    /// The trust file.
+    pub trust: &'a Path,
+    pub jurisdiction: Jurisdiction,
+}
+
+/// Makes a resident with a new phrase, and enrols the vault with the operator's code.
+///
+/// May be called again after a failure: the phrase stays the same.
+///
+/// # Errors
+/// [`ResidentError::Exists`], a refused trust file or address, and the server's refusals.
+pub fn init(
+    place: &Place<'_>,
+    code: &str,
+    cameras: Vec<Camera>,
+    clock: Clock,
+) -> Result<(Resident, Phrase), ResidentError> {
+    let client = prepare(place, &clock)?;
+    let file = SecretFile::at(place.home.join(PHRASE));
+    if !file.path().exists() {
+        let mut entropy: [u8; 32] = random::bytes();
+        let phrase = Phrase::from_entropy(&entropy);
+        entropy.zeroize();
+        file.write_new(written(&phrase).as_bytes())?;
+    }
+    let phrase = read_phrase(place.home)?;
+    let enrolled = client.enrol(code, &phrase.seed().vault_key())?;
+    let server = client.base().as_str().to_owned();
+    let mut state = State::new(server, place.jurisdiction.clone(), enrolled.vault);
+    state.cameras = cameras;
+    state.save(&place.home.join(STATE))?;
+    Ok((Resident::open(place.home, clock)?, phrase))
+}
+
+/// What a restored device found.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Found {
+    pub clips: usize,
+    /// Clips whose metadata or header is not what this phrase sealed, each with the reason.
+    pub damaged: Vec<String>,
+    pub commitments_anchored: usize,
+    pub refusals: usize,
+    pub disclosures: usize,
+    /// Disclosures that wait for a header which only the lost device had.
+    pub not_to_be_handed_over: usize,
+}
+
+/// Makes the folder of a resident again from the phrase: the vault tells what is stored, and the
+/// log tells what was said.
+///
+/// # Errors
+/// [`ResidentError::NoVault`], and those of [`sync::sync`].
+pub fn restore(
+    place: &Place<'_>,
+    phrase: &Phrase,
+    clock: Clock,
+    progress: Progress<'_>,
+) -> Result<(Resident, Found), ResidentError> {
+    let client = prepare(place, &clock)?;
+    let key = phrase.seed().vault_key();
+    let vault = client.vault(&key)?.ok_or(ResidentError::NoVault)?;
+    let file = SecretFile::at(place.home.join(PHRASE));
+    match file.path().exists() {
+        true if *written(&read_phrase(place.home)?) != *written(phrase) => {
+            return Err(ResidentError::Exists(place.home.to_owned()));
+        }
+        true => {}
+        false => file.write_new(written(phrase).as_bytes())?,
+    }
+    let server = client.base().as_str().to_owned();
+    let state = State::new(server, place.jurisdiction.clone(), vault.vault);
+    // Without a state the folder is nobody's: a failure below begins anew.
+    let state_path = place.home.join(STATE);
+    state.save(&state_path)?;
+    let restored = fill(place.home, &vault.clips, clock, progress);
+    if restored.is_err() {
+        fs::remove_file(&state_path).map_err(ResidentError::file(&state_path))?;
+    }
+    restored
+}
+
+fn fill(
+    home: &Path,
+    stored: &[StoredClip],
+    clock: Clock,
+    progress: Progress<'_>,
+) -> Result<(Resident, Found), ResidentError> {
+    let mut resident = Resident::open(home, clock)?;
+    let mut damaged = Vec::new();
+    for stored in stored {
+        match fetch(&resident, stored)? {
+            Ok(clip) => {
+                if !resident.state.cameras.contains(&clip.camera) {
+                    resident.state.cameras.push(clip.camera.clone());
+                }
+                resident.state.clips.push(clip);
+            }
+            Err(why) => damaged.push(format!("{}: {why}", stored.clip)),
+        }
+    }
+    resident.save()?;
+    sync::restore(&mut resident, progress)?;
+    let state = &resident.state;
+    let anchors = state.clips.iter().flat_map(|clip| &clip.anchors);
+    let found = Found {
+        clips: state.clips.len(),
+        damaged,
+        commitments_anchored: anchors.flatten().count(),
+        refusals: state.refusals.len(),
+        disclosures: state.gifts.len(),
+        not_to_be_handed_over: sync::unmet(&resident)?,
+    };
+    Ok((resident, found))
+}
+
+/// Fetches what is small of a clip, and checks that it is what this phrase sealed.
+fn fetch(resident: &Resident, stored: &StoredClip) -> Result<Result<Clip, String>, ResidentError> {
+    let (id, key) = (stored.clip, resident.seed.vault_key());
+    let most = MAX_HEADER as u64;
+    let header = resident.client.part(id, Part::Header, most, &key)?;
+    let most = (upload::MAX_THUMBNAIL + 64 * METADATA_BLOCK) as u64 * 2;
+    let sealed = resident.client.part(id, Part::Metadata, most, &key)?;
+    let opened = open_bytes(&sealed, &resident.seed.identity()).map_err(|e| e.to_string());
+    let metadata = opened.and_then(|plain| Metadata::parse(&plain));
+    let metadata = match metadata {
+        Ok(metadata) if metadata.clip != id => {
+            return Ok(Err("the server gave another clip's metadata".to_owned()));
+        }
+        Ok(metadata) if metadata.header != Digest::of(&header) => {
+            return Ok(Err(
+                "the server gave another header than the one sealed".to_owned()
+            ));
+        }
+        Ok(metadata) => metadata,
+        Err(why) => return Ok(Err(why)),
+    };
+    upload::keep(&resident.clip_folder(id), &header, &sealed)?;
+    let commitments = upload::commitments(resident, id, &metadata.body_digest)?;
+    Ok(Ok(Clip {
+        clip: id,
+        camera: metadata.camera,
+        from: metadata.from,
+        until: metadata.until,
+        body_digest: metadata.body_digest,
+        body_length: metadata.body_length,
+        sha256: metadata.sha256,
+        size: metadata.size,
+        commitments,
+        upload: None,
+        anchors: [const { None }; CLIP_COMMITMENTS],
+    }))
+}
+
+/// Checks what is given, and makes the folder with the trust file in it.
+fn prepare(place: &Place<'_>, clock: &Clock) -> Result<Client, ResidentError> {
+    let home = place.home;
+    if home.join(STATE).exists() {
+        return Err(ResidentError::Exists(home.to_owned()));
+    }
+    let client = Client::new(BaseUrl::parse(place.server)?, clock.clone());
+    read_policy(place.trust)?;
+    fs::create_dir_all(home.join(CLIPS)).map_err(ResidentError::file(home))?;
+    fs::set_permissions(home, Permissions::from_mode(0o700)).map_err(ResidentError::file(home))?;
+    // A follower's file without a state is left from an attempt that failed.
+    let _ = fs::remove_file(home.join(FOLLOWER));
+    let text = fs::read(place.trust).map_err(ResidentError::file(place.trust))?;
+    let path = home.join(POLICY);
+    super::state::replace(&path, &text).map_err(ResidentError::file(&path))?;
+    Ok(client)
+}
+
+fn written(phrase: &Phrase) -> Zeroizing<String> {
+    let words: Vec<&str> = phrase.words().collect();
+    Zeroizing::new(words.join(" ") + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_sent_for_a_trust_file_that_trusts_the_operator_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let trust = folder.path().join("trust");
+        let key = crate::tlog::note::LogSigner::new(
+            "ledger.example/log".parse().unwrap(),
+            ed25519_dalek::SigningKey::from_bytes(&[1; 32]),
+        );
+        fs::write(&trust, format!("log {}\nquorum none\n", key.verifier())).unwrap();
+        let place = Place {
+            home: &folder.path().join("home"),
+            server: "http://127.0.0.1:1",
+            trust: &trust,
+            jurisdiction: "US-FL".parse().unwrap(),
+        };
+        let made = init(&place, "code", Vec::new(), Clock::system());
+        assert!(matches!(made, Err(ResidentError::Policy(_))));
+        let plain = Place {
+            server: "http://ledger.example",
+            ..place.clone()
+        };
+        let made = init(&plain, "code", Vec::new(), Clock::system());
+        assert!(matches!(made, Err(ResidentError::Address(_))));
+        assert!(!place.home.exists());
+    }
+
+    #[test]
+    fn the_written_phrase_reads_back() {
+        let phrase = Phrase::from_entropy(&[7; 32]);
+        let again: Phrase = written(&phrase).parse().unwrap();
+        assert_eq!(written(&again), written(&phrase));
+    }
+}

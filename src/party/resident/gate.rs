@@ -1,0 +1,479 @@
+//! The gate: every check that stands between a clip and whoever asks for it.
+//!
+//! Pure. What it is told comes from the device's own verified copy of the log ([`super::ledger`]),
+//! from bytes whose digests stand there, and from a clock; no answer of a server is among it. The
+//! log's rules have judged every entry before; what this device would act on is judged here once
+//! more, so that a fault of the replay opens nothing. Spec: `docs/PROTOCOL.md`, section 7.
+
+use std::collections::BTreeSet;
+
+use crate::client::attachment_matches;
+use crate::digest::{Digest, StatementId};
+use crate::encoding::from_base64;
+use crate::seal::batch;
+use crate::seal::commitment::Commitment;
+use crate::statement::facts::{AgreementFact, BatchFact, DisclosureFact, KeyFact, RequestFact};
+use crate::statement::key::PublicKey;
+use crate::statement::kinds::access_request::AccessRequest;
+use crate::statement::kinds::agreement::Status;
+use crate::statement::kinds::disclosure::Disclosure;
+use crate::statement::kinds::limits::Limits;
+use crate::statement::leaf::Leaf;
+use crate::statement::scope::{Scope, ScopeError};
+use crate::statement::sealed::{Opening, SealDigest};
+use crate::statement::words::{DataKind, Label, PartyId, Role};
+use crate::time::Time;
+use crate::tlog::policy::{Policy, PolicyError};
+use crate::tlog::proof::{TlogProof, TlogProofError};
+use crate::tlog::tree::{LeafIndex, TreeSize};
+use crate::wire::statements::BundledRequest;
+
+/// How old the witnesses' word may be, in seconds.
+pub const FRESH: i64 = 3600;
+/// How far a witness's clock may be ahead, in seconds.
+pub const AHEAD: i64 = 300;
+/// The longest message that is shown, in bytes.
+const MAX_MESSAGE: usize = 16 << 10;
+
+/// The last checkpoint that the device has accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    pub size: TreeSize,
+    /// The checkpoint with its cosignatures.
+    pub note: Vec<u8>,
+    /// The median of the witnesses' times.
+    pub cosigned_at: Time,
+    /// Who cosigned, by their names in the trust file.
+    pub witnesses: Vec<String>,
+}
+
+/// What time it is, and what the device knows then.
+#[derive(Debug, Clone, Copy)]
+pub struct Now<'a> {
+    pub time: Time,
+    pub policy: &'a Policy,
+    pub seen: Option<&'a Seen>,
+}
+
+impl<'a> Now<'a> {
+    /// Whether the device knows what the log says *now*: the policy's quorum has cosigned its
+    /// checkpoint within the last hour.
+    pub fn check_fresh(&self) -> Result<&'a Seen, Fault> {
+        let seen = self.seen.ok_or(Fault::NoCheckpoint)?;
+        match self
+            .policy
+            .verify(&seen.note, Some(oldest(self.time)), Some(newest(self.time)))
+        {
+            Ok(_) => Ok(seen),
+            Err(PolicyError::QuorumMissing(why)) => Err(Fault::Stale(why)),
+            Err(error) => Err(Fault::Checkpoint(error)),
+        }
+    }
+}
+
+fn oldest(now: Time) -> Time {
+    now.plus_seconds(-FRESH)
+}
+
+fn newest(now: Time) -> Time {
+    now.plus_seconds(AHEAD)
+}
+
+/// What the own copy of the log says of a request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claim {
+    pub id: StatementId,
+    pub index: LeafIndex,
+    pub logged_at: Time,
+    pub issued_at: Time,
+    pub agency: PartyId,
+    pub body: AccessRequest,
+    /// Why the log's rules forbid it, if they do.
+    pub forbidden: Option<String>,
+    /// What the rules keep of it.
+    pub fact: Option<RequestFact>,
+    /// Where its recipient was first seen.
+    pub recipient_seen: Option<LeafIndex>,
+    /// The keys that signed it.
+    pub signers: Vec<KeyFact>,
+    pub agreement: Option<AgreementFact>,
+    pub operator: Option<PartyId>,
+    /// The limits by which the rules judged it.
+    pub limits: Option<Limits>,
+}
+
+/// What a request asks, from attachments that are the very ones in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    pub scope: Scope,
+    pub message: Option<String>,
+}
+
+/// Why the device does not do, or does not believe, something.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Fault {
+    #[error("this device has seen no checkpoint of the log yet: run `whosaw resident sync`")]
+    NoCheckpoint,
+    #[error(
+        "the witnesses have not spoken within the last hour, so what happened since may be kept \
+         from this device: {0}"
+    )]
+    Stale(String),
+    #[error("the checkpoint does not count: {0}")]
+    Checkpoint(PolicyError),
+
+    #[error("the public log holds no such request: whoever shows it to you went around the log")]
+    NotLogged,
+    #[error("the log's rules forbid it, though it stands there: {0}")]
+    Forbidden(String),
+    #[error("it is not signed by a key that {0} had registered and that was in use then")]
+    AgencyKey(PartyId),
+    #[error("no agreement, and no declaration of none, was in force for {0}")]
+    NoAgreement(PartyId),
+    #[error("{member} is {found}, where this ledger allows at most {most}")]
+    OutsideLimits {
+        member: &'static str,
+        found: u32,
+        most: u32,
+    },
+    #[error("the key that clips would be sealed for is not the one in the log")]
+    RecipientSwapped,
+    #[error("answers counted until {0}")]
+    Closed(Time),
+
+    #[error("the server withholds its {0}, which every device is to get")]
+    Withheld(&'static str),
+    #[error("the server gives another {0} than the one fixed in the log")]
+    Swapped(&'static str),
+    #[error("its {0} cannot be read: {1}")]
+    Unreadable(&'static str, String),
+    #[error("it asks for more than the public log was told: {0}")]
+    ScopeTooLarge(ScopeError),
+
+    #[error("your clip's commitment stands in no batch of the log yet: wait for the next one")]
+    NotAnchored,
+    #[error("each of the clip's four commitments has been used: it cannot be given once more")]
+    Spent,
+    #[error("it gives {0}, which was not asked for")]
+    NotAsked(DataKind),
+    #[error("the header to hand over is not the one that the disclosure in the log names")]
+    Header,
+
+    #[error("your consent does not stand in this device's verified copy of the log")]
+    DisclosureNotLogged,
+    #[error("it was answered under another key than this request's own")]
+    ForeignKey,
+    #[error("nobody has logged a collection yet: nothing is handed over before")]
+    NotCollected,
+    #[error("you took it back before it was collected")]
+    Withdrawn,
+    #[error("it expired on {0}, before it was collected")]
+    Expired(Time),
+    #[error("it was collected by {0}, who had not asked")]
+    WrongCollector(PartyId),
+
+    #[error("the server answered with a proof that does not hold: {0}")]
+    Proof(#[from] TlogProofError),
+    #[error("the server answered with a proof of something else")]
+    ProofOfAnother,
+}
+
+impl Fault {
+    /// A stable code for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoCheckpoint => "no-checkpoint",
+            Self::Stale(_) => "stale",
+            Self::Checkpoint(_) => "checkpoint",
+            Self::NotLogged => "not-logged",
+            Self::Forbidden(_) => "forbidden",
+            Self::AgencyKey(_) => "agency-key",
+            Self::NoAgreement(_) => "no-agreement",
+            Self::OutsideLimits { .. } => "outside-limits",
+            Self::RecipientSwapped => "recipient-swapped",
+            Self::Closed(_) => "closed",
+            Self::Withheld(_) => "withheld",
+            Self::Swapped(_) => "swapped",
+            Self::Unreadable(..) => "unreadable",
+            Self::ScopeTooLarge(_) => "scope-too-large",
+            Self::NotAnchored => "not-anchored",
+            Self::Spent => "spent",
+            Self::NotAsked(_) => "not-asked",
+            Self::Header => "header",
+            Self::DisclosureNotLogged => "disclosure-not-logged",
+            Self::ForeignKey => "foreign-key",
+            Self::NotCollected => "not-collected",
+            Self::Withdrawn => "withdrawn",
+            Self::Expired(_) => "expired",
+            Self::WrongCollector(_) => "wrong-collector",
+            Self::Proof(_) => "proof",
+            Self::ProofOfAnother => "proof-of-another",
+        }
+    }
+}
+
+/// Whether a request may be shown as genuine, as far as the log tells.
+pub fn check_request(claim: &Claim) -> Result<(), Fault> {
+    let agency = || claim.agency.clone();
+    let fact = match (&claim.fact, &claim.forbidden) {
+        (Some(fact), None) => fact,
+        (_, why) => return Err(Fault::Forbidden(why.clone().unwrap_or_default())),
+    };
+    let [signer] = claim.signers.as_slice() else {
+        return Err(Fault::AgencyKey(agency()));
+    };
+    let live = signer.party.as_ref() == Some(&claim.agency)
+        && signer.role == Some(Role::Officer)
+        && signer.added < claim.index
+        && signer.usable_from <= claim.logged_at
+        && signer.revoked.is_none_or(|at| at > claim.index);
+    if fact.agency != claim.agency || !live {
+        return Err(Fault::AgencyKey(agency()));
+    }
+    if fact.recipient != claim.body.recipient || claim.recipient_seen != Some(claim.index) {
+        return Err(Fault::RecipientSwapped);
+    }
+    let limits = claim.limits.as_ref();
+    let limits = limits.ok_or_else(|| Fault::NoAgreement(agency()))?;
+    check_agreement(claim, limits)?;
+    check_limits(&claim.body, limits)
+}
+
+fn check_agreement(claim: &Claim, limits: &Limits) -> Result<(), Fault> {
+    let binding = claim.agreement.as_ref().filter(|agreement| {
+        let opens = |party: &PartyId| {
+            claim.operator.as_ref() == Some(party) || limits.vendors.contains(party)
+        };
+        agreement.status == Status::InForce
+            && agreement.parties.contains(&claim.agency)
+            && agreement.parties.iter().any(opens)
+    });
+    match binding {
+        Some(_) => Ok(()),
+        None => Err(Fault::NoAgreement(claim.agency.clone())),
+    }
+}
+
+fn check_limits(body: &AccessRequest, limits: &Limits) -> Result<(), Fault> {
+    let bounds = [
+        ("the area (m²)", body.area_m2, limits.area_m2),
+        (
+            "the window (minutes)",
+            body.window_minutes,
+            limits.window_minutes,
+        ),
+        (
+            "the age of the footage (days)",
+            body.footage_age_days,
+            limits.footage_age_days,
+        ),
+    ];
+    for (member, found, most) in bounds {
+        if found > most {
+            return Err(Fault::OutsideLimits {
+                member,
+                found,
+                most,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// What a request asks, from the attachments that the server gave with it.
+pub fn check_attachments(claim: &Claim, bundled: Option<&BundledRequest>) -> Result<Asked, Fault> {
+    let bundled = bundled.ok_or(Fault::Withheld("scope"))?;
+    let fixed: Vec<&SealDigest> = [&claim.body.scope]
+        .into_iter()
+        .chain(&claim.body.message)
+        .collect();
+    let find = |what, digest| attachment(bundled, &fixed, what, digest);
+    let scope = find("scope", &claim.body.scope)?;
+    let scope = Scope::parse(&scope).map_err(|e| Fault::Unreadable("scope", e.to_string()))?;
+    let fits = scope.fits(&claim.body, claim.issued_at);
+    fits.map_err(Fault::ScopeTooLarge)?;
+    let message = match &claim.body.message {
+        None => None,
+        Some(digest) => Some(readable(find("message", digest)?)?),
+    };
+    Ok(Asked { scope, message })
+}
+
+/// The bytes behind `digest`, one of those `fixed` in the request.
+fn attachment(
+    bundled: &BundledRequest,
+    fixed: &[&SealDigest],
+    what: &'static str,
+    digest: &SealDigest,
+) -> Result<Vec<u8>, Fault> {
+    let mut fault = Fault::Withheld(what);
+    for given in &bundled.attachments {
+        let opening = Opening::parse(&given.opening).ok();
+        let stands_for = opening.as_ref().map(Opening::digest);
+        if let (Some(opening), Ok(bytes)) = (&opening, from_base64(&given.data))
+            && attachment_matches(opening, digest, &bytes)
+        {
+            return Ok(bytes);
+        }
+        // Other bytes under this digest, or under one that the request does not name.
+        if stands_for.is_none_or(|other| other == *digest || !fixed.contains(&&other)) {
+            fault = Fault::Swapped(what);
+        }
+    }
+    Err(fault)
+}
+
+/// Text for a terminal: no control characters, so that it cannot paint over what the device says.
+fn readable(bytes: Vec<u8>) -> Result<String, Fault> {
+    let fault = |why: &str| Fault::Unreadable("message", why.to_owned());
+    if bytes.len() > MAX_MESSAGE {
+        return Err(fault("longer than 16 KiB"));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| fault("not UTF-8"))?;
+    // Bidirectional controls and their like turn what is written into what is not.
+    let hidden = |c: char| {
+        (c.is_control() && c != '\n')
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    Ok(text.chars().filter(|c| !hidden(*c)).collect())
+}
+
+/// Whether this consent, not signed yet, gives what was asked to whom it was asked for, and names
+/// nothing that is not an own commitment in a batch of the log.
+///
+/// `batches` has, for each clip, what the rules keep of its batch, and whether its commitment
+/// stands in a disclosure already.
+pub fn check_consent(
+    claim: &Claim,
+    disclosure: &Disclosure,
+    batches: &[(Option<BatchFact>, bool)],
+    now: &Now<'_>,
+) -> Result<(), Fault> {
+    now.check_fresh()?;
+    check_request(claim)?;
+    if now.time >= claim.body.deadline {
+        return Err(Fault::Closed(claim.body.deadline));
+    }
+    let fact = claim.fact.as_ref().ok_or(Fault::NotLogged)?;
+    if disclosure.request != claim.id || disclosure.recipient != fact.recipient {
+        return Err(Fault::RecipientSwapped);
+    }
+    if let Some(kind) = disclosure
+        .gives
+        .iter()
+        .find(|kind| !claim.body.asks.contains(kind))
+    {
+        return Err(Fault::NotAsked(*kind));
+    }
+    if disclosure.clips.len() != batches.len() {
+        return Err(Fault::NotAnchored);
+    }
+    for (clip, (batch, spent)) in disclosure.clips.iter().zip(batches) {
+        if *spent {
+            return Err(Fault::Spent);
+        }
+        let batch = batch.as_ref().ok_or(Fault::NotAnchored)?;
+        let (size, index) = (batch.size.into(), clip.index.into());
+        batch::verify(&batch.root, size, index, &clip.commitment, &clip.path)
+            .map_err(|_| Fault::NotAnchored)?;
+    }
+    Ok(())
+}
+
+/// Whether `proof`, a server's answer, shows that the statement stands in the log now; where.
+pub fn check_logged(
+    proof: &[u8],
+    statement: &StatementId,
+    policy: &Policy,
+    now: Time,
+) -> Result<LeafIndex, Fault> {
+    let proof = TlogProof::parse(proof)?;
+    let leaf = proof.extra.as_deref().ok_or(Fault::ProofOfAnother)?;
+    let parsed = Leaf::parse(leaf).map_err(|_| Fault::ProofOfAnother)?;
+    if StatementId::of_payload(&parsed.envelope.payload) != *statement {
+        return Err(Fault::ProofOfAnother);
+    }
+    proof.verify(leaf, policy, Some(oldest(now)), Some(newest(now)))?;
+    Ok(proof.index)
+}
+
+/// What the own copy of the log says of an own consent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Given {
+    pub index: LeafIndex,
+    pub body: Disclosure,
+    pub fact: Option<DisclosureFact>,
+    pub collection: Option<Taking>,
+}
+
+/// A logged collection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taking {
+    pub index: LeafIndex,
+    pub logged_at: Time,
+    pub by: PartyId,
+    /// The agency's own word for who took it.
+    pub label: Label,
+}
+
+/// Whether the re-wrapped headers may be handed over now.
+pub fn check_hand_over<'a>(
+    claim: &Claim,
+    given: &'a Given,
+    own_key: &PublicKey,
+    headers: &[Vec<u8>],
+    now: &Now<'_>,
+) -> Result<&'a Taking, Fault> {
+    let seen = now.check_fresh()?;
+    check_request(claim)?;
+    let fact = given.fact.as_ref().ok_or(Fault::DisclosureNotLogged)?;
+    if fact.request != claim.index || given.body.request != claim.id {
+        return Err(Fault::DisclosureNotLogged);
+    }
+    if fact.key != *own_key {
+        return Err(Fault::ForeignKey);
+    }
+    if given.body.recipient != claim.body.recipient {
+        return Err(Fault::RecipientSwapped);
+    }
+    let taking = match (&given.collection, fact.withdrawn) {
+        (Some(taking), None) => taking,
+        (Some(taking), Some(withdrawn)) if withdrawn > taking.index => taking,
+        (_, Some(_)) => return Err(Fault::Withdrawn),
+        (None, None) => return Err(Fault::NotCollected),
+    };
+    if fact.collected != Some(taking.index) || taking.index.as_u64() >= seen.size.as_u64() {
+        return Err(Fault::NotCollected);
+    }
+    if taking.by != claim.agency {
+        return Err(Fault::WrongCollector(taking.by.clone()));
+    }
+    if taking.logged_at >= given.body.expires {
+        return Err(Fault::Expired(given.body.expires));
+    }
+    let named: Vec<Digest> = given.body.clips.iter().map(|clip| clip.header).collect();
+    if named != headers.iter().map(Digest::of).collect::<Vec<_>>() {
+        return Err(Fault::Header);
+    }
+    Ok(taking)
+}
+
+/// Whether a disclosure in the log uses own commitments under a key that is not this resident's.
+pub fn check_own_commitments(
+    disclosure: &Disclosure,
+    author: Option<&PublicKey>,
+    own_key: &PublicKey,
+    own: &BTreeSet<Commitment>,
+) -> Result<(), Fault> {
+    let used = disclosure
+        .clips
+        .iter()
+        .any(|clip| own.contains(&clip.commitment));
+    if used && author != Some(own_key) {
+        return Err(Fault::ForeignKey);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

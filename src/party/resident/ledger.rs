@@ -1,0 +1,231 @@
+//! What the device's own verified copy of the log says.
+//!
+//! [`Follower`] makes the copy; this asks it for what the gate is told. Nothing here is taken from
+//! an answer of a server.
+
+use std::path::Path;
+
+use super::gate::{Claim, Given, Seen, Taking};
+use crate::client::base::BaseUrl;
+use crate::digest::StatementId;
+use crate::reader::follower::{Entry, FollowError, Follower, Update};
+use crate::reader::replay;
+use crate::reader::source::UrlSource;
+use crate::statement::facts::{Facts, FactsExt as _, Whole};
+use crate::statement::kinds::limits::Limits;
+use crate::statement::{Author, Statement};
+use crate::store::facts::JournalFacts;
+use crate::store::journal::JournalRead as _;
+use crate::store::sqlite::{SqliteJournal, SqliteReader};
+use crate::time::Time;
+use crate::tlog::policy::Policy;
+use crate::tlog::proof::TlogProof;
+use crate::tlog::tree::LeafIndex;
+
+/// Why the log is not believed, or its copy not read.
+pub type LedgerError = FollowError;
+
+/// The own copy of the log.
+pub struct Ledger {
+    follower: Follower<SqliteJournal>,
+    /// For entries that the rules forbid: the follower does not give them out.
+    leaves: SqliteReader,
+}
+
+impl Ledger {
+    /// Opens the copy at `path`, or begins one.
+    ///
+    /// # Errors
+    /// A policy that trusts the operator alone, or the store's.
+    pub fn open(path: &Path, policy: Policy) -> Result<Self, LedgerError> {
+        let journal = SqliteJournal::open(path)?;
+        Ok(Self {
+            leaves: SqliteReader::open(path)?,
+            follower: Follower::open(journal, policy)?,
+        })
+    }
+
+    /// Takes over what is new in the log of the server at `server`.
+    ///
+    /// # Errors
+    /// [`FollowError`], one variant for each way in which a log deceives.
+    pub fn follow(
+        &mut self,
+        server: &BaseUrl,
+        now: Time,
+        progress: super::Progress<'_>,
+    ) -> Result<Update, LedgerError> {
+        let source = UrlSource::of_server(server.as_str()).expect("an address goes on as one");
+        let mut progress = |done, of| progress(done, of);
+        self.follower.update(&source, now, &mut progress)
+    }
+
+    /// The checkpoint up to which the copy goes.
+    ///
+    /// # Errors
+    /// The copy's.
+    pub fn seen(&self) -> Result<Option<Seen>, LedgerError> {
+        let Some((checkpoint, note)) = self.follower.checkpoint()? else {
+            return Ok(None);
+        };
+        let witnessed = self.follower.policy().verify(&note, None, None);
+        let witnessed = witnessed.map_err(FollowError::Checkpoint)?;
+        let cosigned_at = witnessed.median_time();
+        Ok(cosigned_at.map(|cosigned_at| Seen {
+            size: checkpoint.size,
+            note,
+            cosigned_at,
+            witnesses: witnessed.cosignatures.into_keys().collect(),
+        }))
+    }
+
+    /// The facts that the entries established.
+    pub fn facts(&self) -> JournalFacts<'_, SqliteJournal> {
+        self.follower.facts()
+    }
+
+    /// All admitted entries from `from` on, in order.
+    ///
+    /// # Errors
+    /// The copy's.
+    pub fn entries(&self, from: u64) -> Result<Vec<Entry>, LedgerError> {
+        Ok(self.follower.entries(LeafIndex::new(from))?)
+    }
+
+    /// The index of an admitted statement.
+    ///
+    /// # Errors
+    /// The copy's.
+    pub fn find(&self, id: &StatementId) -> Result<Option<LeafIndex>, LedgerError> {
+        Ok(self.follower.find(id)?)
+    }
+
+    /// The entry at `index`, forbidden or not; `None` if there is none that can be read.
+    ///
+    /// # Errors
+    /// The copy's.
+    pub fn entry(&self, index: LeafIndex) -> Result<Option<Entry>, LedgerError> {
+        let Some(leaf) = self.leaves.leaf(index.as_u64())? else {
+            return Ok(None);
+        };
+        let read = replay::read(&leaf);
+        let (Some(logged_at), Ok(signed)) = (read.logged_at, read.signed) else {
+            return Ok(None);
+        };
+        Ok(Some(Entry {
+            index,
+            logged_at,
+            signed,
+        }))
+    }
+
+    /// The proof that the entry at `index` stands under the copy's checkpoint.
+    ///
+    /// # Errors
+    /// The copy's.
+    pub fn proof(&self, index: LeafIndex) -> Result<TlogProof, LedgerError> {
+        self.follower.proof(index)
+    }
+
+    /// What the copy says of the access request at `index`; `forbidden` if its rules forbid it.
+    ///
+    /// # Errors
+    /// The copy's.
+    pub fn claim(
+        &self,
+        index: LeafIndex,
+        forbidden: Option<String>,
+    ) -> Result<Option<Claim>, LedgerError> {
+        let Some(entry) = self.entry(index)? else {
+            return Ok(None);
+        };
+        let mut claim = claim(&self.facts(), &entry)?;
+        if let Some(claim) = &mut claim {
+            claim.forbidden = forbidden;
+            claim.limits = match &claim.fact {
+                Some(fact) => self.limits(fact.limits)?,
+                None => None,
+            };
+        }
+        Ok(claim)
+    }
+
+    fn limits(&self, index: LeafIndex) -> Result<Option<Limits>, LedgerError> {
+        let statement = self.entry(index)?.map(|entry| entry.signed.statement);
+        Ok(match statement {
+            Some(Statement::Limits(limits)) => Some(limits),
+            _ => None,
+        })
+    }
+
+    /// What the copy says of the disclosure at `index`.
+    ///
+    /// # Errors
+    /// The copy's.
+    pub fn given(&self, index: LeafIndex) -> Result<Option<Given>, LedgerError> {
+        let Some(entry) = self.entry(index)? else {
+            return Ok(None);
+        };
+        let Statement::Disclosure(body) = entry.signed.statement else {
+            return Ok(None);
+        };
+        let fact = self.facts().disclosure(&index)?;
+        let collected = fact.as_ref().and_then(|fact| fact.collected);
+        let taking = collected.map(|at| self.taking(at)).transpose()?.flatten();
+        Ok(Some(Given {
+            index,
+            body,
+            fact,
+            collection: taking,
+        }))
+    }
+
+    fn taking(&self, index: LeafIndex) -> Result<Option<Taking>, LedgerError> {
+        let Some(entry) = self.entry(index)? else {
+            return Ok(None);
+        };
+        Ok(match (entry.signed.statement, entry.signed.head.author) {
+            (Statement::Collection(collection), Author::Issuer(by)) => Some(Taking {
+                index,
+                logged_at: entry.logged_at,
+                by,
+                label: collection.label,
+            }),
+            _ => None,
+        })
+    }
+}
+
+/// What `facts` say of an access request, its limits aside.
+pub(super) fn claim<F: Facts>(facts: &F, entry: &Entry) -> Result<Option<Claim>, F::Error> {
+    let signed = &entry.signed;
+    let (Statement::AccessRequest(body), Author::Issuer(agency)) =
+        (&signed.statement, &signed.head.author)
+    else {
+        return Ok(None);
+    };
+    let mut signers = Vec::new();
+    for key in &signed.signers {
+        signers.extend(facts.key(key)?);
+    }
+    let agreement = match facts.find(&body.agreement)? {
+        Some(at) => facts.agreement(&at)?,
+        None => None,
+    };
+    let admitted = facts.find(&signed.id)? == Some(entry.index);
+    Ok(Some(Claim {
+        id: signed.id,
+        index: entry.index,
+        logged_at: entry.logged_at,
+        issued_at: signed.head.issued_at,
+        agency: agency.clone(),
+        fact: facts.request(&entry.index)?.filter(|_| admitted),
+        recipient_seen: facts.recipient(&body.recipient)?,
+        operator: facts.operator(&Whole)?,
+        body: body.clone(),
+        signers,
+        agreement,
+        forbidden: None,
+        limits: None,
+    }))
+}

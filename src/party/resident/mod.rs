@@ -1,0 +1,208 @@
+//! A resident's own program: keeps clips sealed, follows the log, decides, and tells who saw.
+//!
+//! The folder: `phrase` (the 24 words), `log.policy` (whom the device believes), `follower.db` (its
+//! own verified copy of the log), `bundle.json` (the last bundle), `resident.json` ([`state`]),
+//! `clips/<id>/` (sealed header and metadata; the body until it is uploaded).
+//!
+//! * [`enrol`]: beginning, and beginning again from the phrase
+//! * [`upload`]: sealing clips and storing them
+//! * [`sync`]: the one pattern of requests that every device makes, whatever its owner decided
+//! * [`gate`]: every check that stands between a clip and whoever asks for it; pure
+//! * [`inbox`], [`decide`]: what is asked, and the answers
+//! * [`report`]: who saw, with proofs; [`decision_file`]: a refusal, proved to a stranger
+//! * [`ledger`]: what the device's own copy of the log says
+//!
+//! Spec: `docs/PROTOCOL.md`, sections 6, 7 and 9.
+
+pub mod decide;
+pub mod decision_file;
+pub mod enrol;
+pub mod gate;
+pub mod inbox;
+pub mod ledger;
+pub mod report;
+pub mod state;
+pub mod sync;
+pub mod upload;
+
+use std::path::{Path, PathBuf};
+
+use crate::client::base::{BaseUrl, BaseUrlError};
+use crate::client::{Client, ClientError};
+use crate::seal::clip::OpenError;
+use crate::seal::keys::{Phrase, PhraseError, Seed};
+use crate::seal::rewrap::HeaderError;
+use crate::store::StoreError;
+use crate::store::lock::DataLock;
+use crate::store::secrets::SecretFile;
+use crate::time::Clock;
+use crate::tlog::policy::{Policy, PolicyError};
+use crate::wire::vault::HexId;
+use gate::{Fault, Now, Seen};
+use ledger::{Ledger, LedgerError};
+use state::State;
+
+const PHRASE: &str = "phrase";
+const POLICY: &str = "log.policy";
+const STATE: &str = "resident.json";
+const BUNDLE: &str = "bundle.json";
+const FOLLOWER: &str = "follower.db";
+const CLIPS: &str = "clips";
+
+/// Why a resident's program could not do as told.
+#[derive(Debug, thiserror::Error)]
+pub enum ResidentError {
+    #[error("{}: {why}", path.display())]
+    File { path: PathBuf, why: String },
+    #[error("{} holds a resident already: name another folder with --home", .0.display())]
+    Exists(PathBuf),
+    #[error("{} holds no resident: begin with `whosaw resident init`", .0.display())]
+    Missing(PathBuf),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the recovery phrase: {0}")]
+    Phrase(#[from] PhraseError),
+    #[error("the trust file: {0}")]
+    Policy(#[from] PolicyError),
+    #[error("the trust file names {0} logs, where it is to name one")]
+    Logs(usize),
+    #[error(transparent)]
+    Address(#[from] BaseUrlError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("the log: {0}")]
+    Ledger(#[from] LedgerError),
+    #[error("{0}")]
+    Fault(#[from] Fault),
+    #[error(
+        "this server has no vault for this phrase: is it the right server, and the right phrase?"
+    )]
+    NoVault,
+    #[error("there is no camera `{0}`: add it with `whosaw resident camera add {0}=LAT,LON`")]
+    NoCamera(String),
+    #[error("the clip ends before it begins")]
+    Backwards,
+    #[error("{0}")]
+    Asked(String),
+    #[error("clip {clip}: {source}")]
+    Open { clip: HexId, source: OpenError },
+}
+
+impl ResidentError {
+    fn file<E: std::fmt::Display>(path: &Path) -> impl FnOnce(E) -> Self {
+        let path = path.to_owned();
+        move |error| Self::File {
+            path,
+            why: error.to_string(),
+        }
+    }
+}
+
+/// How far something is: done, of all.
+pub type Progress<'a> = &'a dyn Fn(u64, u64);
+
+/// A resident's folder, opened; nobody else works on it meanwhile.
+pub struct Resident {
+    root: PathBuf,
+    seed: Seed,
+    policy: Policy,
+    clock: Clock,
+    client: Client,
+    ledger: Ledger,
+    /// What the device remembers.
+    pub state: State,
+    _lock: DataLock,
+}
+
+impl Resident {
+    /// Opens a folder.
+    ///
+    /// # Errors
+    /// [`ResidentError::Missing`] if nobody lives there.
+    pub fn open(root: &Path, clock: Clock) -> Result<Self, ResidentError> {
+        if !root.join(STATE).exists() {
+            return Err(ResidentError::Missing(root.to_owned()));
+        }
+        let lock = DataLock::acquire(root)?;
+        let state = State::load(&root.join(STATE))?;
+        let policy = read_policy(&root.join(POLICY))?;
+        let client = Client::new(BaseUrl::parse(&state.server)?, clock.clone());
+        Ok(Self {
+            root: root.to_owned(),
+            seed: read_phrase(root)?.seed(),
+            ledger: Ledger::open(&root.join(FOLLOWER), policy.clone())?,
+            policy,
+            clock,
+            client,
+            state,
+            _lock: lock,
+        })
+    }
+
+    /// The log's origin, to which every own statement is bound.
+    pub fn origin(&self) -> String {
+        self.policy.logs()[0].key.name.as_str().to_owned()
+    }
+
+    /// The checkpoint up to which the own copy of the log goes.
+    ///
+    /// # Errors
+    /// If the copy cannot be read.
+    pub fn seen(&self) -> Result<Option<Seen>, ResidentError> {
+        Ok(self.ledger.seen()?)
+    }
+
+    fn now<'a>(&'a self, seen: Option<&'a Seen>) -> Now<'a> {
+        Now {
+            time: self.clock.now(),
+            policy: &self.policy,
+            seen,
+        }
+    }
+
+    /// Writes what the device remembers.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn save(&self) -> Result<(), ResidentError> {
+        self.state.save(&self.root.join(STATE))
+    }
+
+    fn clip_folder(&self, clip: HexId) -> PathBuf {
+        self.root.join(CLIPS).join(clip.to_string())
+    }
+
+    /// The own sealed header of a clip.
+    fn clip_header(&self, clip: HexId) -> Result<Vec<u8>, ResidentError> {
+        let path = self.clip_folder(clip).join("header");
+        std::fs::read(&path).map_err(ResidentError::file(&path))
+    }
+
+    /// The file key of an own clip.
+    fn file_key(&self, clip: HexId) -> Result<crate::seal::FileKey, ResidentError> {
+        let header = self.clip_header(clip)?;
+        let opened = crate::seal::rewrap::file_key(&header, &self.seed.identity());
+        opened.map_err(|source: HeaderError| ResidentError::Open {
+            clip,
+            source: source.into(),
+        })
+    }
+}
+
+fn read_phrase(root: &Path) -> Result<Phrase, ResidentError> {
+    let path = root.join(PHRASE);
+    let bytes = SecretFile::at(&path).read()?;
+    let text = std::str::from_utf8(&bytes).map_err(ResidentError::file(&path))?;
+    Ok(text.parse()?)
+}
+
+/// Reads a trust file, and refuses one that trusts the operator alone, or more than one log.
+fn read_policy(path: &Path) -> Result<Policy, ResidentError> {
+    let text = std::fs::read_to_string(path).map_err(ResidentError::file(path))?;
+    let policy = Policy::parse(&text)?;
+    policy.check_independent()?;
+    match policy.logs().len() {
+        1 => Ok(policy),
+        n => Err(ResidentError::Logs(n)),
+    }
+}

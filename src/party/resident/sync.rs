@@ -1,0 +1,475 @@
+//! The one pattern of requests that every device makes, whatever its owner sees, holds or decided:
+//! the log, the commitments of every new batch, the jurisdiction's whole bundle, the log again.
+//!
+//! What is done with them is done here. Only after a consent that its owner logged, and a
+//! collection that the agency logged, does the device send more: the re-wrapped headers.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::gate::{self, Fault};
+use super::inbox::{self, Checkpoint, Held, Inbox};
+use super::state::{Anchor, Attack, Gift, GivenClip, KeptRefusal};
+use super::{BUNDLE, Progress, Resident, ResidentError, decide, upload};
+use crate::digest::StatementId;
+use crate::encoding::from_base64;
+use crate::reader::follower::Entry;
+use crate::seal::batch::Batch;
+use crate::seal::commitment::{Commitment, decision_opening};
+use crate::statement::facts::{BatchFact, FactsExt as _};
+use crate::statement::key::PublicKey;
+use crate::statement::kinds::disclosure::Disclosure;
+use crate::statement::{Author, Statement};
+use crate::tlog::tree::LeafIndex;
+
+/// What a sync brought.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Synced {
+    pub checkpoint: Checkpoint,
+    pub new_entries: u64,
+    /// Interrupted uploads that were finished.
+    pub uploads: usize,
+    /// Batches whose commitments were fetched and checked.
+    pub batches: usize,
+    /// Disclosures whose headers were handed over now.
+    pub handed_over: Vec<StatementId>,
+    pub attacks: Vec<Attack>,
+    /// What the server withheld or got wrong, and what could not be done for now.
+    pub warnings: Vec<String>,
+    pub inbox: Inbox,
+}
+
+/// Follows the log, and does what is due.
+///
+/// # Errors
+/// A log that deceives, first of all; nothing is handed over then.
+pub fn sync(resident: &mut Resident, progress: Progress<'_>) -> Result<Synced, ResidentError> {
+    run(resident, false, progress)
+}
+
+/// As [`sync`], and recognises the refusals that the phrase made before this device knew them.
+pub(super) fn restore(
+    resident: &mut Resident,
+    progress: Progress<'_>,
+) -> Result<Synced, ResidentError> {
+    run(resident, true, progress)
+}
+
+fn run(
+    resident: &mut Resident,
+    restoring: bool,
+    progress: Progress<'_>,
+) -> Result<Synced, ResidentError> {
+    let mut warnings = Vec::new();
+    let uploads = upload::finish(resident, &|_, _| {}).unwrap_or_else(|error| {
+        warnings.push(format!("an upload is not finished: {error}"));
+        0
+    });
+    let since = resident.state.scanned;
+    let requests = follow(resident, progress)?;
+    let known = resident.state.scanned;
+    let candidates = if restoring { requests } else { Vec::new() };
+    let batches = fetch_batches(resident, &candidates, &mut warnings)?;
+    match resident.client.bundle(&resident.state.jurisdiction) {
+        Ok(bundle) => {
+            let held = Held {
+                since: known,
+                bundle,
+            };
+            let text = serde_json::to_vec(&held).expect("own values serialise");
+            let path = resident.root.join(BUNDLE);
+            super::state::replace(&path, &text).map_err(ResidentError::file(&path))?;
+        }
+        Err(error) => warnings.push(format!("the bundle of all open requests: {error}")),
+    }
+    // Requests in the bundle may be younger than the copy: what it lacks now, the log lacks.
+    follow(resident, &|_, _| {})?;
+    let now = resident.clock.now();
+    close_requests(resident, now)?;
+    let seen = resident.seen()?.ok_or(Fault::NoCheckpoint)?;
+    let inbox = inbox::read(resident)?.unwrap_or_else(|| Inbox {
+        checkpoint: Checkpoint::from(&seen),
+        requests: Vec::new(),
+        false_requests: Vec::new(),
+    });
+    for item in &inbox.requests {
+        resident.state.remember(item.seen());
+    }
+    let handed_over = hand_over(resident, &mut warnings)?;
+    resident.save()?;
+    Ok(Synced {
+        checkpoint: Checkpoint::from(&seen),
+        new_entries: resident.state.scanned - since,
+        uploads,
+        batches,
+        handed_over,
+        attacks: resident.state.attacks.clone(),
+        warnings,
+        inbox,
+    })
+}
+
+/// Brings the copy up to date and looks at what is new; the jurisdiction's new requests.
+pub(super) fn follow(
+    resident: &mut Resident,
+    progress: Progress<'_>,
+) -> Result<Vec<StatementId>, ResidentError> {
+    let (server, now) = (resident.client.base().clone(), resident.clock.now());
+    let update = resident.ledger.follow(&server, now, progress)?;
+    let mut requests = Vec::new();
+    for (index, refusal) in update.findings {
+        let entry = resident.ledger.entry(index)?;
+        if entry.is_some_and(|entry| asks_here(resident, &entry)) {
+            resident.state.forbidden.push((index, refusal.to_string()));
+            resident.state.open.push(index);
+        }
+    }
+    for entry in resident.ledger.entries(resident.state.scanned)? {
+        if asks_here(resident, &entry) {
+            requests.push(entry.signed.id);
+            resident.state.open.push(entry.index);
+        }
+        match &entry.signed.statement {
+            Statement::CommitmentBatch(_) => resident.state.batches_due.push(entry.signed.id),
+            Statement::Disclosure(disclosure) => recognise(resident, &entry, disclosure),
+            _ => {}
+        }
+    }
+    resident.state.scanned = update.to.as_u64();
+    resident.save()?;
+    Ok(requests)
+}
+
+fn asks_here(resident: &Resident, entry: &Entry) -> bool {
+    match &entry.signed.statement {
+        Statement::AccessRequest(request) => request.jurisdiction == resident.state.jurisdiction,
+        _ => false,
+    }
+}
+
+/// Recognises an own disclosure by its one-time key, and the use of an own commitment by another.
+fn recognise(resident: &mut Resident, entry: &Entry, disclosure: &Disclosure) {
+    let own_key = resident.own_key(&disclosure.request);
+    let author = match &entry.signed.head.author {
+        Author::OneTimeKey(key) => Some(key),
+        _ => None,
+    };
+    if author == Some(&own_key) {
+        adopt(resident, entry, disclosure);
+        return;
+    }
+    for clip in &disclosure.clips {
+        let one = BTreeSet::from([clip.commitment]);
+        let Some((own, _)) = resident.state.clip_of(&clip.commitment) else {
+            continue;
+        };
+        let own = own.clip;
+        if let Err(fault) = gate::check_own_commitments(disclosure, author, &own_key, &one) {
+            resident.state.attacks.push(Attack {
+                index: entry.index,
+                disclosure: entry.signed.id,
+                clip: own,
+                why: format!("somebody else consented in your name: {fault}"),
+            });
+        }
+    }
+}
+
+fn adopt(resident: &mut Resident, entry: &Entry, disclosure: &Disclosure) {
+    let (state, id) = (&mut resident.state, entry.signed.id);
+    if let Some(known) = state.gifts.iter_mut().find(|gift| gift.disclosure == id) {
+        known.index = Some(entry.index);
+        return;
+    }
+    let clip = |commitment| state.clip_of(commitment).map(|(clip, _)| clip.clip);
+    let clips = disclosure.clips.iter().map(|given| GivenClip {
+        clip: clip(&given.commitment),
+        header: None,
+    });
+    let gift = Gift {
+        disclosure: id,
+        request: disclosure.request,
+        envelope: decide::to_value(&entry.signed.envelope),
+        clips: clips.collect(),
+        index: Some(entry.index),
+        handed_over: None,
+    };
+    // A key speaks once: what this device had prepared for the request never went into the log.
+    state
+        .gifts
+        .retain(|other| other.request != disclosure.request);
+    state.gifts.push(gift);
+}
+
+/// Fetches the commitments of every batch that is new, checks them against the log, and finds the
+/// own among them; `candidates` are requests that may have been refused from a lost device.
+fn fetch_batches(
+    resident: &mut Resident,
+    candidates: &[StatementId],
+    warnings: &mut Vec<String>,
+) -> Result<usize, ResidentError> {
+    let candidates: Vec<_> = candidates
+        .iter()
+        .map(|request| (*request, decision_commitment(resident, request)))
+        .collect();
+    let mut left = Vec::new();
+    let due = std::mem::take(&mut resident.state.batches_due);
+    let count = due.len();
+    for id in due {
+        let Some(index) = resident.ledger.find(&id)? else {
+            continue;
+        };
+        let Some(fact) = resident.ledger.facts().batch(&index)? else {
+            continue;
+        };
+        let fetched = resident
+            .client
+            .batch(&id, fact.size)
+            .map_err(|e| e.to_string());
+        match fetched.and_then(|bytes| read_batch(&bytes, &fact)) {
+            Ok(batch) => find_own(resident, id, &batch, &candidates),
+            Err(why) => {
+                warnings.push(format!("batch {}: {why}", &id.to_string()[..12]));
+                left.push(id);
+            }
+        }
+    }
+    let done = count - left.len();
+    resident.state.batches_due = left;
+    resident.save()?;
+    Ok(done)
+}
+
+/// The commitments of a batch, if they are those that the log has the root of.
+fn read_batch(bytes: &[u8], fact: &BatchFact) -> Result<Batch, String> {
+    let (each, rest) = bytes.as_chunks::<32>();
+    let commitments: Vec<_> = each
+        .iter()
+        .map(|bytes| Commitment::from_bytes(*bytes))
+        .collect();
+    let ascending = commitments.windows(2).all(|pair| pair[0] < pair[1]);
+    if !rest.is_empty() || !ascending || commitments.len() as u64 != u64::from(fact.size) {
+        return Err("the server gives something else than its commitments".to_owned());
+    }
+    let batch = Batch::new(commitments, || {
+        unreachable!("rules: sizes are powers of two from 64")
+    });
+    if batch.root() != fact.root {
+        return Err("the server gives other commitments than those in the log".to_owned());
+    }
+    Ok(batch)
+}
+
+fn find_own(
+    resident: &mut Resident,
+    id: StatementId,
+    batch: &Batch,
+    candidates: &[(StatementId, Commitment)],
+) {
+    let anchor = |commitment: &Commitment| {
+        let index = batch.index(commitment)?;
+        Some(Anchor {
+            batch: id,
+            index: u32::try_from(index).ok()?,
+            path: batch.path(index)?,
+        })
+    };
+    for (request, commitment) in candidates {
+        let known = resident
+            .state
+            .refusals
+            .iter()
+            .any(|r| r.request == *request);
+        if let Some(anchor) = anchor(commitment).filter(|_| !known) {
+            resident.state.refusals.push(KeptRefusal {
+                request: *request,
+                envelope: decide::to_value(&decide::decision(resident, request)),
+                commitment: *commitment,
+                carried_by: None,
+                anchor: Some(anchor),
+            });
+        }
+    }
+    let clips = resident
+        .state
+        .clips
+        .iter()
+        .flat_map(|clip| clip.commitments);
+    let refusals = resident
+        .state
+        .refusals
+        .iter()
+        .map(|refusal| refusal.commitment);
+    let own: Vec<Commitment> = clips.chain(refusals).collect();
+    for commitment in own {
+        if let Some(anchor) = anchor(&commitment) {
+            resident.state.anchor(&commitment, &anchor);
+        }
+    }
+}
+
+/// The commitment to this resident's refusal of a request.
+pub(super) fn decision_commitment(resident: &Resident, request: &StatementId) -> Commitment {
+    let salt = resident.seed.decision_salt(request);
+    Commitment::of(&decision_opening(&salt, request))
+}
+
+/// Forgets requests whose deadline has passed, unless they are remembered for the report.
+fn close_requests(resident: &mut Resident, now: crate::time::Time) -> Result<(), ResidentError> {
+    let mut open = Vec::new();
+    for index in &resident.state.open {
+        if resident
+            .claim(*index)?
+            .is_some_and(|claim| claim.body.deadline > now)
+        {
+            open.push(*index);
+        }
+    }
+    resident
+        .state
+        .forbidden
+        .retain(|(index, _)| open.contains(index));
+    resident.state.open = open;
+    Ok(())
+}
+
+/// Hands over what was consented to and collected; what was.
+fn hand_over(
+    resident: &mut Resident,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<StatementId>, ResidentError> {
+    let due = |gift: &&Gift| gift.index.is_some() && gift.handed_over.is_none();
+    let due: Vec<Gift> = resident.state.gifts.iter().filter(due).cloned().collect();
+    let mut done = Vec::new();
+    for gift in due {
+        let Some(headers) = headers(&gift) else {
+            continue;
+        };
+        match hand_over_one(resident, &gift, &headers) {
+            Ok(()) => {
+                let now = resident.clock.now();
+                for known in &mut resident.state.gifts {
+                    if known.disclosure == gift.disclosure {
+                        known.handed_over = Some(now);
+                        known.clips.iter_mut().for_each(|clip| clip.header = None);
+                    }
+                }
+                resident.save()?;
+                done.push(gift.disclosure);
+            }
+            Err(ResidentError::Fault(
+                Fault::NotCollected | Fault::Withdrawn | Fault::Expired(_),
+            )) => {}
+            Err(error) => {
+                let id = &gift.disclosure.to_string()[..12];
+                warnings.push(format!("disclosure {id} is not handed over: {error}"));
+            }
+        }
+    }
+    Ok(done)
+}
+
+fn hand_over_one(
+    resident: &Resident,
+    gift: &Gift,
+    headers: &[Vec<u8>],
+) -> Result<(), ResidentError> {
+    let missing = || ResidentError::Fault(Fault::DisclosureNotLogged);
+    let index = resident
+        .ledger
+        .find(&gift.disclosure)?
+        .ok_or_else(missing)?;
+    let given = resident.ledger.given(index)?.ok_or_else(missing)?;
+    let claim = resident.claim_of(&gift.request)?;
+    let seen = resident.seen()?;
+    let now = resident.now(seen.as_ref());
+    let own_key = resident.own_key(&gift.request);
+    gate::check_hand_over(&claim, &given, &own_key, headers, &now)?;
+    let key = resident.seed.vault_key();
+    for (n, header) in headers.iter().enumerate() {
+        resident
+            .client
+            .hand_over(&gift.disclosure, n, header, &key)?;
+    }
+    Ok(())
+}
+
+/// The headers that wait to be handed over, if this device has them all.
+fn headers(gift: &Gift) -> Option<Vec<Vec<u8>>> {
+    let header = |clip: &GivenClip| from_base64(clip.header.as_ref()?).ok();
+    gift.clips.iter().map(header).collect()
+}
+
+/// Disclosures that may still be collected, and whose headers this device does not have.
+pub(super) fn unmet(resident: &Resident) -> Result<usize, ResidentError> {
+    let mut unmet = 0;
+    for gift in &resident.state.gifts {
+        let given = match gift.index {
+            Some(index) => resident.ledger.given(index)?,
+            None => None,
+        };
+        let open = given
+            .and_then(|given| given.fact)
+            .is_some_and(|f| f.withdrawn.is_none());
+        unmet += usize::from(open && gift.handed_over.is_none() && headers(gift).is_none());
+    }
+    Ok(unmet)
+}
+
+impl Resident {
+    /// The one-time key that answers a request.
+    pub(super) fn own_key(&self, request: &StatementId) -> PublicKey {
+        PublicKey::from(&self.seed.request_key(request))
+    }
+
+    /// What the own copy says of the request at `index`.
+    pub(super) fn claim(&self, index: LeafIndex) -> Result<Option<gate::Claim>, ResidentError> {
+        let forbidden = self.state.forbidden.iter().find(|(at, _)| *at == index);
+        Ok(self
+            .ledger
+            .claim(index, forbidden.map(|(_, why)| why.clone()))?)
+    }
+
+    /// What the own copy says of a request.
+    pub(super) fn claim_of(&self, request: &StatementId) -> Result<gate::Claim, ResidentError> {
+        let index = self.ledger.find(request)?.ok_or(Fault::NotLogged)?;
+        Ok(self.claim(index)?.ok_or(Fault::NotLogged)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::statement::testing::BATCH;
+
+    #[test]
+    fn a_batch_is_believed_only_if_the_log_has_its_root() {
+        let bytes: Vec<u8> = BATCH
+            .commitments()
+            .iter()
+            .flat_map(|c| *c.as_bytes())
+            .collect();
+        let fact = BatchFact {
+            root: BATCH.root(),
+            size: 64,
+        };
+        assert_eq!(read_batch(&bytes, &fact).unwrap().root(), BATCH.root());
+        let mut altered = bytes.clone();
+        *altered.last_mut().unwrap() ^= 1;
+        let mut swapped = bytes.clone();
+        swapped.rotate_left(32);
+        let short = bytes[..32 * 32].to_vec();
+        let twice = [&bytes[..32], &bytes[..32 * 63]].concat();
+        for other in [
+            altered,
+            swapped,
+            short,
+            twice,
+            bytes[1..].to_vec(),
+            Vec::new(),
+        ] {
+            assert!(read_batch(&other, &fact).is_err());
+        }
+    }
+}

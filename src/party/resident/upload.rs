@@ -1,0 +1,454 @@
+//! Sealing clips, and storing what is sealed.
+//!
+//! What is needed to finish is on the disk before the first byte is sent: an upload that was
+//! interrupted goes on at the next sync, with the same bytes and the same commitments.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek as _, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::state::{Camera, Clip, KeptRefusal};
+use super::{Progress, Resident, ResidentError};
+use crate::client::ClientError;
+use crate::client::vault::Part;
+use crate::digest::Digest;
+use crate::encoding;
+use crate::random;
+use crate::seal::clip::{self, SealedClip};
+use crate::seal::commitment::{
+    CLIP_COMMITMENTS, Commitment, DECISION_SLOTS, UPLOAD_SLOTS, clip_opening, upload_slots,
+};
+use crate::seal::padding::padme;
+use crate::seal::recipient::Recipient;
+use crate::statement::sealed::Opening;
+use crate::statement::words::Label;
+use crate::time::Time;
+use crate::wire::vault::HexId;
+
+/// The largest thumbnail, in bytes.
+pub const MAX_THUMBNAIL: usize = 256 << 10;
+
+/// What is sealed beside a clip, for its owner.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metadata {
+    pub clip: HexId,
+    pub camera: Camera,
+    pub from: Time,
+    pub until: Time,
+    /// SHA-256 of the sealed header, so that a server cannot exchange it.
+    pub header: Digest,
+    /// SHA-256 and length in bytes of the body without its padding.
+    pub body_digest: Digest,
+    pub body_length: u64,
+    /// SHA-256 and length in bytes of what was sealed.
+    pub sha256: Digest,
+    pub size: u64,
+    /// A JPEG picture in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thumbnail: Option<String>,
+}
+
+impl Metadata {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(plain: &[u8]) -> Result<Self, String> {
+        serde_json::from_slice(plain).map_err(|error| format!("its metadata: {error}"))
+    }
+}
+
+/// A film to be kept.
+#[derive(Debug, Clone)]
+pub struct Film<'a> {
+    pub file: &'a Path,
+    pub camera: &'a Label,
+    pub from: Time,
+    pub until: Time,
+    /// A JPEG file.
+    pub thumbnail: Option<&'a Path>,
+}
+
+/// Seals a film and stores it.
+///
+/// # Errors
+/// Those of the files and of the server. If the server may have got it, the clip is kept and
+/// [`finish`] goes on with it.
+pub fn add(
+    resident: &mut Resident,
+    film: &Film<'_>,
+    progress: Progress<'_>,
+) -> Result<HexId, ResidentError> {
+    let camera = resident
+        .state
+        .cameras
+        .iter()
+        .find(|c| c.name == *film.camera);
+    let camera = camera.ok_or_else(|| ResidentError::NoCamera(film.camera.to_string()))?;
+    if film.until <= film.from {
+        return Err(ResidentError::Backwards);
+    }
+    let clip = seal(resident, film, camera.clone(), progress)?;
+    let id = clip.clip;
+    let slots = take_slots(resident, &clip);
+    resident.state.clips.push(Clip {
+        upload: Some(slots),
+        ..clip
+    });
+    resident.save()?;
+    store(resident, id, progress)?;
+    Ok(id)
+}
+
+/// Stores every clip whose upload was interrupted; how many.
+///
+/// # Errors
+/// The server's.
+pub fn finish(resident: &mut Resident, progress: Progress<'_>) -> Result<usize, ResidentError> {
+    let waiting = |clip: &Clip| clip.upload.map(|_| clip.clip);
+    let waiting: Vec<HexId> = resident.state.clips.iter().filter_map(waiting).collect();
+    for clip in &waiting {
+        store(resident, *clip, progress)?;
+    }
+    Ok(waiting.len())
+}
+
+/// The clip's own commitments.
+///
+/// # Errors
+/// If its header does not open.
+pub fn commitments(
+    resident: &Resident,
+    clip: HexId,
+    body_digest: &Digest,
+) -> Result<[Commitment; CLIP_COMMITMENTS], ResidentError> {
+    let mut commitments = [Commitment::from_bytes([0; 32]); CLIP_COMMITMENTS];
+    for (i, commitment) in commitments.iter_mut().enumerate() {
+        *commitment = Commitment::of(&opening(resident, clip, body_digest, i)?);
+    }
+    Ok(commitments)
+}
+
+/// The opening of the clip's commitment `i`.
+///
+/// # Errors
+/// If its header does not open.
+pub fn opening(
+    resident: &Resident,
+    clip: HexId,
+    body_digest: &Digest,
+    i: usize,
+) -> Result<Opening, ResidentError> {
+    let salt = resident.seed.clip_salt(body_digest, i);
+    Ok(clip_opening(&salt, body_digest, &resident.file_key(clip)?))
+}
+
+/// Keeps what is small of a clip in its folder.
+pub(super) fn keep(folder: &Path, header: &[u8], metadata: &[u8]) -> Result<(), ResidentError> {
+    fs::create_dir_all(folder).map_err(ResidentError::file(folder))?;
+    for (name, bytes) in [("header", header), ("metadata", metadata)] {
+        let path = folder.join(name);
+        super::state::replace(&path, bytes).map_err(ResidentError::file(&path))?;
+    }
+    Ok(())
+}
+
+fn seal(
+    resident: &Resident,
+    film: &Film<'_>,
+    camera: Camera,
+    progress: Progress<'_>,
+) -> Result<Clip, ResidentError> {
+    let thumbnail = film.thumbnail.map(thumbnail).transpose()?;
+    let id = HexId::from_bytes(random::bytes());
+    let folder = resident.clip_folder(id);
+    fs::create_dir_all(&folder).map_err(ResidentError::file(&folder))?;
+    let recipient = Recipient::of(&resident.seed.identity());
+
+    let input = File::open(film.file).map_err(ResidentError::file(film.file))?;
+    let total = input
+        .metadata()
+        .map_err(ResidentError::file(film.file))?
+        .len();
+    let mut input = Metered::new(input, total, progress);
+    let path = folder.join("body");
+    let sealed = seal_body(&mut input, &recipient, &path).map_err(ResidentError::file(&path))?;
+
+    let clip = Clip {
+        clip: id,
+        camera,
+        from: film.from,
+        until: film.until,
+        body_digest: sealed.body_digest,
+        body_length: sealed.body_length,
+        sha256: Digest::from_bytes(input.digest.finalize().into()),
+        size: input.done,
+        commitments: std::array::from_fn(|i| {
+            let salt = resident.seed.clip_salt(&sealed.body_digest, i);
+            Commitment::of(&clip_opening(&salt, &sealed.body_digest, &sealed.file_key))
+        }),
+        upload: None,
+        anchors: [const { None }; CLIP_COMMITMENTS],
+    };
+    let metadata = Metadata {
+        clip: id,
+        camera: clip.camera.clone(),
+        from: clip.from,
+        until: clip.until,
+        header: Digest::of(&sealed.header),
+        body_digest: clip.body_digest,
+        body_length: clip.body_length,
+        sha256: clip.sha256,
+        size: clip.size,
+        thumbnail: thumbnail.map(encoding::base64),
+    };
+    let metadata = serde_json::to_vec(&metadata).expect("own metadata serialises");
+    keep(
+        &folder,
+        &sealed.header,
+        &clip::seal_bytes(metadata, &recipient),
+    )?;
+    Ok(clip)
+}
+
+/// Seals into the file that is stored: the body, then random bytes up to its padded length.
+fn seal_body(input: impl Read, recipient: &Recipient, path: &Path) -> io::Result<SealedClip> {
+    let mut file = File::create(path)?;
+    let sealed = clip::seal(input, recipient, io::BufWriter::new(&file))?;
+    let mut missing = padme(sealed.body_length) - sealed.body_length;
+    while missing > 0 {
+        let noise: [u8; 4096] = random::bytes();
+        let part = missing.min(noise.len() as u64);
+        file.write_all(&noise[..part as usize])?;
+        missing -= part;
+    }
+    file.sync_all()?;
+    Ok(sealed)
+}
+
+fn thumbnail(path: &Path) -> Result<Vec<u8>, ResidentError> {
+    let bytes = fs::read(path).map_err(ResidentError::file(path))?;
+    let is_jpeg = bytes.starts_with(&[0xff, 0xd8, 0xff]);
+    if is_jpeg && bytes.len() <= MAX_THUMBNAIL {
+        return Ok(bytes);
+    }
+    Err(ResidentError::file(path)(
+        "a thumbnail is a JPEG file of at most 256 KiB",
+    ))
+}
+
+/// The eight commitments of a clip's upload; refusals among them are marked as carried by it.
+fn take_slots(resident: &mut Resident, clip: &Clip) -> [Commitment; UPLOAD_SLOTS] {
+    let fresh = |r: &&mut KeptRefusal| r.carried_by.is_none() && r.anchor.is_none();
+    let waiting = resident.state.refusals.iter_mut().filter(fresh);
+    let mut decisions = Vec::new();
+    for refusal in waiting.take(DECISION_SLOTS) {
+        refusal.carried_by = Some(clip.clip);
+        decisions.push(refusal.commitment);
+    }
+    upload_slots(clip.commitments, &decisions, random::bytes)
+}
+
+/// Uploads the parts and completes the clip. Every step may be done twice.
+fn store(resident: &mut Resident, id: HexId, progress: Progress<'_>) -> Result<(), ResidentError> {
+    match send(resident, id, progress) {
+        Err(ResidentError::Client(error)) if is_final(&error) => {
+            discard(resident, id)?;
+            Err(error.into())
+        }
+        sent => {
+            sent?;
+            if let Some(clip) = resident.state.clips.iter_mut().find(|clip| clip.clip == id) {
+                clip.upload = None;
+            }
+            resident.save()?;
+            let body = resident.clip_folder(id).join("body");
+            fs::remove_file(&body).map_err(ResidentError::file(&body))
+        }
+    }
+}
+
+fn send(resident: &Resident, id: HexId, progress: Progress<'_>) -> Result<(), ResidentError> {
+    let Some(slots) = resident.state.clip(id).and_then(|clip| clip.upload) else {
+        return Ok(());
+    };
+    let (client, key) = (&resident.client, resident.seed.vault_key());
+    let folder = resident.clip_folder(id);
+    let read = |name: &str| {
+        let path = folder.join(name);
+        fs::read(&path).map_err(ResidentError::file(&path))
+    };
+    client.put_part(id, Part::Header, &read("header")?, &key)?;
+    client.put_part(id, Part::Metadata, &read("metadata")?, &key)?;
+    let path = folder.join("body");
+    let mut file = File::open(&path).map_err(ResidentError::file(&path))?;
+    let mut hashed = Metered::new(&file, 0, &|_, _| {});
+    io::copy(&mut hashed, &mut io::sink()).map_err(ResidentError::file(&path))?;
+    let (length, sha256) = (
+        hashed.done,
+        Digest::from_bytes(hashed.digest.finalize().into()),
+    );
+    file.rewind().map_err(ResidentError::file(&path))?;
+    let mut metered = Metered::new(file, length, progress);
+    client.put_body(id, &mut metered, length, &sha256, &key)?;
+    Ok(client.complete(id, &slots, &key)?)
+}
+
+/// Whether the server will not take it, however often it is asked.
+fn is_final(error: &ClientError) -> bool {
+    error
+        .status()
+        .is_some_and(|status| matches!(status, 400 | 403 | 409 | 413 | 422 | 507))
+}
+
+/// Forgets a clip that the server will not take. Refusals that it carried wait for the next one.
+fn discard(resident: &mut Resident, id: HexId) -> Result<(), ResidentError> {
+    resident.state.clips.retain(|clip| clip.clip != id);
+    for refusal in &mut resident.state.refusals {
+        if refusal.carried_by == Some(id) {
+            refusal.carried_by = None;
+        }
+    }
+    resident.save()?;
+    // The server may hold some of its parts; if it does not, there is nothing to delete.
+    let _ = resident.client.delete_clip(id, &resident.seed.vault_key());
+    let folder = resident.clip_folder(id);
+    fs::remove_dir_all(&folder).map_err(ResidentError::file(&folder))
+}
+
+/// Opens an own clip, fetched from the vault, into `output`, which must be fresh.
+///
+/// # Errors
+/// A body other than the one sealed; what was written is then useless.
+pub fn open(resident: &Resident, id: HexId, output: &mut impl Write) -> Result<(), ResidentError> {
+    let asked = || ResidentError::Asked(format!("there is no clip {id}"));
+    let clip = resident.state.clip(id).ok_or_else(asked)?;
+    let header = resident.clip_header(id)?;
+    let fault = ResidentError::file(&resident.root);
+    let mut body = tempfile::tempfile_in(&resident.root).map_err(fault)?;
+    let key = resident.seed.vault_key();
+    resident
+        .client
+        .body(id, clip.body_length, &mut body, &key)?;
+    let fail = |source| ResidentError::Open { clip: id, source };
+    body.rewind().map_err(|error| fail(error.into()))?;
+    let mut plain = clip::open(&header, body, &resident.seed.identity()).map_err(fail)?;
+    io::copy(&mut plain, output).map_err(|error| fail(error.into()))?;
+    Ok(())
+}
+
+/// A reader that hashes and counts what it reads.
+struct Metered<'a, R> {
+    inner: R,
+    digest: Sha256,
+    done: u64,
+    total: u64,
+    progress: Progress<'a>,
+}
+
+impl<'a, R> Metered<'a, R> {
+    fn new(inner: R, total: u64, progress: Progress<'a>) -> Self {
+        Self {
+            inner,
+            digest: Sha256::new(),
+            done: 0,
+            total,
+            progress,
+        }
+    }
+}
+
+impl<R: Read> Read for Metered<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.digest.update(&buffer[..read]);
+        self.done += read as u64;
+        (self.progress)(self.done, self.total);
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seal::Identity;
+    use crate::seal::clip::{open as open_clip, open_bytes, seal_bytes};
+
+    #[test]
+    fn a_stored_body_opens_once_its_padding_is_cut_off() {
+        let folder = tempfile::tempdir().unwrap();
+        let identity = Identity::generate();
+        let path = folder.path().join("body");
+        let film: Vec<u8> = (0..200_001_u32).map(|i| (i % 251) as u8).collect();
+        let total = film.len() as u64;
+        let told = std::cell::Cell::new((0, 0));
+        let progress = |done, total| told.set((done, total));
+        let mut input = Metered::new(&film[..], total, &progress);
+        let sealed = seal_body(&mut input, &Recipient::of(&identity), &path).unwrap();
+        assert_eq!(told.get(), (total, total));
+        assert_eq!(
+            Digest::from_bytes(input.digest.finalize().into()),
+            Digest::of(&film)
+        );
+
+        let stored = fs::read(&path).unwrap();
+        assert_eq!(stored.len() as u64, padme(sealed.body_length));
+        let (body, padding) = stored.split_at(sealed.body_length as usize);
+        assert!(padding.iter().any(|byte| *byte != 0));
+        assert_eq!(Digest::of(body), sealed.body_digest);
+        let mut plain = Vec::new();
+        let mut opened = open_clip(&sealed.header, body, &identity).unwrap();
+        opened.read_to_end(&mut plain).unwrap();
+        assert!(plain == film);
+    }
+
+    #[test]
+    fn metadata_hides_its_length_and_reads_back() {
+        let identity = Identity::generate();
+        let metadata = |thumbnail: Option<String>| Metadata {
+            clip: HexId::from_bytes([1; 16]),
+            camera: Camera {
+                name: "front".parse().unwrap(),
+                position: "28.03950,-81.94980".parse().unwrap(),
+            },
+            from: "2019-07-30T20:00:00Z".parse().unwrap(),
+            until: "2019-07-30T20:10:00Z".parse().unwrap(),
+            header: Digest::of("header"),
+            body_digest: Digest::of("body"),
+            body_length: 4,
+            sha256: Digest::of("film"),
+            size: 4,
+            thumbnail,
+        };
+        let seal = |thumbnail| {
+            let plain = serde_json::to_vec(&metadata(thumbnail)).unwrap();
+            seal_bytes(plain, &Recipient::of(&identity))
+        };
+        let (bare, pictured) = (seal(None), seal(Some("/9j/".repeat(99))));
+        assert_eq!(bare.len(), pictured.len());
+        let plain = open_bytes(&bare, &identity).unwrap();
+        assert_eq!(Metadata::parse(&plain), Ok(metadata(None)));
+        assert!(Metadata::parse(b"{}").is_err());
+    }
+
+    #[test]
+    fn a_thumbnail_is_a_small_jpeg() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("picture");
+        for (bytes, fine) in [
+            (vec![0xff, 0xd8, 0xff, 0xe0], true),
+            (b"\x89PNG".to_vec(), false),
+            (
+                [vec![0xff, 0xd8, 0xff], vec![0; MAX_THUMBNAIL]].concat(),
+                false,
+            ),
+        ] {
+            fs::write(&path, bytes).unwrap();
+            assert_eq!(thumbnail(&path).is_ok(), fine);
+        }
+    }
+}
