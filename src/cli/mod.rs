@@ -7,6 +7,7 @@ pub mod log;
 pub mod operator;
 pub mod output;
 pub mod party;
+pub mod resident;
 pub mod serve;
 pub mod vendor;
 pub mod witness;
@@ -55,6 +56,8 @@ pub enum Command {
     Vendor(vendor::Command),
     #[command(subcommand)]
     Agency(agency::Command),
+    #[command(subcommand)]
+    Resident(resident::Command),
     Countersign(files::Countersign),
     Submit(files::Submit),
     #[command(subcommand)]
