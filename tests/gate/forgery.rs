@@ -32,12 +32,18 @@ impl Forger {
     /// Takes the keys of a ledger whose parties' folders lie in `root`.
     pub fn of(root: &Path) -> Self {
         let origin = "ledger.example/log".parse().unwrap();
-        let signer = LogSigner::new(origin, read_key(&key_path(&root.join("operator"), "log")).unwrap());
+        let signer = LogSigner::new(
+            origin,
+            read_key(&key_path(&root.join("operator"), "log")).unwrap(),
+        );
         let witness = |name: &str| {
             let key = read_key(&key_path(&root.join(name), "witness")).unwrap();
             Cosigner::new(format!("{name}.example").parse().unwrap(), key)
         };
-        Self { signer, witnesses: WITNESSES.map(witness).into() }
+        Self {
+            signer,
+            witnesses: WITNESSES.map(witness).into(),
+        }
     }
 
     /// A checkpoint over these leaves, cosigned at `time`.
@@ -51,7 +57,11 @@ impl Forger {
         };
         let mut note = checkpoint.sign(&self.signer);
         let text = note.text.clone();
-        note.signatures.extend(self.witnesses.iter().map(|witness| witness.cosign(&text, time)));
+        note.signatures.extend(
+            self.witnesses
+                .iter()
+                .map(|witness| witness.cosign(&text, time)),
+        );
         note.to_bytes()
     }
 
@@ -61,7 +71,11 @@ impl Forger {
         let mut edge = RightEdge::new();
         leaves.iter().for_each(|leaf| edge.append(leaf_hash(leaf)));
         let mut files = Files::from([("checkpoint".to_owned(), self.checkpoint(leaves, time))]);
-        files.extend(edge.take_new_tiles().into_iter().map(|(tile, bytes)| (tile.path(), bytes)));
+        files.extend(
+            edge.take_new_tiles()
+                .into_iter()
+                .map(|(tile, bytes)| (tile.path(), bytes)),
+        );
         for bundle in tile::entry_tiles(size) {
             let start = usize::try_from(bundle.start()).unwrap();
             let entries = &leaves[start..start + usize::from(bundle.width)];
@@ -85,5 +99,9 @@ pub fn leaves(log: &Path) -> Vec<Vec<u8>> {
 
 /// A leaf that holds this envelope, logged at `time`.
 pub fn leaf(envelope: Envelope, time: Time) -> Vec<u8> {
-    Leaf { logged_at: time.cut_to_minute(), envelope }.to_bytes()
+    Leaf {
+        logged_at: time.cut_to_minute(),
+        envelope,
+    }
+    .to_bytes()
 }

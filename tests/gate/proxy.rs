@@ -29,7 +29,7 @@ pub struct Proxy {
     upstream: Arc<Mutex<Option<SocketAddr>>>,
     lie: Arc<Mutex<Lie>>,
     sent: Arc<Mutex<Vec<u8>>>,
-    calls: Arc<Mutex<Vec<String>>>,
+    calls: Arc<Mutex<Vec<(String, usize)>>>,
 }
 
 impl Proxy {
@@ -73,14 +73,28 @@ impl Proxy {
 
     /// `METHOD path` of every request so far, in order.
     pub fn calls(&self) -> Vec<String> {
+        self.calls_with_sizes()
+            .into_iter()
+            .map(|(call, _)| call)
+            .collect()
+    }
+
+    /// The same, each with the size of its body.
+    pub fn calls_with_sizes(&self) -> Vec<(String, usize)> {
         self.calls.lock().unwrap().clone()
     }
 
     fn serve(&self, stream: TcpStream) -> Option<()> {
         let mut device = BufReader::new(stream);
         let request = read_request(&mut device)?;
-        self.sent.lock().unwrap().extend([&request.head[..], &request.body].concat());
-        self.calls.lock().unwrap().push(format!("{} {}", request.method, request.path));
+        self.sent
+            .lock()
+            .unwrap()
+            .extend([&request.head[..], &request.body].concat());
+        self.calls.lock().unwrap().push((
+            format!("{} {}", request.method, request.path),
+            request.body.len(),
+        ));
         let upstream = (*self.upstream.lock().unwrap())?;
         let mut server = TcpStream::connect(upstream).ok()?;
         server.write_all(&request.head).ok()?;
@@ -93,7 +107,10 @@ impl Proxy {
                 answer.push_str(&format!("{name}: {value}\r\n"));
             }
         }
-        answer.push_str(&format!("content-length: {}\r\nconnection: close\r\n\r\n", response.body.len()));
+        answer.push_str(&format!(
+            "content-length: {}\r\nconnection: close\r\n\r\n",
+            response.body.len()
+        ));
         let stream = device.get_mut();
         stream.write_all(answer.as_bytes()).ok()?;
         stream.write_all(&response.body).ok()
@@ -127,11 +144,17 @@ fn read_head(reader: &mut impl BufRead) -> Option<(String, Vec<(String, String)>
 }
 
 fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    headers
+        .iter()
+        .find(|(n, _)| n == name)
+        .map(|(_, v)| v.as_str())
 }
 
 fn read_body(reader: &mut impl Read, headers: &[(String, String)]) -> Option<Vec<u8>> {
-    assert!(header(headers, "transfer-encoding").is_none(), "lengths are known here");
+    assert!(
+        header(headers, "transfer-encoding").is_none(),
+        "lengths are known here"
+    );
     let length = header(headers, "content-length").map_or(0, |length| length.parse().unwrap());
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
@@ -143,12 +166,25 @@ fn read_request(reader: &mut impl BufRead) -> Option<Request> {
     let mut words = first.split(' ');
     let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
     let body = read_body(reader, &headers)?;
-    Some(Request { method, path, head: raw, body })
+    Some(Request {
+        method,
+        path,
+        head: raw,
+        body,
+    })
 }
 
 fn read_response(reader: &mut impl BufRead, method: &str) -> Option<Response> {
     let (first, headers, _) = read_head(reader)?;
     let status = first.split(' ').nth(1)?.parse().ok()?;
-    let body = if method == "HEAD" { Vec::new() } else { read_body(reader, &headers)? };
-    Some(Response { status, headers, body })
+    let body = if method == "HEAD" {
+        Vec::new()
+    } else {
+        read_body(reader, &headers)?
+    };
+    Some(Response {
+        status,
+        headers,
+        body,
+    })
 }
