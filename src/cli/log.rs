@@ -1,7 +1,7 @@
 //! `whosaw log`: what anyone can do with a ledger's public log.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};

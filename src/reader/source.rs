@@ -226,3 +226,77 @@ pub fn open(log: &str) -> Result<Box<dyn LogSource>, base::BaseUrlError> {
         Ok(Box::new(FolderSource::new(log)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// A server that gives these answers, one a connection, and hangs up; its address.
+    fn server(answers: Vec<Vec<u8>>) -> BaseUrl {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}/log", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut request = [0; 1024];
+                if !answer.is_empty() && stream.read(&mut request).unwrap() > 0 {
+                    // A client that has read enough hangs up first.
+                    let _ = stream.write_all(&answer);
+                }
+            }
+        });
+        BaseUrl::parse(&address).unwrap()
+    }
+
+    fn answer(status: &str, body: &[u8]) -> Vec<u8> {
+        let length = body.len();
+        let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+        [head.as_bytes(), body].concat()
+    }
+
+    #[test]
+    fn a_server_is_asked_again_once_and_never_believed_beyond_a_files_size() {
+        let hung_up = Vec::new();
+        let source = UrlSource::new(server(vec![
+            hung_up.clone(),
+            answer("200 OK", &[7; 8192]),
+            answer("200 OK", &[7; 8193]),
+            answer("404 Not Found", b"nothing here"),
+            answer("302 Found", b""),
+            answer("500 Internal Server Error", b""),
+            hung_up.clone(),
+            hung_up,
+        ]));
+        let mut read = || source.read("tile/0/000");
+        assert_eq!(read(), Ok(Some(vec![7; 8192])));
+        assert_eq!(read(), Err(SourceError::Malformed("tile/0/000".to_owned())));
+        assert_eq!(read(), Ok(None));
+        for fault in ["302", "500", ""] {
+            let Err(SourceError::Unreadable { place, why }) = read() else {
+                panic!("unreadable");
+            };
+            assert!(place.ends_with("/log/tile/0/000") && why.contains(fault), "{place}: {why}");
+        }
+    }
+
+    #[test]
+    fn a_log_is_an_acceptable_address_or_a_folder() {
+        assert!(open("http://ledger.example/log").is_err());
+        assert!(open("ftp://ledger.example").is_err());
+        let folder = tempfile::tempdir().unwrap();
+        let source = open(folder.path().to_str().unwrap()).unwrap();
+        assert_eq!(source.read("checkpoint"), Ok(None));
+        fs::write(folder.path().join("tile"), "in the way").unwrap();
+        assert_eq!(source.read("tile/0/000"), Ok(None));
+        let enough = vec![0; MAX_CHECKPOINT as usize + 5];
+        fs::write(folder.path().join("checkpoint"), enough).unwrap();
+        let read = source.read("checkpoint").unwrap().unwrap();
+        assert_eq!(read.len() as u64, MAX_CHECKPOINT + 1);
+        fs::remove_file(folder.path().join("checkpoint")).unwrap();
+        fs::create_dir(folder.path().join("checkpoint")).unwrap();
+        assert!(matches!(source.read("checkpoint"), Err(SourceError::Unreadable { .. })));
+    }
+}
