@@ -253,7 +253,8 @@ mod tests {
 
     fn answer(status: &str, body: &[u8]) -> Vec<u8> {
         let length = body.len();
-        let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+        let head =
+            format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
         [head.as_bytes(), body].concat()
     }
 
@@ -270,7 +271,7 @@ mod tests {
             hung_up.clone(),
             hung_up,
         ]));
-        let mut read = || source.read("tile/0/000");
+        let read = || source.read("tile/0/000");
         assert_eq!(read(), Ok(Some(vec![7; 8192])));
         assert_eq!(read(), Err(SourceError::Malformed("tile/0/000".to_owned())));
         assert_eq!(read(), Ok(None));
@@ -278,7 +279,10 @@ mod tests {
             let Err(SourceError::Unreadable { place, why }) = read() else {
                 panic!("unreadable");
             };
-            assert!(place.ends_with("/log/tile/0/000") && why.contains(fault), "{place}: {why}");
+            assert!(
+                place.ends_with("/log/tile/0/000") && why.contains(fault),
+                "{place}: {why}"
+            );
         }
     }
 
@@ -297,6 +301,9 @@ mod tests {
         assert_eq!(read.len() as u64, MAX_CHECKPOINT + 1);
         fs::remove_file(folder.path().join("checkpoint")).unwrap();
         fs::create_dir(folder.path().join("checkpoint")).unwrap();
-        assert!(matches!(source.read("checkpoint"), Err(SourceError::Unreadable { .. })));
+        assert!(matches!(
+            source.read("checkpoint"),
+            Err(SourceError::Unreadable { .. })
+        ));
     }
 }
