@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, header};
 use sha2::{Digest as _, Sha256};
 
 use super::{ApiError, Service};
-use crate::statement::facts::{FactsExt as _, PartyFact, Whole};
+use crate::statement::facts::{FactsExt as _, PartyFact};
 use crate::statement::key::PublicKey;
 use crate::statement::words::{PartyId, Role};
 use crate::wire::signature::{self, RequestTarget, SignatureHeaders, Verified};
@@ -78,12 +78,6 @@ impl Service {
         let fact = facts.party(&party)?.ok_or_else(refuse)?;
         self.accept_once(caller)?;
         Ok((party, fact))
-    }
-
-    /// The operator's party id, once there is one.
-    pub fn operator(&self) -> Result<Option<PartyId>, ApiError> {
-        let facts = crate::store::facts::JournalFacts(self.ledger.journal());
-        Ok(facts.operator(&Whole)?)
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::tiles::LogFiles;
+use super::tiles::{CHECKPOINT, LogFiles};
 use super::witnesses::Witnesses;
 use super::{Config, LedgerError, Published, Sequenced, Submission, SubmitError};
 use crate::statement::Signed;
@@ -102,6 +102,7 @@ impl Sequencer {
         sequencer.begin(config.genesis)?;
         // A crash after the commit left entries that no head covers yet.
         sequencer.integrate_and_sign()?;
+        sequencer.resume_publishing()?;
         Ok(sequencer)
     }
 
@@ -131,6 +132,26 @@ impl Sequencer {
             }
         }
         self.commit(&admitted)
+    }
+
+    /// What was published before still is: proofs are given from the first moment on.
+    fn resume_publishing(&mut self) -> Result<(), LedgerError> {
+        let Some(note) = self.log.read(CHECKPOINT)? else {
+            return Ok(());
+        };
+        match self.witnesses.published(&note) {
+            Some(published) if published.checkpoint.size <= self.edge.size() => {
+                self.publish.send_replace(Some(published));
+                Ok(())
+            }
+            Some(published) => Err(LedgerError::Inconsistent(format!(
+                "the published checkpoint has {} entries, and the journal {}: an old ledger.db?",
+                published.checkpoint.size,
+                self.edge.size()
+            ))),
+            // The witnesses were changed: the first round asks the new ones.
+            None => Ok(()),
+        }
     }
 
     /// Takes rounds until every handle is dropped and the queue is empty.

@@ -8,7 +8,8 @@ use crate::tlog::prove::HashTiles;
 use crate::tlog::tile::{self, EntryTile, RightEdge, Tile};
 use crate::tlog::tree::TreeSize;
 
-const CHECKPOINT: &str = "checkpoint";
+/// The path of the checkpoint.
+pub(super) const CHECKPOINT: &str = "checkpoint";
 
 /// The folder served as `/log/`.
 #[derive(Debug, Clone)]

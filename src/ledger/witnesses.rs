@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ureq::Agent;
 
+use super::Published;
 use super::tiles::LogFiles;
 use crate::client::base::BaseUrl;
 use crate::store::StoreError;
@@ -54,6 +55,23 @@ impl Witnesses {
             agent,
             sizes: BTreeMap::new(),
         }
+    }
+
+    /// What a published note says, if it satisfies the policy.
+    pub fn published(&self, note: &[u8]) -> Option<Published> {
+        let witnessed = self.policy.verify(note, None, None).ok()?;
+        let at = witnessed.median_time()?;
+        let state = |witness: &PolicyWitness| {
+            let cosigned = witnessed.cosignatures.contains_key(&witness.name);
+            let lacks = Err("has not been asked yet".to_owned());
+            (witness.name.clone(), if cosigned { Ok(()) } else { lacks })
+        };
+        Some(Published {
+            witnesses: self.policy.witnesses().iter().map(state).collect(),
+            checkpoint: witnessed.checkpoint,
+            note: note.into(),
+            at,
+        })
     }
 
     /// Asks every witness to cosign the log's own signed checkpoint.

@@ -4,6 +4,8 @@
 
 mod forgery;
 mod proxy;
+#[path = "../support/mod.rs"]
+mod support;
 mod world;
 
 use ed25519_dalek::SigningKey;

@@ -1,9 +1,8 @@
 //! One ledger for all tests of the gate: real processes, a vendor and an agency with an agreement, a
 //! resident with a clip, and a request for it. Each test works on its own copy of the resident.
 
-use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::PathBuf;
+use std::process::Child;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use whosaw::time::{Clock, Time};
 
 use crate::forgery::{Files, Forger, WITNESSES, leaves};
 use crate::proxy::Proxy;
+use crate::support::{Outcome, command, copy, run, start};
 
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
 
@@ -28,37 +28,6 @@ pub struct World {
     pub request: String,
     /// The log before the request was made.
     pub leaves_before: Vec<Vec<u8>>,
-}
-
-/// What a command came to.
-pub struct Outcome {
-    pub code: i32,
-    pub out: String,
-    pub err: String,
-}
-
-impl Outcome {
-    fn of(output: Output) -> Self {
-        Self {
-            code: output.status.code().unwrap_or(-1),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-
-    pub fn both(&self) -> String {
-        format!("{}{}", self.out, self.err)
-    }
-
-    /// Asserts that the command refused, and that it said why in these words.
-    pub fn refused(&self, why: &str) {
-        assert_ne!(self.code, 0, "{}", self.both());
-        assert!(
-            self.both().contains(why),
-            "expected {why:?} in: {}",
-            self.both()
-        );
-    }
 }
 
 /// The world, made once.
@@ -323,58 +292,4 @@ pub fn now() -> Time {
 pub fn id(json: &str) -> String {
     let value: Value = serde_json::from_str(json).unwrap();
     value["id"].as_str().unwrap().to_owned()
-}
-
-pub fn command(root: &Path, line: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_whosaw"));
-    command
-        .args(line.split_whitespace())
-        .current_dir(root)
-        .stdin(Stdio::null());
-    command
-}
-
-/// Runs a command that must succeed.
-pub fn run(root: &Path, line: &str) -> String {
-    let outcome = Outcome::of(command(root, line).output().unwrap());
-    assert_eq!(outcome.code, 0, "{line}: {}", outcome.both());
-    outcome.out
-}
-
-/// Starts a server that ends with this process, however that ends: the shell waits for the end of
-/// its input, which nobody else holds.
-fn start(root: &Path, running: &mut Vec<Child>, line: &str) -> String {
-    let log = std::fs::File::create(root.join(format!("server-{}.log", running.len()))).unwrap();
-    let mut child = Command::new("sh")
-        .args([
-            "-c",
-            r#""$0" "$@" & server=$!; cat >/dev/null; kill $server"#,
-        ])
-        .arg(env!("CARGO_BIN_EXE_whosaw"))
-        .args(line.split_whitespace())
-        .current_dir(root)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(log)
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    running.push(child);
-    let address = lines
-        .map_while(Result::ok)
-        .find_map(|line| line.strip_prefix("listening on ").map(str::to_owned));
-    address.expect("it listens")
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), &target).unwrap();
-        }
-    }
 }
