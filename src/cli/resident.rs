@@ -14,6 +14,7 @@ use super::party::{print_fingerprints, read_trust};
 use crate::party::official::fingerprints;
 use crate::party::resident::decide::{self, Offer, Said, Wish};
 use crate::party::resident::enrol::{self, Place};
+use crate::party::resident::gate::Fault;
 use crate::party::resident::inbox::{self, Answer, Checkpoint, Inbox, Item};
 use crate::party::resident::report::{self, Report};
 use crate::party::resident::state::{Attack, Camera};
@@ -366,7 +367,7 @@ fn init(args: &Init) -> anyhow::Result<Exit> {
     print_phrase(&phrase);
     println!(
         "\nWrite it on paper, now: it is not shown again. Whoever has it can read all your clips, and\n\
-         answer in your name. Without it, and without {}, everything is lost:\n\
+         answer in your name. Without it, and without the folder {}, all is lost:\n\
          nobody can reset it, the operator neither.\n",
         own.home.display()
     );
@@ -414,7 +415,8 @@ fn restore(args: &Restore) -> anyhow::Result<Exit> {
         );
         if found.not_to_be_handed_over > 0 {
             println!(
-                "  {} consents wait for a key that only the lost device had: they cannot be handed over",
+                "  {} consents need a key that only the lost device had: if it did not hand it over, \
+                 nobody can",
                 found.not_to_be_handed_over
             );
         }
@@ -656,7 +658,7 @@ fn allow(args: &Allow) -> anyhow::Result<Exit> {
         gives: args.gives.clone(),
     };
     let offer = match decide::prepare(&resident, &request, &wish) {
-        Err(ResidentError::Fault(fault)) => return Ok(refused(&fault)),
+        Err(ResidentError::Fault(fault)) => return refused(&fault, args.own.json),
         offer => offer?,
     };
     if !args.own.json {
@@ -672,9 +674,13 @@ fn allow(args: &Allow) -> anyhow::Result<Exit> {
 }
 
 /// What the gate does not let through is a no, with its reason.
-fn refused(fault: &crate::party::resident::gate::Fault) -> Exit {
-    println!("no: {fault} [{}]", fault.code());
-    Exit::No
+fn refused(fault: &Fault, json: bool) -> anyhow::Result<Exit> {
+    if json {
+        print_json(&serde_json::json!({ "code": fault.code(), "why": fault.to_string() }))?;
+    } else {
+        println!("no: {fault} [{}]", fault.code());
+    }
+    Ok(Exit::No)
 }
 
 fn print_offer(offer: &Offer) {
