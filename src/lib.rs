@@ -15,4 +15,5 @@ pub mod store;
 pub mod time;
 pub mod tlog;
 pub mod watch;
+pub mod web;
 pub mod wire;

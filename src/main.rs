@@ -12,9 +12,11 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .init();
     let result = match &Cli::parse().command {
+        Command::Demo(args) => cli::demo::run(args),
         Command::Serve(args) => cli::serve::run(args),
         Command::Vendor(command) => cli::vendor::run(command),
         Command::Agency(command) => cli::agency::run(command),
+        Command::Resident(command) => cli::resident::run(command),
         Command::Countersign(args) => cli::files::countersign(args),
         Command::Submit(args) => cli::files::submit(args),
         Command::Operator(command) => cli::operator::run(command),

@@ -1,18 +1,19 @@
 //! `whosaw log`: what anyone can do with a ledger's public log.
 
-use std::io::IsTerminal as _;
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Exit;
 use crate::digest::StatementId;
 use crate::reader::follower::{Entry, Follower};
+use crate::reader::replay;
 use crate::reader::source::{self, LogSource};
-use crate::statement::leaf::Leaf;
-use crate::statement::parse_payload;
+use crate::statement::refusal::Refusal;
 use crate::store::memory::MemoryJournal;
 use crate::time::Clock;
 use crate::tlog::policy::Policy;
@@ -22,8 +23,9 @@ use crate::watch::audit::{Audit, audit};
 
 /// Verify a ledger's log, prove an entry, read it in plain words
 ///
-/// Needs nothing but the log (an address such as https://ledger.example/log, or a folder) and the
-/// ledger's trust file, log.policy, from somebody you believe.
+/// Needs nothing but the log (an address or a folder) and the
+/// ledger's trust file, log.policy, from somebody you believe. Nothing is taken on the server's word:
+/// every command reads the whole log, checks it against its witnesses and replays the rules.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     Verify(Verify),
@@ -47,12 +49,16 @@ pub struct Log {
 /// Check everything a stranger can: hashes, signatures, witnesses, and the rules from entry 0
 ///
 /// Exits 0 when all holds, 1 when something does not, 2 when it could not look. Of a folder, every
-/// file is checked; of an address, the witnesses' cosignatures must be fresh.
+/// file is checked, and one that does not belong is a finding; of an address, the witnesses'
+/// cosignatures must be fresh.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    whosaw log verify --log https://ledger.example/log --policy log.policy\n  \
+    whosaw log verify --log ./copy-of-the-log --policy log.policy --json")]
 pub struct Verify {
     #[command(flatten)]
     log: Log,
-    /// Print the findings as JSON
+    /// Print what was seen, and the findings, as one JSON document
     #[arg(long)]
     json: bool,
 }
@@ -62,6 +68,8 @@ pub struct Verify {
 /// The proof is a C2SP tlog-proof file; it is verified before it is written. Check it again with
 /// `whosaw log check`, or with any other program that knows the format.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+    whosaw log proof '#12' --log https://ledger.example/log --policy log.policy -o 12.tlog-proof")]
 pub struct Proof {
     /// The statement: its id, the id's first 8 or more digits, or #INDEX
     statement: String,
@@ -73,6 +81,8 @@ pub struct Proof {
 }
 
 /// Check a .tlog-proof file, and say what it proves
+///
+/// Needs no network and no log. Exits 0 when it proves an entry, 1 when it proves nothing.
 #[derive(Debug, clap::Args)]
 pub struct Check {
     /// The proof file
@@ -109,13 +119,26 @@ pub struct List {
 /// # Errors
 /// If the log or the trust file cannot be read.
 pub fn run(command: &Command) -> anyhow::Result<Exit> {
-    match command {
-        Command::Verify(args) => verify(args),
-        Command::Proof(args) => proof(args),
-        Command::Check(args) => check(args),
-        Command::Show(args) => show(args),
-        Command::List(args) => list(args),
+    let mut out = io::stdout().lock();
+    let result = match command {
+        Command::Verify(args) => verify(args, &mut out),
+        Command::Proof(args) => proof(args, &mut out),
+        Command::Check(args) => check(args, &mut out),
+        Command::Show(args) => show(args, &mut out),
+        Command::List(args) => list(args, &mut out),
+    };
+    // Whoever reads the output, such as `head`, has read enough.
+    let enough = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
+    match result {
+        Err(error) if error.downcast_ref().is_some_and(enough) => Ok(Exit::Yes),
+        result => result,
     }
+}
+
+/// A verified copy in memory, and what the rules forbid in it.
+struct Copy {
+    follower: Follower<MemoryJournal>,
+    forbidden: Vec<(LeafIndex, Refusal)>,
 }
 
 impl Log {
@@ -127,23 +150,23 @@ impl Log {
         Ok(source::open(&self.log)?)
     }
 
-    fn is_folder(&self) -> bool {
-        !self.log.contains("://")
+    fn folder(&self) -> Option<&Path> {
+        (!self.log.contains("://")).then_some(Path::new(&self.log))
     }
 
-    /// A verified copy in memory. A folder may be old: its cosignatures are judged at their time.
-    fn follow(&self) -> anyhow::Result<Follower<MemoryJournal>> {
-        let policy = self.policy()?;
+    fn read(&self) -> anyhow::Result<Copy> {
         let source = self.source()?;
-        let mut now = Clock::system().now();
-        if self.is_folder() {
-            let witnessed = policy.verify(&source.checkpoint()?, None, None)?;
-            now = witnessed.median_time().unwrap_or(now);
-        }
-        let mut follower = Follower::open(MemoryJournal::default(), policy)?;
+        let mut follower = Follower::open(MemoryJournal::default(), self.policy()?)?;
         let bar = Progress::new("reading");
-        follower.update(source.as_ref(), now, &mut |done, of| bar.set(done, of))?;
-        Ok(follower)
+        let mut progress = |done, of| bar.set(done, of);
+        let update = match self.folder() {
+            Some(_) => follower.update_from_archive(source.as_ref(), &mut progress)?,
+            None => follower.update(source.as_ref(), Clock::system().now(), &mut progress)?,
+        };
+        Ok(Copy {
+            follower,
+            forbidden: update.findings,
+        })
     }
 }
 
@@ -157,7 +180,7 @@ struct Progress(ProgressBar);
 
 impl Progress {
     fn new(what: &'static str) -> Self {
-        if !std::io::stderr().is_terminal() {
+        if !io::stderr().is_terminal() {
             return Self(ProgressBar::hidden());
         }
         let style = ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} entries {eta}");
@@ -177,183 +200,282 @@ impl Drop for Progress {
     }
 }
 
-fn verify(args: &Verify) -> anyhow::Result<Exit> {
+fn verify(args: &Verify, out: &mut impl io::Write) -> anyhow::Result<Exit> {
     let policy = args.log.policy()?;
     let source = args.log.source()?;
-    let folder = args.log.is_folder().then(|| Path::new(&args.log.log));
-    let now = (!args.log.is_folder()).then(|| Clock::system().now());
+    let folder = args.log.folder();
+    let now = folder.is_none().then(|| Clock::system().now());
     let bar = Progress::new("verifying");
-    let audit = audit(source.as_ref(), &policy, now, folder, &mut |done, of| {
-        bar.set(done, of)
-    })?;
+    let mut progress = |done, of| bar.set(done, of);
+    let audit = audit(source.as_ref(), &policy, now, folder, &mut progress)?;
     drop(bar);
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&audit)?);
+        print_json(out, &audit)?;
     } else {
-        print_audit(&audit);
+        print_audit(out, &audit)?;
     }
-    Ok(if audit.findings.is_empty() {
-        Exit::Yes
-    } else {
-        Exit::No
+    Ok(match audit.findings.is_empty() {
+        true => Exit::Yes,
+        false => Exit::No,
     })
 }
 
-fn print_audit(audit: &Audit) {
+fn print_audit(out: &mut impl io::Write, audit: &Audit) -> io::Result<()> {
     for finding in &audit.findings {
-        println!(
-            "finding  {}  {}  {}",
-            finding.code, finding.place, finding.detail
-        );
+        let (code, place) = (&finding.code, &finding.place);
+        writeln!(out, "finding  {code}  {place}  {}", finding.detail)?;
     }
-    if audit.findings.is_empty() {
-        println!("all holds: {} entries of {}", audit.size, audit.origin);
-        println!("  root {}", audit.root);
-        for (witness, time) in &audit.cosignatures {
-            println!("  cosigned by {witness} at {time}");
-        }
-        println!("  every signature verified, every tile rebuilt, the rules replayed from entry 0");
-    } else {
-        println!(
-            "{} finding(s): this log does not hold",
-            audit.findings.len()
+    let Some(origin) = &audit.origin else {
+        return writeln!(
+            out,
+            "no log that the trust file names signed this: nothing was checked"
         );
+    };
+    let (size, holds) = (audit.size, audit.findings.is_empty());
+    match audit.findings.len() {
+        0 => writeln!(out, "all holds: {size} entries of {origin}")?,
+        n => writeln!(
+            out,
+            "{n} finding(s) in {size} entries of {origin}: this log does not hold"
+        )?,
     }
+    writeln!(out, "  root {}", audit.root)?;
+    for (witness, time) in &audit.cosignatures {
+        writeln!(out, "  cosigned by {witness} at {time}")?;
+    }
+    for name in &audit.unchecked {
+        writeln!(
+            out,
+            "  signed by {name} too, unchecked: the trust file does not name this key"
+        )?;
+    }
+    if holds {
+        writeln!(
+            out,
+            "  every signature verified, every tile rebuilt, the rules replayed from entry 0"
+        )?;
+    }
+    Ok(())
 }
 
-fn proof(args: &Proof) -> anyhow::Result<Exit> {
-    let follower = args.log.follow()?;
-    let entry = find(&follower, &args.statement)?;
-    let proof = follower.proof(entry.index)?;
+fn print_json(out: &mut impl io::Write, value: &impl serde::Serialize) -> anyhow::Result<()> {
+    Ok(writeln!(out, "{}", serde_json::to_string_pretty(value)?)?)
+}
+
+fn proof(args: &Proof, out: &mut impl io::Write) -> anyhow::Result<Exit> {
+    let copy = args.log.read()?;
+    let entry = copy.find(&args.statement)?;
+    let proof = copy.follower.proof(entry.index)?;
+    let leaf = proof
+        .extra
+        .as_deref()
+        .expect("a copy's proofs carry the leaf");
+    proof.verify(leaf, copy.follower.policy(), None, None)?;
     match &args.output {
-        None => print!("{proof}"),
+        None => write!(out, "{proof}")?,
         Some(path) => {
             std::fs::write(path, proof.to_string()).with_context(|| path.display().to_string())?;
-            println!(
-                "entry {} of {}: {}",
-                entry.index,
-                entry.signed.head.log,
-                path.display()
-            );
+            let (index, log) = (entry.index, &entry.signed.head.log);
+            writeln!(out, "entry {index} of {log}: {}", path.display())?;
         }
     }
     Ok(Exit::Yes)
 }
 
-fn check(args: &Check) -> anyhow::Result<Exit> {
+fn check(args: &Check, out: &mut impl io::Write) -> anyhow::Result<Exit> {
     let policy = read_policy(&args.policy)?;
     let bytes = std::fs::read(&args.file).with_context(|| args.file.display().to_string())?;
-    let proof = TlogProof::parse(&bytes)?;
-    let Some(leaf) = &proof.extra else {
-        bail!("the proof does not carry its entry: nothing says what it would prove");
-    };
-    let witnessed = match proof.verify(leaf, &policy, None, None) {
-        Ok(witnessed) => witnessed,
-        Err(error) => {
-            println!("it proves nothing: {error}");
-            return Ok(Exit::No);
+    match what_it_proves(&bytes, &policy) {
+        Ok(text) => {
+            write!(out, "{text}")?;
+            Ok(Exit::Yes)
         }
-    };
-    let leaf = Leaf::parse(leaf)?;
-    let (head, statement) = parse_payload(&leaf.envelope.payload)?;
-    println!(
-        "it holds: entry {} of {}",
-        proof.index, witnessed.checkpoint.origin
-    );
-    println!("  {}", statement.plain(&head.author.to_string()));
-    println!("  logged at {} (to the minute)", leaf.logged_at);
+        Err(error) => {
+            writeln!(out, "it proves nothing: {error:#}")?;
+            Ok(Exit::No)
+        }
+    }
+}
+
+fn what_it_proves(bytes: &[u8], policy: &Policy) -> anyhow::Result<String> {
+    policy.check_independent()?;
+    let proof = TlogProof::parse(bytes)?;
+    let leaf = proof
+        .extra
+        .as_ref()
+        .context("it does not carry its entry")?;
+    let witnessed = proof.verify(leaf, policy, None, None)?;
+    let (index, origin) = (proof.index, witnessed.checkpoint.origin);
+    let read = replay::read(leaf);
+    let entry = read.with_context(|| format!("entry {index} of {origin} is no valid statement"))?;
+    let mut text = format!("it holds: entry {index} of {origin}\n");
+    writeln!(text, "  {}", plain(&entry.signed))?;
+    writeln!(text, "  id {}", entry.signed.id)?;
+    writeln!(text, "  logged at {} (to the minute)", entry.logged_at)?;
     for (witness, time) in &witnessed.cosignatures {
-        println!("  the log as of {time} is vouched for by {witness}");
+        writeln!(text, "  {witness} vouches for the log as of {time}")?;
     }
-    Ok(Exit::Yes)
+    writeln!(
+        text,
+        "  its own signatures verify; whether the rules admit it there, `whosaw log show` says"
+    )?;
+    Ok(text)
 }
 
-/// Finds the entry that the user names.
-fn find(follower: &Follower<MemoryJournal>, name: &str) -> anyhow::Result<Entry> {
-    if let Some(index) = name.strip_prefix('#') {
-        let index: LeafIndex = index.parse()?;
-        return follower
-            .entry(index)?
-            .with_context(|| format!("no admitted entry {index}"));
+fn plain(signed: &crate::statement::Signed) -> String {
+    signed.statement.plain(&signed.head.author.to_string())
+}
+
+impl Copy {
+    /// Finds the entry that the user names.
+    fn find(&self, name: &str) -> anyhow::Result<Entry> {
+        if let Some(index) = name.strip_prefix('#') {
+            let index: LeafIndex = index.parse().context("an entry is named as in #12")?;
+            return match self.follower.entry(index)? {
+                Some(entry) => Ok(entry),
+                None => Err(self.no_entry(index)),
+            };
+        }
+        let digits = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+        if !(8..=64).contains(&name.len()) || !name.bytes().all(digits) {
+            bail!("name a statement by its id, the first 8 or more digits of it, or #INDEX");
+        }
+        let mut named = self.follower.entries(LeafIndex::new(0))?;
+        named.retain(|entry| entry.signed.id.to_string().starts_with(name));
+        match (named.pop(), named.pop()) {
+            (Some(entry), None) => Ok(entry),
+            (Some(_), Some(_)) => bail!("several statements begin with {name}: give more digits"),
+            (None, _) => bail!("no statement of this log begins with {name}"),
+        }
     }
-    if let Ok(id) = name.parse::<StatementId>() {
-        let index = follower
-            .find(&id)?
-            .with_context(|| format!("no statement {id} in this log"))?;
-        return follower.entry(index)?.context("a found entry is there");
+
+    fn no_entry(&self, index: LeafIndex) -> anyhow::Error {
+        match self.forbidden.iter().find(|(at, _)| *at == index) {
+            Some((_, refusal)) => {
+                anyhow::anyhow!(
+                    "entry {index} stands in the log, and the rules forbid it: {refusal}"
+                )
+            }
+            None => anyhow::anyhow!("this log has no entry {index}"),
+        }
     }
-    if name.len() < 8 {
-        bail!("name a statement by its id, the first 8 or more digits of it, or #INDEX");
-    }
-    let entries = follower.entries(LeafIndex::new(0))?;
-    let mut named = entries
-        .into_iter()
-        .filter(|e| e.signed.id.to_string().starts_with(name));
-    match (named.next(), named.next()) {
-        (Some(entry), None) => Ok(entry),
-        (Some(_), Some(_)) => bail!("several statements begin with {name}: give more digits"),
-        (None, _) => bail!("no statement of this log begins with {name}"),
+
+    /// The statements that `value` refers to, each with its member as a JSON Pointer.
+    fn references(&self, value: &Value, at: &str) -> anyhow::Result<Vec<(String, Entry)>> {
+        let mut found = Vec::new();
+        match value {
+            Value::String(text) => {
+                let Ok(id) = text.parse::<StatementId>() else {
+                    return Ok(found);
+                };
+                if let Some(index) = self.follower.find(&id)? {
+                    let entry = self
+                        .follower
+                        .entry(index)?
+                        .context("a found entry is there")?;
+                    found.push((at.to_owned(), entry));
+                }
+            }
+            Value::Array(items) => {
+                for (i, item) in items.iter().enumerate() {
+                    found.extend(self.references(item, &format!("{at}/{i}"))?);
+                }
+            }
+            Value::Object(members) => {
+                for (name, member) in members {
+                    found.extend(self.references(member, &format!("{at}/{name}"))?);
+                }
+            }
+            _ => {}
+        }
+        Ok(found)
     }
 }
 
-fn show(args: &Show) -> anyhow::Result<Exit> {
-    let follower = args.log.follow()?;
-    let entry = find(&follower, &args.statement)?;
+fn show(args: &Show, out: &mut impl io::Write) -> anyhow::Result<Exit> {
+    let copy = args.log.read()?;
+    let entry = copy.find(&args.statement)?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&entry_json(&entry)?)?);
+        print_json(out, &entry_json(&entry)?)?;
         return Ok(Exit::Yes);
     }
     let signed = &entry.signed;
-    println!(
-        "{}",
-        signed.statement.plain(&signed.head.author.to_string())
-    );
-    println!();
-    println!("type        {}", signed.statement.name());
-    println!("id          {}", signed.id);
-    println!("entry       {} of {}", entry.index, signed.head.log);
-    println!("issued at   {}", signed.head.issued_at);
-    println!("logged at   {}", entry.logged_at);
+    writeln!(out, "{}", plain(signed))?;
+    writeln!(out)?;
+    writeln!(out, "type        {}", signed.statement.name())?;
+    writeln!(out, "id          {}", signed.id)?;
+    writeln!(out, "entry       {} of {}", entry.index, signed.head.log)?;
+    writeln!(out, "issued at   {}", signed.head.issued_at)?;
+    writeln!(out, "logged at   {}", entry.logged_at)?;
     for key in &signed.signers {
-        println!("signed by   {key}");
+        writeln!(out, "signed by   {key}")?;
+    }
+    for (member, other) in copy.references(&payload(&entry)?, "")? {
+        let member = member.trim_start_matches('/');
+        writeln!(
+            out,
+            "{member:<11} #{}: {}",
+            other.index,
+            plain(&other.signed)
+        )?;
     }
     for (member, digest) in signed.statement.attachments() {
-        println!("attachment  {digest}  ({})", &member[1..]);
+        let member = member.trim_start_matches('/');
+        writeln!(out, "attachment  {digest}  ({member})")?;
     }
     Ok(Exit::Yes)
 }
 
-fn entry_json(entry: &Entry) -> anyhow::Result<serde_json::Value> {
+fn payload(entry: &Entry) -> anyhow::Result<Value> {
+    Ok(serde_json::from_slice(&entry.signed.envelope.payload)?)
+}
+
+fn entry_json(entry: &Entry) -> anyhow::Result<Value> {
     let signed = &entry.signed;
     Ok(json!({
         "id": signed.id,
         "index": entry.index,
         "logged_at": entry.logged_at,
-        "payload": serde_json::from_slice::<serde_json::Value>(&signed.envelope.payload)?,
-        "plain": signed.statement.plain(&signed.head.author.to_string()),
+        "payload": payload(entry)?,
+        "plain": plain(signed),
         "signers": signed.signers,
     }))
 }
 
-fn list(args: &List) -> anyhow::Result<Exit> {
-    let follower = args.log.follow()?;
+fn list(args: &List, out: &mut impl io::Write) -> anyhow::Result<Exit> {
+    let Copy {
+        follower,
+        forbidden,
+    } = args.log.read()?;
     let entries = follower.entries(LeafIndex::new(0))?;
     if args.json {
-        let entries: anyhow::Result<Vec<_>> = entries.iter().map(entry_json).collect();
-        println!("{}", serde_json::to_string_pretty(&entries?)?);
+        let forbidden = forbidden.iter().map(|(index, refusal)| {
+            let (code, detail) = (refusal.reason.code(), refusal.to_string());
+            let value = json!({"index": index, "forbidden": {"code": code, "detail": detail}});
+            Ok((*index, value))
+        });
+        let admitted = entries.iter().map(|e| Ok((e.index, entry_json(e)?)));
+        let mut rows = admitted
+            .chain(forbidden)
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        rows.sort_by_key(|(index, _)| *index);
+        let rows: Vec<Value> = rows.into_iter().map(|(_, row)| row).collect();
+        print_json(out, &rows)?;
         return Ok(Exit::Yes);
     }
-    for entry in &entries {
-        let id = &entry.signed.id.to_string()[..12];
-        let plain = entry
-            .signed
-            .statement
-            .plain(&entry.signed.head.author.to_string());
-        println!(
-            "#{:<4} {}  {id}  {plain}",
-            entry.index.as_u64(),
-            entry.logged_at
-        );
+    let admitted = entries.iter().map(|entry| {
+        let (id, plain) = (entry.signed.id.to_string(), plain(&entry.signed));
+        let line = format!("{}  {}  {plain}", entry.logged_at, &id[..12]);
+        (entry.index, line)
+    });
+    let forbidden = forbidden.iter().map(|(index, refusal)| {
+        let line = format!("forbidden by the rules, changes nothing: {refusal}");
+        (*index, line)
+    });
+    let mut rows: Vec<(LeafIndex, String)> = admitted.chain(forbidden).collect();
+    rows.sort();
+    for (index, line) in rows {
+        writeln!(out, "#{:<4} {line}", index.as_u64())?;
     }
     Ok(Exit::Yes)
 }

@@ -1,11 +1,13 @@
 //! The command line: one subcommand, one file, each with its `Args` and `run`.
 
 pub mod agency;
+pub mod demo;
 pub mod files;
 pub mod log;
 pub mod operator;
 pub mod output;
 pub mod party;
+pub mod resident;
 pub mod serve;
 pub mod vendor;
 pub mod witness;
@@ -48,11 +50,14 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Demo(demo::Args),
     Serve(serve::Args),
     #[command(subcommand)]
     Vendor(vendor::Command),
     #[command(subcommand)]
     Agency(agency::Command),
+    #[command(subcommand)]
+    Resident(resident::Command),
     Countersign(files::Countersign),
     Submit(files::Submit),
     #[command(subcommand)]

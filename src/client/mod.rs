@@ -34,7 +34,7 @@ pub const OPENING: &str = "Whosaw-Opening";
 pub enum ClientError {
     /// The server said why.
     #[error("{0}")]
-    Problem(Problem),
+    Problem(Box<Problem>),
     #[error("{url} cannot be reached: {why}; is the server running, and is this its address?")]
     Transport { url: String, why: String },
     #[error("{url} answered what this program does not understand: {why}")]
@@ -340,7 +340,7 @@ fn refusal(
         .filter(|media_type| media_type == PROBLEM)
         .and_then(|_| serde_json::from_slice(&body.ok()?).ok());
     match problem {
-        Some(problem) => ClientError::Problem(problem),
+        Some(problem) => ClientError::Problem(Box::new(problem)),
         None => ClientError::Unexpected {
             url,
             why: format!("status {}", response.status().as_u16()),

@@ -1,7 +1,7 @@
 //! The server's face: axum handlers over the ledger, the attachments and the vaults.
 //!
 //! Each file is one room of the API of `docs/PROTOCOL.md`, sections 8 and 9. Errors become problem
-//! details in [`problem`], once. Not here: what may stand in the log ([`crate::statement::rules`]).
+//! details in `problem`, once. Not here: what may stand in the log ([`crate::statement::rules`]).
 
 mod attachments;
 mod auth;
@@ -19,10 +19,10 @@ pub mod witness;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, header};
 use axum::routing::{get, post, put};
+use axum::{Extension, Router};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
@@ -103,7 +103,10 @@ pub fn router(service: Arc<Service>) -> Router {
         )
         .layer(DefaultBodyLimit::max(attachments::MAX_ATTACHMENT));
     let calls = Router::new()
-        .route("/", get(page::front))
+        .route(
+            "/",
+            get(page::front).layer(Extension(Arc::new(page::Kept::default()))),
+        )
         .route("/assets/whosaw.css", get(page::style))
         .route("/api/v1/statements", post(statements::submit))
         .route("/api/v1/statements/{id}", get(statements::show))

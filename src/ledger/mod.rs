@@ -1,6 +1,6 @@
 //! The write path of one log: statements in, witnessed checkpoints out.
 //!
-//! One thread, the [`sequencer`], owns the journal and the log's key and does everything in order.
+//! One thread, the `sequencer`, owns the journal and the log's key and does everything in order.
 //! [`Ledger`] is the handle that the rest of the server holds: it hands statements in and waits
 //! until they stand under a published checkpoint. Not here: HTTP, attachments, vaults.
 

@@ -2,34 +2,37 @@
 //!
 //! It reads every entry from the log's files, checks them against a checkpoint that extends the last
 //! one seen and that a fresh quorum of witnesses has cosigned, and replays the rules. What it then
-//! says about the log (facts, entries, proofs) needs nobody's word.
+//! says about the log (facts, entries, proofs) needs nobody's word. The journal is trusted: it lies
+//! on the reader's own machine, and holds only what was verified.
 
+use std::cell::RefCell;
+
+use super::freshness;
+use super::replay::{self, Admitted, Logged};
+use super::source::{LogSource, SourceError, Tiles};
+use super::tree::Tree;
 use crate::digest::StatementId;
 use crate::statement::Signed;
 use crate::statement::facts::{Facts as _, Pending};
-use crate::statement::leaf::Leaf;
-use crate::statement::refusal::Refusal;
+use crate::statement::refusal::{Refusal, Verdict};
 use crate::store::StoreError;
 use crate::store::facts::{JournalFacts, encode};
 use crate::store::journal::{Commit, Head, Journal, NewEntry};
 use crate::time::Time;
 use crate::tlog::checkpoint::{Checkpoint, Origin};
-use crate::tlog::hash::{Hash, leaf_hash};
+use crate::tlog::hash::leaf_hash;
+use crate::tlog::note::Note;
 use crate::tlog::policy::{Policy, PolicyError, WitnessedCheckpoint};
 use crate::tlog::proof::TlogProof;
-use crate::tlog::prove::{self, HashTiles};
+use crate::tlog::prove::{self, HashTiles as _};
 use crate::tlog::tile::{self, Tile};
 use crate::tlog::tree::{Frontier, LeafIndex, TreeSize, verify_consistency};
 
-use super::replay;
-use super::source::{LogSource, SourceError, Tiles};
+#[cfg(test)]
+mod tests;
 
-/// The oldest cosignature that counts, in seconds.
-pub const MAX_AGE: i64 = 3600;
-/// How far a witness's clock may be ahead, in seconds.
-const MAX_AHEAD: i64 = 300;
-/// Entries that are replayed and committed at once.
-const CHUNK: usize = 4096;
+/// Bytes of entries that are held before they are committed; one bundle (at most 16 MiB) is added.
+const STEP: usize = 32 << 20;
 
 /// Why a log is not believed. What was believed before stands.
 #[derive(Debug, thiserror::Error)]
@@ -39,23 +42,36 @@ pub enum FollowError {
     #[error("the ledger's checkpoint does not count: {0}")]
     Checkpoint(PolicyError),
     #[error(
-        "the ledger went back: it shows {shown} entries, and {seen} were seen before; somebody \
-         takes entries away"
+        "the ledger shows nothing that witnesses saw within the last hour: it stands still, or hides \
+         what is new, or this machine's clock is wrong: {0}"
+    )]
+    Stale(PolicyError),
+    #[error(
+        "the ledger went back: it shows {shown} entries, and {seen} were seen before: somebody takes \
+         entries away"
     )]
     RolledBack { shown: TreeSize, seen: TreeSize },
     #[error(
-        "the ledger shows another history than before (at {at} entries); keep this folder, it \
-         holds the proof, and tell the witnesses"
+        "the ledger rewrote its past: the {at} entries seen before are not the first {at} it shows \
+         now. Keep this folder and what the ledger shows; tell the witnesses"
     )]
-    Forked { at: TreeSize },
-    #[error("the entries shown are not those that the checkpoint stands for")]
+    Forked {
+        at: TreeSize,
+        /// The signed checkpoint of the other history: with the one in the journal, it proves the fork.
+        shown: Vec<u8>,
+    },
+    #[error(
+        "the ledger's files are damaged: they do not make the tree that its checkpoint stands for"
+    )]
     Damaged,
     #[error("this copy is of the log {0}: another log needs another folder")]
     OtherLog(Origin),
-    #[error(transparent)]
+    #[error("the ledger's files cannot be read: {0}")]
     Source(#[from] SourceError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("no entry {0} stands under a checkpoint that was seen")]
+    NoEntry(LeafIndex),
 }
 
 /// What an update brought.
@@ -81,6 +97,9 @@ pub struct Entry {
 pub struct Follower<J> {
     journal: J,
     policy: Policy,
+    /// Grown when a proof is asked for.
+    tree: RefCell<Tree>,
+    step: usize,
 }
 
 impl<J: Journal> Follower<J> {
@@ -90,7 +109,12 @@ impl<J: Journal> Follower<J> {
     /// [`FollowError::Policy`] for a quorum that does not bind the operator.
     pub fn open(journal: J, policy: Policy) -> Result<Self, FollowError> {
         policy.check_independent().map_err(FollowError::Policy)?;
-        Ok(Self { journal, policy })
+        Ok(Self {
+            journal,
+            policy,
+            tree: RefCell::default(),
+            step: STEP,
+        })
     }
 
     /// The trust file.
@@ -98,218 +122,269 @@ impl<J: Journal> Follower<J> {
         &self.policy
     }
 
-    /// Verifies what is new, and takes it over; all of it or nothing.
+    /// Verifies what is new and takes it over. `progress` is told how many new entries of how many
+    /// were read.
     ///
     /// # Errors
-    /// [`FollowError`], one variant for each way in which a log deceives.
+    /// [`FollowError`], one variant for each way in which a log deceives. The checkpoint seen last
+    /// stays; of a long update, entries stay that are proved to be the first of those shown.
     pub fn update(
         &mut self,
         source: &dyn LogSource,
         now: Time,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Update, FollowError> {
-        let note = source.checkpoint()?;
-        let (oldest, newest) = (now.plus_seconds(-MAX_AGE), now.plus_seconds(MAX_AHEAD));
-        let witnessed = self.policy.verify(&note, Some(oldest), Some(newest));
-        let checkpoint = witnessed.map_err(FollowError::Checkpoint)?.checkpoint;
-        let seen = self.checkpoint()?.map(|(checkpoint, _)| checkpoint);
-        self.check_against(seen.as_ref(), &checkpoint)?;
-
-        let from = seen.as_ref().map_or(TreeSize::new(0), |seen| seen.size);
-        let to = checkpoint.size;
-        // A crash after some commits and before the head moved: those entries were verified.
-        let committed = TreeSize::new(self.journal.size()?);
-        let leaves = self.fetch(source, committed, &checkpoint, progress)?;
-        let findings = self.replay(&checkpoint.origin, &leaves)?;
-        let head = Head {
-            size: to.as_u64(),
-            root: *checkpoint.root.as_bytes(),
-            note,
-        };
-        self.journal
-            .advance(seen.map(|seen| seen.size.as_u64()), &head)?;
-        Ok(Update { from, to, findings })
+        self.take(source, Some(now), progress)
     }
 
-    /// The new checkpoint extends the old one, as far as sizes and roots tell.
+    /// As [`Follower::update`], from files that somebody kept: their cosignatures may be of any age.
+    ///
+    /// # Errors
+    /// As [`Follower::update`], but for [`FollowError::Stale`].
+    pub fn update_from_archive(
+        &mut self,
+        source: &dyn LogSource,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Update, FollowError> {
+        self.take(source, None, progress)
+    }
+
+    fn take(
+        &mut self,
+        source: &dyn LogSource,
+        now: Option<Time>,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Update, FollowError> {
+        let note = source.checkpoint()?;
+        let fresh = freshness::verify(&self.policy, &note, now).map_err(FollowError::Checkpoint)?;
+        if let Some(stale) = fresh.stale {
+            return Err(FollowError::Stale(stale));
+        }
+        let shown = fresh.witnessed.checkpoint;
+        let seen = self.checkpoint()?.map(|(checkpoint, _)| checkpoint);
+        self.check_against(seen.as_ref(), &shown, &note)?;
+
+        let findings = self.take_entries(source, &shown, &note, progress)?;
+        let head = Head {
+            size: shown.size.as_u64(),
+            root: *shown.root.as_bytes(),
+            note,
+        };
+        let from = seen.as_ref().map(|seen| seen.size);
+        self.journal.advance(from.map(TreeSize::as_u64), &head)?;
+        Ok(Update {
+            from: from.unwrap_or_default(),
+            to: shown.size,
+            findings,
+        })
+    }
+
+    /// The checkpoint shown follows what was seen, as far as sizes and roots tell.
     fn check_against(
         &self,
         seen: Option<&Checkpoint>,
-        new: &Checkpoint,
+        shown: &Checkpoint,
+        note: &[u8],
     ) -> Result<(), FollowError> {
-        let Some(seen) = seen else {
-            return Ok(());
-        };
-        if seen.origin != new.origin {
-            return Err(FollowError::OtherLog(seen.origin.clone()));
+        if let Some(seen) = seen {
+            if seen.origin != shown.origin {
+                return Err(FollowError::OtherLog(seen.origin.clone()));
+            }
+            if seen.size == shown.size && seen.root != shown.root {
+                return Err(FollowError::Forked {
+                    at: seen.size,
+                    shown: note.to_vec(),
+                });
+            }
         }
-        if new.size < seen.size {
-            return Err(FollowError::RolledBack {
-                shown: new.size,
-                seen: seen.size,
-            });
-        }
-        if new.size == seen.size && new.root != seen.root {
-            return Err(FollowError::Forked { at: new.size });
+        // A crash may leave entries beyond the head: they were verified, and count as seen.
+        let seen = TreeSize::new(self.journal.size()?);
+        if shown.size < seen {
+            let shown = shown.size;
+            return Err(FollowError::RolledBack { shown, seen });
         }
         Ok(())
     }
 
-    /// The leaves from `from` to the checkpoint, once they hash to its root together with the copy.
-    ///
-    /// Holds them in memory: an update is what came since the last one.
+    /// Commits the entries up to the checkpoint in steps, each only when it is proved that what is
+    /// then held is what the checkpoint's tree begins with.
+    fn take_entries(
+        &mut self,
+        source: &dyn LogSource,
+        shown: &Checkpoint,
+        note: &[u8],
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Vec<(LeafIndex, Refusal)>, FollowError> {
+        let first = self.journal.size()?;
+        let mut findings = Vec::new();
+        loop {
+            let mut tree = self.frontier()?;
+            let leaves = self.fetch(source, &mut tree, shown.size, |done| {
+                progress(done - first, shown.size.as_u64() - first);
+            })?;
+            if !is_prefix(source, &tree, shown)? {
+                return Err(self.explain(source, shown, note)?);
+            }
+            if !leaves.is_empty() {
+                self.commit(&shown.origin, leaves, &tree, &mut findings)?;
+            }
+            if tree.size() == shown.size {
+                return Ok(findings);
+            }
+        }
+    }
+
+    /// The next leaves, about a step of them, hashed into `tree`.
     fn fetch(
         &self,
         source: &dyn LogSource,
-        from: TreeSize,
-        checkpoint: &Checkpoint,
-        progress: &mut dyn FnMut(u64, u64),
+        tree: &mut Frontier,
+        to: TreeSize,
+        mut progress: impl FnMut(u64),
     ) -> Result<Vec<Vec<u8>>, FollowError> {
-        let to = checkpoint.size;
-        let mut frontier = self.frontier()?;
-        if from > to {
-            // Entries were committed under a checkpoint whose head was not: it was larger.
-            return Err(FollowError::RolledBack {
-                shown: to,
-                seen: from,
-            });
-        }
-        let known = frontier.clone();
         let mut leaves = Vec::new();
-        for bundle in tile::new_entry_tiles(from, to) {
-            let entries = source.entries(bundle)?;
-            let skip = from.as_u64().saturating_sub(bundle.start());
-            for leaf in entries
-                .into_iter()
-                .skip(usize::try_from(skip).expect("less than 256"))
-            {
-                frontier.push(leaf_hash(&leaf));
+        let mut held = 0;
+        for bundle in tile::new_entry_tiles(tree.size(), to) {
+            let known = (tree.size().as_u64() - bundle.start()) as usize;
+            for leaf in source.entries(bundle)?.into_iter().skip(known) {
+                tree.push(leaf_hash(&leaf));
+                held += leaf.len();
                 leaves.push(leaf);
             }
-            progress(leaves.len() as u64, to.as_u64() - from.as_u64());
+            progress(tree.size().as_u64());
+            if held >= self.step {
+                break;
+            }
         }
-        if frontier.root() == checkpoint.root {
-            return Ok(leaves);
-        }
-        Err(self.explain(source, &known, checkpoint)?)
+        Ok(leaves)
     }
 
-    /// Why entries do not hash to the checkpoint's root: another history, or damage on the way.
+    /// Why files do not make the tree of a checkpoint: another history, or damage.
+    ///
+    /// A fork is said only if the log's own hashes show it: it is an accusation.
     fn explain(
         &self,
         source: &dyn LogSource,
-        known: &Frontier,
-        new: &Checkpoint,
+        shown: &Checkpoint,
+        note: &[u8],
     ) -> Result<FollowError, FollowError> {
-        let old = known.size();
-        let proof = prove::consistency_proof(old, new.size, &Tiles(source))?;
-        let root = known.root();
-        Ok(
-            match verify_consistency(old, &root, new.size, &new.root, &proof) {
-                Ok(()) => FollowError::Damaged,
-                Err(_) => FollowError::Forked { at: old },
-            },
-        )
-    }
-
-    fn replay(
-        &mut self,
-        origin: &Origin,
-        leaves: &[Vec<u8>],
-    ) -> Result<Vec<(LeafIndex, Refusal)>, FollowError> {
-        let mut findings = Vec::new();
-        for chunk in leaves.chunks(CHUNK) {
-            self.replay_chunk(origin, chunk, &mut findings)?;
+        let known = self.frontier()?;
+        let mut tree = Frontier::new();
+        let mut root_then = tree.root();
+        for bundle in tile::entry_tiles(shown.size) {
+            let row = Tile {
+                level: 0,
+                index: bundle.index,
+                width: bundle.width,
+            };
+            for leaf in Tiles(source).tile(row)? {
+                tree.push(leaf);
+                if tree.size() == known.size() {
+                    root_then = tree.root();
+                }
+            }
         }
-        Ok(findings)
+        if tree.root() == shown.root && root_then != known.root() {
+            return Ok(FollowError::Forked {
+                at: known.size(),
+                shown: note.to_vec(),
+            });
+        }
+        Ok(FollowError::Damaged)
     }
 
-    fn replay_chunk(
+    /// Replays `leaves` and commits them; `tree` has their hashes already.
+    fn commit(
         &mut self,
         origin: &Origin,
-        leaves: &[Vec<u8>],
+        leaves: Vec<Vec<u8>>,
+        tree: &Frontier,
         findings: &mut Vec<(LeafIndex, Refusal)>,
     ) -> Result<(), FollowError> {
         let first = self.journal.size()?;
-        let mut frontier = self.frontier()?;
-        let mut last = match first.checked_sub(1) {
-            None => None,
-            Some(last) => self.logged_at(last)?,
-        };
+        let mut last = self.last_admitted()?;
         let facts = JournalFacts(&self.journal);
         let mut pending = Pending::new(&facts);
         let mut entries = Vec::with_capacity(leaves.len());
-        for ((leaf, read), index) in leaves.iter().zip(replay::read_all(leaves)).zip(first..) {
+        let read = replay::read_all(&leaves);
+        for ((leaf, entry), index) in leaves.into_iter().zip(read).zip(first..) {
             let index = LeafIndex::new(index);
-            let judged = replay::judge(&read, origin.as_str(), index, last, &pending)?;
-            let (id, admitted) = match judged {
-                Ok((id, change)) => {
+            let verdict = replay::judge(entry, origin.as_str(), index, last, &pending);
+            let admitted = match verdict {
+                Ok(Admitted {
+                    id,
+                    logged_at,
+                    change,
+                }) => {
                     pending.apply(id, index, change);
-                    (id, true)
+                    last = Some(logged_at);
+                    Some(id)
                 }
-                Err(refusal) => {
+                Err(Verdict::Refused(refusal)) => {
                     findings.push((index, refusal));
-                    (StatementId::of_payload(leaf), false)
+                    None
                 }
+                Err(Verdict::Facts(error)) => return Err(error.into()),
             };
-            last = last.max(read.logged_at);
-            frontier.push(leaf_hash(leaf));
             entries.push(NewEntry {
-                id,
-                leaf: leaf.clone(),
-                admitted,
+                // The id of a forbidden entry leads nowhere.
+                id: admitted.unwrap_or_else(|| StatementId::of_payload(&leaf)),
+                admitted: admitted.is_some(),
+                leaf,
             });
         }
         let facts = encode(pending.into_facts());
-        let frontier = encode_frontier(&frontier);
         Ok(self.journal.commit(&Commit {
             first,
             entries,
             facts,
-            frontier,
+            frontier: tile::encode_hashes(tree.nodes()),
         })?)
     }
 
-    fn logged_at(&self, index: u64) -> Result<Option<Time>, FollowError> {
-        let leaf = self.journal.leaf(index)?;
-        Ok(leaf
-            .and_then(|leaf| Leaf::parse(&leaf).ok())
-            .map(|leaf| leaf.logged_at))
+    /// When the last admitted entry was logged.
+    fn last_admitted(&self) -> Result<Option<Time>, StoreError> {
+        for index in (0..self.journal.size()?).rev() {
+            if let Some(entry) = self.entry(LeafIndex::new(index))? {
+                return Ok(Some(entry.logged_at));
+            }
+        }
+        Ok(None)
     }
 
-    fn frontier(&self) -> Result<Frontier, FollowError> {
+    fn frontier(&self) -> Result<Frontier, StoreError> {
         let size = TreeSize::new(self.journal.size()?);
         let bytes = self.journal.frontier()?;
         let nodes = tile::decode_hashes(&bytes, size.as_u64().count_ones() as u16).ok();
-        nodes
-            .and_then(|nodes| Frontier::from_nodes(size, nodes))
-            .ok_or_else(|| {
-                StoreError::Damaged("the copy's tree is damaged: start anew".into()).into()
-            })
+        let frontier = nodes.and_then(|nodes| Frontier::from_nodes(size, nodes));
+        frontier.ok_or_else(|| damaged("tree"))
     }
 
     /// The checkpoint seen last, with its note.
     ///
     /// # Errors
     /// The journal's.
-    pub fn checkpoint(&self) -> Result<Option<(Checkpoint, Vec<u8>)>, FollowError> {
+    pub fn checkpoint(&self) -> Result<Option<(Checkpoint, Vec<u8>)>, StoreError> {
         let Some(head) = self.journal.head()? else {
             return Ok(None);
         };
-        let verified = self.policy.verify(&head.note, None, None);
-        let witnessed = verified.map_err(FollowError::Checkpoint)?;
-        Ok(Some((witnessed.checkpoint, head.note)))
+        // It was verified when it was taken over, by the trust file of that time.
+        let text = Note::parse(&head.note).map(|note| note.text).ok();
+        let checkpoint = text.and_then(|text| Checkpoint::parse(&text).ok());
+        let checkpoint = checkpoint.ok_or_else(|| damaged("checkpoint"))?;
+        Ok(Some((checkpoint, head.note)))
     }
 
     /// The checkpoint seen last, with the times of its cosignatures.
     ///
     /// # Errors
-    /// The journal's.
+    /// The journal's; [`FollowError::Checkpoint`] if the trust file has changed since, and no longer
+    /// takes that checkpoint for witnessed.
     pub fn witnessed(&self) -> Result<Option<WitnessedCheckpoint>, FollowError> {
-        let Some(head) = self.journal.head()? else {
+        let Some((_, note)) = self.checkpoint()? else {
             return Ok(None);
         };
-        let verified = self.policy.verify(&head.note, None, None);
+        let verified = self.policy.verify(&note, None, None);
         Ok(Some(verified.map_err(FollowError::Checkpoint)?))
     }
 
@@ -331,15 +406,14 @@ impl<J: Journal> Follower<J> {
     /// # Errors
     /// The journal's.
     pub fn entry(&self, index: LeafIndex) -> Result<Option<Entry>, StoreError> {
-        let Some(leaf) = self.journal.leaf(index.as_u64())? else {
-            return Ok(None);
-        };
-        self.admitted(index, &leaf)
+        match self.journal.leaf(index.as_u64())? {
+            Some(leaf) => self.admitted(index, &leaf),
+            None => Ok(None),
+        }
     }
 
     fn admitted(&self, index: LeafIndex, leaf: &[u8]) -> Result<Option<Entry>, StoreError> {
-        let read = replay::read(leaf);
-        let (Some(logged_at), Ok(signed)) = (read.logged_at, read.signed) else {
+        let Ok(Logged { logged_at, signed }) = replay::read_again(leaf) else {
             return Ok(None);
         };
         let admitted = self.find(&signed.id)? == Some(index);
@@ -364,49 +438,43 @@ impl<J: Journal> Follower<J> {
         Ok(entries)
     }
 
-    /// The proof that an entry stands under the checkpoint seen last, out of this copy alone.
+    /// The proof that an entry stands under the checkpoint seen last, out of this copy alone. The
+    /// first proof hashes the whole copy, later ones what was added since.
     ///
     /// # Errors
-    /// The journal's, or [`FollowError::Source`] if there is no such entry under the checkpoint.
+    /// The journal's, or [`FollowError::NoEntry`].
     pub fn proof(&self, index: LeafIndex) -> Result<TlogProof, FollowError> {
-        let missing = || SourceError::Missing(format!("entry {index} under a checkpoint"));
-        let (checkpoint, note) = self.checkpoint()?.ok_or_else(missing)?;
-        if index.as_u64() >= checkpoint.size.as_u64() {
-            return Err(missing().into());
-        }
-        let leaf = self.journal.leaf(index.as_u64())?.ok_or_else(missing)?;
-        let hashes = prove::inclusion_proof(index, checkpoint.size, &Leaves(&self.journal))?;
+        let checkpoint = self.checkpoint()?;
+        let covering = checkpoint.filter(|(c, _)| index.as_u64() < c.size.as_u64());
+        let (Checkpoint { size, .. }, note) = covering.ok_or(FollowError::NoEntry(index))?;
+        let leaf = self.journal.leaf(index.as_u64())?;
+        let mut tree = self.tree.borrow_mut();
+        tree.grow(&self.journal, size)?;
         Ok(TlogProof {
-            extra: Some(leaf),
+            extra: Some(leaf.ok_or_else(|| damaged("list of entries"))?),
             index,
-            hashes,
+            hashes: prove::inclusion_proof(index, size, &*tree)?,
             checkpoint: note,
         })
     }
 }
 
-fn encode_frontier(frontier: &Frontier) -> Vec<u8> {
-    tile::encode_hashes(frontier.nodes())
+/// Whether the tree that `shown` stands for begins with `tree`.
+fn is_prefix(
+    source: &dyn LogSource,
+    tree: &Frontier,
+    shown: &Checkpoint,
+) -> Result<bool, SourceError> {
+    let (size, root) = (tree.size(), tree.root());
+    if size == shown.size {
+        return Ok(root == shown.root);
+    }
+    let proof = prove::consistency_proof(size, shown.size, &Tiles(source))?;
+    Ok(verify_consistency(size, &root, shown.size, &shown.root, &proof).is_ok())
 }
 
-/// Hash tiles out of a journal's leaves: each is hashed when it is asked for.
-struct Leaves<'a, J>(&'a J);
-
-impl<J: Journal> HashTiles for Leaves<'_, J> {
-    type Error = StoreError;
-
-    fn tile(&self, tile: Tile) -> Result<Vec<Hash>, StoreError> {
-        let each = 1u64 << (8 * u32::from(tile.level));
-        let start = tile.index * 256 * each;
-        (0..u64::from(tile.width))
-            .map(|n| {
-                let range = start + n * each..start + (n + 1) * each;
-                let mut tree = Frontier::new();
-                for leaf in self.0.leaves(range)? {
-                    tree.push(leaf_hash(&leaf));
-                }
-                Ok(tree.root())
-            })
-            .collect()
-    }
+fn damaged(what: &str) -> StoreError {
+    StoreError::Damaged(format!(
+        "the copy's {what} is damaged: delete the copy and read anew"
+    ))
 }

@@ -4,5 +4,9 @@
 //! server is state. [`follower`] keeps a verified copy and never goes back.
 
 pub mod follower;
+pub mod freshness;
 pub mod replay;
 pub mod source;
+#[cfg(test)]
+pub(crate) mod testing;
+mod tree;

@@ -1,8 +1,11 @@
 //! Where a log is read from: a folder, or an address.
+//!
+//! What is read is what somebody chose to show: nothing here is believed, and no file is read that is
+//! larger than it can be.
 
-use std::fs;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read as _};
+use std::path::PathBuf;
 
 use crate::client::base::{self, BaseUrl};
 use crate::tlog::hash::Hash;
@@ -23,7 +26,7 @@ pub enum SourceError {
     Unreadable { place: String, why: String },
     #[error("{0} is missing")]
     Missing(String),
-    #[error("{0} is not of the form a tile or bundle has")]
+    #[error("{0} is not of the form that such a file has")]
     Malformed(String),
 }
 
@@ -32,7 +35,7 @@ pub trait LogSource: Sync {
     /// A file's bytes; `None` if it is not there.
     ///
     /// # Errors
-    /// [`SourceError::Unreadable`].
+    /// [`SourceError::Unreadable`], or [`SourceError::Malformed`] if it is larger than it can be.
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>, SourceError>;
 
     /// The note of the latest checkpoint.
@@ -49,47 +52,75 @@ pub trait LogSource: Sync {
     /// # Errors
     /// [`SourceError`].
     fn entries(&self, bundle: EntryTile) -> Result<Vec<Vec<u8>>, SourceError> {
-        let path = bundle.path();
-        let malformed = || SourceError::Malformed(path.clone());
-        if let Some(bytes) = self.read(&path)? {
-            return tile::decode_entries(&bytes, bundle.width).map_err(|_| malformed());
-        }
         let full = EntryTile {
             width: tile::FULL,
             ..bundle
         };
-        let bytes = self
-            .read(&full.path())?
-            .ok_or(SourceError::Missing(path.clone()))?;
-        let mut entries = tile::decode_entries(&bytes, tile::FULL).map_err(|_| malformed())?;
+        let (path, bytes) = read_either(self, bundle.path(), full.path())?;
+        let width = if path == bundle.path() {
+            bundle.width
+        } else {
+            tile::FULL
+        };
+        let entries = tile::decode_entries(&bytes, width);
+        let mut entries = entries.map_err(|_| SourceError::Malformed(path))?;
         entries.truncate(bundle.width.into());
         Ok(entries)
     }
 }
 
-/// The hash tiles of a source.
+/// The hash tiles of a source; a partial one from the full one, if it is gone.
 pub struct Tiles<'a>(pub &'a dyn LogSource);
 
 impl HashTiles for Tiles<'_> {
     type Error = SourceError;
 
     fn tile(&self, tile: Tile) -> Result<Vec<Hash>, SourceError> {
-        let path = tile.path();
-        let malformed = |_| SourceError::Malformed(path.clone());
-        if let Some(bytes) = self.0.read(&path)? {
-            return tile::decode_hashes(&bytes, tile.width).map_err(malformed);
-        }
         let full = Tile {
             width: tile::FULL,
             ..tile
         };
-        let bytes = self
-            .0
-            .read(&full.path())?
-            .ok_or(SourceError::Missing(path.clone()))?;
-        let mut hashes = tile::decode_hashes(&bytes, tile::FULL).map_err(malformed)?;
+        let (path, bytes) = read_either(self.0, tile.path(), full.path())?;
+        let width = if path == tile.path() {
+            tile.width
+        } else {
+            tile::FULL
+        };
+        let hashes = tile::decode_hashes(&bytes, width);
+        let mut hashes = hashes.map_err(|_| SourceError::Malformed(path))?;
         hashes.truncate(tile.width.into());
         Ok(hashes)
+    }
+}
+
+/// The file at `path`, or else the one at `full`: a log that grows drops partial files.
+fn read_either<S: LogSource + ?Sized>(
+    source: &S,
+    path: String,
+    full: String,
+) -> Result<(String, Vec<u8>), SourceError> {
+    if let Some(bytes) = source.read(&path)? {
+        return Ok((path, bytes));
+    }
+    match source.read(&full)? {
+        Some(bytes) => Ok((full, bytes)),
+        None => Err(SourceError::Missing(path)),
+    }
+}
+
+/// The largest file that may be at `path`, in bytes.
+fn limit(path: &str) -> u64 {
+    match path {
+        "checkpoint" => MAX_CHECKPOINT,
+        _ if path.starts_with("tile/entries/") => MAX_BUNDLE,
+        _ => MAX_TILE,
+    }
+}
+
+fn unreadable(place: impl ToString, why: impl ToString) -> SourceError {
+    SourceError::Unreadable {
+        place: place.to_string(),
+        why: why.to_string(),
     }
 }
 
@@ -102,25 +133,28 @@ impl FolderSource {
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self(folder.into())
     }
-
-    /// The folder.
-    pub fn folder(&self) -> &Path {
-        &self.0
-    }
 }
 
 impl LogSource for FolderSource {
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>, SourceError> {
         let place = self.0.join(path);
-        match fs::read(&place) {
+        let read = || {
+            // A pipe in place of a file would keep its reader waiting for ever.
+            if !fs::metadata(&place)?.is_file() {
+                return Err(io::Error::other("not a file"));
+            }
+            // One byte too many is enough for its form to be wrong.
+            let mut bytes = Vec::new();
+            let file = File::open(&place)?;
+            file.take(limit(path) + 1).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        match read() {
             Ok(bytes) => Ok(Some(bytes)),
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 Ok(None)
             }
-            Err(e) => Err(SourceError::Unreadable {
-                place: place.display().to_string(),
-                why: e.to_string(),
-            }),
+            Err(e) => Err(unreadable(place.display(), e)),
         }
     }
 }
@@ -167,18 +201,17 @@ impl UrlSource {
 impl LogSource for UrlSource {
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>, SourceError> {
         let url = self.base.join(&format!("/{path}"));
-        let limit = match path {
-            "checkpoint" => MAX_CHECKPOINT,
-            _ if path.starts_with("tile/entries/") => MAX_BUNDLE,
-            _ => MAX_TILE,
-        };
+        let most = limit(path);
         // One retry: connections that idled too long are closed by the other side.
-        self.fetch(&url, limit)
-            .or_else(|_| self.fetch(&url, limit))
-            .map_err(|e| SourceError::Unreadable {
-                place: url,
-                why: e.to_string(),
-            })
+        let again = |error| match error {
+            ureq::Error::Io(_) | ureq::Error::ConnectionFailed => self.fetch(&url, most),
+            error => Err(error),
+        };
+        let read = self.fetch(&url, most).or_else(again);
+        read.map_err(|e| match e {
+            ureq::Error::BodyExceedsLimit(_) => SourceError::Malformed(path.to_owned()),
+            e => unreadable(&url, e),
+        })
     }
 }
 
@@ -191,5 +224,86 @@ pub fn open(log: &str) -> Result<Box<dyn LogSource>, base::BaseUrlError> {
         Ok(Box::new(UrlSource::new(BaseUrl::parse(log)?)))
     } else {
         Ok(Box::new(FolderSource::new(log)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// A server that gives these answers, one a connection, and hangs up; its address.
+    fn server(answers: Vec<Vec<u8>>) -> BaseUrl {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}/log", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut request = [0; 1024];
+                if !answer.is_empty() && stream.read(&mut request).unwrap() > 0 {
+                    // A client that has read enough hangs up first.
+                    let _ = stream.write_all(&answer);
+                }
+            }
+        });
+        BaseUrl::parse(&address).unwrap()
+    }
+
+    fn answer(status: &str, body: &[u8]) -> Vec<u8> {
+        let length = body.len();
+        let head =
+            format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+        [head.as_bytes(), body].concat()
+    }
+
+    #[test]
+    fn a_server_is_asked_again_once_and_never_believed_beyond_a_files_size() {
+        let hung_up = Vec::new();
+        let source = UrlSource::new(server(vec![
+            hung_up.clone(),
+            answer("200 OK", &[7; 8192]),
+            answer("200 OK", &[7; 8193]),
+            answer("404 Not Found", b"nothing here"),
+            answer("302 Found", b""),
+            answer("500 Internal Server Error", b""),
+            hung_up.clone(),
+            hung_up,
+        ]));
+        let mut read = || source.read("tile/0/000");
+        assert_eq!(read(), Ok(Some(vec![7; 8192])));
+        assert_eq!(read(), Err(SourceError::Malformed("tile/0/000".to_owned())));
+        assert_eq!(read(), Ok(None));
+        for fault in ["302", "500", ""] {
+            let Err(SourceError::Unreadable { place, why }) = read() else {
+                panic!("unreadable");
+            };
+            assert!(
+                place.ends_with("/log/tile/0/000") && why.contains(fault),
+                "{place}: {why}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_log_is_an_acceptable_address_or_a_folder() {
+        assert!(open("http://ledger.example/log").is_err());
+        assert!(open("ftp://ledger.example").is_err());
+        let folder = tempfile::tempdir().unwrap();
+        let source = open(folder.path().to_str().unwrap()).unwrap();
+        assert_eq!(source.read("checkpoint"), Ok(None));
+        fs::write(folder.path().join("tile"), "in the way").unwrap();
+        assert_eq!(source.read("tile/0/000"), Ok(None));
+        let enough = vec![0; MAX_CHECKPOINT as usize + 5];
+        fs::write(folder.path().join("checkpoint"), enough).unwrap();
+        let read = source.read("checkpoint").unwrap().unwrap();
+        assert_eq!(read.len() as u64, MAX_CHECKPOINT + 1);
+        fs::remove_file(folder.path().join("checkpoint")).unwrap();
+        fs::create_dir(folder.path().join("checkpoint")).unwrap();
+        assert!(matches!(
+            source.read("checkpoint"),
+            Err(SourceError::Unreadable { .. })
+        ));
     }
 }

@@ -1,3 +1,4 @@
 //! What a watchdog does with nothing but an address and a trust file.
 
 pub mod audit;
+mod folder;

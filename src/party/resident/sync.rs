@@ -433,8 +433,18 @@ impl Resident {
 
     /// What the own copy says of a request.
     pub(super) fn claim_of(&self, request: &StatementId) -> Result<gate::Claim, ResidentError> {
-        let index = self.ledger.find(request)?.ok_or(Fault::NotLogged)?;
-        Ok(self.claim(index)?.ok_or(Fault::NotLogged)?)
+        if let Some(index) = self.ledger.find(request)? {
+            return Ok(self.claim(index)?.ok_or(Fault::NotLogged)?);
+        }
+        // What the rules forbid has a place in the log and no id: it is told apart from nothing.
+        for (index, _) in &self.state.forbidden {
+            if let Some(claim) = self.claim(*index)?
+                && claim.id == *request
+            {
+                return Ok(claim);
+            }
+        }
+        Err(Fault::NotLogged.into())
     }
 }
 

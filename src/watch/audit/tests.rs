@@ -1,0 +1,290 @@
+//! An honest log is clean; no bit of a folder can change, no file go or come, without a finding.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::*;
+use crate::reader::source::FolderSource;
+use crate::reader::testing::{LEAVES, Shown, WITNESSES, now, policy, policy_of};
+
+fn folder(shown: &Shown) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, bytes) in &shown.0 {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    folder
+}
+
+fn of_folder(folder: &TempDir) -> Audit {
+    let source = FolderSource::new(folder.path());
+    audit(
+        &source,
+        &policy(),
+        None,
+        Some(folder.path()),
+        &mut |_, _| (),
+    )
+    .unwrap()
+}
+
+fn of_server(shown: &Shown) -> Audit {
+    audit(shown, &policy(), Some(now()), None, &mut |_, _| ()).unwrap()
+}
+
+/// Codes and places.
+fn found(audit: &Audit) -> Vec<(&str, &str)> {
+    let findings = audit.findings.iter();
+    findings
+        .map(|f| (f.code.as_str(), f.place.as_str()))
+        .collect()
+}
+
+/// Ten entries, with files of earlier sizes.
+fn small() -> Shown {
+    Shown::new(&LEAVES[..10], &[2, 5])
+}
+
+/// Full tiles, partial ones, and a second level.
+fn large() -> Shown {
+    Shown::new(&LEAVES, &[3, 256, 300, 520])
+}
+
+#[test]
+fn an_honest_log_is_clean() {
+    for shown in [small(), large(), Shown::new(&[], &[])] {
+        let seen = of_folder(&folder(&shown));
+        assert_eq!(found(&seen), []);
+        let checkpoint = shown.checkpoint_shown();
+        assert_eq!(seen.origin, Some(checkpoint.origin.to_string()));
+        assert_eq!(
+            (seen.size, seen.root),
+            (checkpoint.size.as_u64(), checkpoint.root.to_string())
+        );
+        assert!(seen.cosignatures.keys().eq(WITNESSES.iter()));
+        assert_eq!(found(&of_server(&shown)), []);
+    }
+}
+
+#[test]
+fn a_log_that_grows_under_the_audit_is_clean() {
+    let mut shown = Shown::new(&LEAVES[..300], &[]);
+    shown.0.retain(|path, _| !path.contains(".p/"));
+    for (path, bytes) in Shown::new(&LEAVES[..512], &[]).0 {
+        shown.0.entry(path).or_insert(bytes);
+    }
+    shown.0.retain(|path, _| path != "tile/1/000.p/2");
+    let first_level = Shown::new(&LEAVES[..300], &[]).0["tile/1/000.p/1"].clone();
+    shown.put("tile/1/000.p/1", first_level);
+    assert_eq!(found(&of_server(&shown)), []);
+}
+
+#[test]
+fn every_file_of_the_log_is_missed() {
+    let shown = large();
+    let of_this_size = Shown::new(&LEAVES, &[]);
+    assert!(of_this_size.0.len() > 7);
+    for path in of_this_size.0.keys().filter(|path| *path != "checkpoint") {
+        let mut shown = shown.clone();
+        shown.0.remove(path);
+        let seen = of_folder(&folder(&shown));
+        assert_eq!(found(&seen)[0], ("missing-file", path.as_str()));
+    }
+    let nothing = audit(&Shown::default(), &policy(), None, None, &mut |_, _| ());
+    assert!(matches!(
+        nothing,
+        Err(AuditError::Source(SourceError::Missing(_)))
+    ));
+}
+
+#[test]
+fn what_does_not_belong_is_found() {
+    let strays = [
+        "tile/0/000.p/03",
+        "tile/0/0",
+        "tile/8/000",
+        "tile/entries/000.p/2.tmp",
+        "checkpoint~",
+        ".staging/a",
+        "\u{1b}[2J",
+    ];
+    for path in strays {
+        let mut shown = small();
+        shown.put(path, shown.0["tile/0/000.p/2"].clone());
+        let seen = of_folder(&folder(&shown));
+        assert_eq!(seen.findings.len(), 1, "{path}");
+        assert_eq!(seen.findings[0].code, "stray-file");
+        assert!(!seen.findings[0].place.contains('\u{1b}'));
+    }
+    for path in [
+        "tile/0/000.p/11",
+        "tile/0/000",
+        "tile/1/000.p/1",
+        "tile/entries/001.p/1",
+    ] {
+        let mut shown = small();
+        shown.put(path, vec![0; 32]);
+        assert_eq!(
+            found(&of_folder(&folder(&shown))),
+            [("beyond-checkpoint", path)]
+        );
+    }
+    // Not followed, not waited for: links and sockets.
+    let lies = folder(&small());
+    let elsewhere = lies.path().join("tile/0/000.p/2");
+    fs::remove_file(&elsewhere).unwrap();
+    symlink("5", &elsewhere).unwrap();
+    let _socket = UnixListener::bind(lies.path().join("tile/0/000.p/3")).unwrap();
+    let links = [
+        ("stray-file", "tile/0/000.p/2"),
+        ("stray-file", "tile/0/000.p/3"),
+    ];
+    assert_eq!(found(&of_folder(&lies)), links);
+}
+
+#[test]
+fn older_partial_files_begin_the_later_ones() {
+    for (path, code) in [
+        ("tile/0/000.p/2", "wrong-tile"),
+        ("tile/0/000.p/5", "wrong-tile"),
+        ("tile/entries/000.p/2", "wrong-bundle"),
+        ("tile/entries/000.p/5", "wrong-bundle"),
+    ] {
+        let mut longer = small();
+        longer.0.get_mut(path).unwrap().extend([0, 0]);
+        assert_eq!(found(&of_folder(&folder(&longer))), [(code, path)]);
+        let mut altered = small();
+        altered.0.get_mut(path).unwrap()[20] ^= 4;
+        assert_eq!(found(&of_folder(&folder(&altered))), [(code, path)]);
+    }
+}
+
+#[test]
+fn a_checkpoint_that_does_not_count_is_a_finding_and_the_rest_is_checked_all_the_same() {
+    let shown = small();
+    let old = shown
+        .clone()
+        .cosigned(&WITNESSES, now().plus_seconds(-3601));
+    assert_eq!(found(&of_server(&old)), [("stale", "checkpoint")]);
+    assert_eq!(found(&of_folder(&folder(&old))), []);
+
+    let mut one = shown.clone().cosigned(&WITNESSES[..1], now());
+    assert_eq!(found(&of_server(&one)), [("quorum-missing", "checkpoint")]);
+    one.0.get_mut("tile/0/000.p/10").unwrap()[0] ^= 1;
+    let seen = of_server(&one);
+    assert_eq!(
+        found(&seen),
+        [
+            ("quorum-missing", "checkpoint"),
+            ("wrong-tile", "tile/0/000.p/10")
+        ]
+    );
+    assert_eq!(seen.size, 10);
+
+    let mut foreign = shown.clone();
+    let mut checkpoint = shown.checkpoint_shown();
+    checkpoint.origin = "other.example/log".parse().unwrap();
+    foreign.sign(&checkpoint, &WITNESSES, now());
+    let seen = of_server(&foreign);
+    assert_eq!(found(&seen), [("checkpoint", "checkpoint")]);
+    assert_eq!(seen.origin, None);
+
+    let mut other_root = shown.clone();
+    let mut checkpoint = shown.checkpoint_shown();
+    checkpoint.root = Hash::from_bytes([7; 32]);
+    other_root.sign(&checkpoint, &WITNESSES, now());
+    assert_eq!(
+        found(&of_server(&other_root)),
+        [("wrong-root", "checkpoint")]
+    );
+
+    let refused = audit(&shown, &operators_own(), None, None, &mut |_, _| ());
+    assert!(matches!(refused, Err(AuditError::Policy(_))));
+}
+
+fn operators_own() -> Policy {
+    let policy = policy().to_string().replace("quorum quorum", "quorum none");
+    Policy::parse(&policy).unwrap()
+}
+
+#[test]
+fn signatures_that_nobody_checked_are_named() {
+    let with_stranger = small().cosigned(&["library", "newsroom", "stranger"], now());
+    let seen = of_folder(&folder(&with_stranger));
+    assert_eq!(found(&seen), []);
+    assert_eq!(seen.unchecked, ["stranger.example/witness"]);
+    assert_eq!(seen.cosignatures.len(), 2);
+    // Of these, the trust file may also name one alone and lack the quorum.
+    let other = policy_of(&["stranger", "university"]);
+    let seen = audit(&with_stranger, &other, None, None, &mut |_, _| ()).unwrap();
+    assert_eq!(found(&seen), [("quorum-missing", "checkpoint")]);
+}
+
+#[test]
+fn entries_that_the_rules_forbid_are_findings() {
+    let mut leaves = LEAVES[..300].to_vec();
+    leaves[260] = LEAVES[12].clone();
+    leaves[270] = b"{}".to_vec();
+    let seen = of_folder(&folder(&Shown::new(&leaves, &[])));
+    assert_eq!(
+        found(&seen),
+        [("already-logged", "entry 260"), ("not-json", "entry 270")]
+    );
+    let nothing_first = Shown::new(&LEAVES[1..3], &[]);
+    let seen = of_server(&nothing_first);
+    assert_eq!(found(&seen)[0], ("not-genesis", "entry 0"));
+}
+
+#[test]
+fn no_bit_of_a_checkpoint_changes_unnoticed() {
+    // Two of three cosignatures would do; an altered third one is noticed too.
+    let shown = Shown::new(&[], &[]);
+    let lies = folder(&shown);
+    let place = lies.path().join("checkpoint");
+    let honest = &shown.0["checkpoint"];
+    // Each byte in two or three of its bits, all eight in turn.
+    for bit in (0..honest.len() * 8).step_by(3) {
+        let mut bytes = honest.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        fs::write(&place, &bytes).unwrap();
+        assert!(!of_folder(&lies).findings.is_empty(), "bit {bit}");
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_each_file_of_a_large_log_is_noticed() {
+    let shown = large();
+    let lies = folder(&shown);
+    for (i, (path, bytes)) in shown.0.iter().enumerate() {
+        let mut altered = bytes.clone();
+        altered[i * 7919 % bytes.len()] ^= 1 << (i % 8);
+        fs::write(lies.path().join(path), altered).unwrap();
+        assert!(!of_folder(&lies).findings.is_empty(), "{path}");
+        fs::write(lies.path().join(path), bytes).unwrap();
+    }
+    assert_eq!(found(&of_folder(&lies)), []);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+    #[test]
+    fn no_flipped_bit_goes_unnoticed(
+        file in any::<prop::sample::Index>(), at in any::<prop::sample::Index>(), bit in 0..8,
+        cut in any::<bool>(),
+    ) {
+        let mut shown = Shown::new(&LEAVES[..3], &[1, 2]);
+        let path = shown.0.keys().nth(file.index(shown.0.len())).unwrap().clone();
+        let bytes = shown.0.get_mut(&path).unwrap();
+        let at = at.index(bytes.len());
+        match cut {
+            true => bytes.truncate(at),
+            false => bytes[at] ^= 1u8 << bit,
+        }
+        prop_assert!(!of_folder(&folder(&shown)).findings.is_empty(), "{} at {}", path, at);
+    }
+}

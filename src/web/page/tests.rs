@@ -1,0 +1,303 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::statement::Signed;
+use crate::statement::kinds::Kind as _;
+use crate::statement::kinds::agreement::{Agreement, EndReason};
+use crate::statement::kinds::benefit::BenefitKind;
+use crate::statement::kinds::disclosure::Disclosure;
+use crate::statement::kinds::party::Party;
+use crate::statement::kinds::withdrawal::Withdrawal;
+use crate::statement::leaf::Leaf;
+use crate::statement::testing::{
+    AGENCY, AGENCY_KEYS, ORIGIN, Stage, VENDOR, World, agency, agency_admin, agency_and_vendor,
+    agency_officer, id, key, registrars, resident, vendor,
+};
+use crate::tlog::checkpoint::Checkpoint;
+use crate::tlog::cosignature::Cosigner;
+use crate::tlog::hash::leaf_hash;
+use crate::tlog::note::LogSigner;
+use crate::tlog::tree::TreeSize;
+
+fn record(history: &[(Time, Signed)]) -> Record {
+    let mut record = Record::default();
+    for (logged_at, signed) in history {
+        let leaf = Leaf {
+            logged_at: *logged_at,
+            envelope: signed.envelope.clone(),
+        };
+        record.add(&leaf.to_bytes()).unwrap();
+    }
+    record
+}
+
+fn published(world: &World) -> Published {
+    let signer = LogSigner::new(ORIGIN.parse().unwrap(), key("log"));
+    let checkpoint = Checkpoint {
+        origin: ORIGIN.parse().unwrap(),
+        size: TreeSize::new(world.history.len() as u64),
+        root: leaf_hash(b"root"),
+    };
+    let mut note = checkpoint.sign(&signer);
+    for name in ["library.example", "press.example"] {
+        let cosigner = Cosigner::new(name.parse().unwrap(), key(name));
+        let cosignature = cosigner.cosign(&note.text, world.now);
+        note.signatures.push(cosignature);
+    }
+    Published {
+        checkpoint,
+        note: note.to_bytes().into(),
+        at: world.now.cut_to_minute(),
+        witnesses: vec![
+            ("library".to_owned(), Ok(())),
+            ("university".to_owned(), Err("it did not answer".to_owned())),
+        ],
+    }
+}
+
+fn page(world: &World) -> Page {
+    Page::of(&record(&world.history), ORIGIN, Some(&published(world)))
+}
+
+/// The agreement of the Lakeland story.
+fn lakeland() -> Agreement {
+    let terms = include_str!("../../../examples/lakeland/terms.json");
+    Agreement {
+        terms: serde_json::from_str(terms).unwrap(),
+        complete: false,
+        effective_on: Some("2018-12-13".parse().unwrap()),
+        ..Agreement::example()
+    }
+}
+
+/// A course with everything that the page tells apart.
+fn story() -> World {
+    let mut world = World::at(Stage::Limits);
+    let party = Party {
+        name: "Doorbell, Inc.".parse().unwrap(),
+        ..vendor()
+    };
+    world
+        .log(party, registrars(VENDOR, &["vendor admin"]))
+        .unwrap();
+    let party = Party {
+        name: "D'Arcy & Sons Police".parse().unwrap(),
+        ..agency()
+    };
+    world.log(party, registrars(AGENCY, &AGENCY_KEYS)).unwrap();
+    world.pass(4 * 86_400);
+    let mut agreed = Agreement {
+        document: None,
+        ..lakeland()
+    };
+    world.agreement = world.log(agreed.clone(), agency_and_vendor()).unwrap();
+    for (agreement, kind, count) in [
+        (Some(world.agreement), BenefitKind::Equipment, Some(15)),
+        (Some(world.agreement), BenefitKind::CreditAccrued, None),
+        (None, BenefitKind::CreditRedeemed, None),
+    ] {
+        let benefit = Benefit {
+            agreement,
+            kind,
+            count,
+            item: count.map(|_| "doorbell-camera".parse().unwrap()),
+            ..Benefit::example()
+        };
+        let officer = agency_officer();
+        world.log(benefit, officer).unwrap();
+    }
+    let batch = crate::statement::testing::batch();
+    let officer = crate::statement::testing::operator_officer();
+    world.batch = world.log(batch, officer).unwrap();
+    let request = world.ask();
+    let recipient = request.recipient.clone();
+    world.request = world.log(request, agency_officer()).unwrap();
+    for (n, name) in ["one", "two", "three"].into_iter().enumerate() {
+        let consent = Disclosure {
+            recipient: recipient.clone(),
+            ..world.consent(n.try_into().unwrap())
+        };
+        world.disclosure = world.log(consent, resident(name)).unwrap();
+        if n == 0 {
+            let disclosure = world.disclosure;
+            let voice = resident(name);
+            world.log(Withdrawal { disclosure }, voice).unwrap();
+        }
+    }
+    world.log(world.collect(), agency_officer()).unwrap();
+    world.pass(3 * 86_400);
+    world.log(world.ask(), agency_officer()).unwrap();
+    agreed.terms.clear();
+    agreed.status = Status::Terminated;
+    agreed.reason = Some(EndReason::CouncilVote);
+    agreed.previous = Some(world.agreement);
+    let ended = Agreement {
+        effective_on: None,
+        ..agreed
+    };
+    world.log(ended, agency_admin()).unwrap();
+    world
+}
+
+#[test]
+fn a_story_is_told() {
+    let world = story();
+    let page = page(&world);
+    let [agreement] = page.agreements.as_slice() else {
+        panic!("one agreement, in two statements");
+    };
+    assert_eq!(agreement.status, "Ended");
+    assert_eq!(agreement.steps.len(), 2);
+    assert_eq!(agreement.terms.len(), 9, "what was agreed still shows");
+    assert_eq!(agreement.benefits.len(), 2);
+    assert_eq!(
+        agreement.benefits[0].what,
+        "15 × doorbell camera, 120 USD, for 12 app downloads"
+    );
+    assert_eq!(page.benefits.len(), 1);
+    let titles: Vec<&str> = agreement.findings.iter().map(|f| f.title).collect();
+    assert_eq!(
+        titles,
+        [
+            "The police receive equipment",
+            "The police are paid for each app download",
+            "The police promote a product",
+            "The program is kept secret",
+            "Side agreements are not ruled out",
+            "It was made public late",
+            "It was ended",
+        ]
+    );
+    let ended = &agreement.findings[6].detail;
+    assert_eq!(
+        ended,
+        "D'Arcy & Sons Police ended it because the council voted so."
+    );
+
+    let [second, first] = page.requests.as_slice() else {
+        panic!("two requests");
+    };
+    assert!(second.open && !first.open);
+    assert_eq!(
+        [&first.disclosures, &first.withdrawn, &first.collected],
+        ["3", "1", "1"]
+    );
+    assert_eq!(second.disclosures, "0");
+    assert_eq!(first.offence, "burglary");
+    assert_eq!(page.figures.requests_open, "1");
+    assert_eq!(page.figures.agreements_in_force, "0");
+
+    let checkpoint = page.checkpoint.as_ref().unwrap();
+    let cosigned: BTreeMap<_, _> = checkpoint.cosigned.iter().cloned().collect();
+    assert_eq!(cosigned.len(), 2, "the log's own signature is no witness's");
+    assert_eq!(cosigned["press.example"], Moment::from(world.now));
+    assert_eq!(checkpoint.missing, ["university"]);
+    assert_eq!(page.entries.len(), world.history.len());
+    assert_eq!(page.entries[0].index, world.history.len() as u64 - 1);
+
+    let html = page.render().unwrap();
+    assert!(
+        html.contains("whosaw log verify --log https://ledger.example/log --policy log.policy")
+    );
+    assert!(html.contains("Nobody knows how many residents refused"));
+    assert!(html.contains("D&#39;Arcy &#38; Sons Police"));
+    assert!(!html.contains("D'Arcy"));
+}
+
+#[test]
+fn a_plain_agreement_has_no_findings() {
+    let mut world = World::at(Stage::Agency);
+    let plain = Agreement {
+        terms: Vec::new(),
+        effective_on: None,
+        ..Agreement::example()
+    };
+    world.log(plain, agency_and_vendor()).unwrap();
+    let page = page(&world);
+    assert_eq!(page.agreements[0].findings, []);
+    assert!(page.agreements[0].in_force);
+    assert_eq!(page.figures.agreements_in_force, "1");
+}
+
+#[test]
+fn gifts_from_the_police_are_not_gifts_to_the_police() {
+    let mut world = World::at(Stage::Agency);
+    let mut other = Agreement {
+        effective_on: None,
+        ..Agreement::example()
+    };
+    other.terms = vec![Term::Equipment {
+        giver: id(AGENCY),
+        receiver: id(VENDOR),
+        item: "desk".parse().unwrap(),
+        count: 1,
+    }];
+    world.log(other, agency_and_vendor()).unwrap();
+    assert_eq!(page(&world).agreements[0].findings, []);
+}
+
+#[test]
+fn everything_is_escaped() {
+    const HOSTILE: &str = "<script>alert(1)</script>\"'&";
+    let mut page = page(&story());
+    let clean = page.render().unwrap().matches('<').count();
+    page.origin = HOSTILE.to_owned();
+    page.agreements[0].parties[0].name = HOSTILE.to_owned();
+    page.agreements[0].terms[0] = HOSTILE.to_owned();
+    page.agreements[0].findings[0].detail = HOSTILE.to_owned();
+    page.agreements[0].benefits[0].what = HOSTILE.to_owned();
+    page.agreements[0].document = Some(HOSTILE.to_owned());
+    page.requests[0].agency = HOSTILE.to_owned();
+    page.requests[0].id = HOSTILE.to_owned();
+    page.entries[0].plain = HOSTILE.to_owned();
+    page.checkpoint.as_mut().unwrap().cosigned[0].0 = HOSTILE.to_owned();
+    page.checkpoint.as_mut().unwrap().missing[0] = HOSTILE.to_owned();
+    let html = page.render().unwrap();
+    assert!(!html.contains("<script") && !html.contains(HOSTILE));
+    let document_link = 2;
+    assert_eq!(html.matches('<').count(), clean + document_link);
+}
+
+#[test]
+fn an_empty_ledger_has_a_page() {
+    let page = Page::of(&Record::default(), ORIGIN, None);
+    let html = page.render().unwrap();
+    for text in [
+        "No agreement is on record",
+        "No request is on record",
+        "No checkpoint is published yet",
+        "The log has no entries yet",
+    ] {
+        assert!(html.contains(text), "{text}");
+    }
+    assert!(!html.contains("<table"));
+    assert_eq!(page.figures.entries, "0");
+}
+
+#[test]
+fn only_the_latest_entries_are_kept() {
+    let world = World::at(Stage::Limits);
+    let (logged_at, signed) = &world.history[1];
+    let again = vec![(*logged_at, signed.clone()); SHOWN + 3];
+    let page = Page::of(&record(&again), ORIGIN, None);
+    assert_eq!(page.entries.len(), SHOWN);
+    assert_eq!(page.entries[0].index, SHOWN as u64 + 2);
+    assert_eq!(page.entries[SHOWN - 1].index, 3);
+    assert_eq!(page.figures.entries, "203");
+}
+
+#[test]
+fn headings_descend_one_by_one_and_every_link_target_is_there() {
+    let html = page(&story()).render().unwrap();
+    let mut last = 0;
+    for piece in html.split("<h").skip(1) {
+        if let Some(level) = piece.chars().next().and_then(|c| c.to_digit(10)) {
+            assert!(level <= last + 1, "h{level} after h{last}");
+            last = level;
+        }
+    }
+    for piece in html.split("href=\"#").skip(1) {
+        let target = piece.split('"').next().unwrap();
+        assert!(html.contains(&format!("id=\"{target}\"")), "{target}");
+    }
+}

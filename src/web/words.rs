@@ -1,0 +1,236 @@
+//! Numbers, times and codes as people say them.
+
+use crate::statement::kinds::agreement::{EndReason, Instrument, Status};
+use crate::statement::words::{DataKind, Day, Label, PartyKind};
+use crate::time::Time;
+
+/// A point in time for machines and for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moment {
+    /// RFC 3339, or a plain date.
+    pub iso: String,
+    /// Such as `1 July 2019, 10:00 UTC`.
+    pub text: String,
+}
+
+impl From<Time> for Moment {
+    fn from(time: Time) -> Self {
+        let iso = time.to_string();
+        let text = format!("{}, {} UTC", date(&iso), &iso[11..16]);
+        Self { iso, text }
+    }
+}
+
+impl From<&Day> for Moment {
+    fn from(day: &Day) -> Self {
+        let iso = day.to_string();
+        let text = date(&iso);
+        Self { iso, text }
+    }
+}
+
+/// `2019-07-01…` as `1 July 2019`.
+fn date(iso: &str) -> String {
+    const MONTHS: [&str; 12] = [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ];
+    let month: usize = iso[5..7].parse().expect("a time has a month");
+    let day = iso[8..10].trim_start_matches('0');
+    format!("{day} {} {}", MONTHS[month - 1], &iso[..4])
+}
+
+/// `n` of a thing, such as `1 day` or `3 days`.
+pub fn count(n: u64, thing: &str) -> String {
+    let plural = if n == 1 { "" } else { "s" };
+    format!("{} {thing}{plural}", grouped(n))
+}
+
+/// A number with its thousands apart.
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.char_indices() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A length of time.
+pub fn duration(minutes: u32) -> String {
+    let (hours, rest) = (u64::from(minutes / 60), u64::from(minutes % 60));
+    match (hours, rest) {
+        (0, _) => count(rest, "minute"),
+        (_, 0) => count(hours, "hour"),
+        _ => format!("{} {}", count(hours, "hour"), count(rest, "minute")),
+    }
+}
+
+/// An area, metric and in square miles.
+pub fn area(square_metres: u32) -> String {
+    const SQUARE_MILE: f64 = 2_589_988.110_336;
+    if square_metres < 10_000 {
+        return format!("{} m²", grouped(square_metres.into()));
+    }
+    let metres = f64::from(square_metres);
+    format!(
+        "{:.2} km² ({:.2} square miles)",
+        metres / 1e6,
+        metres / SQUARE_MILE
+    )
+}
+
+/// A label with its words apart.
+pub fn label(label: &Label) -> String {
+    label.as_str().replace(['-', '_'], " ")
+}
+
+/// What a party is.
+pub fn party_kind(kind: PartyKind) -> &'static str {
+    match kind {
+        PartyKind::Agency => "police agency",
+        PartyKind::Court => "court",
+        PartyKind::Operator => "operator of this ledger",
+        PartyKind::Vendor => "vendor",
+        PartyKind::Watchdog => "watchdog",
+    }
+}
+
+/// The form of an agreement.
+pub fn instrument(instrument: Instrument) -> &'static str {
+    match instrument {
+        Instrument::Contract => "Contract",
+        Instrument::MemorandumOfUnderstanding => "Memorandum of understanding",
+        Instrument::None => "Declaration that there is no agreement",
+        Instrument::OnlineForm => "Online form",
+    }
+}
+
+/// Where an agreement stands.
+pub fn status(status: Status) -> &'static str {
+    match status {
+        Status::Declined => "Declined",
+        Status::InForce => "In force",
+        Status::Proposed => "Proposed",
+        Status::Suspended => "Suspended",
+        Status::Terminated => "Ended",
+    }
+}
+
+/// Why an agreement came to an end, after "because".
+pub fn end_reason(reason: EndReason) -> &'static str {
+    match reason {
+        EndReason::Breach => "it was breached",
+        EndReason::CouncilVote => "the council voted so",
+        EndReason::Expired => "its time had run out",
+        EndReason::LegalReview => "a legal review advised it",
+        EndReason::PolicyChange => "policy has changed",
+        EndReason::WillNotPromoteABrand => "the agency will not promote a brand",
+    }
+}
+
+/// A kind of data asked for.
+pub fn data_kind(kind: DataKind) -> &'static str {
+    match kind {
+        DataKind::Contact => "how to reach the resident",
+        DataKind::Name => "the resident’s name",
+        DataKind::Place => "where the camera is",
+        DataKind::Time => "when it was recorded",
+        DataKind::Video => "video",
+    }
+}
+
+/// The name of a NIBRS offence (FBI, National Incident-Based Reporting System), in short.
+pub fn offence(code: &str) -> Option<&'static str> {
+    OFFENCES
+        .iter()
+        .find(|(known, _)| *known == code)
+        .map(|(_, name)| *name)
+}
+
+#[rustfmt::skip]
+const OFFENCES: &[(&str, &str)] = &[
+    ("09A", "murder"), ("09B", "negligent manslaughter"), ("09C", "justifiable homicide"),
+    ("100", "kidnapping"), ("11", "sex offence"), ("120", "robbery"),
+    ("13A", "aggravated assault"), ("13B", "simple assault"), ("13C", "intimidation"),
+    ("200", "arson"), ("210", "extortion or blackmail"), ("220", "burglary"),
+    ("23A", "pocket-picking"), ("23B", "purse-snatching"), ("23C", "shoplifting"),
+    ("23D", "theft from a building"), ("23E", "theft from a coin-operated machine"),
+    ("23F", "theft from a vehicle"), ("23G", "theft of vehicle parts"), ("23H", "other theft"),
+    ("240", "vehicle theft"), ("250", "forgery"), ("26A", "swindle"),
+    ("26B", "card or cash-machine fraud"), ("26C", "impersonation"), ("26D", "welfare fraud"),
+    ("26E", "wire fraud"), ("26F", "identity theft"), ("26G", "computer intrusion"),
+    ("26H", "money laundering"), ("270", "embezzlement"), ("280", "stolen property"),
+    ("290", "vandalism"), ("35A", "drug offence"), ("35B", "drug equipment"),
+    ("36", "incest or statutory rape"), ("370", "obscene material"), ("39A", "betting"),
+    ("39B", "running a gambling business"), ("39C", "gambling equipment"),
+    ("39D", "sports tampering"), ("40", "prostitution"), ("510", "bribery"),
+    ("520", "weapon offence"), ("521", "firearms act offence"),
+    ("522", "weapons of mass destruction"), ("526", "explosives"),
+    ("61A", "federal liquor offence"), ("61B", "federal tobacco offence"),
+    ("64", "human trafficking"), ("720", "animal cruelty"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::statement::words::Offence;
+
+    #[test]
+    fn every_offence_that_a_request_may_name_has_a_name() {
+        let last = [""]
+            .into_iter()
+            .map(str::to_owned)
+            .chain(('0'..='9').chain('A'..='Z').map(|c| c.to_string()));
+        let mut named = 0;
+        for last in last {
+            for group in 0..100 {
+                let code = format!("{group:02}{last}");
+                assert_eq!(
+                    code.parse::<Offence>().is_ok(),
+                    offence(&code).is_some(),
+                    "{code}"
+                );
+                named += usize::from(offence(&code).is_some());
+            }
+        }
+        assert_eq!(named, OFFENCES.len());
+    }
+
+    #[test]
+    fn numbers_and_times_are_said_plainly() {
+        let time: Time = "2019-07-01T09:05:00Z".parse().unwrap();
+        assert_eq!(Moment::from(time).text, "1 July 2019, 09:05 UTC");
+        let day: Day = "2018-12-13".parse().unwrap();
+        assert_eq!(Moment::from(&day).text, "13 December 2018");
+        assert_eq!(
+            [0, 999, 1000, 1_234_567].map(grouped),
+            ["0", "999", "1,000", "1,234,567"]
+        );
+        assert_eq!(
+            [1, 45, 60, 90, 720].map(duration),
+            [
+                "1 minute",
+                "45 minutes",
+                "1 hour",
+                "1 hour 30 minutes",
+                "12 hours"
+            ]
+        );
+        assert_eq!(area(5_000), "5,000 m²");
+        assert_eq!(area(1_295_000), "1.29 km² (0.50 square miles)");
+    }
+}

@@ -1,0 +1,119 @@
+//! What the documents say of the tree is so.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+fn text(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+/// The source of every Rust file below a folder.
+fn sources(folder: &Path, all: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, all);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            all.push_str(&std::fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+fn tree() -> String {
+    let mut all = String::new();
+    for folder in ["src", "tests"] {
+        sources(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join(folder),
+            &mut all,
+        );
+    }
+    all
+}
+
+/// What stands in backquotes in the last cell of each row of a document's tables.
+fn last_cells(document: &str) -> BTreeSet<String> {
+    let rows = document
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.ends_with(" |"));
+    let cells = rows.filter_map(|row| row.trim_end_matches(" |").rsplit(" | ").next());
+    cells
+        .flat_map(|cell| {
+            cell.split('`')
+                .skip(1)
+                .step_by(2)
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+#[test]
+fn every_test_that_the_threats_name_exists() {
+    let tree = tree();
+    let named = last_cells(&text("docs/THREATS.md"));
+    assert!(named.len() > 20, "{named:?}");
+    let missing: Vec<_> = named
+        .iter()
+        .filter(|name| !tree.contains(&format!("fn {name}(")))
+        .collect();
+    assert!(missing.is_empty(), "no such tests: {missing:?}");
+}
+
+#[test]
+fn every_function_and_test_of_the_promise_exists() {
+    let tree = tree();
+    let document = text("docs/ARCHITECTURE.md");
+    let promise = document
+        .split("## The promise")
+        .nth(1)
+        .expect("the section is there");
+    let named = last_cells(promise);
+    assert!(named.len() > 5, "{named:?}");
+    for row in promise
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.contains('`'))
+    {
+        for name in row.split('`').skip(1).step_by(2) {
+            let function = name.rsplit("::").next().unwrap();
+            assert!(
+                tree.contains(&format!("fn {function}")),
+                "no such function: {name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_reason_is_in_the_protocol() {
+    let protocol = text("docs/PROTOCOL.md");
+    for reason in whosaw::statement::refusal::Reason::ALL {
+        let code = reason.code();
+        assert!(
+            protocol.contains(&format!("`{code}`")),
+            "{code} is not documented"
+        );
+    }
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for document in [
+        "README.md",
+        "docs/ARCHITECTURE.md",
+        "docs/THREATS.md",
+        "docs/OPERATIONS.md",
+    ] {
+        let folder = root.join(document);
+        let folder = folder.parent().unwrap();
+        for target in text(document)
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
+            if !target.contains("://") {
+                assert!(folder.join(target).exists(), "{document} links to {target}");
+            }
+        }
+    }
+}

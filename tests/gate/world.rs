@@ -1,0 +1,368 @@
+//! One ledger for all tests of the gate: real processes, a vendor and an agency with an agreement, a
+//! resident with a clip, and a request for it. Each test works on its own copy of the resident.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use whosaw::party::home::Home;
+use whosaw::statement::kinds::Kind as _;
+use whosaw::statement::kinds::limits::Limits;
+use whosaw::statement::scope::Scope;
+use whosaw::time::{Clock, Time};
+
+use crate::forgery::{Files, Forger, WITNESSES, leaves};
+use crate::proxy::Proxy;
+
+const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
+
+pub struct World {
+    pub root: PathBuf,
+    _folder: tempfile::TempDir,
+    _running: Vec<Child>,
+    proxies: Mutex<Vec<Proxy>>,
+    pub agreement: String,
+    pub request: String,
+    /// The log before the request was made.
+    pub leaves_before: Vec<Vec<u8>>,
+}
+
+/// What a command came to.
+pub struct Outcome {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Outcome {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    pub fn both(&self) -> String {
+        format!("{}{}", self.out, self.err)
+    }
+
+    /// Asserts that the command refused, and that it said why in these words.
+    pub fn refused(&self, why: &str) {
+        assert_ne!(self.code, 0, "{}", self.both());
+        assert!(
+            self.both().contains(why),
+            "expected {why:?} in: {}",
+            self.both()
+        );
+    }
+}
+
+/// The world, made once.
+pub fn world() -> &'static World {
+    static WORLD: OnceLock<World> = OnceLock::new();
+    WORLD.get_or_init(World::make)
+}
+
+impl World {
+    fn make() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().to_owned();
+        let mut running = Vec::new();
+        // A signed call names its authority: the server is told all the proxies' beforehand.
+        let proxies: Vec<Proxy> = (0..24).map(|_| Proxy::start()).collect();
+        let limits = Limits {
+            batch_seconds: 1,
+            decision_minutes: 1,
+            new_key_wait_minutes: 0,
+            ..Limits::example()
+        };
+        std::fs::write(
+            root.join("limits.json"),
+            serde_json::to_string(&limits).unwrap(),
+        )
+        .unwrap();
+        run(
+            &root,
+            "operator init --data operator --origin ledger.example/log --party operator.example --name Operator --jurisdiction US-FL --limits limits.json",
+        );
+        for name in WITNESSES {
+            let vkey = run(
+                &root,
+                &format!("witness init --data {name} --name {name}.example"),
+            );
+            let url = start(
+                &root,
+                &mut running,
+                &format!(
+                    "witness serve --data {name} --log operator/log.vkey --listen 127.0.0.1:0"
+                ),
+            );
+            run(
+                &root,
+                &format!(
+                    "operator add-witness --data operator --name {name} --vkey {} --url {url}",
+                    vkey.trim()
+                ),
+            );
+        }
+        let authorities: Vec<String> = proxies
+            .iter()
+            .map(|p| format!("--authority {}", p.address))
+            .collect();
+        let own = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let url = start(
+            &root,
+            &mut running,
+            &format!(
+                "serve --data operator --listen {own} --authority {own} {}",
+                authorities.join(" ")
+            ),
+        );
+        proxies.iter().for_each(|proxy| proxy.forward_to(own));
+        let (agreement, request) = (String::new(), String::new());
+        let mut world = Self {
+            root,
+            _folder: folder,
+            _running: running,
+            proxies: Mutex::new(proxies),
+            agreement,
+            request,
+            leaves_before: Vec::new(),
+        };
+        world.play(&url);
+        world
+    }
+
+    fn play(&mut self, url: &str) {
+        let root = self.root.clone();
+        for (kind, party) in [
+            ("vendor", "doorbell.example"),
+            ("agency", "lakelandgov.example"),
+        ] {
+            run(
+                &root,
+                &format!(
+                    "{kind} init --home {kind} --party {party} --name Party --jurisdiction US-FL --server {url} --trust operator/log.policy --officer-label detective-4"
+                ),
+            );
+            run(
+                &root,
+                &format!("{kind} register --home {kind} -o {kind}.dsse"),
+            );
+            run(
+                &root,
+                &format!("operator approve {kind}.dsse --data operator --server {url} --yes"),
+            );
+        }
+        run(
+            &root,
+            &format!(
+                "vendor agreement --home vendor --with lakelandgov.example --terms {EXAMPLES}/lakeland/terms.json --sign-only -o agreement.dsse"
+            ),
+        );
+        run(&root, "countersign agreement.dsse --home agency --yes");
+        let logged = run(
+            &root,
+            &format!("submit agreement.dsse --server {url} --trust operator/log.policy --json"),
+        );
+        self.agreement = id(&logged);
+        let now = Clock::system().now();
+        let film = |hours: i64| now.plus_seconds(-3600 * hours).cut_to_minute();
+        for home in ["resident", "other"] {
+            let code = run(&root, "operator enrol-code --data operator");
+            run(
+                &root,
+                &format!(
+                    "resident init --home {home} --server {url} --trust operator/log.policy --code {} --jurisdiction US-FL --camera front=28.03950,-81.94980",
+                    code.trim()
+                ),
+            );
+            run(
+                &root,
+                &format!(
+                    "resident add {EXAMPLES}/doorbell.mp4 --home {home} --camera front --from {} --until {} --thumbnail {EXAMPLES}/doorbell.jpg",
+                    film(2),
+                    film(2).plus_seconds(60)
+                ),
+            );
+        }
+        std::thread::sleep(Duration::from_secs(2));
+        run(&root, "resident sync --home resident");
+        copy(&root.join("resident"), &root.join("resident-before"));
+        self.leaves_before = leaves(&root.join("operator/log"));
+
+        let scope = Scope {
+            from: film(3),
+            until: film(1),
+            ..scope()
+        };
+        std::fs::write(root.join("scope.geojson"), scope.to_geojson()).unwrap();
+        std::fs::write(root.join("case"), "2019-1").unwrap();
+        let logged = run(
+            &root,
+            &format!(
+                "agency request --home agency --agreement {} --scope scope.geojson --message {EXAMPLES}/lakeland/message.txt --offence 220 --case-number-file case --deadline-in 600 --json",
+                self.agreement
+            ),
+        );
+        self.request = id(&logged);
+        run(&root, "resident sync --home resident");
+        run(&root, "resident sync --home other");
+    }
+
+    /// A proxy of one's own.
+    pub fn proxy(&self) -> Proxy {
+        self.proxies
+            .lock()
+            .unwrap()
+            .pop()
+            .expect("enough proxies were made")
+    }
+
+    pub fn forger(&self) -> Forger {
+        Forger::of(&self.root)
+    }
+
+    /// The leaves of the real log as it is now.
+    pub fn leaves(&self) -> Vec<Vec<u8>> {
+        leaves(&self.root.join("operator/log"))
+    }
+
+    pub fn agency(&self) -> Home {
+        Home::open(&self.root.join("agency")).unwrap()
+    }
+
+    /// The device that saw everything up to the request, behind a proxy.
+    pub fn device(&self, proxy: &Proxy) -> Device {
+        self.copy_of("resident", proxy)
+    }
+
+    /// The device as it was before the request was made, behind a proxy.
+    pub fn device_before(&self, proxy: &Proxy) -> Device {
+        self.copy_of("resident-before", proxy)
+    }
+
+    /// Another resident's device, who saw the same.
+    pub fn other_device(&self, proxy: &Proxy) -> Device {
+        self.copy_of("other", proxy)
+    }
+
+    fn copy_of(&self, name: &str, proxy: &Proxy) -> Device {
+        let home = format!("device-{}", proxy.address.port());
+        let path = self.root.join(&home);
+        copy(&self.root.join(name), &path);
+        let state = path.join("resident.json");
+        let mut json: Value = serde_json::from_slice(&std::fs::read(&state).unwrap()).unwrap();
+        json["server"] = json!(proxy.url());
+        std::fs::write(&state, json.to_string()).unwrap();
+        Device { home, path }
+    }
+}
+
+/// A resident's device.
+pub struct Device {
+    pub home: String,
+    pub path: PathBuf,
+}
+
+impl Device {
+    /// Runs `whosaw resident …` on it.
+    pub fn run(&self, line: &str) -> Outcome {
+        let line = format!("resident {line} --home {}", self.home);
+        Outcome::of(command(&world().root, &line).output().unwrap())
+    }
+
+    /// As [`Device::run`], for what must succeed.
+    pub fn must(&self, line: &str) -> String {
+        let outcome = self.run(line);
+        assert_eq!(outcome.code, 0, "{line}: {}", outcome.both());
+        outcome.out
+    }
+}
+
+/// Serves these files in place of the log's.
+pub fn serve_log(proxy: &Proxy, files: Files) {
+    proxy.lie(move |request, mut response| {
+        if let Some(path) = request.path.strip_prefix("/log/") {
+            response.status = if files.contains_key(path) { 200 } else { 404 };
+            response.body = files.get(path).cloned().unwrap_or_default();
+        }
+        response
+    });
+}
+
+/// The scope of the examples.
+pub fn scope() -> Scope {
+    let text = std::fs::read(format!("{EXAMPLES}/lakeland/scope.geojson")).unwrap();
+    Scope::parse(&text).unwrap()
+}
+
+pub fn now() -> Time {
+    Clock::system().now()
+}
+
+pub fn id(json: &str) -> String {
+    let value: Value = serde_json::from_str(json).unwrap();
+    value["id"].as_str().unwrap().to_owned()
+}
+
+pub fn command(root: &Path, line: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_whosaw"));
+    command
+        .args(line.split_whitespace())
+        .current_dir(root)
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs a command that must succeed.
+pub fn run(root: &Path, line: &str) -> String {
+    let outcome = Outcome::of(command(root, line).output().unwrap());
+    assert_eq!(outcome.code, 0, "{line}: {}", outcome.both());
+    outcome.out
+}
+
+/// Starts a server that ends with this process, however that ends: the shell waits for the end of
+/// its input, which nobody else holds.
+fn start(root: &Path, running: &mut Vec<Child>, line: &str) -> String {
+    let log = std::fs::File::create(root.join(format!("server-{}.log", running.len()))).unwrap();
+    let mut child = Command::new("sh")
+        .args([
+            "-c",
+            r#""$0" "$@" & server=$!; cat >/dev/null; kill $server"#,
+        ])
+        .arg(env!("CARGO_BIN_EXE_whosaw"))
+        .args(line.split_whitespace())
+        .current_dir(root)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    running.push(child);
+    let address = lines
+        .map_while(Result::ok)
+        .find_map(|line| line.strip_prefix("listening on ").map(str::to_owned));
+    address.expect("it listens")
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), &target).unwrap();
+        }
+    }
+}
