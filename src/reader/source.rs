@@ -271,7 +271,7 @@ mod tests {
             hung_up.clone(),
             hung_up,
         ]));
-        let mut read = || source.read("tile/0/000");
+        let read = || source.read("tile/0/000");
         assert_eq!(read(), Ok(Some(vec![7; 8192])));
         assert_eq!(read(), Err(SourceError::Malformed("tile/0/000".to_owned())));
         assert_eq!(read(), Ok(None));

@@ -16,10 +16,11 @@ pub struct Request {
 /// An answer on its way to the device.
 pub struct Response {
     pub status: u16,
-    pub headers: Vec<(String, String)>,
+    pub headers: Headers,
     pub body: Vec<u8>,
 }
 
+type Headers = Vec<(String, String)>;
 type Lie = Box<dyn Fn(&Request, Response) -> Response + Send>;
 
 /// A proxy that is listening.
@@ -117,7 +118,7 @@ impl Proxy {
     }
 }
 
-fn read_head(reader: &mut impl BufRead) -> Option<(String, Vec<(String, String)>, Vec<u8>)> {
+fn read_head(reader: &mut impl BufRead) -> Option<(String, Headers, Vec<u8>)> {
     let mut raw = Vec::new();
     let mut lines = Vec::new();
     loop {

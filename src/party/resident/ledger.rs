@@ -108,14 +108,10 @@ impl Ledger {
         let Some(leaf) = self.leaves.leaf(index.as_u64())? else {
             return Ok(None);
         };
-        let read = replay::read(&leaf);
-        let (Some(logged_at), Ok(signed)) = (read.logged_at, read.signed) else {
-            return Ok(None);
-        };
-        Ok(Some(Entry {
+        Ok(replay::read(&leaf).ok().map(|logged| Entry {
             index,
-            logged_at,
-            signed,
+            logged_at: logged.logged_at,
+            signed: logged.signed,
         }))
     }
 

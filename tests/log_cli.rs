@@ -1,0 +1,262 @@
+//! `whosaw log` as its users meet it: what it prints, and how it exits.
+
+use std::fs;
+use std::path::Path;
+
+use assert_cmd::Command;
+use ed25519_dalek::SigningKey;
+use serde_json::Value;
+use tempfile::TempDir;
+use whosaw::statement::kinds::limits::Limits;
+use whosaw::statement::kinds::party::{NewKey, Party};
+use whosaw::statement::leaf::Leaf;
+use whosaw::statement::words::{PartyKind, Role};
+use whosaw::statement::{Author, Head, Kind as _, Statement, sign};
+use whosaw::time::Time;
+use whosaw::tlog::checkpoint::Checkpoint;
+use whosaw::tlog::cosignature::Cosigner;
+use whosaw::tlog::hash::leaf_hash;
+use whosaw::tlog::note::LogSigner;
+use whosaw::tlog::policy::{Policy, PolicyLog, PolicyWitness};
+use whosaw::tlog::tile::{self, RightEdge};
+use whosaw::tlog::tree::TreeSize;
+
+const ORIGIN: &str = "ledger.example/log";
+const OPERATOR: &str = "operator.example";
+
+fn key(n: u8) -> SigningKey {
+    SigningKey::from_bytes(&[n; 32])
+}
+
+fn time() -> Time {
+    "2019-08-01T12:00:00Z".parse().unwrap()
+}
+
+fn leaf(statement: impl Into<Statement>) -> Vec<u8> {
+    let head = Head {
+        log: ORIGIN.to_owned(),
+        issued_at: time(),
+        author: Author::Issuer(OPERATOR.parse().unwrap()),
+    };
+    Leaf {
+        logged_at: time(),
+        envelope: sign(&head, &statement.into(), &[&key(1)]),
+    }
+    .to_bytes()
+}
+
+fn party(id: &str, kind: PartyKind, keys: Vec<NewKey>) -> Party {
+    Party {
+        party: id.parse().unwrap(),
+        kind,
+        keys,
+        ..Party::example()
+    }
+}
+
+/// An operator, its limits, two listed agencies, and one of them a second time, which is forbidden.
+fn leaves() -> Vec<Vec<u8>> {
+    let admin = NewKey {
+        key: (&key(1)).into(),
+        role: Role::Admin,
+        label: None,
+    };
+    let listed = |id| leaf(party(id, PartyKind::Agency, Vec::new()));
+    vec![
+        leaf(party(OPERATOR, PartyKind::Operator, vec![admin])),
+        leaf(Limits::example()),
+        listed("lakeland.example"),
+        listed("tampa.example"),
+        listed("tampa.example"),
+    ]
+}
+
+/// A folder with `log`, of `leaves`, and `log.policy`.
+fn ledger(leaves: &[Vec<u8>]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |path: &str, bytes: &[u8]| {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    };
+    let mut edge = RightEdge::new();
+    for leaf in leaves {
+        edge.append(leaf_hash(leaf));
+    }
+    for (tile, bytes) in edge.take_new_tiles() {
+        put(&format!("log/{}", tile.path()), &bytes);
+    }
+    for bundle in tile::entry_tiles(edge.size()) {
+        put(
+            &format!("log/{}", bundle.path()),
+            &tile::encode_entries(leaves),
+        );
+    }
+    let signer = LogSigner::new(ORIGIN.parse().unwrap(), key(2));
+    let checkpoint = Checkpoint {
+        origin: ORIGIN.parse().unwrap(),
+        size: TreeSize::new(leaves.len() as u64),
+        root: edge.root(),
+    };
+    let mut note = checkpoint.sign(&signer);
+    let mut witnesses = Vec::new();
+    for (name, n) in [("library", 3), ("newsroom", 4)] {
+        let cosigner = Cosigner::new(format!("{name}.example").parse().unwrap(), key(n));
+        // Witnesses see an archived log at any two times.
+        let seen = time().plus_seconds(i64::from(n) * 86_400);
+        note.signatures.push(cosigner.cosign(&note.text, seen));
+        witnesses.push(PolicyWitness {
+            name: name.to_owned(),
+            key: cosigner.verifier(),
+            url: None,
+        });
+    }
+    put("log/checkpoint", &note.to_bytes());
+    let log = PolicyLog {
+        key: signer.verifier(),
+        url: None,
+    };
+    let policy = Policy::of(log, witnesses, 2).unwrap();
+    put("log.policy", policy.to_string().as_bytes());
+    folder
+}
+
+/// Runs `whosaw log …` in the folder: exit code, standard output, standard error.
+fn run(folder: &Path, words: &str) -> (i32, String, String) {
+    let mut command = Command::cargo_bin("whosaw").unwrap();
+    command
+        .current_dir(folder)
+        .arg("log")
+        .args(words.split(' '));
+    let output = command.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let code = output.status.code().unwrap();
+    (code, text(output.stdout), text(output.stderr))
+}
+
+const LOG: &str = "--log log --policy log.policy";
+
+#[test]
+fn verify_says_yes_no_or_that_it_could_not_look() {
+    let fine = ledger(&leaves()[..4]);
+    let (code, out, err) = run(fine.path(), &format!("verify {LOG}"));
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(
+        out.starts_with("all holds: 4 entries of ledger.example/log\n"),
+        "{out}"
+    );
+    assert!(
+        out.contains("cosigned by newsroom at 2019-08-05T12:00:00Z"),
+        "{out}"
+    );
+
+    let forbidden = ledger(&leaves());
+    fs::write(forbidden.path().join("log/note.txt"), "").unwrap();
+    let (code, out, _) = run(forbidden.path(), &format!("verify {LOG} --json"));
+    assert_eq!(code, 1);
+    let seen: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(seen["size"], 5);
+    let findings = seen["findings"].as_array().unwrap();
+    let found: Vec<_> = findings.iter().map(|f| (&f["code"], &f["place"])).collect();
+    let text = |text: &str| Value::from(text);
+    assert_eq!(
+        found,
+        [
+            (&text("already-logged"), &text("entry 4")),
+            (&text("stray-file"), &text("note.txt"))
+        ]
+    );
+
+    for could_not in [
+        "verify --log nowhere --policy log.policy",
+        "verify --log log --policy nowhere",
+        "verify --log http://ledger.example/log --policy log.policy",
+        "verify --log http://127.0.0.1:1/log --policy log.policy",
+    ] {
+        let (code, out, err) = run(fine.path(), could_not);
+        assert_eq!((code, out.as_str()), (2, ""), "{could_not}");
+        assert!(err.starts_with("error: "), "{err}");
+    }
+}
+
+#[test]
+fn show_and_list_speak_plainly() {
+    let folder = ledger(&leaves());
+    let (code, out, err) = run(folder.path(), &format!("list {LOG}"));
+    assert_eq!((code, err.as_str()), (0, ""));
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(lines.len(), 5);
+    assert!(
+        lines[2].starts_with("#2    2019-08-01T12:00:00Z  "),
+        "{out}"
+    );
+    assert!(
+        lines[2].contains("operator.example enters lakeland.example"),
+        "{out}"
+    );
+    assert!(lines[4].contains("forbidden by the rules"), "{out}");
+
+    let (_, json, _) = run(folder.path(), &format!("list {LOG} --json"));
+    let rows: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(rows.as_array().unwrap().len(), 5);
+    assert_eq!(rows[4]["forbidden"]["code"], "already-logged");
+    let id = rows[3]["id"].as_str().unwrap();
+
+    for name in ["#3", id, &id[..8]] {
+        let (code, out, _) = run(folder.path(), &format!("show {name} {LOG}"));
+        assert_eq!(code, 0, "{name}");
+        assert!(
+            out.starts_with("operator.example enters tampa.example"),
+            "{out}"
+        );
+        assert!(
+            out.contains(id) && out.contains("\nsigned by   ed25519:"),
+            "{out}"
+        );
+    }
+    let (_, out, _) = run(folder.path(), &format!("show #3 {LOG} --json"));
+    assert_eq!(serde_json::from_str::<Value>(&out).unwrap(), rows[3]);
+    for (name, fault) in [
+        ("#4", "the rules forbid it: already-logged"),
+        ("#5", "no entry 5"),
+        ("00000000", "no statement"),
+        ("#03", "#12"),
+        (&id[..7], "the first 8 or more digits"),
+    ] {
+        let (code, _, err) = run(folder.path(), &format!("show {name} {LOG}"));
+        assert!(code == 2 && err.contains(fault), "{name}: {err}");
+    }
+}
+
+#[test]
+fn a_proof_is_checked_without_the_log() {
+    let folder = ledger(&leaves());
+    let (code, out, _) = run(folder.path(), &format!("proof #2 {LOG} -o 2.tlog-proof"));
+    assert_eq!(code, 0);
+    assert_eq!(out, "entry 2 of ledger.example/log: 2.tlog-proof\n");
+    let file = folder.path().join("2.tlog-proof");
+    let (_, printed, _) = run(folder.path(), &format!("proof #2 {LOG}"));
+    assert_eq!(printed, fs::read_to_string(&file).unwrap());
+
+    fs::remove_dir_all(folder.path().join("log")).unwrap();
+    let check = || run(folder.path(), "check 2.tlog-proof --policy log.policy");
+    let (code, out, _) = check();
+    assert_eq!(code, 0);
+    assert!(
+        out.starts_with("it holds: entry 2 of ledger.example/log\n"),
+        "{out}"
+    );
+    assert!(out.contains("enters lakeland.example"), "{out}");
+    for other in [
+        printed.replace("index 2", "index 3"),
+        printed.replace("index 2", "index"),
+        printed.replacen("extra ey", "extra eY", 1),
+    ] {
+        assert_ne!(other, printed);
+        fs::write(&file, other).unwrap();
+        let (code, out, _) = check();
+        assert!(code == 1 && out.starts_with("it proves nothing: "), "{out}");
+    }
+    let (code, _, _) = run(folder.path(), "check nowhere --policy log.policy");
+    assert_eq!(code, 2);
+}
