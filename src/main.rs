@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", cli::causes(&error));
             ExitCode::from(2)
         }
     }

@@ -9,12 +9,13 @@ use super::{ApiError, Service};
 use crate::statement::facts::{FactsExt as _, PartyFact, Whole};
 use crate::statement::key::PublicKey;
 use crate::statement::words::{PartyId, Role};
-use crate::wire::signature::{self, RequestTarget, SignatureHeaders};
+use crate::wire::signature::{self, RequestTarget, SignatureHeaders, Verified};
 
 /// A call whose signature verifies; its body must still have the digest that was signed.
 pub struct Caller {
     pub key: PublicKey,
     pub content_digest: [u8; 32],
+    verified: Verified,
 }
 
 impl Service {
@@ -46,17 +47,23 @@ impl Service {
         };
         let now = self.clock.now();
         let verified = signature::verify(&target, &headers, now)?;
-        let mut nonces = self
-            .nonces
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if !nonces.accept(&verified, now) {
-            return Err(ApiError::Signature(signature::SignatureError::Replayed));
-        }
         Ok(Caller {
             key: verified.key,
             content_digest: verified.content_digest,
+            verified,
         })
+    }
+
+    /// Refuses a call that was made before. Asked once the key is known to be somebody's: strangers'
+    /// keys are without number, and none is remembered.
+    pub(super) fn accept_once(&self, caller: &Caller) -> Result<(), ApiError> {
+        let nonces = self.nonces.lock();
+        let mut nonces = nonces.unwrap_or_else(std::sync::PoisonError::into_inner);
+        if nonces.accept(&caller.verified, self.clock.now()) {
+            Ok(())
+        } else {
+            Err(ApiError::Signature(signature::SignatureError::Replayed))
+        }
     }
 
     /// The party whose live service key signed a call.
@@ -69,6 +76,7 @@ impl Service {
             && key.usable_from <= self.clock.now();
         let party = key.party.filter(|_| live).ok_or_else(refuse)?;
         let fact = facts.party(&party)?.ok_or_else(refuse)?;
+        self.accept_once(caller)?;
         Ok((party, fact))
     }
 

@@ -240,7 +240,9 @@ impl Service {
     /// The vault of the key that signed a call.
     pub(super) fn vault_of(&self, caller: &Caller) -> Result<Vault, ApiError> {
         let vault = self.vaults.vault_by_key(caller.key.to_bytes())?;
-        vault.ok_or(ApiError::NotFound("no vault of this key"))
+        let vault = vault.ok_or(ApiError::NotFound("no vault of this key"))?;
+        self.accept_once(caller)?;
+        Ok(vault)
     }
 
     /// Bytes on disk of a vault, of clips not completed too.

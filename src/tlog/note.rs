@@ -325,3 +325,6 @@ impl LogSigner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

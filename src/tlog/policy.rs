@@ -411,3 +411,6 @@ impl fmt::Display for Policy {
         writeln!(f, "quorum {}", self.quorum.as_deref().unwrap_or("none"))
     }
 }
+
+#[cfg(test)]
+mod tests;

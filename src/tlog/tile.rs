@@ -370,3 +370,6 @@ pub(super) fn perfect_root(mut hashes: Vec<Hash>) -> Hash {
     }
     hashes[0]
 }
+
+#[cfg(test)]
+mod tests;

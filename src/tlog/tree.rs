@@ -246,3 +246,6 @@ pub fn verify_consistency(
         Err(ProofError::Root)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@
 //! are accepted in the one serialisation of their values alone, which has no room for duplicates.
 //! Keys that sign messages sign nothing else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use ed25519_dalek::{Signer as _, SigningKey};
 use sfv::{BareItem, Dictionary, FieldType as _, InnerList, ListEntry, Parser};
@@ -21,8 +21,8 @@ const LIFETIME: i64 = 60;
 const MAX_LIFETIME: i64 = 120;
 /// How far a caller's clock may be ahead, in seconds.
 const MAX_AHEAD: i64 = 30;
-/// Nonces remembered at once.
-const MAX_NONCES: usize = 100_000;
+/// Nonces of one key remembered at once: some 80 calls a second.
+const MAX_NONCES: usize = 10_000;
 
 const LABEL: &str = "whosaw";
 const TAG: &str = "whosaw-v1";
@@ -352,20 +352,22 @@ pub fn verify_response(
 }
 
 /// The nonces of calls that have not expired: each is good once.
+///
+/// Ask only about keys that may call at all: a stranger can make any number of keys.
 #[derive(Debug, Default)]
-pub struct Nonces(BTreeSet<(Time, [u8; 32], [u8; 16])>);
+pub struct Nonces(HashMap<[u8; 32], BTreeSet<(Time, [u8; 16])>>);
 
 impl Nonces {
     /// Whether the call is new; it is not from then on.
     ///
-    /// Where too many calls are remembered already, none is new: to forget one would be to let it
-    /// in again.
+    /// Where too many calls of a key are remembered already, none is new: to forget one would be to
+    /// let it in again.
     pub fn accept(&mut self, verified: &Verified, now: Time) -> bool {
-        while self.0.first().is_some_and(|(expires, ..)| *expires < now) {
-            self.0.pop_first();
+        let calls = self.0.entry(verified.key.to_bytes()).or_default();
+        while calls.first().is_some_and(|(expires, _)| *expires < now) {
+            calls.pop_first();
         }
-        let call = (verified.expires, verified.key.to_bytes(), verified.nonce);
-        self.0.len() < MAX_NONCES && self.0.insert(call)
+        calls.len() < MAX_NONCES && calls.insert((verified.expires, verified.nonce))
     }
 }
 

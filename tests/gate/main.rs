@@ -187,7 +187,7 @@ fn a_log_with_another_history_is_refused() {
         let filler = sign(&agency_head(), &another_request(90).into(), &[&stranger]);
         leaves.extend((0..more).map(|_| leaf(filler.clone(), now())));
         serve_log(&proxy, world().forger().log(&leaves, now()));
-        device.run("sync").refused("another history");
+        device.run("sync").refused("rewrote its past");
         nothing_secret_left(&device, &proxy);
     }
 }
@@ -248,9 +248,7 @@ fn altered_entries_are_refused() {
         }
         response
     });
-    device
-        .run("sync")
-        .refused("not those that the checkpoint stands for");
+    device.run("sync").refused("files are damaged");
     nothing_secret_left(&device, &proxy);
 }
 
@@ -367,6 +365,84 @@ fn no_header_leaves_before_the_collection() {
     device.run("sync");
     assert_eq!(headers_sent(), 0);
     nothing_secret_left(&device, &proxy);
+}
+
+#[test]
+fn an_own_commitment_under_a_foreign_key_is_an_attack() {
+    use whosaw::statement::kinds::disclosure::{DisclosedClip, Disclosure};
+    use whosaw::statement::words::DataKind;
+    let proxy = world().proxy();
+    let device = world().device(&proxy);
+    let state = std::fs::read(device.path.join("resident.json")).unwrap();
+    let state: serde_json::Value = serde_json::from_slice(&state).unwrap();
+    let (commitment, anchor) = (
+        &state["clips"][0]["commitments"][0],
+        &state["clips"][0]["anchors"][0],
+    );
+    // The operator knows which commitments came with which upload, and where they stand.
+    let stranger = SigningKey::from_bytes(&[80; 32]);
+    let forged = Disclosure {
+        request: world().request.parse().unwrap(),
+        clips: vec![DisclosedClip {
+            commitment: serde_json::from_value(commitment.clone()).unwrap(),
+            batch: serde_json::from_value(anchor["batch"].clone()).unwrap(),
+            index: serde_json::from_value(anchor["index"].clone()).unwrap(),
+            path: serde_json::from_value(anchor["path"].clone()).unwrap(),
+            header: whosaw::digest::Digest::of("a header of its own"),
+        }],
+        gives: vec![DataKind::Video],
+        recipient: request().recipient,
+        expires: now().plus_seconds(7200).cut_to_hour(),
+    };
+    let head = Head {
+        issued_at: now().cut_to_hour(),
+        author: Author::OneTimeKey((&stranger).into()),
+        ..agency_head()
+    };
+    let mut leaves = world().leaves();
+    leaves.push(leaf(sign(&head, &forged.into(), &[&stranger]), now()));
+    serve_log(&proxy, world().forger().log(&leaves, now()));
+    device.run("sync").refused("in your name");
+    device.run("report --offline").refused("in your name");
+    nothing_secret_left(&device, &proxy);
+}
+
+#[test]
+fn another_clip_than_was_committed_is_unreadable() {
+    let proxy = world().proxy();
+    let device = world().third_device(&proxy);
+    device.must(&format!("allow {} --yes", world().request));
+    let inbox = world().agency_through(&proxy, "inbox --json");
+    let inbox: serde_json::Value = serde_json::from_str(&inbox.out).unwrap();
+    let mine = std::fs::read(device.path.join("resident.json")).unwrap();
+    let mine: serde_json::Value = serde_json::from_slice(&mine).unwrap();
+    let disclosure = mine["gifts"][0]["disclosure"].as_str().unwrap().to_owned();
+    assert!(inbox.to_string().contains(&disclosure), "{inbox}");
+
+    let collect = format!("collect {disclosure} --out evidence");
+    let outcome = world().agency_through(&proxy, &collect);
+    assert_eq!(outcome.code, 1, "not handed over yet: {}", outcome.both());
+    device.must("sync");
+    proxy.lie(|request, mut response| {
+        if request.path.starts_with("/vault/v1/disclosures/") {
+            *response.body.last_mut().unwrap() ^= 1;
+        }
+        response
+    });
+    world()
+        .agency_through(&proxy, &collect)
+        .refused("unreadable");
+    proxy.lie(|_, response| response);
+    let outcome = world().agency_through(&proxy, &collect);
+    assert_eq!(outcome.code, 0, "{}", outcome.both());
+    let clip = world()
+        .root
+        .join(format!("evidence/{}-0.mp4", &disclosure[..12]));
+    let original = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/doorbell.mp4");
+    assert_eq!(
+        std::fs::read(clip).unwrap(),
+        std::fs::read(original).unwrap()
+    );
 }
 
 #[test]

@@ -175,7 +175,7 @@ impl World {
         self.agreement = id(&logged);
         let now = Clock::system().now();
         let film = |hours: i64| now.plus_seconds(-3600 * hours).cut_to_minute();
-        for home in ["resident", "other"] {
+        for home in ["resident", "other", "giver"] {
             let code = run(&root, "operator enrol-code --data operator");
             run(
                 &root,
@@ -215,6 +215,7 @@ impl World {
         self.request = id(&logged);
         run(&root, "resident sync --home resident");
         run(&root, "resident sync --home other");
+        run(&root, "resident sync --home giver");
     }
 
     /// A proxy of one's own.
@@ -252,6 +253,17 @@ impl World {
     /// Another resident's device, who saw the same.
     pub fn other_device(&self, proxy: &Proxy) -> Device {
         self.copy_of("other", proxy)
+    }
+
+    /// A third one's.
+    pub fn third_device(&self, proxy: &Proxy) -> Device {
+        self.copy_of("giver", proxy)
+    }
+
+    /// Runs `whosaw agency …` against the server behind a proxy.
+    pub fn agency_through(&self, proxy: &Proxy, line: &str) -> Outcome {
+        let line = format!("agency {line} --home agency --server {}", proxy.url());
+        Outcome::of(command(&self.root, &line).output().unwrap())
     }
 
     fn copy_of(&self, name: &str, proxy: &Proxy) -> Device {

@@ -1,0 +1,313 @@
+use ed25519_dalek::SigningKey;
+use proptest::prelude::*;
+
+use super::*;
+use crate::tlog::cosignature::Cosigner;
+use crate::tlog::hash::{EMPTY_ROOT, leaf_hash};
+use crate::tlog::note::LogSigner;
+use crate::tlog::proof::{TlogProof, TlogProofError};
+use crate::tlog::tree::{LeafIndex, TreeSize};
+
+fn signer() -> LogSigner {
+    LogSigner::new(
+        "ledger.example/log".parse().unwrap(),
+        SigningKey::from_bytes(&[1; 32]),
+    )
+}
+
+fn cosigner(n: u8) -> Cosigner {
+    Cosigner::new(
+        format!("w{n}.example").parse().unwrap(),
+        SigningKey::from_bytes(&[n + 10; 32]),
+    )
+}
+
+fn now() -> Time {
+    Time::from_unix(1_564_581_900).unwrap()
+}
+
+fn text(lines: &str) -> String {
+    let mut text = format!("log {}\n", signer().verifier());
+    for n in 0..4 {
+        text.push_str(&format!(
+            "witness w{n} {} https://w{n}.example\n",
+            cosigner(n).verifier()
+        ));
+    }
+    text + lines
+}
+
+fn policy(lines: &str) -> Policy {
+    Policy::parse(&text(lines)).unwrap()
+}
+
+fn fault(lines: &str) -> String {
+    Policy::parse(&text(lines)).unwrap_err().to_string()
+}
+
+#[test]
+fn policies_are_read_and_written() {
+    let lines = "# a comment\n\ngroup a 2 w0 w1 w2\ngroup b any a w3\nquorum b\n";
+    let read = policy(lines);
+    assert_eq!(Policy::parse(&read.to_string()), Ok(read.clone()));
+    assert_eq!(read.witnesses().len(), 4);
+    assert_eq!(
+        read.witnesses()[1].url.as_deref(),
+        Some("https://w1.example")
+    );
+    let met = |names: &[&str]| read.quorum_met(&names.iter().copied().collect());
+    assert!(met(&["w0", "w2"]) && met(&["w3"]) && !met(&["w1"]) && !met(&[]));
+}
+
+#[test]
+fn every_fault_names_its_line() {
+    for (lines, said) in [
+        (
+            "quorum nobody\n",
+            "line 6 of the policy: `nobody` is not defined",
+        ),
+        (
+            "group a 4 w0 w1\nquorum a\n",
+            "line 6 of the policy: `4` of 2 members",
+        ),
+        ("group a 0 w0 w1\nquorum a\n", "`0` of 2"),
+        ("group a 01 w0 w1\nquorum a\n", "`01` of 2"),
+        ("group a any\nquorum a\n", "has members"),
+        ("group a any w0 w0\nquorum a\n", "`w0` is a member already"),
+        (
+            "group a any w0\ngroup b any w0\nquorum b\n",
+            "line 7 of the policy: `w0` is a member already",
+        ),
+        ("group w0 any w1\nquorum w0\n", "the name `w0` is taken"),
+        (
+            "group none any w1\nquorum none\n",
+            "the name `none` is taken",
+        ),
+        (
+            "group a any b\ngroup b any w0\nquorum a\n",
+            "`b` is not defined above",
+        ),
+        ("quorum w0\nquorum w1\n", "a second quorum"),
+        ("nonsense\n", "`nonsense` with these words"),
+        ("quorum\n", "`quorum` with these words"),
+        ("\u{1}quorum w0\n", "control characters"),
+        ("", "no `quorum` line"),
+    ] {
+        assert!(fault(lines).contains(said), "{lines:?}: {}", fault(lines));
+    }
+    let twice = format!("witness again {}\nquorum again\n", cosigner(0).verifier());
+    assert!(fault(&twice).contains("named twice"));
+    let log_key = format!("witness l {}\nquorum l\n", signer().verifier());
+    assert!(fault(&log_key).contains("kind 4"));
+    assert_eq!(Policy::parse("quorum none\n"), Err(PolicyError::NoLog));
+}
+
+#[test]
+fn quorums_of_the_operator_alone_are_refused() {
+    assert_eq!(
+        policy("quorum none\n").check_independent(),
+        Err(PolicyError::NoWitnesses)
+    );
+    assert_eq!(policy("quorum w0\n").check_independent(), Ok(()));
+    let own = |name: &str, key: u8| {
+        let own = Cosigner::new(name.parse().unwrap(), SigningKey::from_bytes(&[key; 32]));
+        format!("witness own {}\n", own.verifier())
+    };
+    let same_key = own("elsewhere.example", 1);
+    let same_host = own("ledger.example/witness", 99);
+    let below = own("witness.ledger.example", 99);
+    for own in [same_key, same_host, below] {
+        let quorum = |lines: &str| policy(&format!("{own}{lines}")).check_independent();
+        assert_eq!(quorum("quorum own\n"), Err(PolicyError::NotIndependent));
+        assert_eq!(
+            quorum("group g any own w0\nquorum g\n"),
+            Err(PolicyError::NotIndependent)
+        );
+        assert_eq!(quorum("group g all own w0\nquorum g\n"), Ok(()));
+    }
+    let like = own("notledger.example", 99);
+    assert_eq!(
+        policy(&format!("{like}quorum own\n")).check_independent(),
+        Ok(())
+    );
+}
+
+fn note(times: &[(u8, i64)]) -> Vec<u8> {
+    let checkpoint = Checkpoint {
+        origin: "ledger.example/log".parse().unwrap(),
+        size: TreeSize::new(1),
+        root: leaf_hash(b"leaf"),
+    };
+    let mut note = checkpoint.sign(&signer());
+    for (n, ago) in times {
+        let line = cosigner(*n).cosign(&note.text, now().plus_seconds(-ago));
+        note.signatures.push(line);
+    }
+    note.to_bytes()
+}
+
+#[test]
+fn only_a_fresh_quorum_of_known_witnesses_counts() {
+    let policy = policy("group g 2 w0 w1 w2\nquorum g\n");
+    let verify = |note: &[u8]| {
+        policy.verify(
+            note,
+            Some(now().plus_seconds(-3600)),
+            Some(now().plus_seconds(300)),
+        )
+    };
+    let witnessed = verify(&note(&[(0, 10), (1, 20), (3, 30)])).unwrap();
+    assert_eq!(witnessed.cosignatures.len(), 3);
+    assert_eq!(witnessed.median_time(), Some(now().plus_seconds(-20)));
+    assert!(verify(&note(&[(0, 3600), (1, -300)])).is_ok());
+    for (times, said) in [
+        (vec![(0, 1)], "w1 has not cosigned"),
+        (vec![(0, 1), (3, 1)], "w1 has not cosigned"),
+        (vec![(0, 1), (1, 3601)], "w1 cosigned at"),
+        (vec![(0, 1), (1, -301)], "w1 cosigned at"),
+        (vec![(0, 1), (0, 2)], "w1 has not cosigned"),
+    ] {
+        let error = verify(&note(&times)).unwrap_err().to_string();
+        assert!(
+            error.contains("quorum is missing") && error.contains(said),
+            "{error}"
+        );
+    }
+    // A stranger's line is passed over; a known key's bad one rejects the whole note.
+    let stranger = Cosigner::new(
+        "x.example".parse().unwrap(),
+        SigningKey::from_bytes(&[50; 32]),
+    );
+    let mut good = Note::parse(&note(&[(0, 1), (1, 1)])).unwrap();
+    let line = stranger.cosign("other\n", now());
+    good.signatures.push(line);
+    assert!(verify(&good.to_bytes()).is_ok());
+    for at in 0..3 {
+        let mut bad = good.clone();
+        *bad.signatures[at].signature.last_mut().unwrap() ^= 1;
+        assert!(
+            matches!(
+                verify(&bad.to_bytes()),
+                Err(PolicyError::Note(NoteError::BadSignature(_)))
+            ),
+            "{at}"
+        );
+    }
+    let mut unsigned = good.clone();
+    unsigned.signatures.remove(0);
+    assert_eq!(
+        verify(&unsigned.to_bytes()),
+        Err(PolicyError::NoLogSignature)
+    );
+    let other = LogSigner::new(
+        "other.example/log".parse().unwrap(),
+        SigningKey::from_bytes(&[1; 32]),
+    );
+    let checkpoint = Checkpoint {
+        origin: other.origin().clone(),
+        size: TreeSize::new(0),
+        root: EMPTY_ROOT,
+    };
+    let other = checkpoint.sign(&other).to_bytes();
+    assert!(matches!(verify(&other), Err(PolicyError::OtherLog(_))));
+}
+
+#[test]
+fn proofs_hold_for_their_leaf_alone() {
+    let policy = policy("group g 2 w0 w1 w2\nquorum g\n");
+    let proof = TlogProof {
+        extra: Some(b"leaf".to_vec()),
+        index: LeafIndex::new(0),
+        hashes: Vec::new(),
+        checkpoint: note(&[(0, 1), (1, 1)]),
+    };
+    let file = proof.to_string();
+    assert_eq!(TlogProof::parse(file.as_bytes()), Ok(proof.clone()));
+    assert!(proof.verify(b"leaf", &policy, None, None).is_ok());
+    let refused =
+        |proof: &TlogProof, leaf: &[u8]| proof.verify(leaf, &policy, None, None).unwrap_err();
+    assert!(matches!(
+        refused(&proof, b"other"),
+        TlogProofError::Inclusion(_)
+    ));
+    let moved = TlogProof {
+        index: LeafIndex::new(1),
+        ..proof.clone()
+    };
+    assert!(matches!(
+        refused(&moved, b"leaf"),
+        TlogProofError::Inclusion(_)
+    ));
+    let unwitnessed = TlogProof {
+        checkpoint: note(&[(0, 1)]),
+        ..proof.clone()
+    };
+    assert!(matches!(
+        refused(&unwitnessed, b"leaf"),
+        TlogProofError::Policy(_)
+    ));
+    let plain = TlogProof {
+        extra: None,
+        ..proof
+    };
+    assert_eq!(TlogProof::parse(plain.to_string().as_bytes()), Ok(plain));
+    for (from, to) in [
+        ("c2sp.org/tlog-proof@v1\n", ""),
+        ("index 0", "index 00"),
+        ("index 0", "index -1"),
+        ("index 0\n", "index 0\nx\n"),
+        ("extra ", "extra  "),
+        ("\n\n", "\n"),
+        ("@v1", "@v2"),
+    ] {
+        let altered = file.replacen(from, to, 1);
+        assert!(
+            TlogProof::parse(altered.as_bytes()).is_err(),
+            "{from} → {to}"
+        );
+    }
+}
+
+/// Whether a quorum is met, reckoned from the text of the lines alone.
+fn met_by_hand(lines: &str, quorum: &str, have: &BTreeSet<&str>) -> bool {
+    let group = lines
+        .lines()
+        .map(|line| line.split(' ').collect::<Vec<_>>())
+        .find(|w| w[1] == quorum);
+    match group {
+        None => have.contains(quorum),
+        Some(words) => {
+            let met = words[3..]
+                .iter()
+                .filter(|m| met_by_hand(lines, m, have))
+                .count();
+            met >= words[2].parse().unwrap()
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2048))]
+
+    #[test]
+    fn quorums_are_reckoned_as_by_hand(split in 1usize..4, a in 1usize..4, b in 1usize..4, c in 1usize..3, have in 0u8..16) {
+        let names = ["w0", "w1", "w2", "w3"];
+        let (left, right) = names.split_at(split);
+        let lines = format!(
+            "group a {} {}\ngroup b {} {}\ngroup c {c} a b\n",
+            a.min(left.len()), left.join(" "), b.min(right.len()), right.join(" "),
+        );
+        let policy = policy(&format!("{lines}quorum c\n"));
+        let have: BTreeSet<&str> = names.into_iter().enumerate().filter(|(i, _)| have >> i & 1 == 1).map(|(_, n)| n).collect();
+        prop_assert_eq!(policy.quorum_met(&have), met_by_hand(&lines, "c", &have));
+    }
+
+    #[test]
+    fn no_text_makes_it_panic(noise in "(log|witness|group|quorum|#| |\t|[a-z0-9+]{0,5}|\n){0,20}") {
+        if let Ok(policy) = Policy::parse(&text(&noise)) {
+            prop_assert_eq!(Policy::parse(&policy.to_string()), Ok(policy));
+        }
+        let _ = TlogProof::parse(noise.as_bytes());
+        let _ = crate::tlog::witness::AddCheckpoint::parse(noise.as_bytes());
+    }
+}
