@@ -173,7 +173,7 @@ pub enum Fault {
     WrongCollector(PartyId),
 
     #[error("the server answered with a proof that does not hold: {0}")]
-    Proof(#[from] TlogProofError),
+    Proof(TlogProofError),
     #[error("the server answered with a proof of something else")]
     ProofOfAnother,
 }
@@ -387,13 +387,14 @@ pub fn check_logged(
     policy: &Policy,
     now: Time,
 ) -> Result<LeafIndex, Fault> {
-    let proof = TlogProof::parse(proof)?;
+    let proof = TlogProof::parse(proof).map_err(Fault::Proof)?;
     let leaf = proof.extra.as_deref().ok_or(Fault::ProofOfAnother)?;
     let parsed = Leaf::parse(leaf).map_err(|_| Fault::ProofOfAnother)?;
     if StatementId::of_payload(&parsed.envelope.payload) != *statement {
         return Err(Fault::ProofOfAnother);
     }
-    proof.verify(leaf, policy, Some(oldest(now)), Some(newest(now)))?;
+    let verified = proof.verify(leaf, policy, Some(oldest(now)), Some(newest(now)));
+    verified.map_err(Fault::Proof)?;
     Ok(proof.index)
 }
 

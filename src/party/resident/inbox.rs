@@ -12,7 +12,7 @@ use super::{BUNDLE, Resident, ResidentError};
 use crate::digest::StatementId;
 use crate::statement::Statement;
 use crate::statement::facts::FactsExt as _;
-use crate::statement::kinds::agreement::{Agreement, Instrument};
+use crate::statement::kinds::agreement::{Agreement, Instrument, Term};
 use crate::statement::words::{DataKind, Day, Label, Offence, PartyId};
 use crate::time::Time;
 use crate::tlog::tree::{LeafIndex, TreeSize};
@@ -260,7 +260,10 @@ fn agreement(resident: &Resident, claim: &Claim) -> Result<AgreementNote, Reside
 
 /// What of an agreement a resident should know.
 fn remarks(agreement: &Agreement) -> Vec<String> {
-    let mut remarks: Vec<String> = agreement.terms.iter().map(|term| term.plain()).collect();
+    // Whom a party appoints for the work is nothing between the parties.
+    let between = |term: &&Term| !matches!(term, Term::Role { .. });
+    let terms = agreement.terms.iter().filter(between);
+    let mut remarks: Vec<String> = terms.map(Term::plain).collect();
     if agreement.instrument == Instrument::None {
         remarks.push("both sides declare that there is no agreement between them".to_owned());
     } else if agreement.document.is_none() {

@@ -60,9 +60,9 @@ pub enum ResidentError {
     Missing(PathBuf),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("the recovery phrase: {0}")]
+    #[error(transparent)]
     Phrase(#[from] PhraseError),
-    #[error("the trust file: {0}")]
+    #[error(transparent)]
     Policy(#[from] PolicyError),
     #[error("the trust file names {0} logs, where it is to name one")]
     Logs(usize),
@@ -70,9 +70,9 @@ pub enum ResidentError {
     Address(#[from] BaseUrlError),
     #[error(transparent)]
     Client(#[from] ClientError),
-    #[error("the log: {0}")]
+    #[error(transparent)]
     Ledger(#[from] LedgerError),
-    #[error("{0}")]
+    #[error(transparent)]
     Fault(#[from] Fault),
     #[error(
         "this server has no vault for this phrase: is it the right server, and the right phrase?"
@@ -82,10 +82,15 @@ pub enum ResidentError {
     NoCamera(String),
     #[error("the clip ends before it begins")]
     Backwards,
+    #[error(
+        "clip {clip} is sealed and kept here, and not stored yet ({why}): `whosaw resident sync` \
+         goes on with it"
+    )]
+    NotStored { clip: HexId, why: Box<Self> },
     #[error("{0}")]
     Asked(String),
-    #[error("clip {clip}: {source}")]
-    Open { clip: HexId, source: OpenError },
+    #[error("clip {clip}: {why}")]
+    Open { clip: HexId, why: OpenError },
 }
 
 impl ResidentError {
@@ -182,9 +187,9 @@ impl Resident {
     fn file_key(&self, clip: HexId) -> Result<crate::seal::FileKey, ResidentError> {
         let header = self.clip_header(clip)?;
         let opened = crate::seal::rewrap::file_key(&header, &self.seed.identity());
-        opened.map_err(|source: HeaderError| ResidentError::Open {
+        opened.map_err(|why: HeaderError| ResidentError::Open {
             clip,
-            source: source.into(),
+            why: why.into(),
         })
     }
 }

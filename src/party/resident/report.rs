@@ -12,6 +12,7 @@ use super::state::{Attack, Clip, Gift, KeptRefusal};
 use super::{Resident, ResidentError};
 use crate::digest::StatementId;
 use crate::seal::commitment::decision_opening;
+use crate::statement::kinds::disclosure::short;
 use crate::statement::words::Label;
 use crate::time::Time;
 use crate::tlog::tree::LeafIndex;
@@ -140,7 +141,10 @@ fn gift_lines(resident: &Resident, gift: &Gift) -> Result<Vec<Line>, ResidentErr
         .given(index)?
         .ok_or(Fault::DisclosureNotLogged)?;
     let until = given.body.expires;
-    let text = format!("you consented; to be collected before {until}");
+    let text = format!(
+        "you consented to request {}; to be collected before {until}",
+        short(&gift.request)
+    );
     let mut lines = vec![line(What::Consented, Some(index), text)];
     if let Some(at) = given.fact.and_then(|fact| fact.withdrawn) {
         lines.push(line(

@@ -76,7 +76,7 @@ pub struct Film<'a> {
 /// Seals a film and stores it.
 ///
 /// # Errors
-/// Those of the files and of the server. If the server may have got it, the clip is kept and
+/// Those of the files and of the server; [`ResidentError::NotStored`] if the clip is kept, and
 /// [`finish`] goes on with it.
 pub fn add(
     resident: &mut Resident,
@@ -100,8 +100,14 @@ pub fn add(
         ..clip
     });
     resident.save()?;
-    store(resident, id, progress)?;
-    Ok(id)
+    match store(resident, id, progress) {
+        Ok(()) => Ok(id),
+        Err(why) if resident.state.clip(id).is_some() => Err(ResidentError::NotStored {
+            clip: id,
+            why: Box::new(why),
+        }),
+        Err(error) => Err(error),
+    }
 }
 
 /// Stores every clip whose upload was interrupted; how many.
@@ -334,7 +340,7 @@ pub fn open(resident: &Resident, id: HexId, output: &mut impl Write) -> Result<(
     resident
         .client
         .body(id, clip.body_length, &mut body, &key)?;
-    let fail = |source| ResidentError::Open { clip: id, source };
+    let fail = |why| ResidentError::Open { clip: id, why };
     body.rewind().map_err(|error| fail(error.into()))?;
     let mut plain = clip::open(&header, body, &resident.seed.identity()).map_err(fail)?;
     io::copy(&mut plain, output).map_err(|error| fail(error.into()))?;

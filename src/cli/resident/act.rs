@@ -1,0 +1,321 @@
+//! What each command does.
+
+use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use zeroize::Zeroizing;
+
+use super::show::*;
+use super::{
+    Add, Allow, CameraAdd, CheckDecision, InboxArgs, Init, Open, Refuse, ReportArgs, Restore, Sync,
+    Withdraw,
+};
+use crate::cli::Exit;
+use crate::cli::output::confirm;
+use crate::cli::party::{print_fingerprints, read_trust};
+use crate::party::official::fingerprints;
+use crate::party::resident::decide::{self, Wish};
+use crate::party::resident::state::Attack;
+use crate::party::resident::sync::{self, Synced};
+use crate::party::resident::upload::{self, Film};
+use crate::party::resident::{Resident, ResidentError, decision_file, enrol, inbox, report};
+use crate::seal::keys::Phrase;
+use crate::statement::kinds::disclosure::short;
+use crate::time::Clock;
+
+pub(super) fn init(args: &Init) -> anyhow::Result<Exit> {
+    let place = args.beginning.place();
+    let (resident, phrase) =
+        enrol::init(&place, &args.code, args.cameras.clone(), Clock::system())?;
+    let own = &args.beginning.own;
+    let (policy, _) = read_trust(&args.beginning.trust)?;
+    if own.json {
+        // Words on a terminal are for people; a program finds them in the folder.
+        let prints: Vec<_> = fingerprints(&policy)
+            .into_iter()
+            .map(|(of, key)| [of, key])
+            .collect();
+        print_json(&serde_json::json!({
+            "vault": resident.state.vault,
+            "log": resident.origin(),
+            "fingerprints": prints,
+            "phrase_file": own.home.join("phrase"),
+        }))?;
+        return Ok(Exit::Yes);
+    }
+    println!("Your recovery phrase:\n");
+    print_phrase(&phrase);
+    println!(
+        "\nWrite it on paper, now: it is not shown again. Whoever has it can read all your clips, and\n\
+         answer in your name. Without it, and without the folder {}, all is lost:\n\
+         nobody can reset it, the operator neither.\n",
+        own.home.display()
+    );
+    print_fingerprints(&policy);
+    println!("vault ready; cameras: {}", args.cameras.len());
+    Ok(Exit::Yes)
+}
+
+pub(super) fn restore(args: &Restore) -> anyhow::Result<Exit> {
+    let own = &args.beginning.own;
+    if std::io::stdin().is_terminal() {
+        eprintln!("Type the 24 words, then Ctrl-D:");
+    }
+    let mut text = Zeroizing::new(String::with_capacity(1024));
+    std::io::stdin().take(4096).read_to_string(&mut text)?;
+    let phrase: Phrase = text.parse().context("the recovery phrase")?;
+    let place = args.beginning.place();
+    let (_, found) = with_bar("reading the log", |progress| {
+        enrol::restore(&place, &phrase, Clock::system(), progress)
+    })?;
+    if own.json {
+        print_json(&found)?;
+    } else {
+        let (policy, _) = read_trust(&args.beginning.trust)?;
+        print_fingerprints(&policy);
+        println!("found:");
+        println!(
+            "  {} clips, {} commitments in the log",
+            found.clips, found.commitments_anchored
+        );
+        println!(
+            "  {} refusals, {} consents",
+            found.refusals, found.disclosures
+        );
+        if found.not_to_be_handed_over > 0 {
+            println!(
+                "  {} consents need a key that only the lost device had: if it did not hand it over, \
+                 nobody can",
+                found.not_to_be_handed_over
+            );
+        }
+        for damaged in &found.damaged {
+            println!("  NOT what you sealed: clip {damaged}");
+        }
+    }
+    Ok(if found.damaged.is_empty() {
+        Exit::Yes
+    } else {
+        Exit::No
+    })
+}
+
+pub(super) fn add_camera(args: &CameraAdd) -> anyhow::Result<Exit> {
+    let mut resident = args.own.resident()?;
+    let cameras = &mut resident.state.cameras;
+    cameras.retain(|camera| camera.name != args.camera.name);
+    cameras.push(args.camera.clone());
+    resident.save()?;
+    if args.own.json {
+        print_json(&resident.state.cameras)?;
+    } else {
+        println!("camera {} at {}", args.camera.name, args.camera.position);
+    }
+    Ok(Exit::Yes)
+}
+
+pub(super) fn add(args: &Add) -> anyhow::Result<Exit> {
+    let mut resident = args.own.resident()?;
+    let film = Film {
+        file: &args.file,
+        camera: &args.camera,
+        from: args.from,
+        until: args.until,
+        thumbnail: args.thumbnail.as_deref(),
+    };
+    let clip = with_bar("sealing", |progress| {
+        upload::add(&mut resident, &film, progress)
+    })?;
+    if args.own.json {
+        print_json(&resident.state.clip(clip))?;
+    } else {
+        println!("sealed and stored: clip {clip}");
+        println!("its commitments go into the log with the next batch");
+    }
+    Ok(Exit::Yes)
+}
+
+pub(super) fn open(args: &Open) -> anyhow::Result<Exit> {
+    let resident = args.own.resident()?;
+    if args.output.exists() {
+        bail!("{} is there already", args.output.display());
+    }
+    let folder = match args.output.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let context = || args.output.display().to_string();
+    // Whole and verified, or not there at all.
+    let mut staged = tempfile::NamedTempFile::new_in(folder).with_context(context)?;
+    upload::open(&resident, args.clip, &mut staged)?;
+    staged.flush()?;
+    staged
+        .persist_noclobber(&args.output)
+        .with_context(context)?;
+    println!("{}", args.output.display());
+    Ok(Exit::Yes)
+}
+
+fn synced(resident: &mut Resident) -> Result<Synced, ResidentError> {
+    with_bar("reading the log", |progress| sync::sync(resident, progress))
+}
+
+pub(super) fn sync(args: &Sync) -> anyhow::Result<Exit> {
+    let mut resident = args.own.resident()?;
+    let synced = synced(&mut resident)?;
+    if args.own.json {
+        print_json(&synced)?;
+        return Ok(alarm(&synced.attacks));
+    }
+    print_checkpoint(&synced.checkpoint);
+    println!(
+        "{} new entries, {} batches checked",
+        synced.new_entries, synced.batches
+    );
+    if synced.uploads > 0 {
+        println!("{} interrupted uploads finished", synced.uploads);
+    }
+    for id in &synced.handed_over {
+        println!("handed over: disclosure {id}");
+    }
+    let (open, lies) = (
+        synced.inbox.requests.len(),
+        synced.inbox.false_requests.len(),
+    );
+    println!("{open} requests near your cameras, {lies} shown as false");
+    print_warnings(&synced.warnings);
+    print_attacks(&synced.attacks);
+    Ok(alarm(&synced.attacks))
+}
+
+fn alarm(attacks: &[Attack]) -> Exit {
+    if attacks.is_empty() {
+        Exit::Yes
+    } else {
+        Exit::No
+    }
+}
+
+pub(super) fn show_inbox(args: &InboxArgs) -> anyhow::Result<Exit> {
+    let mut resident = args.own.resident()?;
+    let inbox = if args.offline {
+        inbox::read(&resident)?.context("nothing is known yet: run it without --offline")?
+    } else {
+        let synced = synced(&mut resident)?;
+        print_warnings(&synced.warnings);
+        synced.inbox
+    };
+    if args.own.json {
+        print_json(&inbox)?;
+    } else {
+        print_inbox(&inbox);
+    }
+    Ok(Exit::Yes)
+}
+
+pub(super) fn allow(args: &Allow) -> anyhow::Result<Exit> {
+    let mut resident = args.own.resident()?;
+    let synced = synced(&mut resident)?;
+    print_warnings(&synced.warnings);
+    let request = decide::resolve(&resident, &args.request)?;
+    let wish = Wish {
+        clips: args.clips.clone(),
+        gives: args.gives.clone(),
+    };
+    let offer = match decide::prepare(&resident, &request, &wish) {
+        Err(ResidentError::Fault(fault)) => return refused(&fault, args.own.json),
+        offer => offer?,
+    };
+    if !args.own.json {
+        print_offer(&offer);
+    }
+    if !confirm("Give this?", args.yes)? {
+        println!("nothing was given");
+        return Ok(Exit::No);
+    }
+    let said = decide::consent(&mut resident, offer)?;
+    print_said(&said, "you consented", args.own.json)?;
+    Ok(Exit::Yes)
+}
+
+pub(super) fn refuse(args: &Refuse) -> anyhow::Result<Exit> {
+    let mut resident = args.own.resident()?;
+    let request = decide::resolve(&resident, &args.request)?;
+    decide::refuse(&mut resident, &request)?;
+    if args.own.json {
+        print_json(&serde_json::json!({ "request": request, "decision": "denied" }))?;
+    } else {
+        println!("refused: request {}; nothing was sent", short(&request));
+        println!("the commitment goes with one of your next clips; then you can prove it");
+    }
+    Ok(Exit::Yes)
+}
+
+pub(super) fn withdraw(args: &Withdraw) -> anyhow::Result<Exit> {
+    let mut resident = args.own.resident()?;
+    synced(&mut resident)?;
+    let request = decide::resolve(&resident, &args.request)?;
+    let said = decide::withdraw(&mut resident, &request)?;
+    print_said(&said, "taken back", args.own.json)?;
+    Ok(Exit::Yes)
+}
+
+pub(super) fn show_report(args: &ReportArgs) -> anyhow::Result<Exit> {
+    let mut resident = args.own.resident()?;
+    if !args.offline {
+        print_warnings(&synced(&mut resident)?.warnings);
+    }
+    let report = report::report(&resident)?;
+    let proofs = match &args.proofs {
+        Some(folder) => report::write_proofs(&resident, &report, folder)?,
+        None => Vec::new(),
+    };
+    if args.own.json {
+        print_json(&report)?;
+    } else {
+        print_report(&report);
+        for path in &proofs {
+            println!("proof: {}", path.display());
+        }
+    }
+    Ok(alarm(&report.attacks))
+}
+
+pub(super) fn check_decision(args: &CheckDecision) -> anyhow::Result<Exit> {
+    let (policy, _) = read_trust(&args.trust)?;
+    let context = || args.file.display().to_string();
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(&args.file).with_context(context)?;
+    let most = decision_file::MAX_FILE as u64 + 1;
+    file.take(most)
+        .read_to_end(&mut bytes)
+        .with_context(context)?;
+    let proved = match decision_file::check(&bytes, &policy) {
+        Ok(proved) => proved,
+        Err(fault) => {
+            println!("it proves nothing: {fault}");
+            return Ok(Exit::No);
+        }
+    };
+    if args.json {
+        print_json(&proved)?;
+        return Ok(Exit::Yes);
+    }
+    println!("it holds: somebody refused request {}", proved.request);
+    println!(
+        "  the refusal existed by {} (to the minute)",
+        proved.logged_at
+    );
+    println!(
+        "  its commitment stands in entry {} of {}",
+        proved.batch_index, proved.log
+    );
+    for (witness, time) in &proved.cosignatures {
+        println!("  the log as of {time} is vouched for by {witness}");
+    }
+    println!(
+        "It does not say who refused. That the log's rules allow that entry, `whosaw log verify` says."
+    );
+    Ok(Exit::Yes)
+}

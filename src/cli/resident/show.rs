@@ -1,0 +1,231 @@
+//! What a resident is shown.
+
+use std::io::IsTerminal as _;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::cli::Exit;
+use crate::party::resident::decide::{Offer, Said};
+use crate::party::resident::gate::Fault;
+use crate::party::resident::inbox::{Answer, Checkpoint, Inbox, Item};
+use crate::party::resident::report::Report;
+use crate::party::resident::state::Attack;
+use crate::seal::keys::Phrase;
+use crate::statement::kinds::disclosure::short;
+use crate::statement::words::Label;
+
+pub(super) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
+/// A bar on a terminal, and nothing elsewhere.
+pub(super) fn with_bar<T>(what: &'static str, work: impl FnOnce(&dyn Fn(u64, u64)) -> T) -> T {
+    let bar = if std::io::stderr().is_terminal() {
+        let style = ProgressStyle::with_template("{prefix} {bar:30} {percent}% {eta}");
+        ProgressBar::new(0)
+            .with_prefix(what)
+            .with_style(style.expect("a template without unknown keys"))
+    } else {
+        ProgressBar::hidden()
+    };
+    let done = work(&|done, of| {
+        bar.set_length(of);
+        bar.set_position(done);
+    });
+    bar.finish_and_clear();
+    done
+}
+
+pub(super) fn print_phrase(phrase: &Phrase) {
+    let words: Vec<&str> = phrase.words().collect();
+    for row in 0..6 {
+        let row: Vec<String> = (0..4)
+            .map(|column| row + column * 6)
+            .map(|at| format!("{:>4}. {:<9}", at + 1, words[at]))
+            .collect();
+        println!("{}", Zeroizing::new(row.concat()).trim_end());
+    }
+}
+
+pub(super) fn print_checkpoint(checkpoint: &Checkpoint) {
+    println!(
+        "the log, {} entries, vouched for by {} at {}",
+        checkpoint.size,
+        checkpoint.witnesses.join(", "),
+        checkpoint.cosigned_at
+    );
+}
+
+pub(super) fn print_warnings(warnings: &[String]) {
+    for warning in warnings {
+        eprintln!("warning: {warning}");
+    }
+}
+
+pub(super) fn print_attacks(attacks: &[Attack]) {
+    for attack in attacks {
+        println!(
+            "ATTACK on clip {} (entry {}): {}.\n  Whoever did this has access to the operator's \
+             machines. Keep the proof (`report --proofs`), and tell a watchdog.",
+            attack.clip, attack.index, attack.why
+        );
+    }
+}
+
+pub(super) fn print_inbox(inbox: &Inbox) {
+    print_checkpoint(&inbox.checkpoint);
+    if inbox.requests.is_empty() {
+        println!("nobody asks for footage from your cameras");
+    }
+    for item in &inbox.requests {
+        println!();
+        print_item(item);
+    }
+    for lie in &inbox.false_requests {
+        let who = lie
+            .agency
+            .as_ref()
+            .map_or("unknown", |agency| agency.as_str());
+        println!(
+            "\nFALSE  request {} in the name of {who}\n  {}",
+            short(&lie.request),
+            lie.why
+        );
+    }
+}
+
+fn print_item(item: &Item) {
+    let asks: Vec<&str> = item.asks.iter().map(|kind| kind.code()).collect();
+    println!("request {}  (entry {})", short(&item.request), item.index);
+    println!(
+        "  {} ({}) asks you for {}",
+        item.agency_name,
+        item.agency,
+        asks.join(", ")
+    );
+    println!(
+        "  filmed from {} until {}, within {} m²",
+        item.from, item.until, item.area_m2
+    );
+    println!(
+        "  offence {} (NIBRS); the case number is sealed until {}",
+        item.offence, item.sealed_until
+    );
+    let between: Vec<&str> = item
+        .agreement
+        .between
+        .iter()
+        .map(|party| party.as_str())
+        .collect();
+    println!(
+        "  on the ground of: {} between {}",
+        item.agreement.instrument,
+        between.join(" and ")
+    );
+    for remark in &item.agreement.remarks {
+        println!("    note: {remark}");
+    }
+    if let Some(message) = &item.message {
+        println!("  it says:");
+        for line in message.lines() {
+            println!("    | {line}");
+        }
+    }
+    let cameras: Vec<&str> = item.cameras.iter().map(Label::as_str).collect();
+    println!("  your cameras there: {}", cameras.join(", "));
+    for clip in &item.clips {
+        println!("  your clip: {clip}");
+    }
+    match item.answer {
+        Answer::None => println!(
+            "  until {}: `allow {1}` or `refuse {1}`; you owe no answer",
+            item.deadline,
+            short(&item.request)
+        ),
+        Answer::Refused => println!("  you refused"),
+        Answer::Consented => println!("  you consented"),
+    }
+}
+
+/// What the gate does not let through is a no, with its reason.
+pub(super) fn refused(fault: &Fault, json: bool) -> anyhow::Result<Exit> {
+    if json {
+        print_json(&serde_json::json!({ "code": fault.code(), "why": fault.to_string() }))?;
+    } else {
+        println!("no: {fault} [{}]", fault.code());
+    }
+    Ok(Exit::No)
+}
+
+pub(super) fn print_offer(offer: &Offer) {
+    let gives: Vec<&str> = offer
+        .disclosure
+        .gives
+        .iter()
+        .map(|kind| kind.code())
+        .collect();
+    println!(
+        "To {}, for request {}:",
+        offer.claim.agency,
+        short(&offer.claim.id)
+    );
+    for clip in &offer.clips {
+        println!(
+            "  clip {} of {}, {} until {}",
+            clip.clip, clip.camera.name, clip.from, clip.until
+        );
+    }
+    println!("  {}", gives.join(", "));
+    println!("  sealed for {} alone", offer.disclosure.recipient);
+    println!("  to be collected before {}", offer.disclosure.expires);
+    println!(
+        "The consent is public, under a key that serves this once. Once the agency has collected, \
+         it has the clip\nfor good; until then you can take it back."
+    );
+}
+
+pub(super) fn print_said(said: &Said, what: &str, json: bool) -> anyhow::Result<()> {
+    if json {
+        return print_json(said);
+    }
+    match said.index {
+        Some(index) => println!("{what}: entry {index}, proof verified"),
+        None => println!("{what}, but the witnesses have not cosigned it yet: run `sync` later"),
+    }
+    println!("id {}", said.id);
+    Ok(())
+}
+
+pub(super) fn print_report(report: &Report) {
+    print_attacks(&report.attacks);
+    let checkpoint = &report.checkpoint;
+    for clip in &report.clips {
+        println!(
+            "clip {}  {}, {} until {}",
+            clip.clip, clip.camera, clip.from, clip.until
+        );
+        for line in &clip.lines {
+            match line.index {
+                Some(index) => println!("  {}  (entry {index})", line.text),
+                None => println!("  {}", line.text),
+            }
+        }
+        if clip.nobody {
+            println!(
+                "  seen by nobody, up to {} entries, vouched for by {} at {}",
+                checkpoint.size,
+                checkpoint.witnesses.join(", "),
+                checkpoint.cosigned_at
+            );
+        }
+    }
+    if report.clips.is_empty() {
+        println!("you have no clips");
+    }
+    for decision in &report.decisions {
+        println!("request {}  {}", short(&decision.request), decision.text);
+    }
+}
