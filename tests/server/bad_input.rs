@@ -90,16 +90,12 @@ fn every_bad_input_is_refused_and_changes_nothing() {
         };
         sign(&head, &statement.into(), keys).to_json()
     };
-    let first = whosaw::reader::source::FolderSource::new(ledger.root.join("operator/log"));
-    let first = whosaw::reader::source::LogSource::entries(
-        &first,
-        whosaw::tlog::tile::EntryTile { index: 0, width: 1 },
+    let listed = run(
+        &ledger.root,
+        "log list --json --log operator/log --policy operator/log.policy",
     );
-    let first = whosaw::statement::leaf::Leaf::parse(&first.unwrap()[0])
-        .unwrap()
-        .envelope
-        .payload;
-    let first = StatementId::of_payload(&first);
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let first: StatementId = serde_json::from_value(listed[0]["id"].clone()).unwrap();
 
     // The point of order one signs for anybody; p + 1 is a second spelling of a point.
     let mut weak = [0u8; 32];
@@ -116,7 +112,7 @@ fn every_bad_input_is_refused_and_changes_nothing() {
             good[..good.len() / 2].to_vec(),
             400,
             "not-json",
-            "",
+            "/payload",
         ),
         ("no JSON", b"hello".to_vec(), 400, "not-json", ""),
         (
@@ -139,8 +135,8 @@ fn every_bad_input_is_refused_and_changes_nothing() {
             "deep nesting",
             deep.clone().into_bytes(),
             400,
-            "not-json",
-            "",
+            "bad-value",
+            "/0",
         ),
         (
             "deep nesting in the payload",
@@ -181,7 +177,7 @@ fn every_bad_input_is_refused_and_changes_nothing() {
             .into_bytes(),
             400,
             "bad-value",
-            "/payload",
+            "",
         ),
         (
             "another payload type",
@@ -499,15 +495,15 @@ fn every_bad_input_is_refused_and_changes_nothing() {
         count
     };
     let before = files(&ledger);
-    let found = |ledger: &Ledger| ledger.get("/api/v1/statements/").status;
-    let _ = found;
+    let mut wrong = Vec::new();
     for case in rows {
         let answer = ledger.post("/api/v1/statements", &case.body);
-        refused(&answer, &case);
+        wrong.extend(differs(&answer, &case));
         if case.code != "bad-request" && case.status != 413 {
             signed_by_operator(&ledger, &answer);
         }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!(files(&ledger), before);
     let listed = run(
         &ledger.root,
@@ -528,30 +524,19 @@ fn every_bad_input_is_refused_and_changes_nothing() {
     );
 }
 
-fn refused(answer: &Answer, case: &Case) {
+/// What differs from the table.
+fn differs(answer: &Answer, case: &Case) -> Option<String> {
     let said = String::from_utf8_lossy(&answer.body);
-    assert_eq!(answer.status, case.status, "{}: {said}", case.name);
-    assert_eq!(
-        answer.header("content-type"),
-        "application/problem+json",
-        "{}",
-        case.name
-    );
-    let problem = answer.json();
-    assert_eq!(
-        problem["type"],
-        format!("/problems/{}", case.code),
-        "{}: {said}",
-        case.name
-    );
-    assert_eq!(problem["status"], case.status, "{}", case.name);
-    let member = problem["member"].as_str().unwrap_or_default();
-    assert_eq!(member, case.member, "{}: {said}", case.name);
-    assert!(
-        problem["title"]
+    let problem: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let fine = answer.status == case.status
+        && answer.header("content-type") == "application/problem+json"
+        && problem["type"] == format!("/problems/{}", case.code)
+        && problem["status"] == case.status
+        && problem["member"].as_str().unwrap_or_default() == case.member
+        && problem["title"]
             .as_str()
-            .is_some_and(|title| !title.is_empty())
-    );
+            .is_some_and(|title| !title.is_empty());
+    (!fine).then(|| format!("{}: {} {said}", case.name, answer.status))
 }
 
 /// A refused statement's problem is signed by the operator's service key.

@@ -246,12 +246,6 @@ impl Ledger {
             .send(body)
             .map(answer)
     }
-
-    /// The size of the published log.
-    pub fn size(&self) -> u64 {
-        let checkpoint = String::from_utf8(self.get("/log/checkpoint").body).unwrap();
-        checkpoint.lines().nth(1).unwrap().parse().unwrap()
-    }
 }
 
 fn answer(mut response: ureq::http::Response<ureq::Body>) -> Answer {
