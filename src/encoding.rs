@@ -62,6 +62,27 @@ pub fn exact<const N: usize>(bytes: &[u8]) -> Result<[u8; N], EncodingError> {
     })
 }
 
+/// Reads and writes a type with serde as its text: what `Display` writes and `FromStr` reads.
+macro_rules! serde_as_text {
+    ($name:ident) => {
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text =
+                    <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+pub(crate) use serde_as_text;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -264,19 +264,11 @@ fn collect(args: &Collect) -> anyhow::Result<Exit> {
         return Ok(Exit::Yes);
     }
     for received in wanted.iter().filter(|r| r.fact.collected.is_none()) {
-        let statement: Statement = Collection {
+        let statement = Collection {
             disclosure: received.id,
             label: agency.profile().officer_label.clone(),
-        }
-        .into();
-        let head = agency.own_head();
-        let envelope = sign(&head, &statement, &[&agency.home().key(Role::Officer)?]);
-        let logged = agency.submit(&envelope)?;
-        say_logged(
-            &logged,
-            &statement.plain(&head.author.to_string()),
-            args.own.json,
-        )?;
+        };
+        party::log(&agency, statement.into(), Role::Officer, args.own.json)?;
     }
     let until = Instant::now() + Duration::from_secs(args.wait);
     let mut complete = true;

@@ -11,7 +11,6 @@ use age::Identity as _;
 use age::x25519;
 use age_core::format::Stanza;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::encoding::{base64, exact};
 use crate::seal::{Identity, keys};
@@ -108,18 +107,7 @@ impl fmt::Debug for Recipient {
     }
 }
 
-impl Serialize for Recipient {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Recipient {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(de::Error::custom)
-    }
-}
+crate::encoding::serde_as_text!(Recipient);
 
 impl JsonSchema for Recipient {
     fn schema_name() -> std::borrow::Cow<'static, str> {

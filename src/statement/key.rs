@@ -5,7 +5,6 @@ use std::str::FromStr;
 
 use ed25519_dalek::{Signature, VerifyingKey};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::encoding;
 
@@ -104,18 +103,7 @@ impl FromStr for PublicKey {
     }
 }
 
-impl Serialize for PublicKey {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for PublicKey {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(de::Error::custom)
-    }
-}
+crate::encoding::serde_as_text!(PublicKey);
 
 impl JsonSchema for PublicKey {
     fn schema_name() -> std::borrow::Cow<'static, str> {

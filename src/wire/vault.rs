@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
 
 use crate::encoding::{self, EncodingError};
 use crate::seal::commitment::Commitment;
@@ -38,18 +38,7 @@ impl FromStr for HexId {
     }
 }
 
-impl Serialize for HexId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for HexId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(de::Error::custom)
-    }
-}
+crate::encoding::serde_as_text!(HexId);
 
 /// `POST /vault/v1/enrol`.
 #[derive(Debug, Serialize, Deserialize)]
