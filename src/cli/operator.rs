@@ -1,16 +1,17 @@
 //! `whosaw operator`: makes a ledger and looks after it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
-use super::Exit;
+use super::{Exit, party};
 use crate::digest::Digest;
 use crate::party::home::Profile;
+use crate::party::official::Official;
 use crate::party::operator::Operator;
 use crate::statement::kinds::Kind as _;
 use crate::statement::kinds::limits::Limits;
-use crate::statement::words::{Jurisdiction, Label, Name, PartyId, PartyKind};
+use crate::statement::words::{Jurisdiction, Label, Name, PartyId, PartyKind, Role};
 use crate::store::vaults::Vaults;
 use crate::time::Clock;
 use crate::tlog::checkpoint::Origin;
@@ -24,6 +25,7 @@ pub enum Command {
     Init(Init),
     AddWitness(AddWitness),
     EnrolCode(EnrolCode),
+    Limits(NewLimits),
     Approve(super::files::Approve),
 }
 
@@ -94,26 +96,56 @@ pub struct EnrolCode {
     days: i64,
 }
 
+/// Declare other limits; they hold after the notice period
+///
+/// The notice is the longer of the one in force and the new one. Until then, the limits in force
+/// hold; `whosaw log list` shows what was declared.
+#[derive(Debug, clap::Args)]
+pub struct NewLimits {
+    /// The limits (see schemas/limits.json)
+    file: PathBuf,
+    /// The operator's data folder
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// The ledger's address
+    #[arg(long, value_name = "URL")]
+    server: String,
+    /// Print the answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
 /// Runs the command.
 ///
 /// # Errors
-/// If the folder cannot be read or written.
+/// If the folder cannot be read or written, or the ledger refuses.
 pub fn run(command: &Command) -> anyhow::Result<Exit> {
     match command {
         Command::Init(args) => init(args),
         Command::AddWitness(args) => add_witness(args),
         Command::EnrolCode(args) => enrol_code(args),
+        Command::Limits(args) => {
+            let operator = Official::open(&args.data, Some(&args.server), Clock::system())?;
+            party::log(
+                &operator,
+                read_limits(&args.file)?.into(),
+                Role::Admin,
+                args.json,
+            )
+        }
         Command::Approve(args) => super::files::approve(args),
     }
+}
+
+fn read_limits(path: &Path) -> anyhow::Result<Limits> {
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    serde_json::from_str(&text).with_context(|| path.display().to_string())
 }
 
 fn init(args: &Init) -> anyhow::Result<Exit> {
     let limits = match &args.limits {
         None => Limits::example(),
-        Some(path) => {
-            let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-            serde_json::from_str(&text).with_context(|| path.display().to_string())?
-        }
+        Some(path) => read_limits(path)?,
     };
     let profile = Profile {
         party: args.party.clone(),

@@ -8,14 +8,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use whosaw::party::home::Home;
-use whosaw::statement::kinds::Kind as _;
-use whosaw::statement::kinds::limits::Limits;
 use whosaw::statement::scope::Scope;
 use whosaw::time::{Clock, Time};
 
-use crate::forgery::{Files, Forger, WITNESSES, leaves};
+use crate::forgery::{Files, Forger, leaves};
 use crate::proxy::Proxy;
-use crate::support::{Outcome, command, copy, run, start};
+use crate::support::{Outcome, command, copy, make_ledger, run, start};
 
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
 
@@ -43,41 +41,7 @@ impl World {
         let mut running = Vec::new();
         // A signed call names its authority: the server is told all the proxies' beforehand.
         let proxies: Vec<Proxy> = (0..24).map(|_| Proxy::start()).collect();
-        let limits = Limits {
-            batch_seconds: 1,
-            decision_minutes: 1,
-            new_key_wait_minutes: 0,
-            ..Limits::example()
-        };
-        std::fs::write(
-            root.join("limits.json"),
-            serde_json::to_string(&limits).unwrap(),
-        )
-        .unwrap();
-        run(
-            &root,
-            "operator init --data operator --origin ledger.example/log --party operator.example --name Operator --jurisdiction US-FL --limits limits.json",
-        );
-        for name in WITNESSES {
-            let vkey = run(
-                &root,
-                &format!("witness init --data {name} --name {name}.example"),
-            );
-            let url = start(
-                &root,
-                &mut running,
-                &format!(
-                    "witness serve --data {name} --log operator/log.vkey --listen 127.0.0.1:0"
-                ),
-            );
-            run(
-                &root,
-                &format!(
-                    "operator add-witness --data operator --name {name} --vkey {} --url {url}",
-                    vkey.trim()
-                ),
-            );
-        }
+        make_ledger(&root, &mut running);
         let authorities: Vec<String> = proxies
             .iter()
             .map(|p| format!("--authority {}", p.address))

@@ -6,15 +6,13 @@ use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
 use whosaw::party::home::Home;
-use whosaw::statement::kinds::Kind as _;
 use whosaw::statement::kinds::benefit::{Benefit, BenefitKind};
-use whosaw::statement::kinds::limits::Limits;
 use whosaw::statement::words::Role;
 use whosaw::statement::{Author, Head, Statement, sign};
 use whosaw::time::Clock;
 use whosaw::tlog::policy::Policy;
 
-use crate::support::{command, run, start};
+use crate::support::{command, make_ledger, run, start};
 
 pub struct Ledger {
     pub root: PathBuf,
@@ -52,43 +50,7 @@ impl Ledger {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().to_owned();
         let mut running = Vec::new();
-        let limits = Limits {
-            batch_seconds: 1,
-            decision_minutes: 1,
-            new_key_wait_minutes: 0,
-            ..Limits::example()
-        };
-        std::fs::write(
-            root.join("limits.json"),
-            serde_json::to_string(&limits).unwrap(),
-        )
-        .unwrap();
-        run(
-            &root,
-            "operator init --data operator --origin ledger.example/log --party operator.example --name Operator --jurisdiction US-FL --limits limits.json",
-        );
-        let mut witnesses = Vec::new();
-        for name in ["newsroom", "university"] {
-            let vkey = run(
-                &root,
-                &format!("witness init --data {name} --name {name}.example"),
-            );
-            let url = start(
-                &root,
-                &mut running,
-                &format!(
-                    "witness serve --data {name} --log operator/log.vkey --listen 127.0.0.1:0"
-                ),
-            );
-            run(
-                &root,
-                &format!(
-                    "operator add-witness --data operator --name {name} --vkey {} --url {url}",
-                    vkey.trim()
-                ),
-            );
-            witnesses.push(url);
-        }
+        let witnesses = make_ledger(&root, &mut running);
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap().to_string();
         drop(free);

@@ -161,3 +161,21 @@ fn without_its_quorum_the_log_waits_and_resumes_by_itself() {
     }
     assert_eq!(ledger.get("/healthz").json()["status"], "ok");
 }
+
+#[test]
+fn the_operator_declares_other_limits() {
+    let ledger = Ledger::serving();
+    let limits = std::fs::read_to_string(ledger.root.join("limits.json")).unwrap();
+    let wider = limits.replace("\"window_minutes\":720", "\"window_minutes\":900");
+    assert_ne!(wider, limits);
+    std::fs::write(ledger.root.join("wider.json"), wider).unwrap();
+    let line = format!(
+        "operator limits wider.json --data operator --server {}",
+        ledger.url()
+    );
+    let said = run(&ledger.root, &line);
+    assert!(
+        said.contains("900 minutes") && said.contains("proof verified"),
+        "{said}"
+    );
+}

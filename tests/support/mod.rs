@@ -90,3 +90,44 @@ pub fn copy(from: &Path, to: &Path) {
         }
     }
 }
+
+/// Makes the folder of a ledger with short periods and two witnesses, which run; their addresses.
+pub fn make_ledger(root: &Path, running: &mut Vec<Child>) -> Vec<String> {
+    use whosaw::statement::kinds::Kind as _;
+    use whosaw::statement::kinds::limits::Limits;
+    let limits = Limits {
+        batch_seconds: 1,
+        decision_minutes: 1,
+        new_key_wait_minutes: 0,
+        ..Limits::example()
+    };
+    std::fs::write(
+        root.join("limits.json"),
+        serde_json::to_string(&limits).unwrap(),
+    )
+    .unwrap();
+    run(
+        root,
+        "operator init --data operator --origin ledger.example/log --party operator.example --name Operator --jurisdiction US-FL --limits limits.json",
+    );
+    let witness = |name: &str| {
+        let vkey = run(
+            root,
+            &format!("witness init --data {name} --name {name}.example"),
+        );
+        let url = start(
+            root,
+            running,
+            &format!("witness serve --data {name} --log operator/log.vkey --listen 127.0.0.1:0"),
+        );
+        run(
+            root,
+            &format!(
+                "operator add-witness --data operator --name {name} --vkey {} --url {url}",
+                vkey.trim()
+            ),
+        );
+        url
+    };
+    ["newsroom", "university"].map(witness).into()
+}
