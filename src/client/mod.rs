@@ -29,6 +29,12 @@ const MAX_ATTACHMENT: u64 = 16 << 20;
 /// The header that carries an opening.
 pub const OPENING: &str = "Whosaw-Opening";
 
+/// Asks a server to say whether it takes a large body before that is sent: a refusal would else meet
+/// a sender that is still writing, and be lost.
+const EXPECT: (&str, &str) = ("expect", "100-continue");
+/// Bodies from this size on are asked about, in bytes.
+const LARGE: usize = 64 << 10;
+
 /// Why a call did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -190,7 +196,11 @@ impl Client {
         limit: u64,
     ) -> Result<Answer, ClientError> {
         let digest = Sha256::digest(body).into();
-        let request = self.signed_request(method, path, headers, &digest, key);
+        let mut headers = headers.to_vec();
+        if body.len() >= LARGE {
+            headers.push(EXPECT);
+        }
+        let request = self.signed_request(method, path, &headers, &digest, key);
         self.run(request, body, limit)
     }
 

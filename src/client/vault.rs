@@ -8,7 +8,7 @@ use std::time::Duration;
 use ed25519_dalek::SigningKey;
 use serde::Serialize;
 
-use super::{Client, ClientError, MAX_JSON};
+use super::{Client, ClientError, EXPECT, MAX_JSON};
 use crate::digest::{Digest, StatementId};
 use crate::seal::commitment::{Commitment, UPLOAD_SLOTS};
 use crate::wire::statements::Logged;
@@ -94,7 +94,7 @@ impl Client {
     ) -> Result<(), ClientError> {
         let path = part_path(clip, Part::Body);
         let length_text = length.to_string();
-        let headers = [("content-length", length_text.as_str())];
+        let headers = [("content-length", length_text.as_str()), EXPECT];
         let request = self.signed_request("PUT", &path, &headers, sha256.as_bytes(), key);
         let request = request
             .body(ureq::SendBody::from_reader(input))

@@ -162,10 +162,16 @@ fn read_body(reader: &mut impl Read, headers: &[(String, String)]) -> Option<Vec
     Some(body)
 }
 
-fn read_request(reader: &mut impl BufRead) -> Option<Request> {
+fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Request> {
     let (first, headers, raw) = read_head(reader)?;
     let mut words = first.split(' ');
     let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
+    if header(&headers, "expect").is_some() {
+        reader
+            .get_mut()
+            .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")
+            .ok()?;
+    }
     let body = read_body(reader, &headers)?;
     Some(Request {
         method,
@@ -176,8 +182,13 @@ fn read_request(reader: &mut impl BufRead) -> Option<Request> {
 }
 
 fn read_response(reader: &mut impl BufRead, method: &str) -> Option<Response> {
-    let (first, headers, _) = read_head(reader)?;
-    let status = first.split(' ').nth(1)?.parse().ok()?;
+    let (status, headers) = loop {
+        let (first, headers, _) = read_head(reader)?;
+        match first.split(' ').nth(1)?.parse().ok()? {
+            100 => {}
+            status => break (status, headers),
+        }
+    };
     let body = if method == "HEAD" {
         Vec::new()
     } else {
