@@ -21,6 +21,7 @@ use crate::statement::words::{
 use crate::statement::{Statement, sign};
 use crate::time::Clock;
 use crate::tlog::policy::Policy;
+use crate::wire::statements::Logged;
 
 use super::output::{say_logged, say_written};
 use amount::Amount;
@@ -394,14 +395,26 @@ fn benefit(args: &NewBenefit) -> anyhow::Result<Exit> {
     log(&party, statement.into(), Role::Officer, args.own.json)
 }
 
+/// Signs a statement of the party alone, logs it, and says so.
+///
+/// # Errors
+/// Those of [`submit_own`].
+pub fn log(party: &Official, statement: Statement, role: Role, json: bool) -> anyhow::Result<Exit> {
+    let logged = submit_own(party, &statement, role)?;
+    say_logged(&logged, &plain_own(party, &statement), json)?;
+    Ok(Exit::Yes)
+}
+
 /// Signs a statement of the party alone and logs it.
 ///
 /// # Errors
 /// The server's refusal, or a proof that does not hold.
-pub fn log(party: &Official, statement: Statement, role: Role, json: bool) -> anyhow::Result<Exit> {
-    let head = party.own_head();
-    let envelope = sign(&head, &statement, &[&party.home().key(role)?]);
-    let logged = party.submit(&envelope)?;
-    say_logged(&logged, &statement.plain(&head.author.to_string()), json)?;
-    Ok(Exit::Yes)
+pub fn submit_own(party: &Official, statement: &Statement, role: Role) -> anyhow::Result<Logged> {
+    let envelope = sign(&party.own_head(), statement, &[&party.home().key(role)?]);
+    Ok(party.submit(&envelope)?)
+}
+
+/// What a statement of the party alone says.
+pub fn plain_own(party: &Official, statement: &Statement) -> String {
+    statement.plain(party.profile().party.as_str())
 }

@@ -8,15 +8,13 @@ use serde::Serialize;
 
 use crate::cli::Exit;
 use crate::cli::output::say_logged;
-use crate::cli::party::Own;
+use crate::cli::party::{Own, plain_own, submit_own};
 use crate::digest::StatementId;
 use crate::party::agency::{Received, inbox, is_own};
 use crate::party::collected::{Fetched, fetch};
 use crate::party::official::{Official, logged_json};
 use crate::statement::kinds::collection::Collection;
 use crate::statement::words::Role;
-use crate::statement::{Statement, sign};
-use crate::wire::statements::Logged;
 
 /// Log that a disclosure is being taken, then fetch and open what the resident hands over
 ///
@@ -65,9 +63,14 @@ pub fn run(args: &Collect) -> anyhow::Result<Exit> {
     }
     let mut collections = Vec::new();
     for received in wanted.iter().filter(|r| r.fact.collected.is_none()) {
-        let (logged, plain) = log_collection(&agency, received)?;
+        let statement = Collection {
+            disclosure: received.id,
+            label: agency.profile().officer_label.clone(),
+        }
+        .into();
+        let logged = submit_own(&agency, &statement, Role::Officer)?;
         if !json {
-            say_logged(&logged, &plain, false)?;
+            say_logged(&logged, &plain_own(&agency, &statement), false)?;
         }
         collections.push(logged_json(&logged));
     }
@@ -101,18 +104,6 @@ pub fn run(args: &Collect) -> anyhow::Result<Exit> {
         true => Exit::Yes,
         false => Exit::No,
     })
-}
-
-fn log_collection(agency: &Official, received: &Received) -> anyhow::Result<(Logged, String)> {
-    let statement: Statement = Collection {
-        disclosure: received.id,
-        label: agency.profile().officer_label.clone(),
-    }
-    .into();
-    let head = agency.own_head();
-    let envelope = sign(&head, &statement, &[&agency.home().key(Role::Officer)?]);
-    let plain = statement.plain(&head.author.to_string());
-    Ok((agency.submit(&envelope)?, plain))
 }
 
 /// The disclosures that the user names, or all that can be taken: only those that this folder's
