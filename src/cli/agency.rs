@@ -1,7 +1,9 @@
 //! `whosaw agency`: what an agency does.
 
+mod collect;
+mod minutes;
+
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use serde_json::json;
@@ -10,13 +12,11 @@ use super::Exit;
 use super::output::say_logged;
 use super::party::{self, Own};
 use crate::digest::StatementId;
-use crate::party::agency::{Fetched, NewRequest, Received, fetch, identity_text, inbox};
-use crate::party::official::Official;
+use crate::party::agency::{Measures, NewRequest, Received, identity_text, inbox};
 use crate::statement::kinds::Kind as _;
 use crate::statement::kinds::access_request::{
     AccessRequest, RequestKind, SealedField, SealedFields,
 };
-use crate::statement::kinds::collection::Collection;
 use crate::statement::scope::Scope;
 use crate::statement::words::{
     DataKind, Day, Investigation, Jurisdiction, Offence, PartyKind, Role,
@@ -25,6 +25,7 @@ use crate::statement::{Statement, sign};
 use crate::store::secrets::SecretFile;
 use crate::time::Time;
 use crate::{encoding, random};
+use minutes::Minutes;
 
 /// Speak for an agency: agreements, requests for footage, and collecting it
 #[derive(Debug, clap::Subcommand)]
@@ -33,7 +34,7 @@ pub enum Command {
     Party(party::Command),
     Request(Request),
     Inbox(Inbox),
-    Collect(Collect),
+    Collect(collect::Collect),
     ExportIdentity(ExportIdentity),
 }
 
@@ -45,7 +46,7 @@ pub enum Command {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  \
     whosaw agency request --home lakeland --agreement ID --scope scope.geojson --offence 220 \\\n    \
-    --case-number 2019-001234 --seal-days 90 --deadline-in 1440 --asks time,video")]
+    --case-number-file case-number.txt --seal-days 90 --deadline-in 2d --asks time,video")]
 pub struct Request {
     #[command(flatten)]
     own: Own,
@@ -70,15 +71,24 @@ pub struct Request {
     /// How many days the case number stays sealed
     #[arg(long, value_name = "N", default_value = "30", value_parser = clap::value_parser!(i64).range(0..=3650))]
     seal_days: i64,
-    /// How many minutes residents have to answer
-    #[arg(long, value_name = "N", default_value = "4320", value_parser = clap::value_parser!(i64).range(1..=525_600))]
-    deadline_in: i64,
+    /// The day by whose end the case number is opened
+    #[arg(long, value_name = "DAY", conflicts_with = "seal_days")]
+    open_by: Option<Day>,
+    /// How long residents have to answer: minutes, or 2h, or 3d
+    #[arg(long, value_name = "SPAN", default_value = "3d")]
+    deadline_in: Minutes,
+    /// Until when residents can answer, such as 2019-08-02T12:00:00Z
+    #[arg(long, value_name = "TIME", conflicts_with = "deadline_in")]
+    deadline: Option<Time>,
     /// Kinds of data asked for
     #[arg(long, value_enum, value_delimiter = ',', default_value = "time,video")]
     asks: Vec<DataKind>,
     /// Where the request applies; default: the agency's own jurisdiction
     #[arg(long, value_name = "CODE")]
     jurisdiction: Option<Jurisdiction>,
+    /// The area to tell the log, in square metres, if more than the scope's bounding box
+    #[arg(long, value_name = "N")]
+    area_m2: Option<u32>,
 }
 
 /// See who consented to your requests
@@ -86,24 +96,6 @@ pub struct Request {
 pub struct Inbox {
     #[command(flatten)]
     own: Own,
-}
-
-/// Log that a disclosure is being taken, then fetch and open what the resident hands over
-///
-/// The collection is logged first; only then does the resident's device hand over the key. Run it
-/// again, or with --wait, until the clips are there. Exits 1 while some are not.
-#[derive(Debug, clap::Args)]
-pub struct Collect {
-    /// The disclosures; default: all that are open or collected and not fetched yet
-    disclosures: Vec<StatementId>,
-    #[command(flatten)]
-    own: Own,
-    /// Where the clips go
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
-    /// Wait for the residents' devices
-    #[arg(long, value_name = "SECONDS", default_value = "0")]
-    wait: u64,
 }
 
 /// Write the age identity of a request, for stock `age -d -i FILE`
@@ -127,7 +119,7 @@ pub fn run(command: &Command) -> anyhow::Result<Exit> {
         Command::Party(command) => party::run(command, PartyKind::Agency),
         Command::Request(args) => request(args),
         Command::Inbox(args) => show_inbox(args),
-        Command::Collect(args) => collect(args),
+        Command::Collect(args) => collect::run(args),
         Command::ExportIdentity(args) => export_identity(args),
     }
 }
@@ -138,12 +130,21 @@ fn request(args: &Request) -> anyhow::Result<Exit> {
         std::fs::read(&args.scope).with_context(|| args.scope.display().to_string())?;
     let scope = Scope::parse(&scope_bytes).with_context(|| args.scope.display().to_string())?;
     let head = agency.own_head();
-    let age = head.issued_at.seconds_since(scope.from);
-    if age < 0 || scope.until > head.issued_at {
+    let least = Measures::of(&scope, head.issued_at)?;
+    let area_m2 = args.area_m2.unwrap_or(least.area_m2);
+    if area_m2 < least.area_m2 {
         bail!(
-            "the scope's window ends at {}, which is still to come",
-            scope.until
+            "the scope's bounding box has {} m², more than {area_m2}: residents' devices would show \
+             the request as false",
+            least.area_m2
         );
+    }
+    let now = agency.clock().now();
+    let deadline = args
+        .deadline
+        .unwrap_or_else(|| now.plus_seconds(args.deadline_in.seconds()));
+    if deadline <= now {
+        bail!("the deadline {deadline} has passed: nobody could answer");
     }
     let case_number = read_line(&args.case_number_file)?;
     let new = NewRequest::draw(&case_number)?;
@@ -157,7 +158,6 @@ fn request(args: &Request) -> anyhow::Result<Exit> {
     let mut asks = args.asks.clone();
     asks.sort();
     asks.dedup();
-    let now = agency.clock().now();
     let statement: Statement = AccessRequest {
         kind: RequestKind::Voluntary,
         agreement: args.agreement,
@@ -166,11 +166,11 @@ fn request(args: &Request) -> anyhow::Result<Exit> {
             .jurisdiction
             .clone()
             .unwrap_or_else(|| agency.profile().jurisdiction.clone()),
-        area_m2: u32::try_from(scope.ring.bounding_area_m2()).context("the area is too large")?,
-        window_minutes: u32::try_from(scope.window_minutes()).context("the window is too long")?,
-        footage_age_days: u32::try_from((age as u64).div_ceil(86_400).max(1))?,
+        area_m2,
+        window_minutes: least.window_minutes,
+        footage_age_days: least.footage_age_days,
         offence: args.offence.clone(),
-        deadline: now.plus_seconds(args.deadline_in * 60).cut_to_minute(),
+        deadline: deadline.cut_to_minute(),
         asks,
         scope: agency.attach(&scope_bytes, "application/geo+json")?,
         message,
@@ -178,7 +178,10 @@ fn request(args: &Request) -> anyhow::Result<Exit> {
         sealed: SealedFields {
             case_number: SealedField {
                 digest: new.case_number.digest(),
-                open_by: Day::of(now.plus_seconds(args.seal_days * 86_400)),
+                open_by: args
+                    .open_by
+                    .clone()
+                    .unwrap_or_else(|| Day::of(now.plus_seconds(args.seal_days * 86_400))),
             },
         },
     }
@@ -253,86 +256,6 @@ fn show_inbox(args: &Inbox) -> anyhow::Result<Exit> {
         }
     }
     Ok(Exit::Yes)
-}
-
-fn collect(args: &Collect) -> anyhow::Result<Exit> {
-    let agency = args.own.open()?;
-    std::fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
-    let wanted = wanted(&agency, args)?;
-    if wanted.is_empty() {
-        println!("nothing to collect");
-        return Ok(Exit::Yes);
-    }
-    for received in wanted.iter().filter(|r| r.fact.collected.is_none()) {
-        let statement = Collection {
-            disclosure: received.id,
-            label: agency.profile().officer_label.clone(),
-        };
-        party::log(&agency, statement.into(), Role::Officer, args.own.json)?;
-    }
-    let until = Instant::now() + Duration::from_secs(args.wait);
-    let mut complete = true;
-    for received in &wanted {
-        for n in 0..received.statement.clips.len() {
-            complete &= fetch_one(&agency, received, n, args, until)?;
-        }
-    }
-    Ok(if complete { Exit::Yes } else { Exit::No })
-}
-
-/// The disclosures that the user names, or all that can be taken.
-fn wanted(agency: &Official, args: &Collect) -> anyhow::Result<Vec<Received>> {
-    let (follower, _) = agency.follow(&mut |_, _| {})?;
-    let asked = inbox(&follower, &agency.profile().party)?;
-    let received = asked.into_iter().flat_map(|asked| asked.received);
-    let now: Time = agency.clock().now();
-    if args.disclosures.is_empty() {
-        let takeable = |r: &Received| matches!(r.state(now), "open" | "collected");
-        return Ok(received.filter(takeable).collect());
-    }
-    let received: Vec<Received> = received
-        .filter(|r| args.disclosures.contains(&r.id))
-        .collect();
-    for id in &args.disclosures {
-        if !received.iter().any(|r| r.id == *id) {
-            bail!("{id} is no disclosure for a request of this agency: see `whosaw agency inbox`");
-        }
-    }
-    Ok(received)
-}
-
-/// Fetches a clip, waiting for it as long as told; whether it is there.
-fn fetch_one(
-    agency: &Official,
-    received: &Received,
-    n: usize,
-    args: &Collect,
-    until: Instant,
-) -> anyhow::Result<bool> {
-    loop {
-        match fetch(agency, received, n, &args.out)? {
-            Fetched::Clip { sealed, plain } => {
-                println!("fetched {}", sealed.display());
-                println!("opened  {}", plain.display());
-                return Ok(true);
-            }
-            Fetched::Unreadable { sealed, why } => {
-                println!("unreadable: {why}; kept as {}", sealed.display());
-                return Ok(false);
-            }
-            Fetched::NotYet if Instant::now() < until => {
-                std::thread::sleep(Duration::from_secs(1));
-            }
-            Fetched::NotYet => {
-                println!(
-                    "{} clip {n}: not handed over yet; the resident's device does that when it \
-                     sees the collection. Run this again",
-                    &received.id.to_string()[..12]
-                );
-                return Ok(false);
-            }
-        }
-    }
 }
 
 fn export_identity(args: &ExportIdentity) -> anyhow::Result<Exit> {

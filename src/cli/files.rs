@@ -13,7 +13,7 @@ use crate::party::home::Home;
 use crate::party::official::{Official, submit as submit_statement};
 use crate::statement::envelope::Envelope;
 use crate::statement::words::Role;
-use crate::statement::{Author, parse_payload};
+use crate::statement::{Author, Statement, parse_payload};
 use crate::time::Clock;
 
 /// Read what another party signed, and sign it too
@@ -79,6 +79,15 @@ fn add_signature(envelope: &mut Envelope, home: &Home, yes: bool) -> anyhow::Res
         bail!("{party} does not speak in this statement: nothing to sign");
     }
     println!("{}", statement.plain(&head.author.to_string()));
+    if let Statement::Party(registered) = &statement {
+        println!(
+            "compare its keys with what {} tells you another way:",
+            registered.party
+        );
+        for key in &registered.keys {
+            println!("  {:<22} {}", format!("key {}", key.role), key.key);
+        }
+    }
     for (member, digest) in statement.attachments() {
         println!("attachment {digest} ({})", &member[1..]);
     }

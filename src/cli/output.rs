@@ -4,8 +4,10 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
+use crate::digest::StatementId;
 use crate::party::official::logged_json;
 use crate::statement::envelope::Envelope;
+use crate::statement::parse_payload;
 use crate::wire::statements::Logged;
 
 /// Writes a signed envelope as a file to pass on.
@@ -14,6 +16,26 @@ use crate::wire::statements::Logged;
 /// If the file cannot be written.
 pub fn write_envelope(path: &Path, envelope: &Envelope) -> anyhow::Result<()> {
     std::fs::write(path, envelope.to_json()).with_context(|| path.display().to_string())
+}
+
+/// Writes a signed envelope as a file to pass on, and says what it says and what comes `next`.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn say_written(path: &Path, envelope: &Envelope, next: &str, json: bool) -> anyhow::Result<()> {
+    write_envelope(path, envelope)?;
+    let id = StatementId::of_payload(&envelope.payload);
+    let file = path.display().to_string();
+    if json {
+        let answer = serde_json::json!({ "id": id, "file": file });
+        println!("{}", serde_json::to_string_pretty(&answer)?);
+        return Ok(());
+    }
+    let (head, statement) = parse_payload(&envelope.payload)?;
+    println!("{}", statement.plain(&head.author.to_string()));
+    println!("wrote {file}: {next}");
+    println!("id {id}");
+    Ok(())
 }
 
 /// Reads a signed envelope.

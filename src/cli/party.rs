@@ -1,5 +1,7 @@
 //! Commands that vendors and agencies have in common.
 
+mod amount;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -19,8 +21,10 @@ use crate::statement::words::{
 use crate::statement::{Statement, sign};
 use crate::time::Clock;
 use crate::tlog::policy::Policy;
+use crate::wire::statements::Logged;
 
-use super::output::{say_logged, write_envelope};
+use super::output::{say_logged, say_written};
+use amount::Amount;
 
 /// What vendors and agencies can do alike.
 #[derive(Debug, clap::Subcommand)]
@@ -150,6 +154,8 @@ pub struct NewAgreement {
 
 /// Decline, suspend or end an agreement; one party alone may do so
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+    whosaw agency end-agreement ID --home lakeland --reason will-not-promote-a-brand")]
 pub struct EndAgreement {
     /// The agreement's last statement
     agreement: StatementId,
@@ -164,7 +170,14 @@ pub struct EndAgreement {
 }
 
 /// Report what was given under an agreement
+///
+/// One of the two reports it, under its own name; the log keeps what either says.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    whosaw vendor benefit --home vendor --kind equipment --giver doorbell.example \\\n    \
+    --receiver lakelandgov.example --agreement ID --item doorbell-camera --count 15\n  \
+    whosaw vendor benefit --home vendor --kind credit-accrued --giver doorbell.example \\\n    \
+    --receiver lakelandgov.example --agreement ID --amount 120.00 --currency USD --downloads 12")]
 pub struct NewBenefit {
     #[command(flatten)]
     own: Own,
@@ -186,11 +199,14 @@ pub struct NewBenefit {
     /// How many
     #[arg(long, value_name = "N")]
     count: Option<u32>,
+    /// The amount in all, such as 120.00
+    #[arg(long, value_name = "AMOUNT", requires = "currency", group = "sum")]
+    amount: Option<Amount>,
     /// The amount in all, in minor units (cents)
-    #[arg(long, value_name = "N", requires = "currency")]
+    #[arg(long, value_name = "N", requires = "currency", group = "sum")]
     minor_units: Option<u32>,
     /// ISO 4217 code of the amount
-    #[arg(long, value_name = "CODE", requires = "minor_units")]
+    #[arg(long, value_name = "CODE", requires = "sum")]
     currency: Option<Currency>,
     /// App downloads that the amount is reckoned by
     #[arg(long, value_name = "N")]
@@ -217,13 +233,16 @@ pub fn run(command: &Command, kind: PartyKind) -> anyhow::Result<Exit> {
 /// Reads a trust file that binds the operator; prints its fingerprints.
 ///
 /// # Errors
-/// If it is no policy, or its quorum is the operator's own.
+/// If it is no policy of one log, or its quorum is the operator's own.
 pub fn read_trust(path: &Path) -> anyhow::Result<(Policy, String)> {
     let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
     let policy = Policy::parse(&text).with_context(|| path.display().to_string())?;
     policy
         .check_independent()
         .with_context(|| path.display().to_string())?;
+    if let n @ (0 | 2..) = policy.logs().len() {
+        bail!("{} names {n} logs, where one is expected", path.display());
+    }
     Ok((policy, text))
 }
 
@@ -286,11 +305,8 @@ fn register(args: &Register) -> anyhow::Result<Exit> {
         .collect();
     let keys = keys?;
     let envelope = sign(&head, &statement.into(), &keys.iter().collect::<Vec<_>>());
-    write_envelope(&args.output, &envelope)?;
-    println!(
-        "wrote {}: give it to {operator} to approve",
-        args.output.display()
-    );
+    let next = format!("give it to {operator} to approve");
+    say_written(&args.output, &envelope, &next, args.own.json)?;
     Ok(Exit::Yes)
 }
 
@@ -323,13 +339,8 @@ fn agreement(args: &NewAgreement) -> anyhow::Result<Exit> {
     .into();
     let head = party.joint_head(&args.with);
     let envelope = sign(&head, &statement, &[&party.home().key(Role::Admin)?]);
-    write_envelope(&args.output, &envelope)?;
-    println!("{}", statement.plain(&head.author.to_string()));
-    println!(
-        "wrote {}: {} countersigns it",
-        args.output.display(),
-        args.with
-    );
+    let next = format!("{} countersigns it", args.with);
+    say_written(&args.output, &envelope, &next, args.own.json)?;
     Ok(Exit::Yes)
 }
 
@@ -359,7 +370,14 @@ fn end_agreement(args: &EndAgreement) -> anyhow::Result<Exit> {
 
 fn benefit(args: &NewBenefit) -> anyhow::Result<Exit> {
     let party = args.own.open()?;
-    let money = args.minor_units.zip(args.currency.clone());
+    let amount = match (&args.amount, args.minor_units, args.currency.clone()) {
+        (Some(amount), _, Some(currency)) => Some(amount.of(currency)?),
+        (None, Some(minor_units), Some(currency)) => Some(Money {
+            currency,
+            minor_units,
+        }),
+        _ => None,
+    };
     let statement = Benefit {
         kind: args.kind,
         giver: args.giver.clone(),
@@ -367,10 +385,7 @@ fn benefit(args: &NewBenefit) -> anyhow::Result<Exit> {
         agreement: args.agreement,
         item: args.item.clone(),
         count: args.count,
-        amount: money.map(|(minor_units, currency)| Money {
-            currency,
-            minor_units,
-        }),
+        amount,
         downloads: args.downloads,
         effective_on: args
             .effective_on
@@ -380,14 +395,26 @@ fn benefit(args: &NewBenefit) -> anyhow::Result<Exit> {
     log(&party, statement.into(), Role::Officer, args.own.json)
 }
 
+/// Signs a statement of the party alone, logs it, and says so.
+///
+/// # Errors
+/// Those of [`submit_own`].
+pub fn log(party: &Official, statement: Statement, role: Role, json: bool) -> anyhow::Result<Exit> {
+    let logged = submit_own(party, &statement, role)?;
+    say_logged(&logged, &plain_own(party, &statement), json)?;
+    Ok(Exit::Yes)
+}
+
 /// Signs a statement of the party alone and logs it.
 ///
 /// # Errors
 /// The server's refusal, or a proof that does not hold.
-pub fn log(party: &Official, statement: Statement, role: Role, json: bool) -> anyhow::Result<Exit> {
-    let head = party.own_head();
-    let envelope = sign(&head, &statement, &[&party.home().key(role)?]);
-    let logged = party.submit(&envelope)?;
-    say_logged(&logged, &statement.plain(&head.author.to_string()), json)?;
-    Ok(Exit::Yes)
+pub fn submit_own(party: &Official, statement: &Statement, role: Role) -> anyhow::Result<Logged> {
+    let envelope = sign(&party.own_head(), statement, &[&party.home().key(role)?]);
+    Ok(party.submit(&envelope)?)
+}
+
+/// What a statement of the party alone says.
+pub fn plain_own(party: &Official, statement: &Statement) -> String {
+    statement.plain(party.profile().party.as_str())
 }

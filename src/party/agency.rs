@@ -1,29 +1,59 @@
-//! An agency's program: asks, sees who consented, collects, and checks what it was given.
+//! An agency's program: asks, and sees who consented. What it is then given is
+//! [`super::collected`]'s matter.
 
-use std::fs::File;
-use std::io::{BufReader, Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use super::official::{Official, OfficialError};
-use crate::digest::{Digest, StatementId};
+use crate::digest::StatementId;
 use crate::random;
 use crate::reader::follower::Follower;
-use crate::seal::commitment::verify_clip;
+use crate::seal::Identity;
 use crate::seal::recipient::Recipient;
-use crate::seal::{Identity, clip, rewrap};
 use crate::statement::Statement;
 use crate::statement::facts::{DisclosureFact, FactsExt as _};
 use crate::statement::kinds::access_request::AccessRequest;
-use crate::statement::kinds::disclosure::{DisclosedClip, Disclosure};
+use crate::statement::kinds::disclosure::Disclosure;
+use crate::statement::scope::Scope;
 use crate::statement::sealed::Opening;
-use crate::statement::words::{PartyId, Role};
+use crate::statement::words::PartyId;
 use crate::store::secrets::SecretFile;
 use crate::store::sqlite::SqliteJournal;
 use crate::time::Time;
 use crate::tlog::tree::LeafIndex;
+
+/// What the public part of a request tells of its scope: no less than devices will find in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Measures {
+    pub area_m2: u32,
+    pub window_minutes: u32,
+    pub footage_age_days: u32,
+}
+
+impl Measures {
+    /// The least that can be told of `scope` in a request issued at `issued_at`.
+    ///
+    /// # Errors
+    /// [`OfficialError::Scope`] if the window has not ended, or a measure is beyond all bounds.
+    pub fn of(scope: &Scope, issued_at: Time) -> Result<Self, OfficialError> {
+        if scope.until > issued_at {
+            return Err(OfficialError::Scope(format!(
+                "the window ends at {}, which is still to come: ask for footage that exists",
+                scope.until
+            )));
+        }
+        let days = (issued_at.seconds_since(scope.from) as u64).div_ceil(86_400);
+        let fit = |what: &str, measure: u64| {
+            u32::try_from(measure).map_err(|_| OfficialError::Scope(format!("{what} is too large")))
+        };
+        Ok(Self {
+            area_m2: fit("the area", scope.ring.bounding_area_m2())?,
+            window_minutes: fit("the window", scope.window_minutes())?,
+            footage_age_days: fit("the age of the footage", days)?,
+        })
+    }
+}
 
 /// What an agency keeps of a request, beside what the log has of it.
 #[derive(Serialize, Deserialize)]
@@ -66,7 +96,7 @@ impl NewRequest {
         use age::secrecy::ExposeSecret as _;
         let identity = Identity::generate();
         let sealed = Opening::new(&random::bytes::<32>(), "case_number", &case_number.into());
-        let sealed = sealed.map_err(|e| OfficialError::Attachment(e.to_string()))?;
+        let sealed = sealed.map_err(OfficialError::CaseNumber)?;
         Ok(Self {
             recipient: Recipient::of(&identity),
             secrets: RequestSecrets {
@@ -84,7 +114,7 @@ impl NewRequest {
     pub fn keep(&self, agency: &Official, id: &StatementId) -> Result<(), OfficialError> {
         let path = secrets_path(agency, id);
         let folder = path.parent().expect("a file in a folder");
-        std::fs::create_dir_all(folder).map_err(|e| local(folder, e))?;
+        std::fs::create_dir_all(folder).map_err(|e| OfficialError::file(folder, e))?;
         let json = zeroize::Zeroizing::new(serde_json::to_vec(&self.secrets).expect("strings"));
         Ok(SecretFile::at(path).write_new(&json)?)
     }
@@ -95,8 +125,9 @@ fn secrets_path(agency: &Official, id: &StatementId) -> PathBuf {
     agency.home().root().join("requests").join(name)
 }
 
-fn local(path: &Path, error: impl std::fmt::Display) -> OfficialError {
-    OfficialError::Attachment(format!("{}: {error}", path.display()))
+/// Whether this folder made the request, and so can open what is given for it.
+pub fn is_own(agency: &Official, request: &StatementId) -> bool {
+    secrets_path(agency, request).exists()
 }
 
 /// The identity that opens what was given for a request, as the text of an age identity file.
@@ -109,14 +140,18 @@ pub fn identity_text(
 ) -> Result<zeroize::Zeroizing<String>, OfficialError> {
     let path = secrets_path(agency, request);
     let bytes = SecretFile::at(&path).read()?;
-    let secrets: RequestSecrets = serde_json::from_slice(&bytes).map_err(|e| local(&path, e))?;
+    let secrets: RequestSecrets =
+        serde_json::from_slice(&bytes).map_err(|e| OfficialError::file(&path, e))?;
     Ok(zeroize::Zeroizing::new(secrets.identity.clone()))
 }
 
-fn identity(agency: &Official, request: &StatementId) -> Result<Identity, OfficialError> {
+pub(super) fn identity(
+    agency: &Official,
+    request: &StatementId,
+) -> Result<Identity, OfficialError> {
     identity_text(agency, request)?
         .parse()
-        .map_err(|e| local(&secrets_path(agency, request), e))
+        .map_err(|e| OfficialError::file(&secrets_path(agency, request), e))
 }
 
 /// A disclosure for a request of this agency.
@@ -188,111 +223,5 @@ pub fn inbox(
     Ok(asked)
 }
 
-/// What came of fetching a clip.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Fetched {
-    /// The age file, and the clip it holds.
-    Clip { sealed: PathBuf, plain: PathBuf },
-    /// The resident's device has not handed it over yet.
-    NotYet,
-    /// It is not what was disclosed; the file is kept as evidence.
-    Unreadable { sealed: PathBuf, why: String },
-}
-
-/// Fetches clip `n` of a collected disclosure into `folder`, checks and opens it.
-///
-/// # Errors
-/// If the server or the folder does not do as told.
-pub fn fetch(
-    agency: &Official,
-    received: &Received,
-    n: usize,
-    folder: &Path,
-) -> Result<Fetched, OfficialError> {
-    let name = format!("{}-{n}", &received.id.to_string()[..12]);
-    let sealed = folder.join(format!("{name}.age"));
-    let path = format!("/vault/v1/disclosures/{}/clips/{n}", received.id);
-    let mut staged = tempfile::NamedTempFile::new_in(folder).map_err(|e| local(folder, e))?;
-    let key = agency.home().key(Role::Service)?;
-    let opening = match agency.client().download(&path, &key, staged.as_file_mut()) {
-        Ok(opening) => opening,
-        Err(error) if error.status() == Some(404) => return Ok(Fetched::NotYet),
-        Err(error) => return Err(error.into()),
-    };
-    staged.as_file().sync_all().map_err(|e| local(folder, e))?;
-    let identity = identity(agency, &received.request)?;
-    let clip = &received.statement.clips[n];
-    let checked = check(staged.path(), opening.as_deref(), clip, &identity);
-    let keep = |staged: tempfile::NamedTempFile, path: &Path| {
-        staged
-            .persist(path)
-            .map_err(|e| local(path, e.error))
-            .map(drop)
-    };
-    match checked {
-        Ok(()) => {}
-        Err(why) => {
-            let sealed = folder.join(format!("{name}.unreadable"));
-            keep(staged, &sealed)?;
-            return Ok(Fetched::Unreadable { sealed, why });
-        }
-    }
-    let plain = open(staged.path(), &identity, folder, &name)?;
-    keep(staged, &sealed)?;
-    Ok(Fetched::Clip { sealed, plain })
-}
-
-/// Whether the file is the clip that was disclosed: header, opening, body and file key.
-fn check(
-    file: &Path,
-    opening: Option<&str>,
-    clip: &DisclosedClip,
-    identity: &Identity,
-) -> Result<(), String> {
-    let fault = |e: &dyn std::fmt::Display| e.to_string();
-    let opening = opening.ok_or("it came without its opening")?;
-    let opening = Opening::parse(opening).map_err(|e| fault(&e))?;
-    let mut file = BufReader::new(File::open(file).map_err(|e| fault(&e))?);
-    let header = clip::read_header(&mut file).map_err(|e| fault(&e))?;
-    if Digest::of(&header) != clip.header {
-        return Err("its header is not the one that the disclosure names".to_owned());
-    }
-    let file_key = rewrap::file_key(&header, identity).map_err(|e| fault(&e))?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut buffer).map_err(|e| fault(&e))? {
-            0 => break,
-            n => hasher.update(&buffer[..n]),
-        }
-    }
-    let body = Digest::from_bytes(hasher.finalize().into());
-    verify_clip(&clip.commitment, &opening, &body, &file_key).map_err(|e| fault(&e))
-}
-
-/// Decrypts the file beside it; `.mp4` if it looks like one.
-fn open(
-    file: &Path,
-    identity: &Identity,
-    folder: &Path,
-    name: &str,
-) -> Result<PathBuf, OfficialError> {
-    let fault = |e: &dyn std::fmt::Display| local(folder, e);
-    let mut sealed = BufReader::new(File::open(file).map_err(|e| fault(&e))?);
-    let header = clip::read_header(&mut sealed).map_err(|e| fault(&e))?;
-    let mut opened = clip::open(&header, sealed, identity).map_err(|e| fault(&e))?;
-    let mut staged = tempfile::NamedTempFile::new_in(folder).map_err(|e| fault(&e))?;
-    std::io::copy(&mut opened, staged.as_file_mut()).map_err(|e| fault(&e))?;
-    let plain = staged.as_file_mut();
-    plain
-        .flush()
-        .and_then(|()| plain.sync_all())
-        .map_err(|e| fault(&e))?;
-    plain.seek(SeekFrom::Start(0)).map_err(|e| fault(&e))?;
-    let mut magic = [0; 12];
-    let looks_like_mp4 = plain.read_exact(&mut magic).is_ok() && &magic[4..8] == b"ftyp";
-    let ending = if looks_like_mp4 { "mp4" } else { "clip" };
-    let path = folder.join(format!("{name}.{ending}"));
-    staged.persist(&path).map_err(|e| fault(&e.error))?;
-    Ok(path)
-}
+#[cfg(test)]
+mod tests;

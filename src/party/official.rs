@@ -3,20 +3,20 @@
 //! Statements are built here, signed with the keys of the party's folder, and believed to be logged
 //! only when a proof says so under the party's own trust file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use super::home::{Home, HomeError, Profile};
 use crate::client::base::{BaseUrl, BaseUrlError};
 use crate::client::{Client, ClientError};
-use crate::digest::Digest;
+use crate::digest::{Digest, StatementId};
 use crate::random;
 use crate::reader::follower::{FollowError, Follower, Update};
 use crate::reader::source::UrlSource;
 use crate::statement::envelope::Envelope;
 use crate::statement::leaf::Leaf;
-use crate::statement::sealed::{AttachmentValue, Opening, SealDigest};
+use crate::statement::sealed::{AttachmentValue, Opening, OpeningError, SealDigest};
 use crate::statement::words::{PartyId, Role};
 use crate::statement::{Author, Head};
 use crate::store::StoreError;
@@ -49,6 +49,22 @@ pub enum OfficialError {
     OtherStatement,
     #[error("{0}")]
     Attachment(String),
+    #[error("the case number cannot be sealed: {0}")]
+    CaseNumber(OpeningError),
+    #[error("the scope: {0}")]
+    Scope(String),
+    #[error("{}: {why}", path.display())]
+    File { path: PathBuf, why: String },
+}
+
+impl OfficialError {
+    /// That a file of the party cannot be used.
+    pub(super) fn file(path: &Path, why: impl ToString) -> Self {
+        Self::File {
+            path: path.to_owned(),
+            why: why.to_string(),
+        }
+    }
 }
 
 /// A party with a server to talk to.
@@ -194,6 +210,9 @@ pub fn check_logged(
     policy: &Policy,
     envelope: &Envelope,
 ) -> Result<(), OfficialError> {
+    if logged.id != StatementId::of_payload(&envelope.payload) {
+        return Err(OfficialError::OtherStatement);
+    }
     let Some(proof) = &logged.proof else {
         return Ok(());
     };
@@ -201,11 +220,10 @@ pub fn check_logged(
     let leaf = proof.extra.clone().ok_or(OfficialError::OtherStatement)?;
     proof.verify(&leaf, policy, None, None)?;
     let parsed = Leaf::parse(&leaf).map_err(|_| OfficialError::OtherStatement)?;
-    if parsed.envelope.payload == envelope.payload && proof.index == logged.index {
-        Ok(())
-    } else {
-        Err(OfficialError::OtherStatement)
-    }
+    let same = parsed.envelope.payload == envelope.payload
+        && proof.index == logged.index
+        && parsed.logged_at == logged.logged_at;
+    same.then_some(()).ok_or(OfficialError::OtherStatement)
 }
 
 /// The media type of a document by its name's ending.
@@ -252,3 +270,6 @@ pub fn logged_json(logged: &Logged) -> serde_json::Value {
         "published": logged.proof.is_some(),
     })
 }
+
+#[cfg(test)]
+mod tests;
