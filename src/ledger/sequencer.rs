@@ -331,6 +331,11 @@ impl Sequencer {
                     tracing::warn!(witness = %name, %why, "no cosignature");
                 }
             }
+            self.publish.send_modify(|published| {
+                if let Some(published) = published {
+                    published.witnesses = cosigned.witnesses;
+                }
+            });
             return Ok(());
         };
         self.log.publish(&note)?;
