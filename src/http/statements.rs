@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -10,8 +11,9 @@ use serde_json::json;
 use super::{ApiError, PATIENCE, Service, Shared};
 use crate::digest::StatementId;
 use crate::ledger::Published;
+use crate::statement::envelope::MAX_ENVELOPE;
 use crate::statement::leaf::Leaf;
-use crate::statement::refusal::Refusal;
+use crate::statement::refusal::{Reason, Refusal};
 use crate::statement::{Signed, Statement};
 use crate::store::journal::JournalRead as _;
 use crate::tlog::proof::TlogProof;
@@ -21,10 +23,26 @@ use crate::wire::signature;
 use crate::wire::statements::{Entry, Logged};
 
 /// `POST /api/v1/statements`.
-pub async fn submit(State(service): Shared, body: Bytes) -> Response {
-    match admit(&service, &body).await {
+pub async fn submit(State(service): Shared, body: Result<Bytes, BytesRejection>) -> Response {
+    let answer = match body.map_err(unread) {
+        Ok(body) => admit(&service, &body).await,
+        Err(error) => Err(error),
+    };
+    match answer {
         Ok(response) => response,
         Err(error) => sign_refusal(&service, error).await,
+    }
+}
+
+/// Why a body was not read to its end.
+fn unread(rejection: BytesRejection) -> ApiError {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        let detail = format!("an envelope has at most {MAX_ENVELOPE} bytes");
+        return Refusal::new(Reason::TooLarge, "", detail).into();
+    }
+    ApiError::BadRequest {
+        member: "body",
+        accepted: "as many bytes as Content-Length says".to_owned(),
     }
 }
 
