@@ -122,7 +122,9 @@ impl Call {
             ("content-length", self.body.len().to_string()),
         ];
         let given = |name: &str| self.headers.iter().any(|(n, _)| n == name);
+        let chunked = given("transfer-encoding");
         let own = own.iter().filter(|(name, _)| !given(name));
+        let own = own.filter(|(name, _)| !(chunked && *name == "content-length"));
         for (name, value) in own {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
