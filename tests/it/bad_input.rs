@@ -32,9 +32,7 @@ use whosaw::statement::{Author, Head, Statement, payload, sign};
 use whosaw::time::{Clock, Time};
 
 use super::http::{Answer, Call};
-use super::ledger::{
-    AGENCY, Ledger, ORIGIN, VENDOR, benefit, head_of, proven, signed_benefit, submission,
-};
+use super::ledger::{AGENCY, Ledger, ORIGIN, VENDOR, benefit, head_of, proven, signed_benefit};
 
 /// A ledger with parties, from which valid statements and calls are made, to be spoiled.
 struct World {
