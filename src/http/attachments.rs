@@ -6,11 +6,11 @@
 use std::time::{Duration, SystemTime};
 
 use axum::body::Bytes;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
-use super::{ApiError, Service, Shared, auth};
+use super::{ApiError, Path, Service, Shared, auth};
 use crate::digest::Digest;
 use crate::statement::facts::FactsExt as _;
 use crate::statement::refusal::{Reason, Refusal};

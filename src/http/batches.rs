@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use ed25519_dalek::SigningKey;
 
-use super::{ApiError, Service, Shared};
+use super::{ApiError, Path, Service, Shared};
 use crate::ledger::SubmitError;
 use crate::random;
 use crate::seal::batch::Batch;

@@ -1,9 +1,9 @@
 //! `/bundles/{jurisdiction}`: the attachments of all open requests, the same for every device.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 
-use super::{ApiError, Service, Shared};
+use super::{ApiError, Path, Service, Shared};
 use crate::digest::StatementId;
 use crate::encoding;
 use crate::statement::facts::{Fact, FactKey};

@@ -5,14 +5,14 @@
 //! agency alone, and deleted after a week.
 
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use tokio::io::AsyncReadExt as _;
 
 use super::attachments::OPENING;
 use super::vault::{clip_id, part_path};
-use super::{ApiError, Service, Shared};
+use super::{ApiError, Path, Service, Shared};
 use crate::digest::{Digest, StatementId};
 use crate::seal::commitment::Commitment;
 use crate::seal::rewrap::MAX_HEADER;

@@ -1,10 +1,10 @@
 //! `/log/…`: the log's own files, as they lie on disk.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 
-use super::{ApiError, Shared};
+use super::{ApiError, Path, Shared};
 
 /// `GET /log/{path}`.
 pub async fn read(State(service): Shared, Path(path): Path<String>) -> Result<Response, ApiError> {

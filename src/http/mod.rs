@@ -19,10 +19,12 @@ pub mod witness;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, FromRequestParts};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, header};
 use axum::routing::{get, post, put};
 use axum::{Extension, Router};
+use serde::de::DeserializeOwned;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
@@ -83,6 +85,21 @@ impl Service {
 
 /// A handler's access to what all share.
 pub type Shared = axum::extract::State<Arc<Service>>;
+
+/// The variable parts of an address; where they are not of their form, there is no such address.
+struct Path<T>(T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = axum::extract::Path::from_request_parts(parts, state).await;
+        match path {
+            Ok(axum::extract::Path(path)) => Ok(Self(path)),
+            Err(_) => Err(ApiError::NotFound("no such address")),
+        }
+    }
+}
 
 /// All routes.
 pub fn router(service: Arc<Service>) -> Router {

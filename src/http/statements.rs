@@ -2,13 +2,13 @@
 
 use axum::Json;
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::{ApiError, PATIENCE, Service, Shared};
+use super::{ApiError, PATIENCE, Path, Service, Shared};
 use crate::digest::StatementId;
 use crate::ledger::Published;
 use crate::statement::envelope::MAX_ENVELOPE;

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use axum::Json;
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
 use super::auth::Caller;
-use super::{ApiError, JSON_BODY, Service, Shared};
+use super::{ApiError, JSON_BODY, Path, Service, Shared};
 use crate::digest::Digest;
 use crate::random;
 use crate::seal::commitment::UPLOAD_SLOTS;

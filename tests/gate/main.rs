@@ -4,7 +4,6 @@
 
 mod forgery;
 mod proxy;
-#[path = "../support/mod.rs"]
 mod support;
 mod world;
 

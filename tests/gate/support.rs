@@ -1,7 +1,5 @@
 //! Running `whosaw` from tests: real processes in a folder of their own.
 
-#![allow(dead_code, reason = "each test binary uses what it needs")]
-
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};

@@ -1,0 +1,426 @@
+//! A ledger to test: an operator, two witnesses, a vendor and an agency, each in a folder of its
+//! own, and the servers as processes on free ports of this machine.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use whosaw::digest::StatementId;
+use whosaw::party::home::Home;
+use whosaw::party::official::check_logged;
+use whosaw::statement::envelope::Envelope;
+use whosaw::statement::kinds::Kind as _;
+use whosaw::statement::kinds::benefit::Benefit;
+use whosaw::statement::kinds::limits::Limits;
+use whosaw::statement::words::{PartyId, Role};
+use whosaw::statement::{Author, Head, Statement, sign};
+use whosaw::time::Clock;
+use whosaw::tlog::policy::Policy;
+use whosaw::wire::statements::Logged;
+
+use super::http::{Answer, Call};
+
+pub const ORIGIN: &str = "ledger.example/log";
+pub const VENDOR: &str = "doorbell.example";
+pub const AGENCY: &str = "lakelandgov.example";
+const WITNESSES: [&str; 2] = ["north", "south"];
+/// The longest that a process may take to begin or to end.
+const PATIENCE: Duration = Duration::from_secs(45);
+
+/// A server as a process; it is killed when this is dropped.
+pub struct Server {
+    child: Child,
+    /// Host and port.
+    pub authority: String,
+}
+
+impl Server {
+    /// Starts `whosaw` with these arguments and waits until it listens.
+    fn start(args: &[&str], errors: &Path) -> Self {
+        let errors = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(errors);
+        let mut child = Command::new(env!("CARGO_BIN_EXE_whosaw"))
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(errors.unwrap())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let authority = lines.find_map(|line| {
+            let address = line
+                .unwrap()
+                .strip_prefix("listening on http://")?
+                .to_owned();
+            Some(address)
+        });
+        Self {
+            child,
+            authority: authority.unwrap_or_else(|| panic!("{args:?} does not listen")),
+        }
+    }
+
+    /// Ends it as a power cut would.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to end.
+    pub fn terminate(&self) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits until it has ended.
+    pub fn ended(mut self) -> ExitStatus {
+        let since = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(since.elapsed() < PATIENCE, "the server does not end");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a command came to.
+pub struct Ran {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Runs `whosaw` to its end.
+pub fn whosaw(args: &[&str]) -> Ran {
+    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_whosaw"));
+    let output = command.args(args).timeout(PATIENCE).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ran {
+        code: output.status.code(),
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+    }
+}
+
+/// Runs `whosaw`, which must succeed; what it prints.
+pub fn done(args: &[&str]) -> String {
+    let ran = whosaw(args);
+    assert_eq!(ran.code, Some(0), "{args:?}\n{}{}", ran.stdout, ran.stderr);
+    ran.stdout
+}
+
+/// An operator's folder and its witnesses, running or not.
+pub struct Ledger {
+    folder: TempDir,
+    server: Option<Server>,
+    witnesses: Vec<Option<Server>>,
+}
+
+impl Ledger {
+    /// A ledger that runs, and whose limits are the example's with short waits.
+    pub fn start(adapt: impl FnOnce(&mut Limits)) -> Self {
+        let mut ledger = Self::without_witnesses(adapt);
+        for name in WITNESSES {
+            let data = ledger.file(name);
+            let witness_name = format!("{name}.example");
+            let vkey = done(&["witness", "init", "--data", &data, "--name", &witness_name]);
+            ledger.witnesses.push(None);
+            let place = ledger.witnesses.len() - 1;
+            ledger.start_witness(place, "127.0.0.1:0");
+            let server = ledger.witnesses[place].as_ref().unwrap();
+            let url = format!("http://{}", server.authority);
+            done(&[
+                "operator",
+                "add-witness",
+                "--data",
+                &ledger.file("operator"),
+                "--name",
+                name,
+                "--vkey",
+                vkey.trim(),
+                "--url",
+                &url,
+            ]);
+        }
+        ledger.serve();
+        ledger
+    }
+
+    /// An operator's folder, and nothing that runs.
+    pub fn without_witnesses(adapt: impl FnOnce(&mut Limits)) -> Self {
+        let ledger = Self {
+            folder: tempfile::tempdir().unwrap(),
+            server: None,
+            witnesses: Vec::new(),
+        };
+        let mut limits = Limits {
+            new_key_wait_minutes: 0,
+            decision_minutes: 1,
+            deadline_minutes: 20_160,
+            batch_seconds: 2,
+            ..Limits::example()
+        };
+        adapt(&mut limits);
+        let file = ledger.file("limits.json");
+        std::fs::write(&file, serde_json::to_vec(&limits).unwrap()).unwrap();
+        done(&[
+            "operator",
+            "init",
+            "--data",
+            &ledger.file("operator"),
+            "--origin",
+            ORIGIN,
+            "--party",
+            "ledger.example",
+            "--name",
+            "Ledger",
+            "--jurisdiction",
+            "US-FL",
+            "--limits",
+            &file,
+        ]);
+        ledger
+    }
+
+    /// A path in the ledger's folder, as a command takes it.
+    pub fn file(&self, name: &str) -> String {
+        self.path(name).to_str().unwrap().to_owned()
+    }
+
+    /// A path in the ledger's folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Starts the server on a free port.
+    pub fn serve(&mut self) {
+        let data = self.file("operator");
+        let args = [
+            "serve",
+            "--data",
+            &data,
+            "--listen",
+            "127.0.0.1:0",
+            "--rate",
+            "100000",
+        ];
+        self.server = Some(Server::start(&args, &self.path("serve.log")));
+    }
+
+    /// The server's host and port.
+    pub fn authority(&self) -> &str {
+        &self.server.as_ref().expect("a server runs").authority
+    }
+
+    /// The server's address.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.authority())
+    }
+
+    /// Asks the server to end.
+    pub fn terminate(&self) {
+        self.server.as_ref().expect("a server runs").terminate();
+    }
+
+    /// The server, which is no longer the ledger's.
+    pub fn take_server(&mut self) -> Server {
+        self.server.take().expect("a server runs")
+    }
+
+    /// Starts a witness.
+    pub fn start_witness(&mut self, place: usize, listen: &str) {
+        let data = self.file(WITNESSES[place]);
+        let vkey = self.file("operator/log.vkey");
+        let args = [
+            "witness", "serve", "--data", &data, "--log", &vkey, "--listen", listen,
+        ];
+        let errors = self.path("witness.log");
+        self.witnesses[place] = Some(Server::start(&args, &errors));
+    }
+
+    /// Ends a witness; where it listened.
+    pub fn kill_witness(&mut self, place: usize) -> String {
+        let witness = self.witnesses[place].take().expect("a witness runs");
+        let authority = witness.authority.clone();
+        witness.kill();
+        authority
+    }
+
+    /// Makes a vendor and an agency, and an agreement between them: its id.
+    pub fn settle(&self) -> StatementId {
+        for (kind, party) in [("vendor", VENDOR), ("agency", AGENCY)] {
+            self.register(kind, kind, party);
+        }
+        let file = self.file("agreement.dsse");
+        done(&[
+            "vendor",
+            "agreement",
+            "--home",
+            &self.file("vendor"),
+            "--server",
+            &self.url(),
+            "--with",
+            AGENCY,
+            "--sign-only",
+            "-o",
+            &file,
+        ]);
+        done(&[
+            "countersign",
+            &file,
+            "--home",
+            &self.file("agency"),
+            "--yes",
+        ]);
+        let trust = self.file("operator/log.policy");
+        let answer = done(&[
+            "submit",
+            &file,
+            "--server",
+            &self.url(),
+            "--trust",
+            &trust,
+            "--json",
+        ]);
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        answer["id"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// Makes a party in the folder `name` and registers it.
+    pub fn register(&self, kind: &str, name: &str, party: &str) {
+        let (home, url) = (self.file(name), self.url());
+        done(&[
+            kind,
+            "init",
+            "--home",
+            &home,
+            "--party",
+            party,
+            "--name",
+            name,
+            "--jurisdiction",
+            "US-FL",
+            "--server",
+            &url,
+            "--trust",
+            &self.file("operator/log.policy"),
+        ]);
+        let file = self.file("registration.dsse");
+        done(&[kind, "register", "--home", &home, "-o", &file]);
+        let data = self.file("operator");
+        done(&[
+            "operator", "approve", &file, "--data", &data, "--server", &url, "--yes",
+        ]);
+    }
+
+    /// A code for a vault of this size.
+    pub fn enrol_code(&self, mebibytes: u32, clips: u32) -> String {
+        let (mebibytes, clips) = (mebibytes.to_string(), clips.to_string());
+        let code = done(&[
+            "operator",
+            "enrol-code",
+            "--data",
+            &self.file("operator"),
+            "--mebibytes",
+            &mebibytes,
+            "--clips",
+            &clips,
+        ]);
+        code.trim().to_owned()
+    }
+
+    /// A party's folder.
+    pub fn home(&self, name: &str) -> Home {
+        Home::open(&self.path(name)).unwrap()
+    }
+
+    /// The trust file.
+    pub fn policy(&self) -> Policy {
+        self.home("operator").policy().unwrap()
+    }
+
+    /// Sends a call that must be answered.
+    pub fn send(&self, call: &Call) -> Answer {
+        call.send(self.authority()).unwrap()
+    }
+
+    /// Submits the bytes of an envelope.
+    pub fn submit(&self, body: &[u8]) -> Answer {
+        self.send(&submission(body))
+    }
+
+    /// The published checkpoint's number of entries.
+    pub fn size(&self) -> u64 {
+        let answer = self.send(&Call::new("GET", "/log/checkpoint", []));
+        assert_eq!(answer.status, 200);
+        let text = String::from_utf8(answer.body).unwrap();
+        text.lines().nth(1).unwrap().parse().unwrap()
+    }
+
+    /// Checks the log from its files; it must be clean.
+    pub fn verify(&self) -> String {
+        let (log, policy) = (self.file("operator/log"), self.file("operator/log.policy"));
+        done(&["log", "verify", "--log", &log, "--policy", &policy])
+    }
+}
+
+/// `POST /api/v1/statements` with these bytes.
+pub fn submission(body: &[u8]) -> Call {
+    Call::new("POST", "/api/v1/statements", body).with("content-type", "application/json")
+}
+
+/// The common members of what a party issues now.
+pub fn head_of(party: &str) -> Head {
+    Head {
+        log: ORIGIN.to_owned(),
+        issued_at: Clock::system().now().cut_to_minute(),
+        author: Author::Issuer(party.parse().unwrap()),
+    }
+}
+
+/// A benefit like no other: its count is new.
+pub fn benefit() -> Benefit {
+    static COUNT: AtomicU32 = AtomicU32::new(1);
+    let party = |id: &str| id.parse::<PartyId>().unwrap();
+    Benefit {
+        giver: party(VENDOR),
+        receiver: party(AGENCY),
+        count: Some(COUNT.fetch_add(1, Ordering::Relaxed)),
+        ..Benefit::example()
+    }
+}
+
+/// A benefit like no other, signed by the vendor's officer.
+pub fn signed_benefit(vendor: &Home) -> Envelope {
+    let statement: Statement = benefit().into();
+    sign(
+        &head_of(VENDOR),
+        &statement,
+        &[&vendor.key(Role::Officer).unwrap()],
+    )
+}
+
+/// Checks an answer of success: the proof in it is of this statement, and holds.
+pub fn proven(answer: &Answer, policy: &Policy, envelope: &Envelope) -> Logged {
+    assert!(matches!(answer.status, 200 | 201), "{answer:?}");
+    let logged: Logged = serde_json::from_slice(&answer.body).unwrap();
+    assert!(logged.proof.is_some(), "{answer:?}");
+    assert_eq!(logged.id, StatementId::of_payload(&envelope.payload));
+    check_logged(&logged, policy, envelope).unwrap();
+    logged
+}

@@ -1,0 +1,7 @@
+//! A ledger as real processes: what it refuses, what it survives, how it begins and ends.
+
+mod bad_input;
+mod crash;
+mod http;
+mod ledger;
+mod process;

@@ -1,0 +1,257 @@
+//! How servers begin and end, and what they do meanwhile about slow senders and absent witnesses.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use whosaw::digest::StatementId;
+use whosaw::party::official::check_logged;
+use whosaw::statement::envelope::Envelope;
+use whosaw::statement::kinds::Kind as _;
+use whosaw::statement::kinds::limits::Limits;
+use whosaw::wire::statements::Logged;
+
+use super::http::Call;
+use super::ledger::{Ledger, done, proven, signed_benefit, submission, whosaw};
+
+/// A folder has one server, and a refusal says what to do.
+#[test]
+fn servers_that_must_not_start_do_not() {
+    let mut ledger = Ledger::without_witnesses(|_| {});
+    let data = ledger.file("operator");
+    let refused = |args: &[&str], says: &str| {
+        let ran = whosaw(&[&["serve", "--data", &data], args].concat());
+        assert_eq!(ran.code, Some(2), "{args:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(says), "{args:?}: {}", ran.stderr);
+        assert!(!ran.stdout.contains("listening"), "{args:?}");
+    };
+    let free = ["--listen", "127.0.0.1:0"];
+    refused(&free, "quorum");
+    refused(&["--listen", "0.0.0.0:0"], "--behind-tls");
+    refused(&["--listen", "[::]:0"], "--behind-tls");
+
+    ledger = Ledger::start(|_| {});
+    let data = ledger.file("operator");
+    let second = whosaw(&["serve", "--data", &data, "--listen", "127.0.0.1:0"]);
+    assert_eq!(second.code, Some(2));
+    assert!(
+        second.stderr.contains("another process works on"),
+        "{}",
+        second.stderr
+    );
+    let size = ledger.size();
+    let other = [
+        "serve",
+        "--data",
+        &data,
+        "--listen",
+        "127.0.0.1:0",
+        "--origin",
+        "other.example/log",
+    ];
+    let other = whosaw(&other);
+    assert_eq!(other.code, Some(2));
+    assert!(other.stderr.contains("for life"), "{}", other.stderr);
+    assert!(ledger.size() >= size, "the first server goes on");
+
+    let witness = ledger.file("north");
+    let vkey = ledger.file("operator/log.vkey");
+    let public = [
+        "witness",
+        "serve",
+        "--data",
+        &witness,
+        "--log",
+        &vkey,
+        "--listen",
+        "0.0.0.0:0",
+    ];
+    let public = whosaw(&public);
+    assert_eq!(public.code, Some(2));
+    assert!(public.stderr.contains("--behind-tls"), "{}", public.stderr);
+}
+
+#[test]
+fn key_files_are_their_owners_alone() {
+    let ledger = Ledger::start(|_| {});
+    ledger.settle();
+    let mut seen = 0;
+    visit(ledger.path(".").as_path(), &mut |path| {
+        let secret = std::fs::read(path).is_ok_and(|bytes| {
+            bytes.windows(8).any(|w| w == b"-secret:") || bytes.starts_with(b"AGE-SECRET")
+        });
+        if secret || path.extension().is_some_and(|e| e == "key") {
+            let mode = std::fs::metadata(path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{}", path.display());
+            seen += 1;
+        }
+    });
+    // Three roles of three parties, the log's key, and a key for each witness.
+    assert_eq!(seen, 3 * 3 + 1 + 2);
+}
+
+fn visit(folder: &Path, look: &mut dyn FnMut(&Path)) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            visit(&path, look);
+        } else {
+            look(&path);
+        }
+    }
+}
+
+/// SIGTERM while statements are on their way: what was accepted is finished, and stays.
+#[test]
+fn a_clean_end_keeps_what_was_accepted() {
+    let mut ledger = Ledger::start(|_| {});
+    ledger.settle();
+    let vendor = ledger.home("vendor");
+    let answered = Mutex::new(Vec::<(Envelope, Logged)>::new());
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let authority = ledger.authority();
+                loop {
+                    let envelope = signed_benefit(&vendor);
+                    let answer = submission(&envelope.to_json()).send(authority);
+                    let Ok(answer) = answer else { return };
+                    assert_eq!(answer.status, 201, "{answer:?}");
+                    let logged = serde_json::from_slice(&answer.body).unwrap();
+                    answered.lock().unwrap().push((envelope, logged));
+                }
+            });
+        }
+        let since = Instant::now();
+        while answered.lock().unwrap().len() < 40 {
+            assert!(since.elapsed() < Duration::from_secs(30));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        ledger.terminate();
+    });
+    let status = ledger.take_server().ended();
+    assert_eq!(status.code(), Some(0), "{status}");
+    ledger.verify();
+    ledger.serve();
+    let policy = ledger.policy();
+    for (envelope, logged) in answered.into_inner().unwrap() {
+        let answer = ledger.submit(&envelope.to_json());
+        assert_eq!(answer.status, 200);
+        let again = proven(&answer, &policy, &envelope);
+        assert_eq!(
+            (again.index, again.logged_at),
+            (logged.index, logged.logged_at)
+        );
+    }
+}
+
+/// A head that dribbles in is cut off, however steadily it dribbles, and meanwhile others are
+/// served.
+#[test]
+fn slow_senders_are_cut_off() {
+    let ledger = Ledger::start(|_| {});
+    let mut slow = TcpStream::connect(ledger.authority()).unwrap();
+    slow.set_read_timeout(Some(Duration::from_millis(250)))
+        .unwrap();
+    slow.write_all(b"GET /healthz HTTP/1.1\r\nx-slow: ")
+        .unwrap();
+    let since = Instant::now();
+    loop {
+        let mut answer = [0; 4096];
+        match slow.read(&mut answer) {
+            Ok(0) => break,
+            Ok(n) => assert!(
+                !answer[..n].starts_with(b"HTTP/1.1 200"),
+                "half a head is no head"
+            ),
+            Err(e) if matches!(e.kind(), std::io::ErrorKind::WouldBlock) => {}
+            Err(_) => break,
+        }
+        assert!(since.elapsed() < Duration::from_secs(20), "still open");
+        let _ = slow.write_all(b"a");
+    }
+    assert!(
+        since.elapsed() > Duration::from_secs(2),
+        "a slow line is no crime"
+    );
+    assert_eq!(ledger.send(&Call::new("GET", "/healthz", [])).status, 200);
+}
+
+/// A witness that is down: accepted, not yet proven, and named; back again, all is made good.
+#[test]
+fn an_absent_witness_delays_proofs_and_loses_nothing() {
+    let mut ledger = Ledger::start(|limits| limits.batch_seconds = 3600);
+    ledger.settle();
+    let (vendor, policy, size) = (ledger.home("vendor"), ledger.policy(), ledger.size());
+    let listened = ledger.kill_witness(1);
+    let envelope = signed_benefit(&vendor);
+    let id = StatementId::of_payload(&envelope.payload);
+    let answer = ledger.submit(&envelope.to_json());
+    assert_eq!(answer.status, 202, "{answer:?}");
+    let accepted: Logged = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(
+        (accepted.id, accepted.index.as_u64(), accepted.proof),
+        (id, size, None)
+    );
+    assert_eq!(
+        ledger.size(),
+        size,
+        "nothing is published without the quorum"
+    );
+    let proof = Call::new("GET", format!("/api/v1/proofs/{id}"), []);
+    let shown = Call::new("GET", format!("/api/v1/statements/{id}"), []);
+    assert_eq!(ledger.send(&proof).status, 202);
+    assert_eq!(ledger.send(&shown).status, 404, "it is not public yet");
+    let health = ledger.send(&Call::new("GET", "/healthz", [])).json();
+    assert_eq!(health["size"], size + 1, "{health}");
+    assert_eq!(health["published"], size, "{health}");
+    assert_eq!(health["witnesses"]["north"], "cosigned", "{health}");
+    let missing = health["witnesses"]["south"].as_str().unwrap();
+    assert!(missing.contains("cannot be reached"), "{health}");
+
+    ledger.start_witness(1, &listened);
+    let since = Instant::now();
+    while ledger.send(&proof).status != 200 {
+        assert!(since.elapsed() < Duration::from_secs(20), "no proof yet");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let answer = ledger.send(&proof);
+    let proven = Logged {
+        proof: Some(String::from_utf8(answer.body).unwrap()),
+        ..accepted
+    };
+    check_logged(&proven, &policy, &envelope).unwrap();
+    assert_eq!(ledger.send(&shown).json()["index"], size);
+    let health = ledger.send(&Call::new("GET", "/healthz", [])).json();
+    assert_eq!(health["published"], size + 1, "{health}");
+    assert_eq!(health["witnesses"]["south"], "cosigned", "{health}");
+}
+
+/// The operator declares other limits while the ledger runs.
+#[test]
+fn other_limits_are_declared_from_the_command_line() {
+    let ledger = Ledger::start(|_| ());
+    let limits = Limits {
+        window_minutes: 900,
+        ..Limits::example()
+    };
+    let file = ledger.file("wider.json");
+    std::fs::write(&file, serde_json::to_string(&limits).unwrap()).unwrap();
+    let data = ledger.file("operator");
+    let said = done(&[
+        "operator",
+        "limits",
+        &file,
+        "--data",
+        &data,
+        "--server",
+        &ledger.url(),
+    ]);
+    assert!(
+        said.contains("900 minutes") && said.contains("proof verified"),
+        "{said}"
+    );
+}
