@@ -152,7 +152,7 @@ fn request(args: &Request) -> anyhow::Result<Exit> {
         None => None,
         Some(path) => {
             let text = std::fs::read(path).with_context(|| path.display().to_string())?;
-            Some(agency.attach(&text, "text/plain")?)
+            Some(agency.attach(&text, "text/plain")?.digest())
         }
     };
     let mut asks = args.asks.clone();
@@ -172,7 +172,9 @@ fn request(args: &Request) -> anyhow::Result<Exit> {
         offence: args.offence.clone(),
         deadline: deadline.cut_to_minute(),
         asks,
-        scope: agency.attach(&scope_bytes, "application/geo+json")?,
+        scope: agency
+            .attach(&scope_bytes, "application/geo+json")?
+            .digest(),
         message,
         recipient: new.recipient.clone(),
         sealed: SealedFields {

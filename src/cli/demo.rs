@@ -278,7 +278,7 @@ impl Stage {
         }
         self.chapter("Their agreement goes into the public log, before anything else can");
         self.run("vendor agreement --home vendor --with lakelandgov.example --terms terms.json --document memorandum.txt --sign-only -o agreement.dsse")?;
-        self.run("countersign agreement.dsse --home agency --yes")?;
+        self.run("countersign agreement.dsse --document memorandum.txt --home agency --yes")?;
         let logged = self.run_json(&format!(
             "submit agreement.dsse --server {server} --trust operator/log.policy --json"
         ))?;

@@ -1,17 +1,18 @@
 //! Statements that pass between machines as files: `countersign`, `submit`, `operator approve`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
 use super::Exit;
 use super::output::{confirm, read_envelope, say_logged, write_envelope};
 use super::party::read_trust;
-use crate::client::Client;
 use crate::client::base::BaseUrl;
+use crate::client::{Client, attachment_matches};
 use crate::party::home::Home;
 use crate::party::official::{Official, submit as submit_statement};
 use crate::statement::envelope::Envelope;
+use crate::statement::sealed::Opening;
 use crate::statement::words::Role;
 use crate::statement::{Author, Statement, parse_payload};
 use crate::time::Clock;
@@ -24,6 +25,9 @@ pub struct Countersign {
     /// The party's folder, with its keys
     #[arg(long, value_name = "DIR")]
     home: PathBuf,
+    /// The document that the statement names; its opening lies beside FILE, as FILE.opening
+    #[arg(long, value_name = "DOCUMENT")]
+    document: Option<PathBuf>,
     /// Where to write the result; default: over FILE
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -88,14 +92,46 @@ fn add_signature(envelope: &mut Envelope, home: &Home, yes: bool) -> anyhow::Res
             println!("  {:<22} {}", format!("key {}", key.role), key.key);
         }
     }
-    for (member, digest) in statement.attachments() {
-        println!("attachment {digest} ({})", &member[1..]);
-    }
     if !confirm(&format!("Sign this as {party}?"), yes)? {
         return Ok(false);
     }
     envelope.add_signature(&home.key(Role::Admin)?);
     Ok(true)
+}
+
+/// Nobody signs a document unseen: the statement's digest says nothing about it without its opening.
+fn check_document(envelope: &Envelope, args: &Countersign) -> anyhow::Result<()> {
+    let (_, statement) = parse_payload(&envelope.payload)?;
+    for (member, digest) in statement.attachments() {
+        let Some(path) = &args.document else {
+            bail!(
+                "the statement names a {}: say --document, with the file you have read",
+                &member[1..]
+            );
+        };
+        let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+        let opening_path = opening_path(&args.file);
+        let opening = std::fs::read_to_string(&opening_path)
+            .with_context(|| format!("{}: get it from who signed first", opening_path.display()))?;
+        let genuine = Opening::parse(opening.trim_end())
+            .is_ok_and(|opening| attachment_matches(&opening, &digest, &bytes));
+        if !genuine {
+            bail!(
+                "{} is not the {} that the statement names",
+                path.display(),
+                &member[1..]
+            );
+        }
+        println!("the {} it names is {}", &member[1..], path.display());
+    }
+    Ok(())
+}
+
+/// Where the opening of a statement's document lies while the statement passes from hand to hand.
+pub fn opening_path(statement: &Path) -> PathBuf {
+    let mut path = statement.as_os_str().to_owned();
+    path.push(".opening");
+    path.into()
 }
 
 /// Runs `whosaw countersign`.
@@ -105,6 +141,7 @@ fn add_signature(envelope: &mut Envelope, home: &Home, yes: bool) -> anyhow::Res
 pub fn countersign(args: &Countersign) -> anyhow::Result<Exit> {
     let home = Home::open(&args.home)?;
     let mut envelope = read_envelope(&args.file)?;
+    check_document(&envelope, args)?;
     if !add_signature(&mut envelope, &home, args.yes)? {
         println!("not signed");
         return Ok(Exit::No);
@@ -150,4 +187,61 @@ pub fn approve(args: &Approve) -> anyhow::Result<Exit> {
     let logged = operator.submit(&envelope)?;
     say_logged(&logged, "approved", args.json)?;
     Ok(Exit::Yes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+    use crate::statement::kinds::Kind as _;
+    use crate::statement::kinds::agreement::Agreement;
+    use crate::statement::sealed::AttachmentValue;
+    use crate::statement::{Head, sign};
+
+    #[test]
+    fn nobody_signs_a_document_unseen() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| folder.path().join(name);
+        let value = AttachmentValue {
+            sha256: Digest::of(b"the deal"),
+            size: 8,
+            media_type: "text/plain".parse().unwrap(),
+        };
+        let opening = Opening::attachment(&[1; 16], &value).unwrap();
+        let statement = Agreement {
+            document: Some(opening.digest()),
+            ..Agreement::example()
+        };
+        let parties = ["doorbell.example", "lakelandgov.example"].map(|p| p.parse().unwrap());
+        let head = Head {
+            log: "ledger.example/log".to_owned(),
+            issued_at: "2019-07-31T14:00:00Z".parse().unwrap(),
+            author: Author::Parties(parties.into()),
+        };
+        let key = ed25519_dalek::SigningKey::from_bytes(&[1; 32]);
+        let envelope = sign(&head, &statement.into(), &[&key]);
+        let check = |document: Option<&str>| {
+            let args = Countersign {
+                file: file("x.dsse"),
+                home: file("home"),
+                document: document.map(&file),
+                output: None,
+                yes: true,
+            };
+            check_document(&envelope, &args).map_err(|e| e.to_string())
+        };
+        std::fs::write(file("deal.txt"), "the deal").unwrap();
+        std::fs::write(file("other.txt"), "another deal").unwrap();
+        let refused = |document, why: &str| {
+            let said = check(document).unwrap_err();
+            assert!(said.contains(why), "{said}");
+        };
+        refused(None, "say --document");
+        refused(Some("deal.txt"), "x.dsse.opening");
+        std::fs::write(file("x.dsse.opening"), opening.encode()).unwrap();
+        refused(Some("other.txt"), "is not the document");
+        assert_eq!(check(Some("deal.txt")), Ok(()));
+        std::fs::write(file("x.dsse.opening"), "nonsense").unwrap();
+        refused(Some("deal.txt"), "is not the document");
+    }
 }

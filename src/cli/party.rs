@@ -23,6 +23,7 @@ use crate::time::Clock;
 use crate::tlog::policy::Policy;
 use crate::wire::statements::Logged;
 
+use super::files::opening_path;
 use super::output::{say_logged, say_written};
 use amount::Amount;
 
@@ -112,7 +113,8 @@ pub struct Register {
 /// Write and sign an agreement with another party, for it to countersign
 ///
 /// Uploads the document, signs, and writes FILE; nothing is logged until all parties have signed
-/// (`whosaw countersign`) and somebody submits it (`whosaw submit`).
+/// (`whosaw countersign`) and somebody submits it (`whosaw submit`). With a document, FILE.opening is
+/// written too: whoever countersigns needs both, and the document.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  \
     whosaw vendor agreement --home vendor --with lakelandgov.example --terms terms.json \\\n    \
@@ -323,7 +325,11 @@ fn agreement(args: &NewAgreement) -> anyhow::Result<Exit> {
         None => None,
         Some(path) => {
             let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
-            Some(party.attach(&bytes, media_type(path)?)?)
+            let opening = party.attach(&bytes, media_type(path)?)?;
+            let beside = opening_path(&args.output);
+            std::fs::write(&beside, format!("{}\n", opening.encode()))
+                .with_context(|| beside.display().to_string())?;
+            Some(opening.digest())
         }
     };
     let statement: Statement = Agreement {

@@ -16,7 +16,7 @@ use crate::reader::follower::{FollowError, Follower, Update};
 use crate::reader::source::UrlSource;
 use crate::statement::envelope::Envelope;
 use crate::statement::leaf::Leaf;
-use crate::statement::sealed::{AttachmentValue, Opening, OpeningError, SealDigest};
+use crate::statement::sealed::{AttachmentValue, Opening, OpeningError};
 use crate::statement::words::{PartyId, Role};
 use crate::statement::{Author, Head};
 use crate::store::StoreError;
@@ -149,11 +149,11 @@ impl Official {
         Ok((follower, update))
     }
 
-    /// Uploads an attachment; the digest by which a statement names it.
+    /// Uploads an attachment; its opening, by whose digest a statement names it.
     ///
     /// # Errors
     /// If its media type cannot be told, or the server refuses it.
-    pub fn attach(&self, bytes: &[u8], media_type: &str) -> Result<SealDigest, OfficialError> {
+    pub fn attach(&self, bytes: &[u8], media_type: &str) -> Result<Opening, OfficialError> {
         let media_type = media_type
             .parse()
             .map_err(|_| OfficialError::Attachment(format!("{media_type} is no media type")))?;
@@ -166,7 +166,7 @@ impl Official {
             .map_err(|e| OfficialError::Attachment(e.to_string()))?;
         let key = self.home.key(Role::Service)?;
         self.client.put_attachment(&opening, bytes, &key)?;
-        Ok(opening.digest())
+        Ok(opening)
     }
 
     /// Submits a statement, and verifies the proof that it was logged.

@@ -197,19 +197,53 @@ pub struct Money {
     pub minor_units: u32,
 }
 
+/// Currencies whose minor unit is not a hundredth: their decimals (ISO 4217, list one).
+const DECIMALS: &[(&str, usize)] = &[
+    ("BHD", 3),
+    ("BIF", 0),
+    ("CLF", 4),
+    ("CLP", 0),
+    ("DJF", 0),
+    ("GNF", 0),
+    ("IQD", 3),
+    ("ISK", 0),
+    ("JOD", 3),
+    ("JPY", 0),
+    ("KMF", 0),
+    ("KRW", 0),
+    ("KWD", 3),
+    ("LYD", 3),
+    ("OMR", 3),
+    ("PYG", 0),
+    ("RWF", 0),
+    ("TND", 3),
+    ("UGX", 0),
+    ("UYI", 0),
+    ("UYW", 4),
+    ("VND", 0),
+    ("VUV", 0),
+    ("XAF", 0),
+    ("XOF", 0),
+    ("XPF", 0),
+];
+
+impl Currency {
+    /// How many decimals its amounts have.
+    pub fn decimals(&self) -> usize {
+        let listed = DECIMALS.iter().find(|(code, _)| *code == self.as_str());
+        listed.map_or(2, |(_, decimals)| *decimals)
+    }
+}
+
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, cents) = (self.minor_units / 100, self.minor_units % 100);
-        // ISO 4217 currencies without cents; the three-decimal ones are shown in minor units.
-        match self.currency.as_str() {
-            "JPY" | "KRW" | "CLP" | "ISK" | "VND" => {
-                write!(f, "{} {}", self.minor_units, self.currency)
-            }
-            "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => {
-                write!(f, "{}/1000 {}", self.minor_units, self.currency)
-            }
-            _ if cents == 0 => write!(f, "{whole} {}", self.currency),
-            _ => write!(f, "{whole}.{cents:02} {}", self.currency),
+        let decimals = self.currency.decimals();
+        let unit = 10u32.pow(u32::try_from(decimals).expect("at most 4"));
+        let (whole, rest) = (self.minor_units / unit, self.minor_units % unit);
+        if rest == 0 {
+            write!(f, "{whole} {}", self.currency)
+        } else {
+            write!(f, "{whole}.{rest:0decimals$} {}", self.currency)
         }
     }
 }
@@ -353,6 +387,8 @@ mod tests {
         assert_eq!(money(1000, "USD").to_string(), "10 USD");
         assert_eq!(money(1005, "USD").to_string(), "10.05 USD");
         assert_eq!(money(1005, "JPY").to_string(), "1005 JPY");
+        assert_eq!(money(1005, "KWD").to_string(), "1.005 KWD");
+        assert_eq!(money(10_050, "UYW").to_string(), "1.0050 UYW");
     }
 
     #[test]

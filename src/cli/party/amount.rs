@@ -4,36 +4,6 @@ use std::str::FromStr;
 
 use crate::statement::words::{Currency, Money};
 
-/// Currencies whose minor unit is not a hundredth: their decimals (ISO 4217, list one).
-const DECIMALS: &[(&str, usize)] = &[
-    ("BHD", 3),
-    ("BIF", 0),
-    ("CLF", 4),
-    ("CLP", 0),
-    ("DJF", 0),
-    ("GNF", 0),
-    ("IQD", 3),
-    ("ISK", 0),
-    ("JOD", 3),
-    ("JPY", 0),
-    ("KMF", 0),
-    ("KRW", 0),
-    ("KWD", 3),
-    ("LYD", 3),
-    ("OMR", 3),
-    ("PYG", 0),
-    ("RWF", 0),
-    ("TND", 3),
-    ("UGX", 0),
-    ("UYI", 0),
-    ("UYW", 4),
-    ("VND", 0),
-    ("VUV", 0),
-    ("XAF", 0),
-    ("XOF", 0),
-    ("XPF", 0),
-];
-
 /// An amount as typed: `120` or `120.00`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Amount {
@@ -77,8 +47,7 @@ impl Amount {
     /// # Errors
     /// [`AmountError::Decimals`]: `1.5` may be a slip for `1.50` or `15.0`.
     pub fn of(&self, currency: Currency) -> Result<Money, AmountError> {
-        let known = DECIMALS.iter().find(|(code, _)| *code == currency.as_str());
-        let decimals = known.map_or(2, |(_, decimals)| *decimals);
+        let decimals = currency.decimals();
         let fraction = match &self.fraction {
             None => "0".repeat(decimals),
             Some(fraction) if fraction.len() == decimals => fraction.clone(),
