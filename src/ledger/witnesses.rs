@@ -95,7 +95,6 @@ impl Witnesses {
                     log,
                     own: &own,
                     checkpoint: &checkpoint,
-                    text: &note.text,
                 };
                 let from = sizes.get(&witness.name).copied().unwrap_or_default();
                 (witness, scope.spawn(move || asked.cosign(from)))
@@ -141,7 +140,6 @@ struct Asked<'a> {
     log: &'a LogFiles,
     own: &'a [u8],
     checkpoint: &'a Checkpoint,
-    text: &'a str,
 }
 
 impl Asked<'_> {
@@ -206,7 +204,7 @@ impl Asked<'_> {
             .into_iter()
             .find(|s| s.name == key.name && s.key_id == key.id())
             .ok_or("answered without its cosignature")?;
-        cosignature::verify(key, self.text, &signature).map_err(|e| e.to_string())?;
+        cosignature::verify(key, self.checkpoint, &signature).map_err(|e| e.to_string())?;
         Ok(signature)
     }
 }

@@ -85,7 +85,7 @@ impl Official {
         let policy = home.policy()?;
         let server = server.or(home.profile().server.as_deref());
         let base = BaseUrl::parse(server.ok_or(OfficialError::NoServer)?)?;
-        match policy.logs().len() {
+        match policy.origins().len() {
             1 => {}
             n => return Err(OfficialError::Logs(n)),
         }

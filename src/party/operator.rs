@@ -110,7 +110,8 @@ impl Operator {
             key: self.signer()?.verifier(),
             url: None,
         };
-        let policy = Policy::of(log, witnesses, threshold).map_err(|e| self.policy_fault(e))?;
+        let policy =
+            Policy::of(vec![log], witnesses, threshold).map_err(|e| self.policy_fault(e))?;
         self.home.write("log.policy", &policy.to_string())?;
         Ok(policy)
     }

@@ -43,7 +43,7 @@ pub(crate) fn policy_of(witnesses: &[&str]) -> Policy {
         key: cosigner(name).verifier(),
         url: None,
     };
-    Policy::of(log, witnesses.iter().map(witness).collect(), 2).unwrap()
+    Policy::of(vec![log], witnesses.iter().map(witness).collect(), 2).unwrap()
 }
 
 pub(crate) fn policy() -> Policy {
@@ -109,7 +109,7 @@ impl Shown {
     pub fn sign(&mut self, checkpoint: &Checkpoint, witnesses: &[&str], time: Time) {
         let mut note = checkpoint.sign(&log_signer(checkpoint.origin.as_str()));
         for witness in witnesses {
-            let line = cosigner(witness).cosign(&note.text, time);
+            let line = cosigner(witness).cosign(checkpoint, time);
             note.signatures.push(line);
         }
         self.put("checkpoint", note.to_bytes());
