@@ -135,7 +135,7 @@ impl Note {
     ) -> impl Iterator<Item = &'a NoteSignature> {
         self.signatures
             .iter()
-            .filter(|s| s.name == key.name && s.key_id == key.id())
+            .filter(|line| key.is_claimed_by(line))
     }
 }
 
@@ -266,6 +266,25 @@ impl VerifierKey {
             .chain_update(self.key.to_bytes())
             .finalize();
         *digest.first_chunk().expect("32 bytes")
+    }
+
+    /// What people compare: the key as it is written, or in place of an ML-DSA-44 one, whose text
+    /// has 1,800 characters, the SHA-256 of that text.
+    pub fn fingerprint(&self) -> String {
+        let text = self.to_string();
+        match self.key {
+            NoteKey::MlDsa44Cosignature(_) => {
+                let digest = encoding::hex(Sha256::digest(text));
+                let id = encoding::hex(self.id());
+                format!("{}+{id} (ML-DSA-44, SHA-256 {digest})", self.name)
+            }
+            _ => text,
+        }
+    }
+
+    /// Whether a signature line claims to be by this key: has its name and id.
+    pub fn is_claimed_by(&self, line: &NoteSignature) -> bool {
+        line.name == self.name && line.key_id == self.id()
     }
 
     /// Whether both wrap the same key, whatever its name and kind.
