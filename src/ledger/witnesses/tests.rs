@@ -1,4 +1,4 @@
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write as _};
 use std::net::TcpListener;
 
 use ed25519_dalek::SigningKey;
@@ -96,6 +96,25 @@ fn an_answer_is_taken_whole_or_not_at_all() {
     }
 }
 
+/// The body of a request.
+fn read_request(stream: &mut impl Read) -> String {
+    let mut request = Vec::new();
+    loop {
+        let mut some = [0; 4096];
+        let n = stream.read(&mut some).unwrap();
+        request.extend(&some[..n]);
+        let text = String::from_utf8_lossy(&request);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else {
+            continue;
+        };
+        let head = head.to_lowercase();
+        let length = head.split("content-length: ").nth(1).unwrap();
+        if length.lines().next() == Some(&body.len().to_string()) {
+            return body.to_owned();
+        }
+    }
+}
+
 /// A server that answers every request with `lines`; its address, and the requests it got.
 fn witness(lines: Vec<NoteSignature>) -> (String, std::sync::mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -104,13 +123,7 @@ fn witness(lines: Vec<NoteSignature>) -> (String, std::sync::mpsc::Receiver<Stri
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let mut request = Vec::new();
-            // The note's last line ends the request: nothing follows that must be waited for.
-            while !request.ends_with(b"=\n") {
-                let mut some = [0; 4096];
-                let n = stream.read(&mut some).unwrap();
-                request.extend(&some[..n]);
-            }
+            let request = read_request(&mut stream);
             let body = body(&lines);
             let length = body.len();
             write!(
@@ -118,7 +131,7 @@ fn witness(lines: Vec<NoteSignature>) -> (String, std::sync::mpsc::Receiver<Stri
                 "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
             )
             .unwrap();
-            sender.send(String::from_utf8(request).unwrap()).unwrap();
+            sender.send(request).unwrap();
         }
     });
     (url, requests)
@@ -167,8 +180,7 @@ fn a_witness_of_two_keys_is_asked_once_and_both_cosignatures_are_kept() {
         2 + 3,
         "the log's and three of witnesses"
     );
-    let request = asked.recv().unwrap();
+    let sent = asked.recv().unwrap();
     assert!(asked.try_recv().is_err(), "asked once");
-    let sent = request.split_once("\r\n\r\n").unwrap().1;
     assert_eq!(sent.as_bytes(), [b"old 0\n\n", &own[..]].concat());
 }
