@@ -1,6 +1,8 @@
 //! Asks the witnesses of a policy to cosign a checkpoint, all at once.
 //!
-//! A witness that is slow, down, or lies costs its timeout and is named; the others go on.
+//! A witness that is slow, down, or lies costs its timeout and is named; the others go on. Lines of
+//! the policy that share an address are one witness with several keys: it is asked once, and one line
+//! of its answer that does not verify discredits the rest.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,7 +31,7 @@ const ATTEMPTS: usize = 2;
 pub(super) struct Witnesses {
     policy: Policy,
     agent: Agent,
-    /// By name: the size cosigned last, as far as is known.
+    /// By address: the size cosigned last, as far as is known.
     sizes: BTreeMap<String, TreeSize>,
 }
 
@@ -38,7 +40,7 @@ pub(super) struct Cosigned {
     pub checkpoint: Checkpoint,
     /// The note with all cosignatures, if they make a quorum.
     pub note: Option<Vec<u8>>,
-    /// Each witness, and why it did not cosign.
+    /// Each witness of the policy, and why it did not cosign.
     pub witnesses: Vec<(String, Result<(), String>)>,
 }
 
@@ -74,6 +76,41 @@ impl Witnesses {
         })
     }
 
+    /// Asks every address at once; what came back.
+    fn ask_all(
+        &self,
+        own: &[u8],
+        checkpoint: &Checkpoint,
+        log: &LogFiles,
+    ) -> Vec<(String, Result<Cosignatures, String>)> {
+        let mut addresses: BTreeMap<&str, Vec<&PolicyWitness>> = BTreeMap::new();
+        for witness in self.policy.witnesses() {
+            if let Some(url) = &witness.url {
+                addresses.entry(url).or_default().push(witness);
+            }
+        }
+        std::thread::scope(|scope| {
+            let mut threads = Vec::new();
+            for (url, witnesses) in addresses {
+                let asked = Asked {
+                    agent: &self.agent,
+                    url,
+                    witnesses,
+                    log,
+                    own,
+                    checkpoint,
+                };
+                let from = self.sizes.get(url).copied().unwrap_or_default();
+                threads.push((url, scope.spawn(move || asked.cosign(from))));
+            }
+            let answers = threads.into_iter().map(|(url, thread)| {
+                let answer = thread.join().unwrap_or(Err("failed".to_owned()));
+                (url.to_owned(), answer)
+            });
+            answers.collect()
+        })
+    }
+
     /// Asks every witness to cosign the log's own signed checkpoint.
     pub fn cosign(
         &mut self,
@@ -86,38 +123,27 @@ impl Witnesses {
             Checkpoint::parse(&note.text).map_err(|e| StoreError::Damaged(e.to_string()))?;
         // Only the log's own signatures go out: a witness's body limit is small.
         let own = note.to_bytes();
-        let (agent, sizes) = (&self.agent, &self.sizes);
-        let answers: Vec<_> = std::thread::scope(|scope| {
-            let ask = |witness| {
-                let asked = Asked {
-                    agent,
-                    witness,
-                    log,
-                    own: &own,
-                    checkpoint: &checkpoint,
-                    text: &note.text,
-                };
-                let from = sizes.get(&witness.name).copied().unwrap_or_default();
-                (witness, scope.spawn(move || asked.cosign(from)))
-            };
-            let asked: Vec<_> = self.policy.witnesses().iter().map(ask).collect();
-            asked
-                .into_iter()
-                .map(|(witness, thread)| {
-                    let answer = thread.join().unwrap_or(Err("failed".to_owned()));
-                    (witness.name.clone(), answer)
-                })
-                .collect()
-        });
+        let mut states = BTreeMap::new();
+        for (url, answer) in self.ask_all(&own, &checkpoint, log) {
+            if answer.is_ok() {
+                self.sizes.insert(url.clone(), checkpoint.size);
+            }
+            states.insert(url, answer);
+        }
         let mut witnesses = Vec::new();
-        for (name, answer) in answers {
-            witnesses.push((
-                name.clone(),
-                answer.map(|signature| {
-                    self.sizes.insert(name, checkpoint.size);
-                    note.signatures.push(signature);
-                }),
-            ));
+        for witness in self.policy.witnesses() {
+            let state = match witness.url.as_deref().map(|url| &states[url]) {
+                None => Err("has no URL in the policy".to_owned()),
+                Some(Err(why)) => Err(why.clone()),
+                Some(Ok(signatures)) => match signatures.get(&witness.name) {
+                    None => Err(WITHOUT.to_owned()),
+                    Some(signature) => {
+                        note.signatures.push(signature.clone());
+                        Ok(())
+                    }
+                },
+            };
+            witnesses.push((witness.name.clone(), state));
         }
         let bytes = note.to_bytes();
         let counts = self
@@ -134,23 +160,29 @@ impl Witnesses {
     }
 }
 
-/// One question to one witness.
+const WITHOUT: &str = "answered without its cosignature";
+
+/// The verified cosignatures of an answer, by the witness's name in the policy.
+type Cosignatures = BTreeMap<String, NoteSignature>;
+
+/// One question to one address.
 struct Asked<'a> {
     agent: &'a Agent,
-    witness: &'a PolicyWitness,
+    url: &'a str,
+    /// The policy's lines with this address.
+    witnesses: Vec<&'a PolicyWitness>,
     log: &'a LogFiles,
     own: &'a [u8],
     checkpoint: &'a Checkpoint,
-    text: &'a str,
 }
 
 impl Asked<'_> {
     /// Asks from the size believed; a conflict names the size to ask from.
-    fn cosign(&self, from: TreeSize) -> Result<NoteSignature, String> {
+    fn cosign(&self, from: TreeSize) -> Result<Cosignatures, String> {
         let mut old = from;
         for _ in 0..ATTEMPTS {
             match self.ask(old)? {
-                Ok(signature) => return Ok(signature),
+                Ok(signatures) => return Ok(signatures),
                 Err(size) if size > self.checkpoint.size => {
                     return Err(format!(
                         "has cosigned size {size}, which is beyond this log"
@@ -162,13 +194,8 @@ impl Asked<'_> {
         Err("keeps naming other sizes".to_owned())
     }
 
-    fn ask(&self, old: TreeSize) -> Result<Result<NoteSignature, TreeSize>, String> {
-        let url = self
-            .witness
-            .url
-            .as_deref()
-            .ok_or("has no URL in the policy")?;
-        let base = BaseUrl::parse(url).map_err(|e| e.to_string())?;
+    fn ask(&self, old: TreeSize) -> Result<Result<Cosignatures, TreeSize>, String> {
+        let base = BaseUrl::parse(self.url).map_err(|e| e.to_string())?;
         let proof = prove::consistency_proof(old, self.checkpoint.size, self.log)
             .map_err(|e| e.to_string())?;
         let request = AddCheckpoint {
@@ -188,7 +215,7 @@ impl Asked<'_> {
             .read_to_string();
         let body = body.map_err(|e| format!("its answer cannot be read: {e}"))?;
         match answer.status().as_u16() {
-            200 => self.signature(&body).map(Ok),
+            200 => verified(&body, self.checkpoint, &self.witnesses).map(Ok),
             409 => match body.trim_end_matches('\n').parse() {
                 Ok(size) => Ok(Err(size)),
                 Err(_) => Err("answered 409 without a size".to_owned()),
@@ -196,17 +223,29 @@ impl Asked<'_> {
             status => Err(format!("answered {status}")),
         }
     }
-
-    /// The witness's own cosignature out of its answer, verified.
-    fn signature(&self, body: &str) -> Result<NoteSignature, String> {
-        let key = &self.witness.key;
-        let lines = body.strip_suffix('\n').unwrap_or(body);
-        let signatures = parse_signatures(lines).map_err(|e| e.to_string())?;
-        let signature = signatures
-            .into_iter()
-            .find(|s| s.name == key.name && s.key_id == key.id())
-            .ok_or("answered without its cosignature")?;
-        cosignature::verify(key, self.text, &signature).map_err(|e| e.to_string())?;
-        Ok(signature)
-    }
 }
+
+/// The cosignatures by `witnesses` out of an answer, at least one; lines by unknown keys are passed
+/// over.
+fn verified(
+    body: &str,
+    checkpoint: &Checkpoint,
+    witnesses: &[&PolicyWitness],
+) -> Result<Cosignatures, String> {
+    let lines = body.strip_suffix('\n').unwrap_or(body);
+    let lines = parse_signatures(lines).map_err(|e| e.to_string())?;
+    let mut signatures = Cosignatures::new();
+    for PolicyWitness { name, key, .. } in witnesses {
+        for line in lines.iter().filter(|line| key.is_claimed_by(line)) {
+            cosignature::verify(key, checkpoint, line).map_err(|e| e.to_string())?;
+            signatures.insert(name.clone(), line.clone());
+        }
+    }
+    if signatures.is_empty() {
+        return Err(WITHOUT.to_owned());
+    }
+    Ok(signatures)
+}
+
+#[cfg(test)]
+mod tests;
