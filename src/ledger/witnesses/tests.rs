@@ -60,8 +60,7 @@ fn body(lines: &[NoteSignature]) -> String {
 #[test]
 fn an_answer_is_taken_whole_or_not_at_all() {
     let both = lines(2, "http://localhost");
-    let known: Vec<&PolicyWitness> = both.iter().collect();
-    let read = |body: &str| verified(body, &checkpoint(), &known);
+    let read = |body: &str| verified(body, &checkpoint(), &both);
     let names = |body: &str| read(body).map(|found| found.into_keys().collect::<Vec<_>>());
     let good = answer(&cosigners(2));
     let stranger = answer(&cosigners(9));
@@ -150,7 +149,7 @@ fn a_witness_of_two_keys_is_asked_once_and_both_cosignatures_are_kept() {
             url: None,
         }],
         [lines(2, &one), lines(3, &two), lines(4, &liar)].concat(),
-        2,
+        3,
     )
     .unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -183,4 +182,50 @@ fn a_witness_of_two_keys_is_asked_once_and_both_cosignatures_are_kept() {
     let sent = asked.recv().unwrap();
     assert!(asked.try_recv().is_err(), "asked once");
     assert_eq!(sent.as_bytes(), [b"old 0\n\n", &own[..]].concat());
+}
+
+#[test]
+fn a_silent_witness_holds_up_nobody() {
+    let (one, _) = witness(answer(&cosigners(2)[..1]));
+    let (two, _) = witness(answer(&cosigners(3)[..1]));
+    // Takes calls and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", silent.local_addr().unwrap());
+    let log = PolicyLog {
+        key: signer().verifier(),
+        url: None,
+    };
+    let witnessed = |quorum, urls: [&str; 3]| {
+        let lines = (2..).zip(urls).map(|(n, url)| lines(n, url)[0].clone());
+        Policy::of(vec![log.clone()], lines.collect(), quorum).unwrap()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let (root, staging) = (folder.path().join("log"), folder.path().join("staging"));
+    let files = LogFiles::new(Files::open(&root, &staging, Access::Public).unwrap());
+    let own = checkpoint().sign(&signer()).to_bytes();
+    let since = Instant::now();
+    let policy = witnessed(2, [&one, &two, &address]);
+    let mut witnesses = Witnesses::new(policy, Duration::from_secs(120));
+    for _ in 0..20 {
+        let cosigned = witnesses.cosign(&own, &files, now()).unwrap();
+        assert!(cosigned.note.is_some());
+        let silent = cosigned.witnesses[2].1.clone();
+        assert_eq!(silent, Err("has not answered in time".to_owned()));
+    }
+    assert!(
+        since.elapsed() < Duration::from_secs(60),
+        "it was waited for"
+    );
+
+    // Where its cosignature is needed, its time is waited for, and no more.
+    let policy = witnessed(3, [&one, &two, &address]);
+    let mut witnesses = Witnesses::new(policy, Duration::from_millis(200));
+    let cosigned = witnesses.cosign(&own, &files, now()).unwrap();
+    assert!(cosigned.note.is_none());
+    assert!(
+        cosigned.witnesses[..2]
+            .iter()
+            .all(|(_, state)| state.is_ok())
+    );
+    drop(silent);
 }
