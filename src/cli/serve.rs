@@ -48,6 +48,10 @@ pub struct Args {
     /// Listen on other than loopback: a TLS proxy stands in front
     #[arg(long)]
     behind_tls: bool,
+    /// Start although the trust file asks for no witness. Every reader refuses such a log: for
+    /// benchmarks, and for trying things out
+    #[arg(long)]
+    unwitnessed: bool,
     /// Seconds after which an unchanged checkpoint is cosigned anew
     #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = clap::value_parser!(u64).range(1..=1800))]
     renew: u64,
@@ -88,7 +92,11 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
 
 async fn serve(args: &Args, operator: &Operator) -> anyhow::Result<()> {
     let clock = Clock::system();
-    let config = operator.ledger(clock.clone(), Duration::from_secs(args.renew))?;
+    let renew = Duration::from_secs(args.renew);
+    let config = match args.unwitnessed {
+        true => operator.unwitnessed_ledger(clock.clone(), renew)?,
+        false => operator.ledger(clock.clone(), renew)?,
+    };
     let (ledger, running) = Ledger::start(config)?;
     // A log's first checkpoint: without it there is nothing for anybody to read.
     let first = ledger.wait_published(LeafIndex::new(0), FIRST_CHECKPOINT);
