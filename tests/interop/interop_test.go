@@ -1,0 +1,403 @@
+// Package interop has programs and libraries that nobody here wrote judge a ledger: two witnesses
+// cosign its log, Tessera's fsck reads it, also after crashes, and two libraries verify its proofs.
+// `bash tests/interop/run` builds what it needs and runs it.
+package interop
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"filippo.io/torchwood"
+	flog "github.com/transparency-dev/formats/log"
+	fnote "github.com/transparency-dev/formats/note"
+	"github.com/transparency-dev/formats/proof"
+	"github.com/transparency-dev/tessera/api"
+	"github.com/transparency-dev/tessera/api/layout"
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+const (
+	// senders report at once.
+	senders = 4
+	// crashes are how often the server is killed.
+	crashes = 8
+	// enough statements fill one tile and begin another.
+	enough = 300
+)
+
+func TestInterop(t *testing.T) {
+	l := newLedger(t)
+	t.Run("witnesses cosign", l.witnessesCosign)
+	t.Run("a witness that was away catches up", l.witnessCatchesUp)
+	t.Run("fsck accepts the log", l.fsckAccepts)
+	t.Run("fsck accepts the log after each crash", l.crash)
+	t.Run("fsck refuses altered logs", l.fsckRefuses)
+	t.Run("proofs are accepted", l.proofsAccepted)
+	t.Run("altered proofs are refused", l.alteredProofsRefused)
+}
+
+// checkpoint opens a published checkpoint, which must carry the signature of every key: the log's
+// two and the witnesses' three.
+func (l *ledger) checkpoint(t *testing.T, text []byte) *flog.Checkpoint {
+	t.Helper()
+	checkpoint, err := open(text, l.keys)
+	if err != nil {
+		t.Fatalf("%v:\n%s", err, text)
+	}
+	return checkpoint
+}
+
+func open(text []byte, keys []note.Verifier) (*flog.Checkpoint, error) {
+	checkpoint, _, opened, err := flog.ParseCheckpoint(text, origin, keys[0], keys[1:]...)
+	if err != nil {
+		return nil, err
+	}
+	if found := len(opened.Sigs); found != len(keys) {
+		return nil, fmt.Errorf("%d of %d keys have signed", found, len(keys))
+	}
+	for _, signature := range opened.Sigs[1:] {
+		if cosigned, err := fnote.CoSigV1Timestamp(signature); err != nil || cosigned.After(time.Now().Add(time.Minute)) {
+			return nil, fmt.Errorf("%s cosigned at %v: %w", signature.Name, cosigned, err)
+		}
+	}
+	return checkpoint, nil
+}
+
+func (l *ledger) published(t *testing.T) *flog.Checkpoint {
+	t.Helper()
+	return l.checkpoint(t, get(t, l.log()+"checkpoint"))
+}
+
+// mustReport logs a statement; where it stands.
+func (l *ledger) mustReport(t *testing.T) *logged {
+	t.Helper()
+	answer, err := l.report()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer
+}
+
+func (l *ledger) witnessesCosign(t *testing.T) {
+	for range 5 {
+		answer := l.mustReport(t)
+		if published := l.published(t); int64(published.Size) <= answer.Index {
+			t.Fatalf("entry %d is not below %d", answer.Index, published.Size)
+		}
+		var p proof.TLogProof
+		if err := p.Unmarshal([]byte(answer.Proof)); err != nil {
+			t.Fatal(err)
+		}
+		l.checkpoint(t, p.Checkpoint)
+	}
+}
+
+func (l *ledger) witnessCatchesUp(t *testing.T) {
+	for _, witness := range []*server{l.litewitness, l.omniwitness} {
+		before := l.published(t).Size
+		witness.kill()
+		if answer := l.mustReport(t); answer.Proof != "" {
+			t.Fatalf("published without %s", witness.name)
+		}
+		if size := l.published(t).Size; size != before {
+			t.Fatalf("%d entries are public without %s, %d were with it", size, witness.name, before)
+		}
+		witness.start(t)
+		for since := time.Now(); l.published(t).Size == before; time.Sleep(50 * time.Millisecond) {
+			if time.Since(since) > patience {
+				t.Fatalf("%s is back, and nothing is published", witness.name)
+			}
+		}
+	}
+}
+
+// accepted has fsck read a log, which must be as large as the published one at least.
+func (l *ledger) accepted(t *testing.T, log, vkey string) {
+	t.Helper()
+	least := l.published(t).Size
+	size, said, err := fsck(l.folder, log, vkey)
+	if err != nil || size < least {
+		t.Fatalf("%s of %d entries: %d, %v\n%s", log, least, size, err, said)
+	}
+}
+
+func (l *ledger) fsckAccepts(t *testing.T) {
+	l.grow(t, 20)
+	l.accepted(t, l.log(), "operator/log.vkey")
+	l.accepted(t, l.log(), "operator/log.ml-dsa-44.vkey")
+	l.accepted(t, "file://"+l.path("operator/log/"), "operator/log.vkey")
+}
+
+// grow logs statements until the log has so many entries.
+func (l *ledger) grow(t *testing.T, size uint64) {
+	t.Helper()
+	together(senders, func(int) {
+		for {
+			answer, err := l.report()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if uint64(answer.Index)+1 >= size {
+				return
+			}
+		}
+	})
+	if t.Failed() {
+		t.FailNow()
+	}
+}
+
+// crash kills the server while statements come in. What it has answered stands where it stood, and
+// every checkpoint that it has shown is one of the same tree.
+func (l *ledger) crash(t *testing.T) {
+	var answered []*logged
+	var shown []*flog.Checkpoint
+	for range crashes {
+		answered = append(answered, l.reportUntilKilled(t)...)
+		l.server.start(t)
+		l.accepted(t, l.log(), "operator/log.vkey")
+		shown = append(shown, l.published(t))
+	}
+	l.grow(t, enough)
+	l.accepted(t, l.log(), "operator/log.vkey")
+	if len(answered) < crashes {
+		t.Fatalf("only %d statements were answered before a crash", len(answered))
+	}
+	now := l.read(t)
+	for _, answer := range answered {
+		p := proof.TLogProof{Index: uint64(answer.Index), Checkpoint: nil}
+		if answer.Proof == "" {
+			continue
+		}
+		if err := p.Unmarshal([]byte(answer.Proof)); err != nil {
+			t.Fatal(err)
+		}
+		if err := verify([]byte(answer.Proof), now.entries[answer.Index], l.keys); err != nil {
+			t.Errorf("entry %d is another one now: %v", answer.Index, err)
+		}
+		shown = append(shown, l.checkpoint(t, p.Checkpoint))
+	}
+	for _, checkpoint := range shown {
+		root, err := tlog.TreeHash(int64(checkpoint.Size), now)
+		if err != nil || !bytes.Equal(root[:], checkpoint.Hash) {
+			t.Errorf("the checkpoint of %d entries was of another tree: %v", checkpoint.Size, err)
+		}
+	}
+	t.Logf("%d statements were answered before one of %d crashes", len(answered), crashes)
+}
+
+// reportUntilKilled reports from several threads, and kills the server under them.
+func (l *ledger) reportUntilKilled(t *testing.T) (answered []*logged) {
+	t.Helper()
+	var lock sync.Mutex
+	killed := make(chan struct{})
+	life := 300*time.Millisecond + rand.N(700*time.Millisecond)
+	go func() {
+		time.Sleep(life)
+		close(killed)
+		l.server.kill()
+	}()
+	together(senders, func(int) {
+		for {
+			answer, err := l.report()
+			if err != nil {
+				select {
+				case <-killed:
+				default:
+					t.Error(err)
+				}
+				return
+			}
+			lock.Lock()
+			answered = append(answered, answer)
+			lock.Unlock()
+		}
+	})
+	<-l.server.ended
+	return answered
+}
+
+// tree is a log as it was read: its entries, and the hashes of their tree by x/mod's numbering.
+type tree struct {
+	entries [][]byte
+	hashes  []tlog.Hash
+}
+
+// ReadHashes is what tlog reads a tree by.
+func (r *tree) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
+	hashes := make([]tlog.Hash, 0, len(indexes))
+	for _, index := range indexes {
+		hashes = append(hashes, r.hashes[index])
+	}
+	return hashes, nil
+}
+
+// read reads the public log, and derives its tree from its entries.
+func (l *ledger) read(t *testing.T) *tree {
+	t.Helper()
+	size := l.published(t).Size
+	read := &tree{}
+	for index := range (size + layout.EntryBundleWidth - 1) / layout.EntryBundleWidth {
+		var bundle api.EntryBundle
+		path := layout.EntriesPath(index, layout.PartialTileSize(0, index, size))
+		if err := bundle.UnmarshalText(get(t, l.log()+path)); err != nil {
+			t.Fatal(err)
+		}
+		for _, entry := range bundle.Entries {
+			hashes, err := tlog.StoredHashes(int64(len(read.entries)), entry, read)
+			if err != nil {
+				t.Fatal(err)
+			}
+			read.entries, read.hashes = append(read.entries, entry), append(read.hashes, hashes...)
+		}
+	}
+	return read
+}
+
+// fsckRefuses: a judge who accepts everything would prove nothing.
+func (l *ledger) fsckRefuses(t *testing.T) {
+	l.server.kill()
+	whole := l.copyLog(t)
+	l.server.start(t)
+	for _, name := range []string{"checkpoint", "tile/entries/000", "tile/0/000", "tile/1/000.p/1"} {
+		t.Run(name, func(t *testing.T) {
+			path := whole.path(name)
+			bytes := read(t, path)
+			altered := append([]byte(nil), bytes...)
+			altered[len(origin)+8] ^= 4
+			log := (&url.URL{Scheme: "file", Path: string(whole) + "/"}).String()
+			if _, said, err := fsck(l.folder, log, "operator/log.vkey"); err != nil {
+				t.Fatalf("unaltered: %v\n%s", err, said)
+			}
+			if err := os.WriteFile(path, altered, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := fsck(l.folder, log, "operator/log.vkey"); err == nil {
+				t.Error("accepted")
+			}
+			if err := os.WriteFile(path, bytes, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// prove has the command write the proof of an entry.
+func (l *ledger) prove(t *testing.T, index int) []byte {
+	t.Helper()
+	file := l.path("entry.tlog-proof")
+	whosaw(t, "log", "proof", fmt.Sprintf("#%d", index), "--log", l.server.url()+"/log",
+		"--policy", l.path("operator/log.policy"), "-o", file)
+	return read(t, file)
+}
+
+// verify is a stranger's judgement of a proof: by formats/proof and x/mod, and by Torchwood, who
+// must be of one mind.
+func verify(text, entry []byte, keys []note.Verifier) error {
+	err := verifyByFormats(text, entry, keys)
+	var all []torchwood.Policy
+	for _, key := range keys {
+		all = append(all, torchwood.SingleVerifierPolicy(key))
+	}
+	policy := torchwood.ThresholdPolicy(len(all), append(all, torchwood.OriginPolicy(origin))[:len(all)]...)
+	other := torchwood.VerifyProof(policy, tlog.RecordHash(entry), text)
+	if (err == nil) != (other == nil) {
+		return fmt.Errorf("not of one mind: formats %v, Torchwood %v", err, other)
+	}
+	return err
+}
+
+func verifyByFormats(text, entry []byte, keys []note.Verifier) error {
+	var p proof.TLogProof
+	if err := p.Unmarshal(text); err != nil {
+		return err
+	}
+	checkpoint, err := open(p.Checkpoint, keys)
+	if err != nil {
+		return err
+	}
+	hashes := make(tlog.RecordProof, 0, len(p.Hashes))
+	for _, hash := range p.Hashes {
+		hashes = append(hashes, hash)
+	}
+	root := tlog.Hash(checkpoint.Hash)
+	return tlog.CheckRecord(hashes, int64(checkpoint.Size), root, int64(p.Index), tlog.RecordHash(entry))
+}
+
+func (l *ledger) proofsAccepted(t *testing.T) {
+	now := l.read(t)
+	last := len(now.entries) - 1
+	for _, index := range []int{0, 1, 2, 127, 255, 256, 257, last - 1, last} {
+		text := l.prove(t, index)
+		if err := verify(text, now.entries[index], l.keys); err != nil {
+			t.Errorf("entry %d: %v\n%s", index, err, text)
+		}
+		var envelope map[string]any
+		if err := json.Unmarshal(now.entries[index], &envelope); err == nil {
+			t.Logf("entry %d is JSON", index)
+		}
+	}
+}
+
+func (l *ledger) alteredProofsRefused(t *testing.T) {
+	now := l.read(t)
+	index := 200
+	text, entry := l.prove(t, index), now.entries[index]
+	if err := verify(text, entry, l.keys); err != nil {
+		t.Fatal(err)
+	}
+	refused := func(what string, text, entry []byte) {
+		if verify(text, entry, l.keys) == nil {
+			t.Errorf("accepted with %s", what)
+		}
+	}
+	for at := range text {
+		altered := append([]byte(nil), text...)
+		altered[at] = another(altered[at])
+		refused(fmt.Sprintf("byte %d altered", at), altered, entry)
+	}
+	for cut := 1; cut < len(text); cut += 97 {
+		refused("its end cut off", text[:len(text)-cut], entry)
+	}
+	refused("another entry", text, now.entries[index+1])
+	refused("another entry's proof", l.prove(t, index+1), entry)
+	replaced := func(old, new string) []byte {
+		if !bytes.Contains(text, []byte(old)) {
+			t.Fatal(errors.New("the proof has no " + old))
+		}
+		return bytes.Replace(text, []byte(old), []byte(new), 1)
+	}
+	refused("another index", replaced("index 200\n", "index 201\n"), entry)
+	size := fmt.Sprintf("\n%d\n", len(now.entries))
+	refused("another size", replaced(size, fmt.Sprintf("\n%d\n", len(now.entries)-1)), entry)
+	lines := strings.SplitAfter(string(text), "\n")
+	refused("two hashes exchanged", replaced(lines[2]+lines[3], lines[3]+lines[2]), entry)
+	refused("a hash left out", replaced(lines[2], ""), entry)
+	refused("a hash too many", replaced(lines[2], lines[2]+lines[2]), entry)
+	for at, line := range lines {
+		if strings.HasPrefix(line, "— ") {
+			refused("a signature left out", []byte(strings.Join(append(append([]string(nil), lines[:at]...), lines[at+1:]...), "")), entry)
+		}
+	}
+}
+
+// another is a byte that means something else. Of a base64 digit, the highest bit changes: the low
+// ones of a last digit are padding.
+func another(b byte) byte {
+	const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+	if at := strings.IndexByte(digits, b); at >= 0 {
+		return digits[(at+32)%64]
+	}
+	return b ^ 1
+}
