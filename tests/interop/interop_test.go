@@ -5,7 +5,7 @@ package interop
 
 import (
 	"bytes"
-	"encoding/json"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -176,10 +176,7 @@ func (l *ledger) crash(t *testing.T) {
 	}
 	now := l.read(t)
 	for _, answer := range answered {
-		p := proof.TLogProof{Index: uint64(answer.Index), Checkpoint: nil}
-		if answer.Proof == "" {
-			continue
-		}
+		var p proof.TLogProof
 		if err := p.Unmarshal([]byte(answer.Proof)); err != nil {
 			t.Fatal(err)
 		}
@@ -302,20 +299,24 @@ func (l *ledger) prove(t *testing.T, index int) []byte {
 	return read(t, file)
 }
 
-// verify is a stranger's judgement of a proof: by formats/proof and x/mod, and by Torchwood, who
-// must be of one mind.
+// verify is two strangers' judgement of a proof of this entry: formats/proof with x/mod's, and
+// Torchwood's. They must be of one mind.
 func verify(text, entry []byte, keys []note.Verifier) error {
-	err := verifyByFormats(text, entry, keys)
-	var all []torchwood.Policy
+	formats, torchwood := verifyByFormats(text, entry, keys), verifyByTorchwood(text, entry, keys)
+	if (formats == nil) != (torchwood == nil) {
+		return fmt.Errorf("%w: formats %v, Torchwood %v", errTwoMinds, formats, torchwood)
+	}
+	return formats
+}
+
+var errTwoMinds = errors.New("not of one mind")
+
+func verifyByTorchwood(text, entry []byte, keys []note.Verifier) error {
+	all := []torchwood.Policy{torchwood.OriginPolicy(origin)}
 	for _, key := range keys {
 		all = append(all, torchwood.SingleVerifierPolicy(key))
 	}
-	policy := torchwood.ThresholdPolicy(len(all), append(all, torchwood.OriginPolicy(origin))[:len(all)]...)
-	other := torchwood.VerifyProof(policy, tlog.RecordHash(entry), text)
-	if (err == nil) != (other == nil) {
-		return fmt.Errorf("not of one mind: formats %v, Torchwood %v", err, other)
-	}
-	return err
+	return torchwood.VerifyProof(torchwood.ThresholdPolicy(len(all), all...), tlog.RecordHash(entry), text)
 }
 
 func verifyByFormats(text, entry []byte, keys []note.Verifier) error {
@@ -335,6 +336,19 @@ func verifyByFormats(text, entry []byte, keys []note.Verifier) error {
 	return tlog.CheckRecord(hashes, int64(checkpoint.Size), root, int64(p.Index), tlog.RecordHash(entry))
 }
 
+// proven is the entry that a proof carries with it, as its extra data: unauthenticated, but for its
+// hash. A file without one proves nothing.
+func proven(text []byte) []byte {
+	line, _, _ := strings.Cut(string(text[min(len(text), len(firstLine)):]), "\n")
+	entry, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(line, "extra "))
+	if err != nil {
+		return nil
+	}
+	return entry
+}
+
+const firstLine = "c2sp.org/tlog-proof@v1\n"
+
 func (l *ledger) proofsAccepted(t *testing.T) {
 	now := l.read(t)
 	last := len(now.entries) - 1
@@ -343,53 +357,55 @@ func (l *ledger) proofsAccepted(t *testing.T) {
 		if err := verify(text, now.entries[index], l.keys); err != nil {
 			t.Errorf("entry %d: %v\n%s", index, err, text)
 		}
-		var envelope map[string]any
-		if err := json.Unmarshal(now.entries[index], &envelope); err == nil {
-			t.Logf("entry %d is JSON", index)
+		if !bytes.Equal(proven(text), now.entries[index]) {
+			t.Errorf("the proof of entry %d carries %q", index, proven(text))
 		}
 	}
 }
 
 func (l *ledger) alteredProofsRefused(t *testing.T) {
 	now := l.read(t)
-	index := 200
-	text, entry := l.prove(t, index), now.entries[index]
-	if err := verify(text, entry, l.keys); err != nil {
+	const index = 200
+	text := l.prove(t, index)
+	if err := verify(text, proven(text), l.keys); err != nil {
 		t.Fatal(err)
 	}
-	refused := func(what string, text, entry []byte) {
-		if verify(text, entry, l.keys) == nil {
-			t.Errorf("accepted with %s", what)
+	count := 0
+	refused := func(what string, text []byte) {
+		count++
+		if err := verify(text, proven(text), l.keys); err == nil || errors.Is(err, errTwoMinds) {
+			t.Errorf("with %s: %v", what, err)
 		}
 	}
 	for at := range text {
-		altered := append([]byte(nil), text...)
+		altered := bytes.Clone(text)
 		altered[at] = another(altered[at])
-		refused(fmt.Sprintf("byte %d altered", at), altered, entry)
+		refused(fmt.Sprintf("byte %d, %q, altered", at, text[at]), altered)
 	}
 	for cut := 1; cut < len(text); cut += 97 {
-		refused("its end cut off", text[:len(text)-cut], entry)
+		refused(fmt.Sprintf("%d bytes cut off", cut), text[:len(text)-cut])
 	}
-	refused("another entry", text, now.entries[index+1])
-	refused("another entry's proof", l.prove(t, index+1), entry)
 	replaced := func(old, new string) []byte {
-		if !bytes.Contains(text, []byte(old)) {
-			t.Fatal(errors.New("the proof has no " + old))
+		if strings.Count(string(text), old) != 1 {
+			t.Fatalf("%q is not once in the proof", old)
 		}
-		return bytes.Replace(text, []byte(old), []byte(new), 1)
+		return []byte(strings.Replace(string(text), old, new, 1))
 	}
-	refused("another index", replaced("index 200\n", "index 201\n"), entry)
-	size := fmt.Sprintf("\n%d\n", len(now.entries))
-	refused("another size", replaced(size, fmt.Sprintf("\n%d\n", len(now.entries)-1)), entry)
+	entry := func(index int) string { return base64.StdEncoding.EncodeToString(now.entries[index]) }
+	refused("another entry", replaced(entry(index), entry(index+1)))
+	refused("another index", replaced("index 200\n", "index 201\n"))
+	size := func(size int) string { return fmt.Sprintf("\n%d\n", size) }
+	refused("another size", replaced(size(len(now.entries)), size(len(now.entries)-1)))
 	lines := strings.SplitAfter(string(text), "\n")
-	refused("two hashes exchanged", replaced(lines[2]+lines[3], lines[3]+lines[2]), entry)
-	refused("a hash left out", replaced(lines[2], ""), entry)
-	refused("a hash too many", replaced(lines[2], lines[2]+lines[2]), entry)
-	for at, line := range lines {
+	refused("two hashes exchanged", replaced(lines[3]+lines[4], lines[4]+lines[3]))
+	refused("a hash left out", replaced(lines[3], ""))
+	refused("a hash too many", replaced(lines[3], lines[3]+lines[3]))
+	for _, line := range lines {
 		if strings.HasPrefix(line, "— ") {
-			refused("a signature left out", []byte(strings.Join(append(append([]string(nil), lines[:at]...), lines[at+1:]...), "")), entry)
+			refused("a signature left out", replaced(line, ""))
 		}
 	}
+	t.Logf("%d altered proofs of %d bytes were refused", count, len(text))
 }
 
 // another is a byte that means something else. Of a base64 digit, the highest bit changes: the low

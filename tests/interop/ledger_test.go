@@ -45,6 +45,7 @@ func newLedger(t *testing.T) *ledger {
 	l := &ledger{folder: folder(t.TempDir())}
 	whosaw(t, "operator", "init", "--data", l.path("operator"), "--origin", origin,
 		"--party", "ledger.example", "--name", "Ledger", "--jurisdiction", "US-FL")
+	l.noWaiting(t)
 	for _, file := range []string{"operator/log.vkey", "operator/log.ml-dsa-44.vkey"} {
 		l.keys = append(l.keys, verifier(t, strings.TrimSpace(string(read(t, l.path(file))))))
 	}
@@ -55,6 +56,21 @@ func newLedger(t *testing.T) *ledger {
 	l.server.start(t)
 	l.settle(t)
 	return l
+}
+
+// noWaiting lets new keys speak at once, where the usual limits have them wait for days.
+func (l *ledger) noWaiting(t *testing.T) {
+	t.Helper()
+	var limits map[string]any
+	if err := json.Unmarshal(read(t, l.path("operator/limits.json")), &limits); err != nil {
+		t.Fatal(err)
+	}
+	limits["new_key_wait_minutes"] = 0
+	text, err := json.Marshal(limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.write(t, "operator/limits.json", string(text))
 }
 
 func verifier(t *testing.T, vkey string) note.Verifier {
