@@ -218,7 +218,8 @@ func (l *ledger) settle(t *testing.T) {
 type logged struct {
 	ID    string `json:"id"`
 	Index int64  `json:"index"`
-	Proof string `json:"proof"`
+	// Published is whether its proof has come with it, and was verified.
+	Published bool `json:"published"`
 }
 
 // report has the vendor log a statement like no other.
@@ -231,7 +232,10 @@ func (l *ledger) report() (*logged, error) {
 		return nil, fmt.Errorf("%w: %s", err, stderr)
 	}
 	answer := &logged{}
-	return answer, json.Unmarshal([]byte(stdout), answer)
+	if err := json.Unmarshal([]byte(stdout), answer); err != nil {
+		return nil, fmt.Errorf("%w: %s", err, stdout)
+	}
+	return answer, nil
 }
 
 // log is the address of the public log.

@@ -157,16 +157,24 @@ func (s *server) kill() {
 // get fetches what must be there.
 func get(t *testing.T, url string) []byte {
 	t.Helper()
-	response, err := http.Get(url)
+	body, err := fetch(url)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return body
+}
+
+func fetch(url string) ([]byte, error) {
+	response, err := http.Get(url)
+	if err != nil {
+		return nil, err
+	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
-	if err != nil || response.StatusCode != http.StatusOK {
-		t.Fatalf("%s: %s %v\n%s", url, response.Status, err, body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", url, response.Status)
 	}
-	return body
+	return body, err
 }
 
 // together runs work(0) … work(n-1) in threads of their own.
