@@ -1,8 +1,13 @@
 //! The first inputs of each corpus: what the known log's parties wrote.
 
 use whosaw::digest::Digest;
+use whosaw::statement::kinds::benefit::Benefit;
+use whosaw::statement::kinds::decision::Decision;
+use whosaw::statement::kinds::key_change::KeyChange;
+use whosaw::statement::kinds::withdrawal::Withdrawal;
 use whosaw::statement::leaf::Leaf;
 use whosaw::statement::sealed::{AttachmentValue, Opening};
+use whosaw::statement::{self, Author, Head, Kind as _, Statement};
 use whosaw::tlog::tile;
 use whosaw::wire::signature::SignatureHeaders;
 
@@ -96,7 +101,19 @@ fn journey() -> impl Iterator<Item = Vec<u8>> {
 
 fn payloads() -> Vec<Vec<u8>> {
     let payload = |leaf: Vec<u8>| Leaf::parse(&leaf).expect("an entry").envelope.payload;
-    journey().map(payload).collect()
+    let others = [
+        Statement::Benefit(Benefit::example()),
+        Statement::Decision(Decision::example()),
+        Statement::KeyChange(KeyChange::example()),
+        Statement::Withdrawal(Withdrawal::example()),
+    ];
+    let head = Head {
+        log: known::CHECKPOINTS[0].origin.to_string(),
+        issued_at: known::now(),
+        author: Author::Issuer("operator.example".parse().expect("a host name")),
+    };
+    let others = others.map(|statement| statement::payload(&head, &statement));
+    journey().map(payload).chain(others).collect()
 }
 
 fn leaf() -> Vec<u8> {
