@@ -62,12 +62,8 @@ pub async fn put(
             MEDIA_TYPES.join(", ")
         )));
     }
-    let too_large = ApiError::TooLarge {
-        most: MAX_ATTACHMENT as u64,
-    };
-    let body = axum::body::to_bytes(body, MAX_ATTACHMENT)
-        .await
-        .map_err(|_| too_large)?;
+    let body = axum::body::to_bytes(body, MAX_ATTACHMENT).await;
+    let body = body.map_err(|error| ApiError::unread(&error, MAX_ATTACHMENT))?;
     caller.check_body(&body)?;
     if Digest::of(&body) != value.sha256 || body.len() as u64 != value.size {
         return Err(bad_opening("the size and SHA-256 of the body"));

@@ -155,6 +155,7 @@ impl Operator {
             clock,
             renew,
             witness_timeout: WITNESS_TIMEOUT,
+            queue: crate::ledger::QUEUE,
         })
     }
 

@@ -207,18 +207,23 @@ impl Ledger {
         self.folder.path().join(name)
     }
 
-    /// Starts the server on a free port.
+    /// Starts the server on a free port, without limits on what one address and one party may ask:
+    /// all tests come from one.
     pub fn serve(&mut self) {
+        self.serve_with(&[
+            "--rate=0",
+            "--address-limit=0",
+            "--party-limit=0",
+            "--waiting-limit=0",
+            "--address-connections=0",
+        ]);
+    }
+
+    /// Starts the server on a free port with these options besides.
+    pub fn serve_with(&mut self, options: &[&str]) {
         let data = self.file("operator");
-        let args = [
-            "serve",
-            "--data",
-            &data,
-            "--listen",
-            "127.0.0.1:0",
-            "--rate",
-            "100000",
-        ];
+        let own = ["serve", "--data", &data, "--listen", "127.0.0.1:0"];
+        let args = [&own, options].concat();
         self.server = Some(Server::start(&args, &self.path("serve.log")));
     }
 
