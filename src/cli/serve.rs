@@ -68,24 +68,24 @@ pub struct Args {
 /// How much is taken from whom. An address is an IPv4 address or an IPv6 /64, loopback as any other:
 /// a proxy on this machine stands for strangers.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Limits (0 = none)")]
+#[command(next_help_heading = "Limits")]
 struct Pressure {
-    /// Requests per second that one address may keep up
+    /// Requests per second that one address may keep up; 0: any number
     #[arg(long, value_name = "N", default_value = "200")]
     rate: u32,
     // Ten a second: an office behind one address, importing its past; a thousandth of what a log
     // takes.
-    /// Statements per minute that one address may send
+    /// Statements per minute that one address may send; 0: any number
     #[arg(long, value_name = "N", default_value = "600")]
     address_limit: u32,
-    /// Statements per minute that one party may sign
+    /// Statements per minute that one party may sign; 0: any number
     #[arg(long, value_name = "N", default_value = "600")]
     party_limit: u32,
     // A sixteenth of the queue: it takes that many at once to fill it.
-    /// Statements of one address, and of one party, that may wait at once
+    /// Statements of one address, and of one party, that may wait at once; 0: any number
     #[arg(long, value_name = "N", default_value = "64")]
     waiting_limit: usize,
-    /// Connections that one address may have open at once
+    /// Connections that one address may have open at once; 0: any number
     #[arg(long, value_name = "N", default_value = "256")]
     address_connections: usize,
     /// Connections open at once; more wait to be accepted

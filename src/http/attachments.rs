@@ -47,7 +47,8 @@ pub async fn put(
 ) -> Result<StatusCode, ApiError> {
     let (parts, body) = request.into_parts();
     let caller = service.caller(&parts)?;
-    service.calling_party(&caller)?;
+    let (party, _) = service.calling_party(&caller)?;
+    let _places = service.door.attach(&party)?;
     let opening = auth::text(&parts.headers, OPENING.as_str()).unwrap_or_default();
     let opening = Opening::parse(opening).map_err(|e| bad_opening(e.to_string()))?;
     let value = opening

@@ -14,6 +14,8 @@ use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
 use super::limits::{Buckets, Place, Places};
 use super::metrics::Metrics;
 use super::{ApiError, Service};
@@ -24,6 +26,10 @@ use crate::statement::{Author, Signed};
 use crate::store::StoreError;
 use crate::store::facts::JournalFacts;
 use crate::store::journal::JournalRead as _;
+
+/// Attachments that are received at once, each in memory until it is whole; and those of one party.
+const ATTACHMENTS: usize = 16;
+const PARTY_ATTACHMENTS: usize = 4;
 
 /// Limits that an operator chooses; 0 means none.
 #[derive(Debug, Clone)]
@@ -57,6 +63,8 @@ pub enum Limit {
     PartyWaiting,
     /// [`Limits::connections`].
     Connections,
+    /// Attachments of a party that are on their way at once.
+    Attachments,
 }
 
 impl Limit {
@@ -69,6 +77,7 @@ impl Limit {
             Self::PartyStatements => "party-limit",
             Self::PartyWaiting => "party-waiting",
             Self::Connections => "address-connections",
+            Self::Attachments => "party-attachments",
         }
     }
 
@@ -81,6 +90,7 @@ impl Limit {
             Self::PartyStatements => "Too many statements by this party",
             Self::PartyWaiting => "Too many statements by this party wait already",
             Self::Connections => "Too many connections from this address",
+            Self::Attachments => "Too many attachments by this party are on their way already",
         }
     }
 }
@@ -109,6 +119,8 @@ pub struct Door {
     address_waiting: Option<Arc<Places<Client>>>,
     party_waiting: Option<Arc<Places<PartyId>>>,
     connections: Option<Arc<Places<Client>>>,
+    attachments: Arc<Semaphore>,
+    party_attachments: Option<Arc<Places<PartyId>>>,
     proxies: Vec<IpAddr>,
     metrics: Arc<Metrics>,
 }
@@ -127,6 +139,8 @@ impl Door {
             address_waiting: Places::new(limits.waiting),
             party_waiting: Places::new(limits.waiting),
             connections: Places::new(limits.connections),
+            attachments: Arc::new(Semaphore::new(ATTACHMENTS)),
+            party_attachments: Places::new(PARTY_ATTACHMENTS),
             proxies: proxies.collect(),
             metrics,
         }
@@ -165,6 +179,16 @@ impl Door {
         let client = self.client(peer, headers);
         self.token(self.requests.as_ref(), &client, Limit::Requests)?;
         Ok(client)
+    }
+
+    /// Lets an attachment of a party in, which keeps its places until it is stored.
+    pub fn attach(&self, party: &PartyId) -> Result<Attaching, ApiError> {
+        let place = match &self.party_attachments {
+            Some(places) => self.place(places, party, Limit::Attachments)?,
+            None => None,
+        };
+        let permit = self.attachments.clone().try_acquire_owned();
+        Ok((place, permit.map_err(|_| ApiError::Busy)?))
     }
 
     /// Who sends a request: the peer itself, or whom a proxy that is believed names last. Those
@@ -213,11 +237,15 @@ impl Door {
     }
 }
 
+/// The places of an attachment on its way.
+type Attaching = (Option<Place<PartyId>>, OwnedSemaphorePermit);
+
 /// A statement's turn: the places that it takes among those that wait, from before its body is read
 /// until the sequencer has answered. What turns out to be garbage has used its address's turn too.
 pub struct Turn {
-    _address: Option<Place<Client>>,
-    _parties: Vec<Place<PartyId>>,
+    #[expect(dead_code, reason = "dropping it frees the place")]
+    address: Option<Place<Client>>,
+    parties: Vec<Place<PartyId>>,
 }
 
 impl FromRequestParts<Arc<Service>> for Turn {
@@ -235,13 +263,13 @@ impl FromRequestParts<Arc<Service>> for Turn {
             client,
             Limit::AddressStatements,
         )?;
-        let place = match &door.address_waiting {
+        let address = match &door.address_waiting {
             Some(places) => door.place(places, client, Limit::AddressWaiting)?,
             None => None,
         };
         Ok(Self {
-            _address: place,
-            _parties: Vec::new(),
+            address,
+            parties: Vec::new(),
         })
     }
 }
@@ -276,7 +304,7 @@ impl Service {
                 Limit::PartyStatements,
             )?;
             if let Some(places) = &door.party_waiting {
-                turn._parties
+                turn.parties
                     .extend(door.place(places, &party, Limit::PartyWaiting)?);
             }
         }
@@ -367,6 +395,23 @@ mod tests {
         assert!(door.connect(other).is_err());
         drop(place);
         assert!(door.connect(other).is_ok());
+    }
+
+    #[test]
+    fn attachments_on_their_way_are_bounded() {
+        let door = door(&[]);
+        let party = |n: usize| format!("party{n}.example").parse::<PartyId>().unwrap();
+        let enter = |n| door.attach(&party(n));
+        let of_one: Vec<_> = (0..PARTY_ATTACHMENTS).map(|_| enter(0)).collect();
+        assert!(of_one.iter().all(Result::is_ok));
+        let refused = enter(0).err().expect("one too many").problem();
+        assert_eq!(refused.status, 429);
+        let of_all: Vec<_> = (PARTY_ATTACHMENTS..ATTACHMENTS).map(enter).collect();
+        assert!(of_all.iter().all(Result::is_ok));
+        let refused = enter(ATTACHMENTS).err().expect("one too many").problem();
+        assert_eq!(refused.status, 503);
+        drop(of_one);
+        assert!(enter(0).is_ok());
     }
 
     #[test]

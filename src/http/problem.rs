@@ -133,7 +133,7 @@ impl ApiError {
             Self::Busy => plain(
                 503,
                 "busy",
-                "Too many statements wait",
+                "Too much waits already",
                 "wait as long as Retry-After says",
             ),
             Self::ClockBehind => plain(

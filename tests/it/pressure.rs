@@ -186,6 +186,35 @@ fn an_address_has_so_many_places() {
     });
 }
 
+/// One party has so many places, wherever its statements come from.
+#[test]
+fn a_party_has_so_many_places() {
+    let ledger = ledger(&["--waiting-limit=1", "--proxy=127.0.0.1"]);
+    let vendor = ledger.home("vendor");
+    let over = AtomicBool::new(false);
+    let since = Instant::now();
+    std::thread::scope(|scope| {
+        for host in 1..=8 {
+            let (ledger, vendor, over) = (&ledger, &vendor, &over);
+            scope.spawn(move || {
+                while !over.load(Ordering::Relaxed) {
+                    assert!(since.elapsed() < Duration::from_secs(30), "never full");
+                    let call = submission(&signed_benefit(vendor).to_json());
+                    let answer =
+                        ledger.send(&call.with("x-forwarded-for", format!("192.0.2.{host}")));
+                    if answer.status != 201 {
+                        let refused = (429, "party-waiting".to_owned(), 1);
+                        assert_eq!(told_to_wait(&answer), refused);
+                        over.store(true, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    let answer = ledger.submit(&signed_benefit(&vendor).to_json());
+    assert_eq!(answer.status, 201, "{answer:?}");
+}
+
 /// The head of a call that sends `length` bytes.
 fn begun(authority: &str, path: &str, length: usize) -> String {
     format!("POST {path} HTTP/1.1\r\nhost: {authority}\r\ncontent-length: {length}\r\n\r\n")
