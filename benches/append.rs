@@ -20,6 +20,13 @@ const CONNECTIONS: usize = 512;
 const SUBMIT: &str = "/api/v1/statements";
 /// Statements a second that are offered in the second part.
 const OFFERED: f64 = 1000.0;
+const NO_LIMIT: [&str; 5] = [
+    "--rate",
+    "--address-limit",
+    "--party-limit",
+    "--waiting-limit",
+    "--address-connections",
+];
 /// About the bytes of an answer with its proof, for the echo.
 const ANSWER: usize = 6 << 10;
 
@@ -166,7 +173,10 @@ impl Ledger {
     fn serve(&self) -> Server {
         let data = self.file("operator");
         let mut arguments = vec!["serve", "--data", &data, "--listen", "127.0.0.1:0"];
-        arguments.extend(["--rate", "1000000"]);
+        // All load comes from one address and one agency.
+        for limit in NO_LIMIT {
+            arguments.extend([limit, "0"]);
+        }
         if self.witnesses.is_empty() {
             arguments.push("--unwitnessed");
         }
