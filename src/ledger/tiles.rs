@@ -91,7 +91,8 @@ impl HashTiles for LogFiles {
         let path = tile.path();
         let damaged = |why: &str| StoreError::Damaged(format!("log/{path}: {why}"));
         if let Some(bytes) = self.0.read(&path)? {
-            return tile::decode_hashes(&bytes, tile.width).map_err(|_| damaged("not of its width"));
+            return tile::decode_hashes(&bytes, tile.width)
+                .map_err(|_| damaged("not of its width"));
         }
         let width = tile::FULL;
         let full = self.0.read(&Tile { width, ..tile }.path())?;
