@@ -1,5 +1,6 @@
 //! Public keys as statements name them: `ed25519:<base64url>`, and the two checks every key passes.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::str::FromStr;
 
@@ -12,7 +13,43 @@ use crate::encoding;
 ///
 /// Compared and sorted as its text, which is what a `keyid` is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct PublicKey(VerifyingKey);
+pub struct PublicKey([u8; 32]);
+
+/// Decoded keys that each thread remembers: few keys sign most statements, and decoding one costs a
+/// tenth of a verification.
+const REMEMBERED: usize = 128;
+
+thread_local! {
+    static DECODED: RefCell<Vec<Option<VerifyingKey>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The point that `bytes` encode, if they are an acceptable key.
+fn decode(bytes: &[u8; 32]) -> Result<VerifyingKey, KeyError> {
+    DECODED.with_borrow_mut(|decoded| {
+        decoded.resize(REMEMBERED, None);
+        let slot = &mut decoded[usize::from(bytes[0]) % REMEMBERED];
+        match slot {
+            Some(key) if key.as_bytes() == bytes => Ok(*key),
+            _ => {
+                let key = decode_anew(bytes)?;
+                *slot = Some(key);
+                Ok(key)
+            }
+        }
+    })
+}
+
+fn decode_anew(bytes: &[u8; 32]) -> Result<VerifyingKey, KeyError> {
+    let key = VerifyingKey::from_bytes(bytes).map_err(|_| KeyError::NotCanonical)?;
+    // `from_bytes` takes any y; a second spelling of x = 0 is of small order.
+    if !is_reduced(bytes) {
+        return Err(KeyError::NotCanonical);
+    }
+    if key.is_weak() {
+        return Err(KeyError::Weak);
+    }
+    Ok(key)
+}
 
 /// Whether the 255 bits of y, little-endian and without the sign of x, are below 2²⁵⁵ − 19.
 fn is_reduced(bytes: &[u8; 32]) -> bool {
@@ -38,39 +75,36 @@ impl PublicKey {
     /// # Errors
     /// A point off the curve, one of the non-canonical encodings, or one of small order.
     pub fn from_bytes(bytes: [u8; 32]) -> Result<Self, KeyError> {
-        let key = VerifyingKey::from_bytes(&bytes).map_err(|_| KeyError::NotCanonical)?;
-        // `from_bytes` takes any y; a second spelling of x = 0 is of small order.
-        if !is_reduced(&bytes) {
-            return Err(KeyError::NotCanonical);
-        }
-        if key.is_weak() {
-            return Err(KeyError::Weak);
-        }
-        Ok(Self(key))
+        decode(&bytes)?;
+        Ok(Self(bytes))
     }
 
     /// The 32 bytes of RFC 8032.
     pub fn to_bytes(self) -> [u8; 32] {
-        self.0.to_bytes()
+        self.0
     }
 
     /// Whether `signature` (64 bytes) over `message` satisfies the equation without cofactor.
     pub fn verifies(&self, message: &[u8], signature: &[u8; 64]) -> bool {
-        self.0
-            .verify_strict(message, &Signature::from_bytes(signature))
-            .is_ok()
+        decode(&self.0).is_ok_and(|key| {
+            key.verify_strict(message, &Signature::from_bytes(signature))
+                .is_ok()
+        })
     }
 }
 
 impl From<&ed25519_dalek::SigningKey> for PublicKey {
     fn from(key: &ed25519_dalek::SigningKey) -> Self {
-        Self(key.verifying_key())
+        Self(key.verifying_key().to_bytes())
     }
 }
 
 impl Ord for PublicKey {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        let digits = |key: &Self| encoding::base64url_digits(key.0.as_bytes());
+        if self == other {
+            return std::cmp::Ordering::Equal;
+        }
+        let digits = |key: &Self| encoding::base64url_digits(&key.0);
         digits(self).cmp(&digits(other))
     }
 }
@@ -83,12 +117,7 @@ impl PartialOrd for PublicKey {
 
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}{}",
-            Self::PREFIX,
-            encoding::base64url(self.0.to_bytes())
-        )
+        write!(f, "{}{}", Self::PREFIX, encoding::base64url(self.0))
     }
 }
 
