@@ -8,6 +8,7 @@
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::metrics::{Metrics, timed};
 use super::tiles::{LogEnd, LogFiles};
 use super::{LedgerError, Progress, Sequenced, Submission, SubmitError};
 use crate::statement::Signed;
@@ -40,6 +41,7 @@ pub(super) struct Sequencer<J> {
     /// When the last entry was logged.
     last_logged_at: Option<Time>,
     progress: watch::Sender<Progress>,
+    pub metrics: Metrics,
 }
 
 type Answer = oneshot::Sender<Result<Sequenced, SubmitError>>;
@@ -49,7 +51,15 @@ struct Admitted {
     logged_at: Time,
     commit: Commit,
     facts: Vec<(FactKey, Fact)>,
-    waiting: Vec<(Answer, Sequenced)>,
+    waiting: Vec<Waiting>,
+}
+
+/// Who is answered once a round is durable.
+struct Waiting {
+    answer: Answer,
+    index: LeafIndex,
+    /// Whether it is a repetition.
+    known: bool,
 }
 
 impl<J: Journal> Sequencer<J> {
@@ -71,7 +81,7 @@ impl<J: Journal> Sequencer<J> {
         };
         let last_logged_at = match journal.size()?.checked_sub(1) {
             None => None,
-            Some(last) => Some(logged_at(&journal, last)?),
+            Some(last) => Some(parse_logged_at(&leaf(&journal, last)?)?),
         };
         let mut sequencer = Self {
             journal,
@@ -83,6 +93,7 @@ impl<J: Journal> Sequencer<J> {
             head,
             last_logged_at,
             progress,
+            metrics: Metrics::default(),
         };
         // A crash after the commit left entries that no head covers yet.
         sequencer.integrate_left()?;
@@ -122,7 +133,8 @@ impl<J: Journal> Sequencer<J> {
             if queue.blocking_recv_many(&mut batch, MAX_BATCH) == 0 {
                 return Ok(());
             }
-            if let Err(error) = self.round(batch) {
+            let rounds = self.metrics.rounds.clone();
+            if let Err(error) = timed(&rounds, || self.round(batch)) {
                 tracing::error!(%error, "the sequencer stops");
                 return Err(error);
             }
@@ -139,11 +151,13 @@ impl<J: Journal> Sequencer<J> {
         if !admitted.commit.entries.is_empty() {
             // Commit: entries, ids and facts in one durable transaction. Entries that no head
             // covers: `open` integrates them.
-            self.journal.commit(&admitted.commit)?;
+            timed(&self.metrics.commits, || {
+                self.journal.commit(&admitted.commit)
+            })?;
             self.last_logged_at = Some(admitted.logged_at);
             // Tiles, durable and create-only. `open` makes them again, with the same bytes.
             let files = self.end.append(&admitted.leaves());
-            self.log.create(&files)?;
+            timed(&self.metrics.tiles, || self.log.create(&files))?;
             // Sign, and move the head by compare-and-swap. The signature is in no hands but ours
             // until the head is durable, so there is never a second one over other entries.
             self.sign_and_advance()?;
@@ -153,8 +167,7 @@ impl<J: Journal> Sequencer<J> {
         self.tell();
         // The entries are durable and can never move: submitters learn their index, and wait for
         // the checkpoint. A crash loses answers only; who asks again is told the same.
-        self.conclude(admitted);
-        Ok(())
+        self.conclude(admitted)
     }
 
     /// Judges each statement over the facts of all before it; answers refusals and repetitions.
@@ -171,7 +184,11 @@ impl<J: Journal> Sequencer<J> {
         for Submission { signed, answer } in batch {
             let index = LeafIndex::new(first + entries.len() as u64);
             match self.judge(&signed, index, now, &pending)? {
-                Judged::Known(sequenced) => waiting.push((answer, sequenced)),
+                Judged::Known(index) => waiting.push(Waiting {
+                    answer,
+                    index,
+                    known: true,
+                }),
                 Judged::Refused(refusal) => {
                     let _ = answer.send(Err(SubmitError::Refused(refusal)));
                 }
@@ -186,12 +203,11 @@ impl<J: Journal> Sequencer<J> {
                         leaf,
                         admitted: true,
                     });
-                    let sequenced = Sequenced {
+                    waiting.push(Waiting {
+                        answer,
                         index,
-                        logged_at: now,
                         known: false,
-                    };
-                    waiting.push((answer, sequenced));
+                    });
                 }
             }
         }
@@ -219,16 +235,7 @@ impl<J: Journal> Sequencer<J> {
         facts: &Pending<'_, CachedFacts<'_, J>>,
     ) -> Result<Judged, LedgerError> {
         if let Some(index) = facts.find(&signed.id)? {
-            // One of this very batch has no leaf in the journal yet.
-            let logged_at = match self.journal.leaf(index.as_u64())? {
-                Some(leaf) => parse_logged_at(&leaf)?,
-                None => now,
-            };
-            return Ok(Judged::Known(Sequenced {
-                index,
-                logged_at,
-                known: true,
-            }));
+            return Ok(Judged::Known(index));
         }
         let change = match rules::judge(signed, self.signer.origin().as_str(), index, now, facts) {
             Ok(change) => change,
@@ -281,12 +288,33 @@ impl<J: Journal> Sequencer<J> {
     }
 
     /// Answers whoever waits in a round that is durable.
-    fn conclude(&mut self, admitted: Admitted) {
+    fn conclude(&mut self, admitted: Admitted) -> Result<(), LedgerError> {
         self.facts
             .update(admitted.facts.iter().map(|(key, fact)| (key, fact)));
-        for (answer, sequenced) in admitted.waiting {
-            let _ = answer.send(Ok(sequenced));
+        let Commit { first, entries, .. } = admitted.commit;
+        for Waiting {
+            answer,
+            index,
+            known,
+        } in admitted.waiting
+        {
+            let place = index.as_u64().checked_sub(first);
+            let (leaf, logged_at) = match place.and_then(|place| entries.get(place as usize)) {
+                Some(entry) => (entry.leaf.clone(), admitted.logged_at),
+                None => {
+                    let leaf = leaf(&self.journal, index.as_u64())?;
+                    let logged_at = parse_logged_at(&leaf)?;
+                    (leaf, logged_at)
+                }
+            };
+            let _ = answer.send(Ok(Sequenced {
+                index,
+                logged_at,
+                leaf,
+                known,
+            }));
         }
+        Ok(())
     }
 
     /// Says how far the log has come.
@@ -307,7 +335,7 @@ impl Admitted {
 }
 
 enum Judged {
-    Known(Sequenced),
+    Known(LeafIndex),
     Refused(Refusal),
     Admitted(Vec<u8>, Change),
 }
@@ -348,11 +376,10 @@ fn open_end(
     Ok(end)
 }
 
-fn logged_at(journal: &impl Journal, index: u64) -> Result<Time, LedgerError> {
-    let leaf = journal.leaf(index)?.ok_or_else(|| {
+fn leaf(journal: &impl Journal, index: u64) -> Result<Vec<u8>, LedgerError> {
+    journal.leaf(index)?.ok_or_else(|| {
         LedgerError::Inconsistent(format!("entry {index} is missing from the journal"))
-    })?;
-    parse_logged_at(&leaf)
+    })
 }
 
 fn parse_logged_at(leaf: &[u8]) -> Result<Time, LedgerError> {
