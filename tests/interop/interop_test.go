@@ -71,7 +71,8 @@ func open(text []byte, keys []note.Verifier) (*flog.Checkpoint, error) {
 		return nil, fmt.Errorf("%d of %d keys have signed", found, len(keys))
 	}
 	for _, signature := range opened.Sigs[1:] {
-		if cosigned, err := fnote.CoSigV1Timestamp(signature); err != nil || cosigned.After(time.Now().Add(time.Minute)) {
+		cosigned, err := fnote.CoSigV1Timestamp(signature)
+		if err != nil || cosigned.After(time.Now().Add(time.Minute)) {
 			return nil, fmt.Errorf("%s cosigned at %v: %w", signature.Name, cosigned, err)
 		}
 	}

@@ -350,7 +350,7 @@ fn what_a_crash_left_beyond_the_head_counts_as_seen() {
 
 #[test]
 fn a_trust_file_binds_the_operator_and_may_change() {
-    let alone = policy().to_string().replace("quorum quorum", "quorum none");
+    let alone = policy().to_string().replace("quorum witnesses", "quorum none");
     let alone = Policy::parse(&alone).unwrap();
     let refused = Follower::open(MemoryJournal::default(), alone);
     assert!(matches!(

@@ -210,7 +210,7 @@ fn a_checkpoint_that_does_not_count_is_a_finding_and_the_rest_is_checked_all_the
 }
 
 fn operators_own() -> Policy {
-    let policy = policy().to_string().replace("quorum quorum", "quorum none");
+    let policy = policy().to_string().replace("quorum witnesses", "quorum none");
     Policy::parse(&policy).unwrap()
 }
 
