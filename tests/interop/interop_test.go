@@ -333,11 +333,13 @@ func (l *ledger) fsckRefuses(t *testing.T) {
 	l.server.kill()
 	whole := l.copyLog(t)
 	l.server.start(t)
-	for _, name := range []string{"checkpoint", "tile/entries/000", "tile/0/000", "tile/1/000.p/1"} {
+	size := l.published(t).Size
+	edge := layout.TilePath(1, 0, layout.PartialTileSize(1, 0, size))
+	for _, name := range []string{"checkpoint", "tile/entries/000", "tile/0/000", edge} {
 		t.Run(name, func(t *testing.T) {
 			path := whole.path(name)
-			bytes := read(t, path)
-			altered := append([]byte(nil), bytes...)
+			unaltered := read(t, path)
+			altered := bytes.Clone(unaltered)
 			altered[len(origin)+8] ^= 4
 			log := (&url.URL{Scheme: "file", Path: string(whole) + "/"}).String()
 			if _, said, err := fsck(l.folder, log, "operator/log.vkey"); err != nil {
@@ -349,7 +351,7 @@ func (l *ledger) fsckRefuses(t *testing.T) {
 			if _, _, err := fsck(l.folder, log, "operator/log.vkey"); err == nil {
 				t.Error("accepted")
 			}
-			if err := os.WriteFile(path, bytes, 0o600); err != nil {
+			if err := os.WriteFile(path, unaltered, 0o600); err != nil {
 				t.Fatal(err)
 			}
 		})

@@ -52,7 +52,7 @@ func newLedger(t *testing.T) *ledger {
 	l.startLitewitness(t)
 	l.startOmniwitness(t)
 	l.server = newServer(t, l.folder, "whosaw", "serve", "--data", l.path("operator"),
-		"--listen", "ADDRESS", "--rate", "100000")
+		"--listen", "ADDRESS", "--rate", "100000", "--address-limit", "0", "--party-limit", "0")
 	l.server.start(t)
 	l.settle(t)
 	return l
