@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Exit;
-use crate::http::{Batcher, Listening, Service, listen, router};
+use crate::http::{App, Batcher, Listening, Service, listen};
 use crate::ledger::Ledger;
 use crate::party::operator::Operator;
 use crate::statement::words::Role;
@@ -124,7 +124,7 @@ async fn serve(args: &Args, operator: &Operator) -> anyhow::Result<()> {
         listener,
         rate: args.rate,
     };
-    listen(listening, router(service.clone()), shutdown).await;
+    listen(listening, App::new(service.clone()), shutdown).await;
     batches.abort();
     let _ = batches.await;
     // The last handles: without them the sequencer finishes its queue and ends.

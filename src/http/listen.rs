@@ -1,27 +1,34 @@
-//! The listening socket: bounded connections, slow senders cut off, a clean end.
+//! The listening socket: bounded connections, slow senders and slow readers cut off, a clean end.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
 use axum::http::Request;
-use axum::response::IntoResponse as _;
+use axum::response::{IntoResponse as _, Response};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tower::ServiceExt as _;
+use tower::{Service, ServiceExt as _};
 
 use super::ApiError;
+use super::stall::Impatient;
 
 /// Connections open at once.
 const MAX_CONNECTIONS: usize = 1024;
 /// The longest that the head of a request may take to arrive.
 const HEADER_TIME: Duration = Duration::from_secs(10);
+/// The longest that a peer may leave an answer in the socket without making room in it.
+const READ_GAP: Duration = Duration::from_secs(30);
+/// Bytes of an answer that wait in a socket for its peer. A socket takes more bytes once a third of
+/// it is free, so this and `READ_GAP` say how slow a reader may be: some 4 kB/s. The peer is a proxy
+/// nearby, so no distance has to be filled.
+const SEND_BUFFER: usize = 256 << 10;
 /// How long a clean end waits for requests that are being answered.
 const GRACE: Duration = Duration::from_secs(30);
 /// Addresses remembered by the rate limiter before idle ones are forgotten.
@@ -35,7 +42,17 @@ pub struct Listening {
 }
 
 /// Serves `app` until `shutdown`, then finishes what was begun.
-pub async fn listen(config: Listening, app: Router, shutdown: impl Future<Output = ()>) {
+pub async fn listen<A>(config: Listening, app: A, shutdown: impl Future<Output = ()>)
+where
+    A: Service<Request<Incoming>, Response = Response, Error = Infallible>,
+    A: Clone + Send + 'static,
+    A::Future: Send,
+{
+    // Accepted sockets inherit it.
+    let sized = socket2::SockRef::from(&config.listener).set_send_buffer_size(SEND_BUFFER);
+    if let Err(error) = sized {
+        tracing::warn!(%error, "slow readers are cut off later than they should be");
+    }
     let rate = config.rate;
     let burst = rate.saturating_mul(NonZeroU32::new(10).expect("not zero"));
     let limiter: Arc<DefaultKeyedRateLimiter<IpAddr>> = Arc::new(RateLimiter::keyed(
@@ -58,19 +75,19 @@ pub async fn listen(config: Listening, app: Router, shutdown: impl Future<Output
             limiter.retain_recent();
         }
         let (app, limiter) = (app.clone(), limiter.clone());
-        let service = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
+        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
             let (app, limiter) = (app.clone(), limiter.clone());
             async move {
                 if limiter.check_key(&address.ip()).is_err() {
                     return Ok(ApiError::TooManyRequests.into_response());
                 }
-                app.oneshot(request.map(Body::new)).await
+                app.oneshot(request).await
             }
         });
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIME)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(Impatient::new(stream, READ_GAP)), service);
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             // A peer that goes away is its own affair.

@@ -31,6 +31,8 @@ pub enum ApiError {
     Forbidden(&'static str),
     Conflict(&'static str, String),
     Gone(&'static str),
+    /// Neither the call nor its answer was finished in time.
+    TooSlow,
     TooManyRequests,
     Busy,
     ClockBehind,
@@ -82,6 +84,12 @@ impl ApiError {
                 plain(409, code, "This conflicts with what is there", detail)
             }
             Self::Gone(what) => plain(410, "gone", "It was here, and has been deleted", what),
+            Self::TooSlow => plain(
+                408,
+                "too-slow",
+                "The call was not finished in time",
+                "it may have been carried out: ask, or send the same again",
+            ),
             Self::TooManyRequests => plain(
                 429,
                 "too-many-requests",

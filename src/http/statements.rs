@@ -17,7 +17,6 @@ use crate::statement::refusal::{Reason, Refusal};
 use crate::statement::{Signed, Statement};
 use crate::store::journal::JournalRead as _;
 use crate::tlog::proof::TlogProof;
-use crate::tlog::prove;
 use crate::tlog::tree::LeafIndex;
 use crate::wire::signature;
 use crate::wire::statements::{Entry, Logged};
@@ -84,8 +83,8 @@ impl Service {
 
     /// The proof that the entry at `index` stands under a published checkpoint.
     fn prove(&self, index: LeafIndex, published: &Published) -> Result<String, ApiError> {
-        let hashes = prove::inclusion_proof(index, published.checkpoint.size, self.ledger.log())
-            .map_err(ApiError::internal)?;
+        let log = self.ledger.log();
+        let hashes = log.inclusion_proof(index, published.checkpoint.size)?;
         let leaf = self.leaf(index)?;
         let proof = TlogProof {
             extra: Some(leaf),

@@ -4,6 +4,7 @@
 //! [`Ledger`] is the handle that the rest of the server holds: it hands statements in and waits
 //! until they stand under a published checkpoint. Not here: HTTP, attachments, vaults.
 
+mod reads;
 mod sequencer;
 mod tiles;
 mod witnesses;
@@ -26,6 +27,7 @@ use crate::tlog::note::LogSigner;
 use crate::tlog::policy::Policy;
 use crate::tlog::tree::LeafIndex;
 
+pub use reads::LogReads;
 pub use tiles::LogFiles;
 
 /// Statements that may wait for the sequencer.
@@ -93,7 +95,7 @@ pub struct Ledger {
     queue: mpsc::Sender<Submission>,
     published: watch::Receiver<Option<Published>>,
     reader: SqliteReader,
-    log: LogFiles,
+    log: Arc<LogReads>,
     origin: Arc<str>,
 }
 
@@ -138,7 +140,7 @@ impl Ledger {
     pub fn start(config: Config) -> Result<(Self, Running), LedgerError> {
         let (queue, submissions) = mpsc::channel(QUEUE);
         let (publish, published) = watch::channel(None);
-        let log = LogFiles::new(config.log.clone());
+        let log = Arc::new(LogReads::new(config.log.clone()));
         let origin = config.signer.origin().as_str().into();
         let journal = config.journal.clone();
         let sequencer = sequencer::Sequencer::open(config, publish)?;
@@ -189,6 +191,11 @@ impl Ledger {
         self.published.borrow().clone()
     }
 
+    /// The note of the checkpoint published last.
+    pub fn published_note(&self) -> Option<Arc<[u8]>> {
+        self.published.borrow().as_ref().map(|p| p.note.clone())
+    }
+
     /// The index of a statement, if it stands under the published checkpoint.
     ///
     /// # Errors
@@ -210,8 +217,8 @@ impl Ledger {
         &self.reader
     }
 
-    /// The files served as `/log/`.
-    pub fn log(&self) -> &LogFiles {
+    /// What is served as `/log/`, and proofs out of it.
+    pub fn log(&self) -> &LogReads {
         &self.log
     }
 
