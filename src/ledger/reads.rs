@@ -26,8 +26,8 @@ use crate::tlog::prove::{self, Block, Blocks, HashTiles};
 use crate::tlog::tile::{self, EntryTile, Tile};
 use crate::tlog::tree::{LeafIndex, TreeSize};
 
-/// Bytes of files that are kept: some four thousand full tiles.
-const FILES_KEPT: u64 = 32 << 20;
+/// Bytes of files that are kept: some eight thousand full tiles.
+const FILES_KEPT: u64 = 64 << 20;
 /// Bytes of blocks that are kept: all but the leaf hashes of a log of twelve million entries.
 const BLOCKS_KEPT: u64 = 32 << 20;
 /// What a kept thing costs beside its own bytes: key, counters, slots of the cache's tables.
@@ -65,10 +65,15 @@ impl Weighter<(Block, TreeSize), Arc<[Hash]>> for OfBlock {
 impl LogReads {
     /// Reads the log whose files are `files`.
     pub fn new(files: Files) -> Self {
+        Self::keeping(files, FILES_KEPT, BLOCKS_KEPT)
+    }
+
+    /// Keeps at most so many bytes of files and of blocks.
+    fn keeping(files: Files, of_files: u64, of_blocks: u64) -> Self {
         Self {
             files,
-            whole: Cache::with_weighter(FIRST_ITEMS, FILES_KEPT, OfFile),
-            blocks: Cache::with_weighter(FIRST_ITEMS, BLOCKS_KEPT, OfBlock),
+            whole: Cache::with_weighter(FIRST_ITEMS, of_files, OfFile),
+            blocks: Cache::with_weighter(FIRST_ITEMS, of_blocks, OfBlock),
         }
     }
 
