@@ -18,7 +18,6 @@ use crate::statement::refusal::{Reason, Refusal};
 use crate::statement::{Signed, Statement};
 use crate::store::journal::JournalRead as _;
 use crate::tlog::proof::TlogProof;
-use crate::tlog::prove;
 use crate::tlog::tree::LeafIndex;
 use crate::wire::signature;
 use crate::wire::statements::{Entry, Logged};
@@ -92,8 +91,8 @@ impl Service {
         leaf: Vec<u8>,
         published: &Published,
     ) -> Result<String, ApiError> {
-        let hashes = prove::inclusion_proof(index, published.checkpoint.size, self.ledger.log())
-            .map_err(ApiError::internal)?;
+        let log = self.ledger.log();
+        let hashes = log.inclusion_proof(index, published.checkpoint.size)?;
         let proof = TlogProof {
             extra: Some(leaf),
             index,

@@ -180,6 +180,34 @@ fn slow_senders_are_cut_off() {
     assert_eq!(ledger.send(&Call::new("GET", "/healthz", [])).status, 200);
 }
 
+/// A reader that takes byte after byte and no more is cut off in the midst of its answers.
+#[test]
+fn slow_readers_are_cut_off() {
+    const ASKED: usize = 4000;
+    let ledger = Ledger::start(|_| {});
+    let style = Call::new("GET", "/assets/whosaw.css", []);
+    let length = ledger.send(&style).body.len();
+    assert!(ASKED * length > 8 << 20, "more than sockets hold");
+    let mut slow = TcpStream::connect(ledger.authority()).unwrap();
+    let request = format!("GET {} HTTP/1.1\r\nhost: slow\r\n\r\n", style.path);
+    slow.write_all(request.repeat(ASKED).as_bytes()).unwrap();
+    let (since, mut byte) = (Instant::now(), [0]);
+    while since.elapsed() < Duration::from_secs(40) {
+        slow.read_exact(&mut byte).unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    // What the sockets held comes at once, and then nothing more.
+    let mut held = Vec::new();
+    slow.set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    let ended = slow.read_to_end(&mut held);
+    if let Err(error) = ended {
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    }
+    assert!(held.len() < ASKED * length, "all of it came");
+    assert_eq!(ledger.send(&style).status, 200);
+}
+
 /// A witness that is down: accepted, not yet proven, and named; back again, all is made good.
 #[test]
 fn an_absent_witness_delays_proofs_and_loses_nothing() {
