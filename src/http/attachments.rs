@@ -48,6 +48,7 @@ pub async fn put(
     let (parts, body) = request.into_parts();
     let caller = service.caller(&parts)?;
     service.calling_party(&caller)?;
+    service.check_open()?;
     let opening = auth::text(&parts.headers, OPENING.as_str()).unwrap_or_default();
     let opening = Opening::parse(opening).map_err(|e| bad_opening(e.to_string()))?;
     let value = opening

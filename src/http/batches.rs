@@ -53,6 +53,8 @@ impl Batcher {
             tokio::time::sleep(period).await;
             match self.batch().await {
                 Ok(()) => {}
+                // What was prepared before the end waits in vain, and so says nothing.
+                Err(_) if self.service.ledger.closed().is_some() => {}
                 // The limits in force changed, or the last one is from this very minute.
                 Err(ApiError::Refused(refusal)) => tracing::info!(%refusal, "no batch this time"),
                 Err(error) => tracing::warn!(?error, "no batch this time"),

@@ -37,6 +37,7 @@ pub async fn disclose(State(service): Shared, request: Request) -> Result<Respon
     let Statement::Disclosure(disclosure) = &signed.statement else {
         return Err(bad("/statement", "a disclosure"));
     };
+    service.check_open_to(&signed)?;
     let clips = service
         .check_openings(vault.id, disclosure, &body.openings)
         .await?;

@@ -205,7 +205,7 @@ pub struct DisclosureFact {
 }
 
 /// The end of the log.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClosedFact {
     /// The last entry that counts.
     pub index: LeafIndex,

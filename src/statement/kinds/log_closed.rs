@@ -30,7 +30,7 @@ pub struct LogClosed {
 }
 
 /// Another log, as a trust file names it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Successor {
     pub origin: Origin,

@@ -151,6 +151,7 @@ impl Log {
             note: self.note(size as u64, b"", Some(cosigned_at)),
             cosigned_at,
             witnesses: vec!["w1".to_owned()],
+            closed: None,
         }
     }
 
