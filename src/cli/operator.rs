@@ -15,12 +15,16 @@ use crate::statement::kinds::Kind as _;
 use crate::statement::kinds::limits::Limits;
 use crate::statement::kinds::log_closed::{ClosingReason, LogClosed, Successor};
 use crate::statement::words::{Jurisdiction, Label, Name, PartyId, PartyKind, Role};
+use crate::statement::{Statement, sign};
 use crate::store::vaults::Vaults;
 use crate::time::Clock;
 use crate::tlog::checkpoint::Origin;
 use crate::tlog::note::{KeyName, NoteKey, VerifierKey};
 use crate::tlog::policy::PolicyWitness;
 use crate::{encoding, random};
+
+/// How often a close asks again for the witnesses' word; the server waits some seconds each time.
+const COSIGNING_ROUNDS: usize = 30;
 
 /// Make a ledger and look after it
 #[derive(Debug, clap::Subcommand)]
@@ -265,10 +269,6 @@ fn enrol_code(args: &EnrolCode) -> anyhow::Result<Exit> {
 fn close(args: &Close) -> anyhow::Result<Exit> {
     let origin = Operator::open(&args.data)?.origin().clone();
     let operator = Official::open(&args.data, Some(&args.server), Clock::system())?;
-    let (follower, _) = operator.follow(&mut |_, _| {})?;
-    if let Some(closed) = follower.closed()? {
-        bail!("{closed}");
-    }
     if !args.yes && !names_origin(&origin)? {
         println!("nothing was closed");
         return Ok(Exit::No);
@@ -277,12 +277,22 @@ fn close(args: &Close) -> anyhow::Result<Exit> {
         origin,
         vkeys: args.successor_vkey.clone(),
     });
-    let statement = LogClosed {
+    let statement: Statement = LogClosed {
         reason: args.reason,
         successor,
     }
     .into();
-    let logged = party::submit_own(&operator, &statement, Role::Admin)?;
+    let key = operator.home().key(Role::Admin)?;
+    let envelope = sign(&operator.own_head(), &statement, &[&key]);
+    let mut logged = operator.submit(&envelope)?;
+    // Asked again, the server waits for the witnesses anew, and says where the statement stands.
+    for _ in 0..COSIGNING_ROUNDS {
+        if logged.proof.is_some() {
+            break;
+        }
+        eprintln!("the log is closed; waiting for the witnesses to cosign its final checkpoint");
+        logged = operator.submit(&envelope)?;
+    }
     say_logged(&logged, &party::plain_own(&operator, &statement), args.json)?;
     if !args.json && logged.proof.is_some() {
         println!("the witnesses have cosigned the final checkpoint: {origin} is closed");
