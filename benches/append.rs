@@ -9,9 +9,10 @@ mod support;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use support::load::{Ran, closed_loop, open_loop, post};
-use support::server::{Server, WHOSAW, whosaw};
+use support::server::{Server, WHOSAW, cpu, whosaw};
 use support::workload::{Made, Workload};
 use support::{bare, milliseconds, option, per_second, percent, row};
 use whosaw::statement::envelope::Envelope;
@@ -20,6 +21,13 @@ const CONNECTIONS: usize = 512;
 const SUBMIT: &str = "/api/v1/statements";
 /// Statements a second that are offered in the second part.
 const OFFERED: f64 = 1000.0;
+const NO_LIMIT: [&str; 5] = [
+    "--rate",
+    "--address-limit",
+    "--party-limit",
+    "--waiting-limit",
+    "--address-connections",
+];
 /// About the bytes of an answer with its proof, for the echo.
 const ANSWER: usize = 6 << 10;
 
@@ -34,6 +42,7 @@ fn main() {
     let ledger = Ledger::new(2);
     let server = ledger.serve();
     let (requests, envelopes) = ledger.prepare(0..statements);
+    let before = ledger.cpu(&server);
     let ran = closed_loop(&server.authority, &requests, CONNECTIONS);
     row("durable appends", per_second(ran.rate), ">= 10000/s");
     row("  p99", milliseconds(ran.quantile(0.99)), "<= 150 ms");
@@ -42,6 +51,14 @@ fn main() {
         format!("{} MiB", server.memory() >> 20),
         "",
     );
+    for ((who, before), (_, after)) in before.iter().zip(ledger.cpu(&server)) {
+        let each = (after - *before) / u32::try_from(requests.len()).expect("few enough");
+        row(
+            &format!("  processor time of the {who}, a statement"),
+            format!("{} µs", each.as_micros()),
+            "",
+        );
+    }
     let bare = bare_rate(&own, &envelopes, ledger.path());
     row(
         "of what the bare parts add up to",
@@ -121,6 +138,15 @@ impl Ledger {
         ledger
     }
 
+    /// Processor time so far.
+    fn cpu(&self, server: &Server) -> [(&'static str, Duration); 3] {
+        [
+            ("server", server.cpu()),
+            ("witnesses", self.witnesses.iter().map(Server::cpu).sum()),
+            ("load generator", cpu("self")),
+        ]
+    }
+
     fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -166,7 +192,10 @@ impl Ledger {
     fn serve(&self) -> Server {
         let data = self.file("operator");
         let mut arguments = vec!["serve", "--data", &data, "--listen", "127.0.0.1:0"];
-        arguments.extend(["--rate", "1000000"]);
+        // All load comes from one address and one agency.
+        for limit in NO_LIMIT {
+            arguments.extend([limit, "0"]);
+        }
         if self.witnesses.is_empty() {
             arguments.push("--unwitnessed");
         }

@@ -48,6 +48,11 @@ impl Server {
         status.lines().filter(counted).filter_map(kib).sum::<u64>() * 1024
     }
 
+    /// Processor time so far, on all cores.
+    pub fn cpu(&self) -> Duration {
+        cpu(&self.child.id().to_string())
+    }
+
     /// Asks it to finish what it accepted, and waits for its end.
     pub fn stop(mut self) {
         let pid = self.child.id().to_string();
@@ -56,6 +61,19 @@ impl Server {
         let ended = self.child.wait().expect("its end");
         assert!(ended.success(), "{ended}");
     }
+}
+
+/// Processor time of a process so far, by its number or `self`.
+pub fn cpu(process: &str) -> Duration {
+    /// Of what `/proc` counts in, on Linux everywhere.
+    const TICKS_A_SECOND: f64 = 100.0;
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"));
+    let stat = stat.expect("a process that runs");
+    // The second field is a name in brackets and may hold spaces.
+    let (_, fields) = stat.rsplit_once(") ").expect("a name in brackets");
+    let ticks = fields.split(' ').skip(11).take(2);
+    let ticks: u64 = ticks.map(|n| n.parse::<u64>().expect("a number")).sum();
+    Duration::from_secs_f64(ticks as f64 / TICKS_A_SECOND)
 }
 
 impl Drop for Server {

@@ -1,7 +1,6 @@
 //! `whosaw witness`: makes and runs a witness.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -36,6 +35,9 @@ pub struct Init {
     #[arg(long, value_name = "NAME")]
     name: KeyName,
 }
+
+/// Requests per second that one address may keep up.
+const RATE: u32 = 100;
 
 #[derive(Debug, clap::Args)]
 pub struct Serve {
@@ -102,9 +104,8 @@ fn serve(args: &Serve) -> anyhow::Result<Exit> {
                 _ = interrupt.recv() => {}
             }
         };
-        let rate = NonZeroU32::new(100).expect("not zero");
         listen(
-            Listening { listener, rate },
+            Listening::paced(listener, RATE),
             router(witness, Clock::system()),
             shutdown,
         )

@@ -172,6 +172,7 @@ impl Operator {
             clock,
             renew,
             witness_timeout: WITNESS_TIMEOUT,
+            queue: crate::ledger::QUEUE,
         })
     }
 
