@@ -386,3 +386,6 @@ fn parse_logged_at(leaf: &[u8]) -> Result<Time, LedgerError> {
         .map(|leaf| leaf.logged_at)
         .map_err(|e| LedgerError::Inconsistent(format!("a leaf of the journal is damaged: {e}")))
 }
+
+#[cfg(test)]
+mod tests;
