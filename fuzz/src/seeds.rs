@@ -4,6 +4,7 @@ use whosaw::digest::Digest;
 use whosaw::statement::kinds::benefit::Benefit;
 use whosaw::statement::kinds::decision::Decision;
 use whosaw::statement::kinds::key_change::KeyChange;
+use whosaw::statement::kinds::log_closed::LogClosed;
 use whosaw::statement::kinds::withdrawal::Withdrawal;
 use whosaw::statement::leaf::Leaf;
 use whosaw::statement::sealed::{AttachmentValue, Opening};
@@ -105,6 +106,7 @@ fn payloads() -> Vec<Vec<u8>> {
         Statement::Benefit(Benefit::example()),
         Statement::Decision(Decision::example()),
         Statement::KeyChange(KeyChange::example()),
+        Statement::LogClosed(LogClosed::example()),
         Statement::Withdrawal(Withdrawal::example()),
     ];
     let head = Head {

@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::digest::StatementId;
 use crate::statement::Signed;
+use crate::statement::facts::ClosedFact;
 use crate::statement::refusal::Refusal;
 use crate::store::StoreError;
 use crate::store::files::Files;
@@ -104,6 +105,8 @@ struct Progress {
     /// Entries, all durable and integrated.
     size: TreeSize,
     last_logged_at: Option<Time>,
+    /// The end, if the log was closed.
+    closed: Option<Arc<ClosedFact>>,
     /// The checkpoint over them with the log's own signatures.
     head: Option<Arc<[u8]>>,
 }
@@ -261,6 +264,11 @@ impl Ledger {
     pub fn waits_for_clock(&self, now: Time) -> Option<Time> {
         let last = self.progress.borrow().last_logged_at;
         last.filter(|last| now < *last)
+    }
+
+    /// The end, if the log was closed: it is durable, and may wait for the witnesses yet.
+    pub fn closed(&self) -> Option<Arc<ClosedFact>> {
+        self.progress.borrow().closed.clone()
     }
 
     /// The checkpoint published last.

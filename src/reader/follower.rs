@@ -12,9 +12,9 @@ use super::replay::{self, Admitted, Logged};
 use super::source::{LogSource, SourceError, Tiles};
 use super::tree::Tree;
 use crate::digest::StatementId;
-use crate::statement::Signed;
-use crate::statement::facts::{Facts as _, Pending};
+use crate::statement::facts::{ClosedFact, Facts as _, FactsExt as _, Pending, Whole};
 use crate::statement::refusal::{Refusal, Verdict};
+use crate::statement::{Signed, Statement};
 use crate::store::StoreError;
 use crate::store::facts::{JournalFacts, encode};
 use crate::store::journal::{Commit, Head, Journal, NewEntry};
@@ -157,14 +157,21 @@ impl<J: Journal> Follower<J> {
     ) -> Result<Update, FollowError> {
         let note = source.checkpoint()?;
         let fresh = freshness::verify(&self.policy, &note, now).map_err(FollowError::Checkpoint)?;
-        if let Some(stale) = fresh.stale {
+        let shown = fresh.witnessed.checkpoint;
+        let mut stale = fresh.stale;
+        if let Some(stale) = stale.take_if(|_| !may_be_final(source, &shown)) {
             return Err(FollowError::Stale(stale));
         }
-        let shown = fresh.witnessed.checkpoint;
         let seen = self.checkpoint()?.map(|(checkpoint, _)| checkpoint);
         self.check_against(seen.as_ref(), &shown, &note)?;
 
         let findings = self.take_entries(source, &shown, &note, progress)?;
+        // The last word of a log does not age: what could come after it counts for nothing.
+        if let Some(stale) = stale
+            && self.closed()?.is_none()
+        {
+            return Err(FollowError::Stale(stale));
+        }
         let head = Head {
             size: shown.size.as_u64(),
             root: *shown.root.as_bytes(),
@@ -393,6 +400,14 @@ impl<J: Journal> Follower<J> {
         JournalFacts(&self.journal)
     }
 
+    /// The end, if the log was closed.
+    ///
+    /// # Errors
+    /// The journal's.
+    pub fn closed(&self) -> Result<Option<ClosedFact>, StoreError> {
+        self.facts().closed(&Whole)
+    }
+
     /// The index of an admitted statement.
     ///
     /// # Errors
@@ -457,6 +472,15 @@ impl<J: Journal> Follower<J> {
             checkpoint: note,
         })
     }
+}
+
+/// Whether the last entry under `shown` closes the log, as far as it can be told without a replay.
+fn may_be_final(source: &dyn LogSource, shown: &Checkpoint) -> bool {
+    let last = tile::entry_tiles(shown.size).last();
+    let entries = last.and_then(|bundle| source.entries(bundle).ok());
+    let last = entries.and_then(|entries| entries.into_iter().last());
+    let said = last.and_then(|leaf| replay::read_again(&leaf).ok());
+    said.is_some_and(|logged| matches!(logged.signed.statement, Statement::LogClosed(_)))
 }
 
 /// Whether the tree that `shown` stands for begins with `tree`.

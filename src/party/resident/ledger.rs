@@ -71,7 +71,9 @@ impl Ledger {
         let witnessed = self.follower.policy().verify(&note, None, None);
         let witnessed = witnessed.map_err(FollowError::Checkpoint)?;
         let cosigned_at = witnessed.median_time();
+        let closed = self.facts().closed(&Whole)?;
         Ok(cosigned_at.map(|cosigned_at| Seen {
+            closed,
             size: checkpoint.size,
             note,
             cosigned_at,

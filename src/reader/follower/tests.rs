@@ -5,11 +5,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::reader::testing::{
-    LEAVES, Shown, WITNESSES, now, policies_of_one_key, policy, policy_of,
+    LEAVES, Shown, WITNESSES, closed, now, policies_of_one_key, policy, policy_of,
 };
 use crate::statement::envelope::Envelope;
 use crate::statement::facts::FactMap;
 use crate::statement::leaf::Leaf;
+use crate::statement::refusal::Reason;
 use crate::statement::testing::{ORIGIN, key};
 use crate::store::journal::JournalRead as _;
 use crate::store::memory::MemoryJournal;
@@ -365,6 +366,57 @@ fn a_trust_file_binds_the_operator_and_may_change() {
     let shown = Shown::new(&LEAVES[..310], &[]).cosigned(&witnesses, now());
     assert_eq!(update(&mut copy, &shown).unwrap().from.as_u64(), 300);
     assert!(copy.witnessed().unwrap().is_some());
+}
+
+#[test]
+fn what_stands_after_the_end_changes_nothing_and_is_found() {
+    let (leaves, appended) = closed();
+    let end = LeafIndex::new(leaves.len() as u64 - 1);
+    let mut copy = empty();
+    let update_at_end = update(&mut copy, &Shown::new(&leaves, &[])).unwrap();
+    assert_eq!(update_at_end.findings, []);
+    let known = copy.closed().unwrap().expect("closed");
+    assert_eq!(known.index, end);
+
+    let lie = [leaves.clone(), vec![appended]].concat();
+    let done = update(&mut copy, &Shown::new(&lie, &[])).unwrap();
+    let found: Vec<_> = done
+        .findings
+        .iter()
+        .map(|(at, r)| (*at, r.reason))
+        .collect();
+    assert_eq!(
+        found,
+        [(LeafIndex::new(lie.len() as u64 - 1), Reason::LogClosed)]
+    );
+    assert_eq!(copy.closed().unwrap(), Some(known));
+    // The consent in it was never collected: the gate stays shut.
+    let consent = LeafIndex::new(end.as_u64() - 1);
+    let fact = copy.facts().disclosure(&consent).unwrap();
+    assert_eq!(fact.expect("a disclosure").collected, None);
+}
+
+#[test]
+fn the_last_word_of_a_closed_log_does_not_age() {
+    let (leaves, appended) = closed();
+    let old = |leaves: &[Vec<u8>]| {
+        Shown::new(leaves, &[]).cosigned(&WITNESSES, now().plus_seconds(-30 * 86_400))
+    };
+    let mut copy = empty();
+    let open = update(&mut copy, &old(&leaves[..leaves.len() - 1])).unwrap_err();
+    assert!(matches!(open, FollowError::Stale(_)));
+    update(&mut copy, &old(&leaves)).unwrap();
+    assert!(copy.closed().unwrap().is_some());
+
+    // Whoever appends to it is asked how old that is.
+    let lie = [leaves.clone(), vec![appended]].concat();
+    let stale = update(&mut copy, &old(&lie)).unwrap_err();
+    assert!(matches!(stale, FollowError::Stale(_)));
+    // A statement that the rules forbid closes nothing.
+    let mut without_operator = leaves;
+    without_operator[0] = b"{}".to_vec();
+    let stale = update(&mut empty(), &old(&without_operator)).unwrap_err();
+    assert!(matches!(stale, FollowError::Stale(_)));
 }
 
 proptest! {
