@@ -69,6 +69,37 @@ pub fn consistency_proof<T: HashTiles>(
     if old == new || old.as_u64() == 0 {
         return Ok(Vec::new());
     }
+    // Whoever has the root of an old tree that is one perfect subtree has the path's first hash.
+    nodes(old, new, tiles, !old.as_u64().is_power_of_two())
+}
+
+/// A consistency proof with its first hash always in it, from which anyone computes both roots
+/// ([`consistency_roots`](super::tree::consistency_roots)).
+///
+/// # Errors
+/// Those of `tiles`.
+///
+/// # Panics
+/// Unless `0 < old < new`.
+pub fn consistency_path<T: HashTiles>(
+    old: TreeSize,
+    new: TreeSize,
+    tiles: &T,
+) -> Result<Vec<Hash>, T::Error> {
+    assert!(
+        old < new && old.as_u64() > 0,
+        "the caller checked the sizes"
+    );
+    nodes(old, new, tiles, true)
+}
+
+/// The siblings from the old tree's last perfect subtree up, after its own root if it is wanted.
+fn nodes<T: HashTiles>(
+    old: TreeSize,
+    new: TreeSize,
+    tiles: &T,
+    with_first: bool,
+) -> Result<Vec<Hash>, T::Error> {
     let reader = Reader::new(new, tiles);
     let (mut start, mut end) = (0, new.as_u64());
     let mut proof = Vec::new();
@@ -82,8 +113,7 @@ pub fn consistency_proof<T: HashTiles>(
             start = middle;
         }
     }
-    // What remains is the old tree's last perfect subtree; if it is all of it, its root is known.
-    if start > 0 {
+    if with_first {
         proof.push(reader.range(start, end)?);
     }
     proof.reverse();
