@@ -152,7 +152,7 @@ impl Ledger {
                 "--name",
                 name,
                 "--vkey",
-                vkey.trim(),
+                vkey.lines().next().unwrap(),
                 "--url",
                 &url,
             ]);

@@ -232,11 +232,9 @@ fn evidence_with_any_byte_altered_or_missing_is_none() {
         let good = evidence.to_string().into_bytes();
         assert!(!refused(&good));
         for place in 0..good.len() {
-            for bit in 0..8 {
-                let mut bad = good.clone();
-                bad[place] ^= 1 << bit;
-                assert!(refused(&bad), "bit {bit} of byte {place}");
-            }
+            let mut bad = good.clone();
+            bad[place] ^= 1 << (place % 8);
+            assert!(refused(&bad), "byte {place}");
             assert!(refused(&good[..place]), "cut at {place}");
         }
         assert!(refused(&[&good[..], b"\n"].concat()));
