@@ -75,8 +75,8 @@ fn lines_of_known_keys_must_hold_and_others_are_passed_over() {
         panic!("two keys");
     };
     assert_eq!(lines_kept(&note, &keys()), Ok(2));
-    assert_eq!(lines_kept(&note, &[ed25519.clone()]), Ok(1));
-    assert_eq!(lines_kept(&note, &[ml_dsa.clone()]), Ok(1));
+    assert_eq!(lines_kept(&note, std::slice::from_ref(ed25519)), Ok(1));
+    assert_eq!(lines_kept(&note, std::slice::from_ref(ml_dsa)), Ok(1));
     assert_eq!(lines_kept(&note, &[]), Err(404));
     for place in [0, 1] {
         let mut note = note.clone();
