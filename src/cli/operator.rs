@@ -183,7 +183,11 @@ fn add_witness(args: &AddWitness) -> anyhow::Result<Exit> {
     }
     let policy = operator.set_witnesses(witnesses, quorum)?;
     policy.check_independent()?;
-    print!("{policy}");
+    println!(
+        "wrote {}: a checkpoint needs {quorum} of {count} witnesses",
+        operator.home().policy_path().display()
+    );
+    party::print_fingerprints(&policy);
     Ok(Exit::Yes)
 }
 
@@ -217,4 +221,35 @@ fn enrol_code(args: &EnrolCode) -> anyhow::Result<Exit> {
     vaults.add_code(Digest::of(&code), args.mebibytes << 20, args.clips, expires)?;
     println!("{code}");
     Ok(Exit::Yes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::party::home::{new_key, new_ml_dsa_key};
+    use crate::tlog::cosignature::Cosigner;
+
+    #[test]
+    fn a_witness_of_two_keys_has_two_lines() {
+        let name = |name: &str| name.parse::<KeyName>().unwrap();
+        let ed25519 = |host: &str| Cosigner::new(name(host), new_key()).verifier();
+        let ml_dsa = |host: &str| Cosigner::ml_dsa_44(name(host), new_ml_dsa_key()).verifier();
+        let names = |vkey: Vec<VerifierKey>| {
+            let args = AddWitness {
+                data: PathBuf::new(),
+                name: "w".to_owned(),
+                vkey,
+                url: "https://w.example".to_owned(),
+                quorum: None,
+            };
+            let lines = lines(&args);
+            lines.map(|lines| lines.into_iter().map(|line| line.name).collect::<Vec<_>>())
+        };
+        assert_eq!(names(vec![ed25519("w.example")]).unwrap(), ["w"]);
+        assert_eq!(names(vec![ml_dsa("w.example")]).unwrap(), ["w"]);
+        let both = vec![ed25519("w.example"), ml_dsa("w.example")];
+        assert_eq!(names(both).unwrap(), ["w", "w-ml-dsa-44"]);
+        let two = vec![ed25519("w.example"), ml_dsa("x.example")];
+        assert!(names(two).is_err());
+    }
 }

@@ -19,7 +19,11 @@ use crate::store::files::{Access, Files};
 use crate::store::lock::DataLock;
 use crate::store::vaults::Vaults;
 use crate::time::Clock;
+use crate::tlog::tree::LeafIndex;
 use crate::wire::signature::Nonces;
+
+/// How long a start waits for a new log's first checkpoint.
+const FIRST_CHECKPOINT: Duration = Duration::from_secs(5);
 
 /// Run a ledger: its log, its API, its vaults
 ///
@@ -86,6 +90,11 @@ async fn serve(args: &Args, operator: &Operator) -> anyhow::Result<()> {
     let clock = Clock::system();
     let config = operator.ledger(clock.clone(), Duration::from_secs(args.renew))?;
     let (ledger, running) = Ledger::start(config)?;
+    // A log's first checkpoint: without it there is nothing for anybody to read.
+    let first = ledger.wait_published(LeafIndex::new(0), FIRST_CHECKPOINT);
+    if first.await.is_none() {
+        eprintln!("no checkpoint is public yet: not enough witnesses have cosigned");
+    }
     let listener = TcpListener::bind(args.listen)
         .await
         .with_context(|| format!("cannot listen on {}: is another server there?", args.listen))?;

@@ -210,11 +210,12 @@ pub async fn schema(Path(file): Path<String>) -> Result<Response, ApiError> {
 }
 
 /// `GET /healthz`.
-pub async fn health(State(service): Shared) -> Result<Response, ApiError> {
-    let size = service.ledger.journal().size()?;
-    let Some(published) = service.ledger.published() else {
+pub async fn health(State(service): Shared) -> Response {
+    let ledger = &service.ledger;
+    let size = ledger.size();
+    let Some(published) = ledger.published() else {
         let body = json!({ "status": "no checkpoint published yet", "size": size });
-        return Ok((StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response());
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response();
     };
     let witnesses: serde_json::Map<_, _> = published
         .witnesses
@@ -224,12 +225,20 @@ pub async fn health(State(service): Shared) -> Result<Response, ApiError> {
             (name.clone(), json!(said))
         })
         .collect();
-    let body = json!({
-        "status": "ok",
+    let waits = ledger.waits_for_clock(service.clock.now());
+    let status = match waits {
+        None => "ok",
+        Some(_) => "the clock shows a time before the last entry",
+    };
+    let mut body = json!({
+        "status": status,
         "size": size,
         "published": published.checkpoint.size,
         "published_at": published.at,
         "witnesses": witnesses,
     });
-    Ok(Json(body).into_response())
+    if let Some(until) = waits {
+        body["waits_until"] = json!(until);
+    }
+    Json(body).into_response()
 }

@@ -1,15 +1,17 @@
 //! The write path of one log: statements in, witnessed checkpoints out.
 //!
-//! One thread, the `sequencer`, owns the journal and the log's key and does everything in order.
-//! [`Ledger`] is the handle that the rest of the server holds: it hands statements in and waits
+//! One thread, the `sequencer`, owns the journal and the log's key and does everything in order up
+//! to the signed head; another, the `publisher`, has heads cosigned and published. [`Ledger`] is the handle that the rest of the server holds: it hands statements in and waits
 //! until they stand under a published checkpoint. Not here: HTTP, attachments, vaults.
 
+mod publisher;
 mod sequencer;
 mod tiles;
 mod witnesses;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -19,14 +21,17 @@ use crate::statement::Signed;
 use crate::statement::refusal::Refusal;
 use crate::store::StoreError;
 use crate::store::files::Files;
-use crate::store::sqlite::SqliteReader;
+use crate::store::sqlite::{SqliteJournal, SqliteReader};
 use crate::time::{Clock, Time};
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::note::LogSigner;
 use crate::tlog::policy::Policy;
-use crate::tlog::tree::LeafIndex;
+use crate::tlog::tree::{LeafIndex, TreeSize};
 
+use publisher::Publisher;
+use sequencer::Sequencer;
 pub use tiles::LogFiles;
+use witnesses::Witnesses;
 
 /// Statements that may wait for the sequencer.
 const QUEUE: usize = 4096;
@@ -82,9 +87,29 @@ pub struct Published {
     pub witnesses: Vec<(String, Result<(), String>)>,
 }
 
+/// How far the sequencer has come.
+#[derive(Debug, Clone, Default)]
+struct Progress {
+    /// Entries, all durable and integrated.
+    size: TreeSize,
+    last_logged_at: Option<Time>,
+    /// The checkpoint over them with the log's own signatures.
+    head: Option<Arc<[u8]>>,
+}
+
 struct Submission {
     signed: Box<Signed>,
-    answer: oneshot::Sender<Result<Sequenced, SubmitError>>,
+    answer: oneshot::Sender<Answer>,
+}
+
+type Answer = Result<Sequenced, SubmitError>;
+
+impl Submission {
+    fn new(signed: Signed) -> (Self, oneshot::Receiver<Answer>) {
+        let (answer, answered) = oneshot::channel();
+        let signed = Box::new(signed);
+        (Self { signed, answer }, answered)
+    }
 }
 
 /// A running log.
@@ -92,26 +117,32 @@ struct Submission {
 pub struct Ledger {
     queue: mpsc::Sender<Submission>,
     published: watch::Receiver<Option<Published>>,
+    progress: watch::Receiver<Progress>,
     reader: SqliteReader,
     log: LogFiles,
     origin: Arc<str>,
 }
 
-/// The thread behind a [`Ledger`].
-pub struct Running(std::thread::JoinHandle<Result<(), LedgerError>>);
+/// The threads behind a [`Ledger`].
+pub struct Running {
+    sequencer: JoinHandle<Result<(), LedgerError>>,
+    publisher: JoinHandle<Result<(), LedgerError>>,
+}
 
 impl Running {
-    /// Waits until the sequencer has finished what was accepted, after every [`Ledger`] is dropped.
+    /// Waits until what was accepted is finished, after every [`Ledger`] is dropped.
     ///
     /// # Errors
     /// What stopped it before that.
     pub fn join(self) -> Result<(), LedgerError> {
-        self.0.join().expect("the sequencer does not panic")
+        let sequenced = self.sequencer.join().expect("the sequencer does not panic");
+        let published = self.publisher.join().expect("the publisher does not panic");
+        sequenced.and(published)
     }
 
-    /// Whether it has stopped.
+    /// Whether one of them has stopped: the log goes on no more.
     pub fn is_finished(&self) -> bool {
-        self.0.is_finished()
+        self.sequencer.is_finished() || self.publisher.is_finished()
     }
 }
 
@@ -120,7 +151,7 @@ impl Running {
 pub enum LedgerError {
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("{0}; nothing was changed: examine it with `whosaw log verify --log DIR/log`")]
+    #[error("{0}; nothing was changed: examine it with `whosaw log fsck`")]
     Inconsistent(String),
     #[error("the log's first statements are refused: {0}")]
     Genesis(Refusal),
@@ -138,22 +169,37 @@ impl Ledger {
     pub fn start(config: Config) -> Result<(Self, Running), LedgerError> {
         let (queue, submissions) = mpsc::channel(QUEUE);
         let (publish, published) = watch::channel(None);
-        let log = LogFiles::new(config.log.clone());
+        let (tell, progress) = watch::channel(Progress::default());
+        let log = LogFiles::new(config.log);
         let origin = config.signer.origin().as_str().into();
-        let journal = config.journal.clone();
-        let sequencer = sequencer::Sequencer::open(config, publish)?;
+        let mut journal = SqliteJournal::open(&config.journal)?;
+        journal.checkpoint_beside()?;
+        let reader = journal.reader()?;
+        let (signer, clock) = (config.signer, config.clock);
+        let mut sequencer = Sequencer::open(journal, log.clone(), signer, clock.clone(), tell)?;
+        sequencer.begin(config.genesis)?;
+        let publisher = Publisher::new(
+            log.clone(),
+            Witnesses::new(config.policy, config.witness_timeout),
+            clock,
+            config.renew,
+            progress.clone(),
+            publish,
+        );
+        publisher.resume()?;
+        let running = Running {
+            sequencer: spawn("sequencer", move || sequencer.run(submissions))?,
+            publisher: spawn("publisher", move || publisher.run())?,
+        };
         let ledger = Self {
             queue,
             published,
-            reader: SqliteReader::open(&journal)?,
+            progress,
+            reader,
             log,
             origin,
         };
-        let thread = std::thread::Builder::new()
-            .name("sequencer".into())
-            .spawn(move || sequencer.run(submissions))
-            .map_err(|e| LedgerError::Inconsistent(format!("no thread to be had: {e}")))?;
-        Ok((ledger, Running(thread)))
+        Ok((ledger, running))
     }
 
     /// Hands a statement in; returns once it is durable and integrated, or refused.
@@ -161,11 +207,7 @@ impl Ledger {
     /// # Errors
     /// See [`SubmitError`]; nothing was logged then.
     pub async fn submit(&self, signed: Signed) -> Result<Sequenced, SubmitError> {
-        let (answer, answered) = oneshot::channel();
-        let submission = Submission {
-            signed: Box::new(signed),
-            answer,
-        };
+        let (submission, answered) = Submission::new(signed);
         self.queue.try_send(submission).map_err(|e| match e {
             mpsc::error::TrySendError::Full(_) => SubmitError::Busy,
             mpsc::error::TrySendError::Closed(_) => SubmitError::Stopped,
@@ -182,6 +224,17 @@ impl Ledger {
             Ok(Ok(published)) => published.clone(),
             _ => None,
         }
+    }
+
+    /// The number of entries that are durable.
+    pub fn size(&self) -> TreeSize {
+        self.progress.borrow().size
+    }
+
+    /// Until when the clock must be waited for, as it shows `now`: times of logging never decrease.
+    pub fn waits_for_clock(&self, now: Time) -> Option<Time> {
+        let last = self.progress.borrow().last_logged_at;
+        last.filter(|last| now < *last)
     }
 
     /// The checkpoint published last.
@@ -219,6 +272,15 @@ impl Ledger {
     pub fn origin(&self) -> &str {
         &self.origin
     }
+}
+
+fn spawn(
+    name: &str,
+    work: impl FnOnce() -> Result<(), LedgerError> + Send + 'static,
+) -> Result<JoinHandle<Result<(), LedgerError>>, LedgerError> {
+    let thread = std::thread::Builder::new().name(name.to_owned());
+    let none = |e| LedgerError::Inconsistent(format!("no thread to be had: {e}"));
+    thread.spawn(work).map_err(none)
 }
 
 impl Published {

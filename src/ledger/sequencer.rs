@@ -1,184 +1,126 @@
-//! The sequencer: the one thread that makes entries of statements, in an order told by [`Sequencer::round`].
+//! The sequencer: the one thread that makes entries of statements, in the order that
+//! [`Sequencer::round`] tells.
 //!
-//! A round takes what waits and brings it, as one batch, all the way to a published checkpoint. Any
-//! failure to write is fatal: after it, what is durable is known only by starting anew. Refusals
-//! are answers, not failures.
-
-use std::time::{Duration, Instant};
+//! A round takes what waits and makes it durable, integrated and signed; the
+//! [`Publisher`](super::publisher) asks the witnesses and publishes beside it, so that a slow
+//! witness holds up nothing but the checkpoint. Any failure to write is fatal: after it, what is
+//! durable is known only by starting anew. Refusals are answers, not failures.
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::tiles::{CHECKPOINT, LogFiles};
-use super::witnesses::Witnesses;
-use super::{Config, LedgerError, Published, Sequenced, Submission, SubmitError};
+use super::tiles::{LogEnd, LogFiles};
+use super::{LedgerError, Progress, Sequenced, Submission, SubmitError};
 use crate::statement::Signed;
-use crate::statement::facts::Pending;
+use crate::statement::facts::{Change, Fact, FactKey, Facts as _, Pending};
 use crate::statement::leaf::{Leaf, MAX_LEAF};
 use crate::statement::refusal::{Reason, Refusal, Verdict};
 use crate::statement::rules;
-use crate::store::facts::{JournalFacts, encode};
-use crate::store::journal::{Commit, Head, Journal as _, JournalRead as _, NewEntry};
-use crate::store::sqlite::SqliteJournal;
+use crate::store::facts::{CachedFacts, FactCache, encode};
+use crate::store::journal::{Commit, Head, Journal, NewEntry};
 use crate::time::{Clock, Time};
 use crate::tlog::checkpoint::Checkpoint;
-use crate::tlog::hash::leaf_hash;
-use crate::tlog::note::LogSigner;
-use crate::tlog::tile::RightEdge;
+use crate::tlog::note::{LogSigner, Note};
+use crate::tlog::tile::FULL;
 use crate::tlog::tree::{LeafIndex, TreeSize};
 
 /// Statements that one round takes at most.
 const MAX_BATCH: usize = 1024;
-/// How long a round waits for company once a statement has come.
-const GATHER: Duration = Duration::from_millis(5);
-/// How soon a checkpoint that the witnesses did not cosign is tried again.
-const RETRY: Duration = Duration::from_secs(2);
 
-pub(super) struct Sequencer {
-    journal: SqliteJournal,
+pub(super) struct Sequencer<J> {
+    journal: J,
+    /// What the journal holds, where nearly every statement asks for it.
+    facts: FactCache,
     log: LogFiles,
     signer: LogSigner,
-    witnesses: Witnesses,
     clock: Clock,
-    renew: Duration,
-    /// The tree over all entries that the head covers.
-    edge: RightEdge,
+    /// The entries that the head covers; all of the journal's, between rounds.
+    end: LogEnd,
+    /// The last checkpoint signed; none before the first.
+    head: Option<Head>,
     /// When the last entry was logged.
     last_logged_at: Option<Time>,
-    publish: watch::Sender<Option<Published>>,
-    /// Partial tiles of full ones are gone up to this size.
-    pruned: TreeSize,
-    /// When the witnesses are asked next although nothing was added.
-    next_cosigning: Instant,
+    progress: watch::Sender<Progress>,
 }
 
 type Answer = oneshot::Sender<Result<Sequenced, SubmitError>>;
 
 /// What the rules admitted in a round, not yet durable.
-#[derive(Default)]
 struct Admitted {
-    entries: Vec<NewEntry>,
-    facts: Vec<(Vec<u8>, Vec<u8>)>,
+    logged_at: Time,
+    commit: Commit,
+    facts: Vec<(FactKey, Fact)>,
     waiting: Vec<(Answer, Sequenced)>,
 }
 
-impl Sequencer {
+impl<J: Journal> Sequencer<J> {
     /// Opens the log and brings it to where a crash cannot be told from a clean stop.
+    ///
+    /// # Errors
+    /// [`LedgerError::Inconsistent`] if journal, head and tiles do not agree.
     pub fn open(
-        config: Config,
-        publish: watch::Sender<Option<Published>>,
+        journal: J,
+        log: LogFiles,
+        signer: LogSigner,
+        clock: Clock,
+        progress: watch::Sender<Progress>,
     ) -> Result<Self, LedgerError> {
-        let journal = SqliteJournal::open(&config.journal)?;
-        let log = LogFiles::new(config.log);
         let head = journal.head()?;
-        let edge = match &head {
-            None => RightEdge::new(),
-            Some(head) => log.right_edge(TreeSize::new(head.size))?,
+        let end = match &head {
+            None => LogEnd::new(),
+            Some(head) => open_end(&journal, &log, &signer, head)?,
         };
-        if let Some(head) = &head
-            && edge.root().as_bytes() != &head.root
-        {
-            return Err(LedgerError::Inconsistent(format!(
-                "the tiles do not hash to the head's root at size {}",
-                head.size
-            )));
-        }
         let last_logged_at = match journal.size()?.checked_sub(1) {
             None => None,
             Some(last) => Some(logged_at(&journal, last)?),
         };
         let mut sequencer = Self {
             journal,
+            facts: FactCache::default(),
             log,
-            witnesses: Witnesses::new(config.policy, config.witness_timeout),
-            signer: config.signer,
-            clock: config.clock,
-            renew: config.renew,
-            edge,
+            signer,
+            clock,
+            end,
+            head,
             last_logged_at,
-            publish,
-            pruned: TreeSize::new(0),
-            next_cosigning: Instant::now(),
+            progress,
         };
-        sequencer.begin(config.genesis)?;
         // A crash after the commit left entries that no head covers yet.
-        sequencer.integrate_and_sign()?;
-        sequencer.resume_publishing()?;
+        sequencer.integrate_left()?;
+        sequencer.tell();
         Ok(sequencer)
     }
 
     /// Logs the first two statements of a new log.
-    fn begin(&mut self, genesis: Vec<Signed>) -> Result<(), LedgerError> {
-        if self.journal.size()? > 0 {
+    ///
+    /// # Errors
+    /// If there are none, or the rules refuse them.
+    pub fn begin(&mut self, genesis: Vec<Signed>) -> Result<(), LedgerError> {
+        if self.end.size() > TreeSize::new(0) {
             return Ok(());
         }
         if genesis.is_empty() {
             return Err(LedgerError::NoGenesis);
         }
-        let now = self.clock.now().cut_to_minute();
-        let mut answers = Vec::new();
-        let submissions = genesis.into_iter().map(|signed| {
-            let (answer, answered) = oneshot::channel();
-            answers.push(answered);
-            Submission {
-                signed: Box::new(signed),
-                answer,
-            }
-        });
-        let submissions = submissions.collect();
-        let admitted = self.admit(submissions, now)?;
+        let (submissions, answers): (Vec<_>, Vec<_>) =
+            genesis.into_iter().map(Submission::new).unzip();
+        self.round(submissions)?;
         for mut answer in answers {
             if let Ok(Err(SubmitError::Refused(refusal))) = answer.try_recv() {
                 return Err(LedgerError::Genesis(refusal));
             }
         }
-        self.commit(&admitted)
-    }
-
-    /// What was published before still is: proofs are given from the first moment on.
-    fn resume_publishing(&mut self) -> Result<(), LedgerError> {
-        let Some(note) = self.log.read(CHECKPOINT)? else {
-            return Ok(());
-        };
-        match self.witnesses.published(&note) {
-            Some(published) if published.checkpoint.size <= self.edge.size() => {
-                self.publish.send_replace(Some(published));
-                Ok(())
-            }
-            Some(published) => Err(LedgerError::Inconsistent(format!(
-                "the published checkpoint has {} entries, and the journal {}: an old ledger.db?",
-                published.checkpoint.size,
-                self.edge.size()
-            ))),
-            // The witnesses were changed: the first round asks the new ones.
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// Takes rounds until every handle is dropped and the queue is empty.
+    ///
+    /// # Errors
+    /// What stopped it.
     pub fn run(mut self, mut queue: mpsc::Receiver<Submission>) -> Result<(), LedgerError> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()
-            .map_err(|e| LedgerError::Inconsistent(format!("no timer to be had: {e}")))?;
         loop {
-            let patience = self
-                .next_cosigning
-                .saturating_duration_since(Instant::now());
             let mut batch = Vec::new();
-            let received = runtime.block_on(async {
-                tokio::time::timeout(patience, queue.recv_many(&mut batch, MAX_BATCH)).await
-            });
-            match received {
-                Ok(0) => return Ok(()),
-                Ok(_) => {
-                    std::thread::sleep(GATHER);
-                    while batch.len() < MAX_BATCH
-                        && let Ok(more) = queue.try_recv()
-                    {
-                        batch.push(more);
-                    }
-                }
-                Err(_elapsed) => {}
+            if queue.blocking_recv_many(&mut batch, MAX_BATCH) == 0 {
+                return Ok(());
             }
             if let Err(error) = self.round(batch) {
                 tracing::error!(%error, "the sequencer stops");
@@ -188,42 +130,48 @@ impl Sequencer {
     }
 
     /// The write path. Beside each step: what a crash right after it leaves, and who mends it.
-    fn round(&mut self, batch: Vec<Submission>) -> Result<(), LedgerError> {
-        // Judged in order, each over those before it. Nothing is durable; nobody was told.
-        let now = self.clock.now().cut_to_minute();
-        let admitted = self.admit(batch, now)?;
-        // One durable transaction. Entries that no head covers: `open` integrates them.
-        self.commit(&admitted)?;
-        // Tiles, then the log's signature, then the head. A crash between leaves tiles that the
-        // next start writes again with the same bytes; a signature never leaves before the head
-        // that covers it is durable, so a second one over other entries cannot come to be.
-        let note = self.integrate_and_sign()?;
-        // From here on the entries are durable and can never move: submitters may be told.
-        for (answer, sequenced) in admitted.waiting {
-            let _ = answer.send(Ok(sequenced));
+    ///
+    /// # Errors
+    /// Any that a step has; the log must be opened anew then.
+    pub fn round(&mut self, batch: Vec<Submission>) -> Result<(), LedgerError> {
+        // Admit: judged in order, each over those before it. Nothing is durable; nobody was told.
+        let admitted = self.admit(batch)?;
+        if !admitted.commit.entries.is_empty() {
+            // Commit: entries, ids and facts in one durable transaction. Entries that no head
+            // covers: `open` integrates them.
+            self.journal.commit(&admitted.commit)?;
+            self.last_logged_at = Some(admitted.logged_at);
+            // Tiles, durable and create-only. `open` makes them again, with the same bytes.
+            let files = self.end.append(&admitted.leaves());
+            self.log.create(&files)?;
+            // Sign, and move the head by compare-and-swap. The signature is in no hands but ours
+            // until the head is durable, so there is never a second one over other entries.
+            self.sign_and_advance()?;
         }
-        // Cosignatures, then the public file. A crash leaves an older checkpoint in public: the
-        // next round, or the next start's first, publishes.
-        if !admitted.entries.is_empty() || Instant::now() >= self.next_cosigning {
-            self.cosign_and_publish(&note)?;
-        }
+        // Cosign, publish, release who waits: beside this thread, in `Publisher::publish`, for the
+        // last head alone.
+        self.tell();
+        // The entries are durable and can never move: submitters learn their index, and wait for
+        // the checkpoint. A crash loses answers only; who asks again is told the same.
+        self.conclude(admitted);
         Ok(())
     }
 
     /// Judges each statement over the facts of all before it; answers refusals and repetitions.
-    fn admit(&self, batch: Vec<Submission>, now: Time) -> Result<Admitted, LedgerError> {
-        let mut admitted = Admitted::default();
-        if batch.is_empty() {
-            return Ok(admitted);
-        }
+    fn admit(&self, batch: Vec<Submission>) -> Result<Admitted, LedgerError> {
+        let now = self.clock.now().cut_to_minute();
         let behind = self.last_logged_at.is_some_and(|last| now < last);
-        let facts = JournalFacts(&self.journal);
+        let facts = CachedFacts {
+            journal: &self.journal,
+            cache: &self.facts,
+        };
         let mut pending = Pending::new(&facts);
-        let mut next = self.journal.size()?;
+        let first = self.end.size().as_u64();
+        let (mut entries, mut waiting) = (Vec::with_capacity(batch.len()), Vec::new());
         for Submission { signed, answer } in batch {
-            let index = LeafIndex::new(next);
+            let index = LeafIndex::new(first + entries.len() as u64);
             match self.judge(&signed, index, now, &pending)? {
-                Judged::Known(sequenced) => admitted.waiting.push((answer, sequenced)),
+                Judged::Known(sequenced) => waiting.push((answer, sequenced)),
                 Judged::Refused(refusal) => {
                     let _ = answer.send(Err(SubmitError::Refused(refusal)));
                 }
@@ -233,7 +181,7 @@ impl Sequencer {
                 }
                 Judged::Admitted(leaf, change) => {
                     pending.apply(signed.id, index, change);
-                    admitted.entries.push(NewEntry {
+                    entries.push(NewEntry {
                         id: signed.id,
                         leaf,
                         admitted: true,
@@ -243,13 +191,24 @@ impl Sequencer {
                         logged_at: now,
                         known: false,
                     };
-                    admitted.waiting.push((answer, sequenced));
-                    next += 1;
+                    waiting.push((answer, sequenced));
                 }
             }
         }
-        admitted.facts = encode(pending.into_facts());
-        Ok(admitted)
+        let facts: Vec<_> = pending.into_facts().into_iter().collect();
+        let commit = Commit {
+            first,
+            entries,
+            facts: encode(facts.iter().map(|(key, fact)| (key, fact))),
+            // The tree's state lies in the tiles; they are checked against the head at start.
+            frontier: Vec::new(),
+        };
+        Ok(Admitted {
+            logged_at: now,
+            commit,
+            facts,
+            waiting,
+        })
     }
 
     fn judge(
@@ -257,9 +216,8 @@ impl Sequencer {
         signed: &Signed,
         index: LeafIndex,
         now: Time,
-        facts: &Pending<'_, JournalFacts<'_, SqliteJournal>>,
+        facts: &Pending<'_, CachedFacts<'_, J>>,
     ) -> Result<Judged, LedgerError> {
-        use crate::statement::facts::Facts as _;
         if let Some(index) = facts.find(&signed.id)? {
             // One of this very batch has no leaf in the journal yet.
             let logged_at = match self.journal.leaf(index.as_u64())? {
@@ -289,99 +247,108 @@ impl Sequencer {
         Ok(Judged::Admitted(leaf, change))
     }
 
-    /// Makes entries, ids and facts durable at once.
-    fn commit(&mut self, admitted: &Admitted) -> Result<(), LedgerError> {
-        if admitted.entries.is_empty() {
-            return Ok(());
+    /// Integrates what is committed and not signed, a bounded number of entries at a time.
+    fn integrate_left(&mut self) -> Result<(), LedgerError> {
+        let size = self.journal.size()?;
+        while self.end.size().as_u64() < size {
+            let first = self.end.size().as_u64();
+            let leaves = self.journal.leaves(first..first + MAX_BATCH as u64)?;
+            let files = self.end.append(&leaves);
+            self.log.create(&files)?;
         }
-        let first = self.journal.size()?;
-        self.journal.commit(&Commit {
-            first,
-            entries: admitted.entries.clone(),
-            facts: admitted.facts.clone(),
-            // The tree's state lies in the tiles; they are checked against the head at start.
-            frontier: Vec::new(),
-        })?;
-        self.last_logged_at = Some(parse_logged_at(
-            &admitted.entries.last().expect("not empty").leaf,
-        )?);
+        if self.head.as_ref().map_or(0, |head| head.size) < size {
+            self.sign_and_advance()?;
+        }
         Ok(())
     }
 
-    /// Writes the tiles of entries that the head does not cover yet, and moves the head over them;
-    /// the log's signed checkpoint.
-    fn integrate_and_sign(&mut self) -> Result<Vec<u8>, LedgerError> {
-        let head = self.journal.head()?;
-        let covered = head.as_ref().map_or(0, |head| head.size);
-        let size = self.journal.size()?;
-        if let Some(head) = head
-            && head.size == size
-        {
-            return Ok(head.note);
-        }
-        let leaves = self.journal.leaves(covered..size)?;
-        for leaf in &leaves {
-            self.edge.append(leaf_hash(leaf));
-        }
-        self.log
-            .write(TreeSize::new(covered), &leaves, &mut self.edge)?;
+    /// Signs the checkpoint of all that is integrated, and moves the head over it.
+    fn sign_and_advance(&mut self) -> Result<(), LedgerError> {
         let checkpoint = Checkpoint {
             origin: self.signer.origin().clone(),
-            size: TreeSize::new(size),
-            root: self.edge.root(),
+            size: self.end.size(),
+            root: self.end.root(),
         };
-        let note = checkpoint.sign(&self.signer).to_bytes();
         let head = Head {
-            size,
+            size: checkpoint.size.as_u64(),
             root: *checkpoint.root.as_bytes(),
-            note: note.clone(),
+            note: checkpoint.sign(&self.signer).to_bytes(),
         };
-        self.journal
-            .advance((covered > 0).then_some(covered), &head)?;
-        Ok(note)
+        let from = self.head.as_ref().map(|head| head.size);
+        self.journal.advance(from, &head)?;
+        self.head = Some(head);
+        Ok(())
     }
 
-    /// Asks all witnesses at once and publishes if their quorum is met.
-    fn cosign_and_publish(&mut self, note: &[u8]) -> Result<(), LedgerError> {
-        let now = self.clock.now();
-        let cosigned = self.witnesses.cosign(note, &self.log, now)?;
-        let Some(note) = cosigned.note else {
-            self.next_cosigning = Instant::now() + RETRY;
-            for (name, result) in &cosigned.witnesses {
-                if let Err(why) = result {
-                    tracing::warn!(witness = %name, %why, "no cosignature");
-                }
-            }
-            self.publish.send_modify(|published| {
-                if let Some(published) = published {
-                    published.witnesses = cosigned.witnesses;
-                }
-            });
-            return Ok(());
-        };
-        self.log.publish(&note)?;
-        self.next_cosigning = Instant::now() + self.renew;
-        self.publish.send_replace(Some(Published {
-            checkpoint: cosigned.checkpoint,
-            note: note.into(),
-            at: now,
-            witnesses: cosigned.witnesses,
-        }));
-        // Nobody needs the partial tiles of what is full now: the new checkpoint is public.
-        let size = self.edge.size();
-        self.log.prune(self.pruned, size)?;
-        self.pruned = size;
-        Ok(())
+    /// Answers whoever waits in a round that is durable.
+    fn conclude(&mut self, admitted: Admitted) {
+        self.facts
+            .update(admitted.facts.iter().map(|(key, fact)| (key, fact)));
+        for (answer, sequenced) in admitted.waiting {
+            let _ = answer.send(Ok(sequenced));
+        }
+    }
+
+    /// Says how far the log has come.
+    fn tell(&self) {
+        self.progress.send_replace(Progress {
+            size: self.end.size(),
+            last_logged_at: self.last_logged_at,
+            head: self.head.as_ref().map(|head| head.note.as_slice().into()),
+        });
+    }
+}
+
+impl Admitted {
+    fn leaves(&self) -> Vec<&[u8]> {
+        let entries = self.commit.entries.iter();
+        entries.map(|entry| entry.leaf.as_slice()).collect()
     }
 }
 
 enum Judged {
     Known(Sequenced),
     Refused(Refusal),
-    Admitted(Vec<u8>, crate::statement::facts::Change),
+    Admitted(Vec<u8>, Change),
 }
 
-fn logged_at(journal: &SqliteJournal, index: u64) -> Result<Time, LedgerError> {
+/// The end of the log that `head` covers, where journal, head and tiles agree.
+fn open_end(
+    journal: &impl Journal,
+    log: &LogFiles,
+    signer: &LogSigner,
+    head: &Head,
+) -> Result<LogEnd, LedgerError> {
+    let fault = |why: String| LedgerError::Inconsistent(why);
+    let size = journal.size()?;
+    if head.size > size {
+        return Err(fault(format!(
+            "the head covers {} entries, and the journal has {size}",
+            head.size
+        )));
+    }
+    let note = Note::parse(&head.note).map_err(|e| fault(format!("the head: {e}")))?;
+    let signed = Checkpoint::parse(&note.text).map_err(|e| fault(format!("the head: {e}")))?;
+    let of_head = (signed.size.as_u64(), signed.root.as_bytes()) == (head.size, &head.root);
+    if !of_head || &signed.origin != signer.origin() {
+        return Err(fault(format!(
+            "the head's checkpoint is of {} at size {}",
+            signed.origin, signed.size
+        )));
+    }
+    let full = head.size - head.size % u64::from(FULL);
+    let last = journal.leaves(full..head.size)?;
+    let end = LogEnd::open(signed.size, log, &last).map_err(|e| fault(e.to_string()))?;
+    if end.root() != signed.root {
+        return Err(fault(format!(
+            "the tiles do not hash to the head's root at size {}",
+            head.size
+        )));
+    }
+    Ok(end)
+}
+
+fn logged_at(journal: &impl Journal, index: u64) -> Result<Time, LedgerError> {
     let leaf = journal.leaf(index)?.ok_or_else(|| {
         LedgerError::Inconsistent(format!("entry {index} is missing from the journal"))
     })?;

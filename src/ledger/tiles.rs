@@ -1,24 +1,28 @@
 //! The log's public files: tiles, entry bundles and the checkpoint, as C2SP tlog-tiles has them.
 
+use std::sync::Arc;
+
 use crate::store::StoreError;
-use crate::store::files::Files;
-use crate::store::objects::Objects as _;
-use crate::tlog::hash::Hash;
+use crate::store::objects::Objects;
+use crate::tlog::hash::{Hash, leaf_hash};
 use crate::tlog::prove::HashTiles;
 use crate::tlog::tile::{self, EntryTile, RightEdge, Tile};
 use crate::tlog::tree::TreeSize;
 
 /// The path of the checkpoint.
 pub(super) const CHECKPOINT: &str = "checkpoint";
+/// Tiles before the end of a log whose partial ones a crash may have left behind: more than a round
+/// makes.
+const LEFT_BEHIND: u64 = 1 << 16;
 
 /// The folder served as `/log/`.
-#[derive(Debug, Clone)]
-pub struct LogFiles(Files);
+#[derive(Clone)]
+pub struct LogFiles(Arc<dyn Objects>);
 
 impl LogFiles {
     /// The log's files in `files`.
-    pub fn new(files: Files) -> Self {
-        Self(files)
+    pub fn new(files: impl Objects + 'static) -> Self {
+        Self(Arc::new(files))
     }
 
     /// The bytes of a file by its path below `/log/`.
@@ -31,49 +35,6 @@ impl LogFiles {
             _ if Tile::parse(path).is_ok() || EntryTile::parse(path).is_ok() => self.0.read(path),
             _ => Ok(None),
         }
-    }
-
-    /// The right edge of the tree of `size`, from its tiles.
-    ///
-    /// # Errors
-    /// A tile that is missing or of another width.
-    pub fn right_edge(&self, size: TreeSize) -> Result<RightEdge, StoreError> {
-        RightEdge::from_tiles(size, self)
-    }
-
-    /// Writes what the entries `leaves` add to a log of size `old`: entry bundles and tiles, each
-    /// created once and durable. `edge` covers them already.
-    ///
-    /// # Errors
-    /// A file that exists with other bytes: another writer, or a second history.
-    pub fn write(
-        &self,
-        old: TreeSize,
-        leaves: &[Vec<u8>],
-        edge: &mut RightEdge,
-    ) -> Result<(), StoreError> {
-        let new = edge.size();
-        for bundle in tile::new_entry_tiles(old, new) {
-            // A bundle may begin before `old`: what was written of it is read again.
-            let start = bundle.start();
-            let mut entries = Vec::new();
-            if start < old.as_u64() {
-                let known = EntryTile {
-                    index: bundle.index,
-                    width: (old.as_u64() - start) as u16,
-                };
-                entries = self.entries(known)?;
-            }
-            let from = start.max(old.as_u64()) - old.as_u64();
-            let to = start + u64::from(bundle.width) - old.as_u64();
-            entries.extend_from_slice(&leaves[from as usize..to as usize]);
-            self.0
-                .create(&bundle.path(), &tile::encode_entries(&entries))?;
-        }
-        for (tile, bytes) in edge.take_new_tiles() {
-            self.0.create(&tile.path(), &bytes)?;
-        }
-        Ok(())
     }
 
     /// The entries of a bundle.
@@ -97,10 +58,9 @@ impl LogFiles {
     pub fn publish(&self, note: &[u8]) -> Result<(), StoreError> {
         self.0.replace(CHECKPOINT, note)
     }
-}
 
-impl LogFiles {
-    /// Removes partial tiles and bundles whose full ones exist, behind a log of `size`.
+    /// Removes partial tiles and bundles whose full ones became part of the log between `old` and
+    /// `new`: nobody needs them once a checkpoint of `new` is public.
     ///
     /// # Errors
     /// The store's.
@@ -112,11 +72,14 @@ impl LogFiles {
             .filter(|bundle| bundle.width == tile::FULL)
             .map(|bundle| bundle.path());
         for path in full.chain(bundles) {
-            for partial in self.0.list(&format!("{path}.p"))? {
-                self.0.remove(&partial)?;
-            }
+            self.0.remove_all(&format!("{path}.p"))?;
         }
         Ok(())
+    }
+
+    /// From where to prune at a start: a crash between publishing and pruning leaves files behind.
+    pub(super) fn prune_from(size: TreeSize) -> TreeSize {
+        TreeSize::new(size.as_u64().saturating_sub(LEFT_BEHIND))
     }
 }
 
@@ -128,5 +91,84 @@ impl HashTiles for LogFiles {
         let damaged = |why: &str| StoreError::Damaged(format!("log/{path}: {why}"));
         let bytes = self.0.read(&path)?.ok_or_else(|| damaged("missing"))?;
         tile::decode_hashes(&bytes, tile.width).map_err(|_| damaged("not of its width"))
+    }
+}
+
+/// The growing end of a log: what its last tiles and its last bundle hold.
+pub(super) struct LogEnd {
+    edge: RightEdge,
+    /// Entries of the bundle that is not full yet, encoded.
+    bundle: Vec<u8>,
+}
+
+impl LogEnd {
+    /// The end of an empty log.
+    pub fn new() -> Self {
+        Self {
+            edge: RightEdge::new(),
+            bundle: Vec::new(),
+        }
+    }
+
+    /// The end of the log of `size`: hashes from its tiles, and `last` the leaves since its last
+    /// full bundle.
+    ///
+    /// # Errors
+    /// A tile that is missing or of another width; leaves that the tiles do not hash.
+    pub fn open(size: TreeSize, files: &LogFiles, last: &[Vec<u8>]) -> Result<Self, StoreError> {
+        let edge = RightEdge::from_tiles(size, files)?;
+        let hashes = last.iter().map(|leaf| leaf_hash(leaf));
+        if !hashes.eq(edge.last_tile().iter().copied()) {
+            let why = format!("the last tile of size {size} is not of the journal's entries");
+            return Err(StoreError::Damaged(why));
+        }
+        Ok(Self {
+            edge,
+            bundle: tile::encode_entries(last),
+        })
+    }
+
+    /// The number of entries.
+    pub fn size(&self) -> TreeSize {
+        self.edge.size()
+    }
+
+    /// The root over them.
+    pub fn root(&self) -> Hash {
+        self.edge.root()
+    }
+
+    /// Takes entries in; the files that a log with them has and one without does not.
+    pub fn append(&mut self, leaves: &[impl AsRef<[u8]>]) -> Vec<(String, Vec<u8>)> {
+        let old = self.size();
+        let mut files = Vec::new();
+        let mut width = (old.as_u64() % u64::from(tile::FULL)) as u16;
+        let mut index = old.as_u64() / u64::from(tile::FULL);
+        for leaf in leaves {
+            self.edge.append(leaf_hash(leaf.as_ref()));
+            tile::push_entry(&mut self.bundle, leaf.as_ref());
+            width += 1;
+            if width == tile::FULL {
+                let bytes = std::mem::take(&mut self.bundle);
+                files.push((EntryTile { index, width }.path(), bytes));
+                (index, width) = (index + 1, 0);
+            }
+        }
+        if width > 0 && !leaves.is_empty() {
+            files.push((EntryTile { index, width }.path(), self.bundle.clone()));
+        }
+        let tiles = self.edge.take_new_tiles();
+        files.extend(tiles.into_iter().map(|(tile, bytes)| (tile.path(), bytes)));
+        files
+    }
+}
+
+impl LogFiles {
+    /// Makes files durable, each created once.
+    ///
+    /// # Errors
+    /// A file that exists with other bytes: another writer, or a second history.
+    pub(super) fn create(&self, files: &[(String, Vec<u8>)]) -> Result<(), StoreError> {
+        self.0.create_all(files)
     }
 }

@@ -351,7 +351,7 @@ impl<J: Journal> Follower<J> {
                 leaf,
             });
         }
-        let facts = encode(pending.into_facts());
+        let facts = encode(&pending.into_facts());
         Ok(self.journal.commit(&Commit {
             first,
             entries,

@@ -1,5 +1,8 @@
 //! The rules' facts, kept in a journal: keys as bytes, values as JSON.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use crate::digest::StatementId;
 use crate::statement::facts::{Fact, FactKey, Facts};
 use crate::store::StoreError;
@@ -26,8 +29,74 @@ impl<J: JournalRead + ?Sized> Facts for JournalFacts<'_, J> {
     }
 }
 
+/// The few facts that nearly every statement asks for, read once.
+///
+/// For the one writer of a journal: [`FactCache::update`] must hear of every commit.
+#[derive(Debug, Default)]
+pub struct FactCache(RefCell<BTreeMap<FactKey, Fact>>);
+
+/// Facts held in memory; beyond that all are forgotten and read anew.
+const CACHED: usize = 1 << 14;
+
+impl FactCache {
+    fn holds(key: &FactKey) -> bool {
+        use FactKey::{Agreement, AgreementHead, Key, LastBatch, Limits, Operator, Party};
+        matches!(
+            key,
+            Operator(_)
+                | Limits(_)
+                | Party(_)
+                | Key(_)
+                | Agreement(_)
+                | AgreementHead(_)
+                | LastBatch(_)
+        )
+    }
+
+    /// Takes over what was committed.
+    pub fn update<'a>(&self, facts: impl IntoIterator<Item = (&'a FactKey, &'a Fact)>) {
+        let mut cache = self.0.borrow_mut();
+        for (key, fact) in facts {
+            if let Some(known) = cache.get_mut(key) {
+                known.clone_from(fact);
+            }
+        }
+    }
+}
+
+/// [`JournalFacts`] with a [`FactCache`] before it.
+pub struct CachedFacts<'a, J: ?Sized> {
+    pub journal: &'a J,
+    pub cache: &'a FactCache,
+}
+
+impl<J: JournalRead + ?Sized> Facts for CachedFacts<'_, J> {
+    type Error = StoreError;
+
+    fn fact(&self, key: &FactKey) -> Result<Option<Fact>, StoreError> {
+        if let Some(fact) = self.cache.0.borrow().get(key) {
+            return Ok(Some(fact.clone()));
+        }
+        let fact = JournalFacts(self.journal).fact(key)?;
+        if let Some(fact) = fact.as_ref().filter(|_| FactCache::holds(key)) {
+            let mut cache = self.cache.0.borrow_mut();
+            if cache.len() >= CACHED {
+                cache.clear();
+            }
+            cache.insert(key.clone(), fact.clone());
+        }
+        Ok(fact)
+    }
+
+    fn find(&self, id: &StatementId) -> Result<Option<LeafIndex>, StoreError> {
+        JournalFacts(self.journal).find(id)
+    }
+}
+
 /// Facts as a journal stores them.
-pub fn encode(facts: impl IntoIterator<Item = (FactKey, Fact)>) -> Vec<(Vec<u8>, Vec<u8>)> {
+pub fn encode<'a>(
+    facts: impl IntoIterator<Item = (&'a FactKey, &'a Fact)>,
+) -> Vec<(Vec<u8>, Vec<u8>)> {
     facts
         .into_iter()
         .map(|(key, fact)| {

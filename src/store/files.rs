@@ -6,7 +6,7 @@
 //! emptied at the next start. The staging folder belongs to one engine and lies on the root's file
 //! system, but outside the root if that is served as it is.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, ErrorKind, Read, Seek as _, Write};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
@@ -22,6 +22,8 @@ use super::{StoreError, at, folder_of, sync_folder};
 mod tests;
 
 const STAGED_PREFIX: &str = "staged-";
+/// Threads that write several files at once.
+const WRITERS: usize = 4;
 
 /// Who may read the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +121,24 @@ impl Objects for Files {
         self.stage_whole(bytes)?.create(path)
     }
 
+    /// The disk does most of the waiting, and several at once wait little longer than one.
+    fn create_all(&self, objects: &[(String, Vec<u8>)]) -> Result<(), StoreError> {
+        let stage = |(path, bytes): &(String, Vec<u8>)| {
+            let staged = self.stage_whole(bytes)?;
+            let target = self.0.locate(path)?;
+            self.0.seal(&staged.file, &target)?;
+            Ok((path.clone(), staged))
+        };
+        let staged = at_once(objects, stage)?;
+        let mut folders = BTreeSet::new();
+        for (path, staged) in staged {
+            folders.insert(folder_of(&self.0.locate(&path)?).to_owned());
+            staged.link(&path)?;
+        }
+        let folders: Vec<_> = folders.into_iter().collect();
+        at_once(&folders, |folder| sync_folder(folder)).map(drop)
+    }
+
     fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), StoreError> {
         self.stage_whole(bytes)?.replace(path)
     }
@@ -161,6 +181,16 @@ impl Objects for Files {
         }
     }
 
+    fn remove_all(&self, folder: &str) -> Result<(), StoreError> {
+        let path = self.0.locate(folder)?;
+        let mut durable = self.0.durable();
+        durable.retain(|known| !known.starts_with(&path));
+        match fs::remove_dir_all(&path) {
+            Err(error) if !is_absence(&error) => Err(at(&path)(error)),
+            _ => Ok(()),
+        }
+    }
+
     fn list(&self, folder: &str) -> Result<Vec<String>, StoreError> {
         let mut found = Vec::new();
         if folder.is_empty() {
@@ -181,9 +211,17 @@ struct StagedFile {
 
 impl StagedFile {
     fn create(self, path: &str) -> Result<(), StoreError> {
+        let target = self.store.locate(path)?;
+        self.store.seal(&self.file, &target)?;
+        self.link(path)?;
+        // Also for a file found in place: its writer may have died before this.
+        sync_folder(folder_of(&target))
+    }
+
+    /// Gives a sealed file its name; the name is durable once its folder is synced.
+    fn link(self, path: &str) -> Result<(), StoreError> {
         let store = self.store;
         let target = store.locate(path)?;
-        store.seal(&self.file, &target)?;
         let mut durable = store.durable();
         store.ensure_folder(&mut durable, folder_of(&target))?;
         let moved = self.file.persist_noclobber(&target);
@@ -197,8 +235,7 @@ impl StagedFile {
                 return Err(StoreError::Conflict { path });
             }
         }
-        // Also for a file found in place: its writer may have died before this.
-        sync_folder(folder_of(&target))
+        Ok(())
     }
 
     fn replace(self, path: &str) -> Result<(), StoreError> {
@@ -262,6 +299,26 @@ impl Store {
         durable.insert(folder.to_owned());
         Ok(())
     }
+}
+
+/// Does `work` for each item, on a few threads if there are several; the first error ends it.
+fn at_once<T: Sync, R: Send>(
+    items: &[T],
+    work: impl Fn(&T) -> Result<R, StoreError> + Sync,
+) -> Result<Vec<R>, StoreError> {
+    let share = items.len().div_ceil(WRITERS).max(1);
+    let (own, others) = items.split_at(share.min(items.len()));
+    let some = |items: &[T]| items.iter().map(&work).collect::<Result<Vec<_>, _>>();
+    std::thread::scope(|scope| {
+        let some = &some;
+        let spawn = |items| scope.spawn(move || some(items));
+        let threads: Vec<_> = others.chunks(share).map(spawn).collect();
+        let mut done = some(own)?;
+        for thread in threads {
+            done.extend(thread.join().expect("writing does not panic")?);
+        }
+        Ok(done)
+    })
 }
 
 /// Makes the folder and those above it that are missing.

@@ -24,6 +24,14 @@ pub trait Objects: Send + Sync {
     /// [`StoreError::Conflict`] if it is there with others.
     fn create(&self, path: &str, bytes: &[u8]) -> Result<(), StoreError>;
 
+    /// As [`Objects::create`] for each of several, in any order. Durable together: an error leaves
+    /// some of them created.
+    fn create_all(&self, objects: &[(String, Vec<u8>)]) -> Result<(), StoreError> {
+        objects
+            .iter()
+            .try_for_each(|(path, bytes)| self.create(path, bytes))
+    }
+
     /// Makes the object durable in place of what was there: whoever reads sees one or the other.
     fn replace(&self, path: &str, bytes: &[u8]) -> Result<(), StoreError>;
 
@@ -35,6 +43,9 @@ pub trait Objects: Send + Sync {
 
     /// Removes the object durably; no error if it is not there.
     fn remove(&self, path: &str) -> Result<(), StoreError>;
+
+    /// Removes all objects beneath `folder`. After a crash some may be back.
+    fn remove_all(&self, folder: &str) -> Result<(), StoreError>;
 
     /// The paths of all objects beneath `folder` (all there are, if it is empty), sorted.
     fn list(&self, folder: &str) -> Result<Vec<String>, StoreError>;

@@ -216,11 +216,16 @@ pub fn decode_hashes(bytes: &[u8], width: u16) -> Result<Vec<Hash>, TileError> {
 pub fn encode_entries(entries: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for entry in entries {
-        let length = u16::try_from(entry.len()).expect("a leaf has at most 65,535 bytes");
-        bytes.extend_from_slice(&length.to_be_bytes());
-        bytes.extend_from_slice(entry);
+        push_entry(&mut bytes, entry);
     }
     bytes
+}
+
+/// Adds an entry of at most 65,535 bytes to the bytes of a bundle.
+pub fn push_entry(bundle: &mut Vec<u8>, entry: &[u8]) {
+    let length = u16::try_from(entry.len()).expect("a leaf has at most 65,535 bytes");
+    bundle.extend_from_slice(&length.to_be_bytes());
+    bundle.extend_from_slice(entry);
 }
 
 /// The entries of a bundle of `width`.
@@ -292,6 +297,11 @@ impl RightEdge {
     /// The number of leaves.
     pub fn size(&self) -> TreeSize {
         TreeSize::new(self.size)
+    }
+
+    /// The hashes of the last tile of leaves, as far as it is filled.
+    pub fn last_tile(&self) -> &[Hash] {
+        self.rows.first().map_or(&[], Vec::as_slice)
     }
 
     /// Adds the hash of the next leaf.

@@ -1,4 +1,4 @@
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write as _};
 use std::net::TcpListener;
 
 use ed25519_dalek::SigningKey;
@@ -60,8 +60,7 @@ fn body(lines: &[NoteSignature]) -> String {
 #[test]
 fn an_answer_is_taken_whole_or_not_at_all() {
     let both = lines(2, "http://localhost");
-    let known: Vec<&PolicyWitness> = both.iter().collect();
-    let read = |body: &str| verified(body, &checkpoint(), &known);
+    let read = |body: &str| verified(body, &checkpoint(), &both);
     let names = |body: &str| read(body).map(|found| found.into_keys().collect::<Vec<_>>());
     let good = answer(&cosigners(2));
     let stranger = answer(&cosigners(9));
@@ -96,6 +95,25 @@ fn an_answer_is_taken_whole_or_not_at_all() {
     }
 }
 
+/// The body of a request.
+fn read_request(stream: &mut impl Read) -> String {
+    let mut request = Vec::new();
+    loop {
+        let mut some = [0; 4096];
+        let n = stream.read(&mut some).unwrap();
+        request.extend(&some[..n]);
+        let text = String::from_utf8_lossy(&request);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else {
+            continue;
+        };
+        let head = head.to_lowercase();
+        let length = head.split("content-length: ").nth(1).unwrap();
+        if length.lines().next() == Some(&body.len().to_string()) {
+            return body.to_owned();
+        }
+    }
+}
+
 /// A server that answers every request with `lines`; its address, and the requests it got.
 fn witness(lines: Vec<NoteSignature>) -> (String, std::sync::mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -104,13 +122,7 @@ fn witness(lines: Vec<NoteSignature>) -> (String, std::sync::mpsc::Receiver<Stri
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let mut request = Vec::new();
-            // The note's last line ends the request: nothing follows that must be waited for.
-            while !request.ends_with(b"=\n") {
-                let mut some = [0; 4096];
-                let n = stream.read(&mut some).unwrap();
-                request.extend(&some[..n]);
-            }
+            let request = read_request(&mut stream);
             let body = body(&lines);
             let length = body.len();
             write!(
@@ -118,7 +130,7 @@ fn witness(lines: Vec<NoteSignature>) -> (String, std::sync::mpsc::Receiver<Stri
                 "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
             )
             .unwrap();
-            sender.send(String::from_utf8(request).unwrap()).unwrap();
+            let _ = sender.send(request);
         }
     });
     (url, requests)
@@ -167,8 +179,53 @@ fn a_witness_of_two_keys_is_asked_once_and_both_cosignatures_are_kept() {
         2 + 3,
         "the log's and three of witnesses"
     );
-    let request = asked.recv().unwrap();
+    let sent = asked.recv().unwrap();
     assert!(asked.try_recv().is_err(), "asked once");
-    let sent = request.split_once("\r\n\r\n").unwrap().1;
     assert_eq!(sent.as_bytes(), [b"old 0\n\n", &own[..]].concat());
+}
+
+#[test]
+fn a_silent_witness_holds_up_nobody() {
+    let (one, _) = witness(answer(&cosigners(2)[..1]));
+    let (two, _) = witness(answer(&cosigners(3)[..1]));
+    // Takes calls and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", silent.local_addr().unwrap());
+    let log = PolicyLog {
+        key: signer().verifier(),
+        url: None,
+    };
+    let witnessed = |quorum, urls: [&str; 3]| {
+        let lines = (2..).zip(urls).map(|(n, url)| lines(n, url)[0].clone());
+        Policy::of(vec![log.clone()], lines.collect(), quorum).unwrap()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let (root, staging) = (folder.path().join("log"), folder.path().join("staging"));
+    let files = LogFiles::new(Files::open(&root, &staging, Access::Public).unwrap());
+    let own = checkpoint().sign(&signer()).to_bytes();
+    let since = Instant::now();
+    let policy = witnessed(2, [&one, &two, &address]);
+    let mut witnesses = Witnesses::new(policy, Duration::from_secs(120));
+    for _ in 0..20 {
+        let cosigned = witnesses.cosign(&own, &files, now()).unwrap();
+        assert!(cosigned.note.is_some());
+        let silent = cosigned.witnesses[2].1.clone();
+        assert_eq!(silent, Err("has not answered in time".to_owned()));
+    }
+    assert!(
+        since.elapsed() < Duration::from_secs(60),
+        "it was waited for"
+    );
+
+    // Where its cosignature is needed, its time is waited for, and no more.
+    let policy = witnessed(3, [&one, &two, &address]);
+    let mut witnesses = Witnesses::new(policy, Duration::from_millis(200));
+    let cosigned = witnesses.cosign(&own, &files, now()).unwrap();
+    assert!(cosigned.note.is_none());
+    assert!(
+        cosigned.witnesses[..2]
+            .iter()
+            .all(|(_, state)| state.is_ok())
+    );
+    drop(silent);
 }

@@ -194,6 +194,12 @@ macro_rules! on_every_engine {
                 super::$test(&mut super::open(&folder));
             })*
         }
+        mod sqlite_in_small_partitions {
+            $(#[test] fn $test() {
+                let folder = tempfile::tempdir().unwrap();
+                super::$test(&mut super::open(&folder).with_partitions_of(2));
+            })*
+        }
     };
 }
 
@@ -276,15 +282,19 @@ proptest! {
     #[test]
     fn engines_cannot_be_told_apart(steps in prop::collection::vec(step(), 0..32)) {
         let folder = tempfile::tempdir().unwrap();
-        let (mut memory, mut sqlite) = (MemoryJournal::default(), open(&folder));
+        let open = || open(&folder).with_partitions_of(5);
+        let (mut memory, mut sqlite) = (MemoryJournal::default(), open());
         for step in &steps {
             prop_assert_eq!(apply(&mut memory, step), apply(&mut sqlite, step));
             if let Step::Reopen = step {
                 drop(sqlite);
-                sqlite = open(&folder);
+                sqlite = open();
             }
         }
         prop_assert_eq!(contents(&memory), contents(&sqlite));
+        for reader in [sqlite.reader(), SqliteReader::open(&folder.path().join("journal.db"))] {
+            prop_assert_eq!(contents(&memory), contents(&reader.unwrap()));
+        }
     }
 }
 
@@ -297,7 +307,8 @@ fn readers_follow_the_writer_from_any_thread() {
         "a reader creates nothing"
     );
     assert!(!path.exists());
-    let mut journal = open(&folder);
+    let mut journal = open(&folder).with_partitions_of(7);
+    journal.checkpoint_beside().unwrap();
     let reader = SqliteReader::open(&path).unwrap();
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -307,6 +318,7 @@ fn readers_follow_the_writer_from_any_thread() {
                 while size < 40 {
                     let now = reader.size().unwrap();
                     assert!(now >= size && now.is_multiple_of(2), "half a commit seen");
+                    assert!((0..now).all(|n| reader.find(&id(n)).unwrap() == Some(n)));
                     assert_eq!(reader.leaves(0..now).unwrap().len() as u64, now);
                     size = now;
                 }

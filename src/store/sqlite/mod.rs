@@ -4,6 +4,7 @@
 //! `user_version` the number of migrations it has been through. Commits are durable when they
 //! return (WAL with `synchronous = FULL`). Only the owner of the process may read the files.
 
+mod filter;
 mod journal;
 
 use std::fs;

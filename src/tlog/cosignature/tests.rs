@@ -7,6 +7,7 @@ use crate::tlog::hash::leaf_hash;
 use crate::tlog::mldsa;
 use crate::tlog::note::{LogSigner, Note};
 use crate::tlog::tree::TreeSize;
+use crate::tlog::witness::{AddCheckpoint, authenticate};
 
 fn log_signer() -> LogSigner {
     let origin = "ledger.example/log".parse().unwrap();
@@ -137,6 +138,21 @@ fn by_ml_dsa_they_are_those_of_the_specification() {
     assert_eq!(vkey.parse(), Ok(verifier.clone()));
     let one_line = line.to_string();
     assert_eq!(one_line.trim_end().parse(), Ok(line));
+}
+
+/// Made by Go's `filippo.io/mldsa` v1.0.0 (`SignDeterministic`) over a message put together there, and
+/// accepted as a note by `github.com/transparency-dev/formats` v0.1.1.
+#[test]
+fn by_ml_dsa_they_are_those_of_another_program() {
+    let sha256 = |text: String| encoding::hex(Sha256::digest(text));
+    assert_eq!(
+        sha256(cosigner().verifier().to_string()),
+        "a3c7a1cd8ee2478fe9667084d0c949b92eeb9bdc08d41a14996ec73a9d4cc209"
+    );
+    assert_eq!(
+        sha256(cosigner().cosign(&checkpoint(), time()).to_string()),
+        "ba52e6ef1780c3a6b74c01fe53706914e70f63727a823f9b8bede59473b8ce61"
+    );
 }
 
 #[test]
@@ -288,6 +304,44 @@ fn a_log_signs_with_both_keys() {
         ..note
     };
     assert_eq!(signed(&timed, &[&ml_dsa]), Ok(true));
+}
+
+#[test]
+fn a_witness_knows_a_log_by_either_key() {
+    let signer = log_signer();
+    let (ed25519, ml_dsa) = (signer.verifier(), signer.ml_dsa_44_verifier().unwrap());
+    let status = |note: &Note, logs: &[VerifierKey]| {
+        let request = AddCheckpoint {
+            old: TreeSize::new(0),
+            proof: Vec::new(),
+            note: note.to_bytes(),
+        };
+        match authenticate(&request, logs) {
+            Ok((_, read)) => {
+                assert_eq!(read, checkpoint());
+                200
+            }
+            Err(refusal) => refusal.status(),
+        }
+    };
+    let note = checkpoint().sign(&signer);
+    let both = [ed25519.clone(), ml_dsa.clone()];
+    for logs in [&both[..], &both[..1], &both[1..]] {
+        assert_eq!(status(&note, logs), 200);
+    }
+    assert_eq!(status(&note, &[cosigner().verifier()]), 404);
+    for at in [0, 1] {
+        let mut bad = note.clone();
+        *bad.signatures[at].signature.last_mut().unwrap() ^= 1;
+        assert_eq!(status(&bad, &both), 403);
+        let mut one = note.clone();
+        one.signatures.remove(at);
+        assert_eq!(status(&one, &both), 200);
+        assert_eq!(status(&one, &both[at..=at]), 403);
+    }
+    let mut extended = note;
+    extended.text.push_str("extension\n");
+    assert_eq!(status(&extended, &both), 400);
 }
 
 #[test]

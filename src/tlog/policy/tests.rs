@@ -5,7 +5,7 @@ use super::*;
 use crate::tlog::cosignature::Cosigner;
 use crate::tlog::hash::{EMPTY_ROOT, leaf_hash};
 use crate::tlog::mldsa::MlDsaSecretKey;
-use crate::tlog::note::LogSigner;
+use crate::tlog::note::{LogSigner, NoteSignature};
 use crate::tlog::proof::{TlogProof, TlogProofError};
 use crate::tlog::tree::{LeafIndex, TreeSize};
 
@@ -315,6 +315,16 @@ fn a_witness_with_two_keys_counts_once() {
     let ed25519 = Policy::parse(&text("group g 2 w0 w1 w2\nquorum g\n")).unwrap();
     let witnessed = ed25519.verify(&good.to_bytes(), None, None).unwrap();
     assert_eq!(witnessed.cosignatures.len(), 3);
+    // Lines of a kind that is not known here are passed over, whosever name they bear.
+    let mut strange = good.clone();
+    for name in ["ledger.example/log", "w0.example"] {
+        strange.signatures.push(NoteSignature {
+            name: name.parse().unwrap(),
+            key_id: [5; 4],
+            signature: vec![5; 500],
+        });
+    }
+    assert!(verify(&strange).is_ok());
     // No cosignature of either kind is looked at on a checkpoint with an extension line.
     let mut extended = good.clone();
     extended.text.push_str("extension\n");

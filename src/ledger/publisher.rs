@@ -1,0 +1,137 @@
+//! The publisher: the thread that has heads cosigned and puts checkpoints in public.
+//!
+//! It takes the last head that the [`Sequencer`](super::sequencer) signed and passes over those
+//! between, so witnesses that are slower than the log cost it nothing but checkpoints.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::tiles::{CHECKPOINT, LogFiles};
+use super::witnesses::Witnesses;
+use super::{LedgerError, Progress, Published};
+use crate::time::Clock;
+use crate::tlog::tree::TreeSize;
+
+/// How soon a checkpoint that the witnesses did not cosign is tried again.
+const RETRY: Duration = Duration::from_secs(2);
+
+pub(super) struct Publisher {
+    pub log: LogFiles,
+    pub witnesses: Witnesses,
+    pub clock: Clock,
+    pub renew: Duration,
+    pub progress: watch::Receiver<Progress>,
+    pub publish: watch::Sender<Option<Published>>,
+    /// Partial tiles of full ones are gone up to this size.
+    pruned: TreeSize,
+}
+
+impl Publisher {
+    pub fn new(
+        log: LogFiles,
+        witnesses: Witnesses,
+        clock: Clock,
+        renew: Duration,
+        progress: watch::Receiver<Progress>,
+        publish: watch::Sender<Option<Published>>,
+    ) -> Self {
+        let pruned = LogFiles::prune_from(progress.borrow().size);
+        Self {
+            pruned,
+            log,
+            witnesses,
+            clock,
+            renew,
+            progress,
+            publish,
+        }
+    }
+
+    /// What was published before still is: proofs are given from the first moment on.
+    ///
+    /// # Errors
+    /// [`LedgerError::Inconsistent`] if more was published than the journal has.
+    pub fn resume(&self) -> Result<(), LedgerError> {
+        let Some(note) = self.log.read(CHECKPOINT)? else {
+            return Ok(());
+        };
+        let size = self.progress.borrow().size;
+        match self.witnesses.published(&note) {
+            Some(published) if published.checkpoint.size <= size => {
+                self.publish.send_replace(Some(published));
+                Ok(())
+            }
+            Some(published) => Err(LedgerError::Inconsistent(format!(
+                "the published checkpoint has {} entries, and the journal {size}: an old ledger.db?",
+                published.checkpoint.size
+            ))),
+            // The witnesses were changed: the new ones are asked at once.
+            None => Ok(()),
+        }
+    }
+
+    /// Publishes head after head until the sequencer is gone and its last head is public, or the
+    /// witnesses do not cosign it.
+    ///
+    /// # Errors
+    /// What stopped it.
+    pub fn run(mut self) -> Result<(), LedgerError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(|e| LedgerError::Inconsistent(format!("no timer to be had: {e}")))?;
+        loop {
+            let head = self.progress.borrow_and_update().head.clone();
+            let again = match &head {
+                Some(head) => self.publish(head)?,
+                None => self.renew,
+            };
+            let until = Instant::now() + again;
+            let goes_on = runtime.block_on(async {
+                loop {
+                    let patience = until.saturating_duration_since(Instant::now());
+                    match tokio::time::timeout(patience, self.progress.changed()).await {
+                        Ok(Ok(())) if self.progress.borrow_and_update().head == head => {}
+                        Ok(Ok(())) | Err(_) => return true,
+                        Ok(Err(_gone)) => return false,
+                    }
+                }
+            });
+            if !goes_on {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Asks all witnesses at once and publishes if their quorum is met; when to ask again.
+    fn publish(&mut self, head: &[u8]) -> Result<Duration, LedgerError> {
+        let now = self.clock.now();
+        let cosigned = self.witnesses.cosign(head, &self.log, now)?;
+        let Some(note) = cosigned.note else {
+            for (name, result) in &cosigned.witnesses {
+                if let Err(why) = result {
+                    tracing::warn!(witness = %name, %why, "no cosignature");
+                }
+            }
+            self.publish.send_modify(|published| {
+                if let Some(published) = published {
+                    published.witnesses = cosigned.witnesses;
+                }
+            });
+            return Ok(RETRY);
+        };
+        // A crash before this leaves an older checkpoint in public; the next start publishes.
+        self.log.publish(&note)?;
+        let size = cosigned.checkpoint.size;
+        self.publish.send_replace(Some(Published {
+            checkpoint: cosigned.checkpoint,
+            note: note.into(),
+            at: now,
+            witnesses: cosigned.witnesses,
+        }));
+        self.log.prune(self.pruned, size)?;
+        self.pruned = size;
+        Ok(self.renew)
+    }
+}
