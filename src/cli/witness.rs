@@ -116,10 +116,7 @@ fn serve(args: &Serve) -> anyhow::Result<Exit> {
                 _ = interrupt.recv() => {}
             }
         };
-        let listening = Listening {
-            listener,
-            rate: args.rate,
-        };
+        let listening = Listening::paced(listener, args.rate.get());
         listen(listening, router(witness, Clock::system()), shutdown).await;
         Ok(Exit::Yes)
     })

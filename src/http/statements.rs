@@ -8,7 +8,8 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::{ApiError, PATIENCE, Path, Service, Shared};
+use super::door::Turn;
+use super::{ApiError, JSON_BODY, PATIENCE, Path, Service, Shared};
 use crate::digest::StatementId;
 use crate::ledger::Published;
 use crate::statement::envelope::MAX_ENVELOPE;
@@ -23,11 +24,16 @@ use crate::wire::signature;
 use crate::wire::statements::{Entry, Logged};
 
 /// `POST /api/v1/statements`.
-pub async fn submit(State(service): Shared, body: Result<Bytes, BytesRejection>) -> Response {
-    let answer = match body.map_err(unread) {
-        Ok(body) => admit(&service, &body).await,
+pub async fn submit(
+    State(service): Shared,
+    turn: Turn,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let answer = match body.map_err(|rejection| unread(&rejection)) {
+        Ok(body) => admit(&service, &body, turn).await,
         Err(error) => Err(error),
     };
+    service.door.metrics().answered(&answer);
     match answer {
         Ok(response) => response,
         Err(error) => sign_refusal(&service, error).await,
@@ -35,18 +41,15 @@ pub async fn submit(State(service): Shared, body: Result<Bytes, BytesRejection>)
 }
 
 /// Why a body was not read to its end.
-fn unread(rejection: BytesRejection) -> ApiError {
+fn unread(rejection: &BytesRejection) -> ApiError {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         let detail = format!("an envelope has at most {MAX_ENVELOPE} bytes");
         return Refusal::new(Reason::TooLarge, "", detail).into();
     }
-    ApiError::BadRequest {
-        member: "body",
-        accepted: "as many bytes as Content-Length says".to_owned(),
-    }
+    ApiError::unread(rejection, MAX_ENVELOPE)
 }
 
-async fn admit(service: &Service, body: &[u8]) -> Result<Response, ApiError> {
+async fn admit(service: &Service, body: &[u8], turn: Turn) -> Result<Response, ApiError> {
     let signed = Signed::read(body)?;
     if matches!(signed.statement, Statement::Disclosure(_)) {
         return Err(ApiError::BadRequest {
@@ -55,14 +58,14 @@ async fn admit(service: &Service, body: &[u8]) -> Result<Response, ApiError> {
         });
     }
     service.check_attachments(&signed)?;
-    service.log(signed).await
+    service.log(signed, turn).await
 }
 
 impl Service {
     /// Logs a statement that passed the door rules, and answers once it is published.
-    pub(super) async fn log(&self, signed: Signed) -> Result<Response, ApiError> {
+    pub(super) async fn log(&self, signed: Signed, turn: Turn) -> Result<Response, ApiError> {
         let id = signed.id;
-        let sequenced = self.ledger.submit(signed).await?;
+        let sequenced = self.take_turn(signed, turn).await?;
         let published = self.ledger.wait_published(sequenced.index, PATIENCE).await;
         let proof = match &published {
             Some(published) => Some(self.prove(sequenced.index, published)?),
@@ -111,7 +114,7 @@ async fn sign_refusal(service: &Service, error: ApiError) -> Response {
     }
     let response = error.into_response();
     let (mut parts, body) = response.into_parts();
-    let Ok(body) = axum::body::to_bytes(body, super::JSON_BODY).await else {
+    let Ok(body) = axum::body::to_bytes(body, JSON_BODY).await else {
         return ApiError::internal("a problem without a body").into_response();
     };
     let nonce = crate::random::bytes();

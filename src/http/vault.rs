@@ -226,8 +226,8 @@ impl Service {
     ) -> Result<(Caller, Bytes), ApiError> {
         let (parts, body) = request.into_parts();
         let caller = self.caller(&parts)?;
-        let too_large = |_| ApiError::TooLarge { most: most as u64 };
-        let body = axum::body::to_bytes(body, most).await.map_err(too_large)?;
+        let body = axum::body::to_bytes(body, most).await;
+        let body = body.map_err(|error| ApiError::unread(&error, most))?;
         caller.check_body(&body)?;
         Ok((caller, body))
     }
@@ -343,8 +343,10 @@ async fn receive(
     });
     let mut arrived = 0;
     while let Some(frame) = body.frame().await {
-        let chunk = frame.ok().and_then(|frame| frame.into_data().ok());
-        let chunk = chunk.ok_or_else(cut_short)?;
+        let frame = frame.map_err(|error| ApiError::unread(&error, 0))?;
+        let Ok(chunk) = frame.into_data() else {
+            return Err(cut_short());
+        };
         arrived += chunk.len() as u64;
         if arrived > length {
             return Err(ApiError::TooLarge { most: length });

@@ -4,6 +4,7 @@
 //! to the signed head; another, the `publisher`, has heads cosigned and published. [`Ledger`] is the handle that the rest of the server holds: it hands statements in and waits
 //! until they stand under a published checkpoint. Not here: HTTP, attachments, vaults.
 
+mod metrics;
 mod publisher;
 mod sequencer;
 mod tiles;
@@ -28,13 +29,15 @@ use crate::tlog::note::LogSigner;
 use crate::tlog::policy::Policy;
 use crate::tlog::tree::{LeafIndex, TreeSize};
 
+pub use metrics::Metrics;
 use publisher::Publisher;
 use sequencer::Sequencer;
 pub use tiles::LogFiles;
 use witnesses::Witnesses;
 
-/// Statements that may wait for the sequencer.
-const QUEUE: usize = 4096;
+/// Statements that may wait for the sequencer, unless an operator says otherwise: as many as one
+/// round takes, so that nobody waits for more than two.
+pub const QUEUE: usize = 1024;
 
 /// What the write path needs to know.
 pub struct Config {
@@ -50,6 +53,8 @@ pub struct Config {
     pub renew: Duration,
     /// How long a witness may take.
     pub witness_timeout: Duration,
+    /// Statements that may wait for the sequencer, at least 1.
+    pub queue: usize,
     /// Statements that make a new log: its operator's party and its limits.
     pub genesis: Vec<Signed>,
 }
@@ -121,6 +126,7 @@ pub struct Ledger {
     reader: SqliteReader,
     log: LogFiles,
     origin: Arc<str>,
+    metrics: Metrics,
 }
 
 /// The threads behind a [`Ledger`].
@@ -167,7 +173,7 @@ impl Ledger {
     /// # Errors
     /// Any inconsistency between journal, tiles and head refuses to start.
     pub fn start(config: Config) -> Result<(Self, Running), LedgerError> {
-        let (queue, submissions) = mpsc::channel(QUEUE);
+        let (queue, submissions) = mpsc::channel(config.queue);
         let (publish, published) = watch::channel(None);
         let (tell, progress) = watch::channel(Progress::default());
         let log = LogFiles::new(config.log);
@@ -178,6 +184,7 @@ impl Ledger {
         let (signer, clock) = (config.signer, config.clock);
         let mut sequencer = Sequencer::open(journal, log.clone(), signer, clock.clone(), tell)?;
         sequencer.begin(config.genesis)?;
+        let metrics = sequencer.metrics.clone();
         let publisher = Publisher::new(
             log.clone(),
             Witnesses::new(config.policy, config.witness_timeout),
@@ -185,6 +192,7 @@ impl Ledger {
             config.renew,
             progress.clone(),
             publish,
+            metrics.clone(),
         );
         publisher.resume()?;
         let running = Running {
@@ -198,6 +206,7 @@ impl Ledger {
             reader,
             log,
             origin,
+            metrics,
         };
         Ok((ledger, running))
     }
@@ -229,6 +238,16 @@ impl Ledger {
     /// The number of entries that are durable.
     pub fn size(&self) -> TreeSize {
         self.progress.borrow().size
+    }
+
+    /// Statements that wait for the sequencer.
+    pub fn queued(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+
+    /// What the write path measures of itself.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Until when the clock must be waited for, as it shows `now`: times of logging never decrease.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::metrics::Metrics;
 use super::tiles::{CHECKPOINT, LogFiles};
 use super::witnesses::Witnesses;
 use super::{LedgerError, Progress, Published};
@@ -23,6 +24,7 @@ pub(super) struct Publisher {
     pub renew: Duration,
     pub progress: watch::Receiver<Progress>,
     pub publish: watch::Sender<Option<Published>>,
+    metrics: Metrics,
     /// Partial tiles of full ones are gone up to this size.
     pruned: TreeSize,
 }
@@ -35,6 +37,7 @@ impl Publisher {
         renew: Duration,
         progress: watch::Receiver<Progress>,
         publish: watch::Sender<Option<Published>>,
+        metrics: Metrics,
     ) -> Self {
         let pruned = LogFiles::prune_from(progress.borrow().size);
         Self {
@@ -45,6 +48,7 @@ impl Publisher {
             renew,
             progress,
             publish,
+            metrics,
         }
     }
 
@@ -59,6 +63,7 @@ impl Publisher {
         let size = self.progress.borrow().size;
         match self.witnesses.published(&note) {
             Some(published) if published.checkpoint.size <= size => {
+                self.metrics.asked(&published.witnesses, published.at);
                 self.publish.send_replace(Some(published));
                 Ok(())
             }
@@ -108,6 +113,7 @@ impl Publisher {
     fn publish(&mut self, head: &[u8]) -> Result<Duration, LedgerError> {
         let now = self.clock.now();
         let cosigned = self.witnesses.cosign(head, &self.log, now)?;
+        self.metrics.asked(&cosigned.witnesses, now);
         let Some(note) = cosigned.note else {
             for (name, result) in &cosigned.witnesses {
                 if let Err(why) = result {

@@ -8,6 +8,7 @@
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::metrics::{Metrics, timed};
 use super::tiles::{LogEnd, LogFiles};
 use super::{LedgerError, Progress, Sequenced, Submission, SubmitError};
 use crate::statement::Signed;
@@ -40,6 +41,7 @@ pub(super) struct Sequencer<J> {
     /// When the last entry was logged.
     last_logged_at: Option<Time>,
     progress: watch::Sender<Progress>,
+    pub metrics: Metrics,
 }
 
 type Answer = oneshot::Sender<Result<Sequenced, SubmitError>>;
@@ -83,6 +85,7 @@ impl<J: Journal> Sequencer<J> {
             head,
             last_logged_at,
             progress,
+            metrics: Metrics::default(),
         };
         // A crash after the commit left entries that no head covers yet.
         sequencer.integrate_left()?;
@@ -122,7 +125,8 @@ impl<J: Journal> Sequencer<J> {
             if queue.blocking_recv_many(&mut batch, MAX_BATCH) == 0 {
                 return Ok(());
             }
-            if let Err(error) = self.round(batch) {
+            let rounds = self.metrics.rounds.clone();
+            if let Err(error) = timed(&rounds, || self.round(batch)) {
                 tracing::error!(%error, "the sequencer stops");
                 return Err(error);
             }
@@ -139,11 +143,13 @@ impl<J: Journal> Sequencer<J> {
         if !admitted.commit.entries.is_empty() {
             // Commit: entries, ids and facts in one durable transaction. Entries that no head
             // covers: `open` integrates them.
-            self.journal.commit(&admitted.commit)?;
+            timed(&self.metrics.commits, || {
+                self.journal.commit(&admitted.commit)
+            })?;
             self.last_logged_at = Some(admitted.logged_at);
             // Tiles, durable and create-only. `open` makes them again, with the same bytes.
             let files = self.end.append(&admitted.leaves());
-            self.log.create(&files)?;
+            timed(&self.metrics.tiles, || self.log.create(&files))?;
             // Sign, and move the head by compare-and-swap. The signature is in no hands but ours
             // until the head is durable, so there is never a second one over other entries.
             self.sign_and_advance()?;

@@ -141,11 +141,28 @@ impl Operator {
     /// # Errors
     /// If keys, policy or limits cannot be read, or the policy's quorum is the operator's own.
     pub fn ledger(&self, clock: Clock, renew: Duration) -> Result<Config, HomeError> {
-        let root = self.home.root();
         let policy = self.home.policy()?;
         policy
             .check_independent()
             .map_err(|e| self.policy_fault(e))?;
+        self.ledger_with(policy, clock, renew)
+    }
+
+    /// As [`Operator::ledger`], whoever cosigns or nobody: readers refuse what nobody cosigned.
+    ///
+    /// # Errors
+    /// If keys, policy or limits cannot be read.
+    pub fn unwitnessed_ledger(&self, clock: Clock, renew: Duration) -> Result<Config, HomeError> {
+        self.ledger_with(self.home.policy()?, clock, renew)
+    }
+
+    fn ledger_with(
+        &self,
+        policy: Policy,
+        clock: Clock,
+        renew: Duration,
+    ) -> Result<Config, HomeError> {
+        let root = self.home.root();
         Ok(Config {
             journal: root.join("ledger.db"),
             log: Files::open(&root.join("log"), &root.join("staging/log"), Access::Public)?,
@@ -155,11 +172,15 @@ impl Operator {
             clock,
             renew,
             witness_timeout: WITNESS_TIMEOUT,
+            queue: crate::ledger::QUEUE,
         })
     }
 
     /// The first two statements of the log: who runs it, and what it allows.
-    fn genesis(&self, clock: &Clock) -> Result<Vec<Signed>, HomeError> {
+    ///
+    /// # Errors
+    /// If keys or limits cannot be read.
+    pub fn genesis(&self, clock: &Clock) -> Result<Vec<Signed>, HomeError> {
         let path = self.home.root().join(LIMITS);
         let fault = |why: String| HomeError::File {
             path: path.clone(),

@@ -14,6 +14,11 @@ use crate::encoding;
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PublicKey(VerifyingKey);
 
+/// Whether the 255 bits of y, little-endian and without the sign of x, are below 2²⁵⁵ − 19.
+fn is_reduced(bytes: &[u8; 32]) -> bool {
+    bytes[0] < 0xed || bytes[1..31].iter().any(|byte| *byte != 0xff) || bytes[31] & 0x7f != 0x7f
+}
+
 /// The text or bytes are no acceptable public key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
@@ -34,9 +39,8 @@ impl PublicKey {
     /// A point off the curve, one of the non-canonical encodings, or one of small order.
     pub fn from_bytes(bytes: [u8; 32]) -> Result<Self, KeyError> {
         let key = VerifyingKey::from_bytes(&bytes).map_err(|_| KeyError::NotCanonical)?;
-        // `from_bytes` keeps the encoding it was given; only a round trip through the curve shows
-        // whether that was the canonical one (y < p).
-        if key.to_edwards().compress().to_bytes() != bytes {
+        // `from_bytes` takes any y; a second spelling of x = 0 is of small order.
+        if !is_reduced(&bytes) {
             return Err(KeyError::NotCanonical);
         }
         if key.is_weak() {
@@ -66,7 +70,8 @@ impl From<&ed25519_dalek::SigningKey> for PublicKey {
 
 impl Ord for PublicKey {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.to_string().cmp(&other.to_string())
+        let digits = |key: &Self| encoding::base64url_digits(key.0.as_bytes());
+        digits(self).cmp(&digits(other))
     }
 }
 
@@ -122,6 +127,7 @@ impl JsonSchema for PublicKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn weak_and_non_canonical_keys_are_refused() {
@@ -148,7 +154,37 @@ mod tests {
                 assert!(PublicKey::from_bytes(bytes).is_err(), "p + {k}");
             }
         }
+        for (first, reduced) in [(0xec, true), (0xed, false)] {
+            let mut bytes = [0xff; 32];
+            (bytes[0], bytes[31]) = (first, 0x7f);
+            assert_eq!(is_reduced(&bytes), reduced, "{first:x}");
+            bytes[17] = 0xfe;
+            assert!(is_reduced(&bytes));
+        }
         assert_eq!("ed25519:AA".parse::<PublicKey>(), Err(KeyError::Form));
         assert_eq!("AA".parse::<PublicKey>(), Err(KeyError::Form));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1024))]
+        #[test]
+        fn what_is_reduced_is_its_own_compression(mut bytes: [u8; 32], small in any::<bool>()) {
+            // Every other one close below 2²⁵⁵, where random bytes never come.
+            if small {
+                bytes[1..31].fill(0xff);
+                bytes[31] |= 0x7f;
+            }
+            let point = curve25519_dalek::edwards::CompressedEdwardsY(bytes).decompress();
+            let negative_zero = bytes[31] >> 7 == 1 && point.is_some_and(|p| p.is_small_order());
+            if let Some(point) = point.filter(|_| !negative_zero) {
+                prop_assert_eq!(is_reduced(&bytes), point.compress().to_bytes() == bytes);
+            }
+        }
+
+        #[test]
+        fn keys_are_sorted_as_their_texts(seeds: [[u8; 32]; 2]) {
+            let [a, b] = seeds.map(|s| PublicKey::from(&ed25519_dalek::SigningKey::from_bytes(&s)));
+            prop_assert_eq!(a.cmp(&b), a.to_string().cmp(&b.to_string()));
+        }
     }
 }

@@ -172,13 +172,31 @@ pub fn sign(head: &Head, statement: &Statement, keys: &[&SigningKey]) -> Envelop
 /// # Errors
 /// A [`Refusal`] of class `Form`.
 pub fn parse_payload(payload: &[u8]) -> Result<(Head, Statement), Refusal> {
-    let Value::Object(mut members) = canonical::parse(payload)? else {
+    let parsed = canonical::read(payload).and_then(from_value);
+    if let Ok((head, statement)) = &parsed
+        && self::payload(head, statement) == payload
+    {
+        return parsed;
+    }
+    // Which fault it is, is worked out only now: bytes that are not canonical come before members.
+    canonical::parse(payload)?;
+    parsed?;
+    // serde also reads an array for a struct and `null` for a missing member: second spellings.
+    Err(Refusal::new(
+        Reason::NotCanonical,
+        "",
+        "write structures as objects with named members, and leave absent members out",
+    ))
+}
+
+fn from_value(payload: Value) -> Result<(Head, Statement), Refusal> {
+    let Value::Object(mut members) = payload else {
         return Err(Refusal::new(Reason::NotJson, "", "a payload is an object"));
     };
     let mut head = Map::new();
     for name in HEAD_MEMBERS {
-        if let Some(value) = members.remove(name) {
-            head.insert(name.to_owned(), value);
+        if let Some((name, value)) = members.remove_entry(name) {
+            head.insert(name, value);
         }
     }
     let wire: WireHead = from_object(head)?;
@@ -209,14 +227,6 @@ pub fn parse_payload(payload: &[u8]) -> Result<(Head, Statement), Refusal> {
         issued_at: wire.issued_at,
         author,
     };
-    // serde also reads an array for a struct and `null` for a missing member: second spellings.
-    if self::payload(&head, &statement) != payload {
-        return Err(Refusal::new(
-            Reason::NotCanonical,
-            "",
-            "write structures as objects with named members, and leave absent members out",
-        ));
-    }
     Ok((head, statement))
 }
 
@@ -228,7 +238,10 @@ fn to_object(value: &impl Serialize) -> Map<String, Value> {
 }
 
 fn from_object<T: serde::de::DeserializeOwned>(members: Map<String, Value>) -> Result<T, Refusal> {
-    serde_path_to_error::deserialize(Value::Object(members)).map_err(form_fault)
+    let members = Value::Object(members);
+    // The path is kept account of only where there is a fault to place.
+    T::deserialize(&members)
+        .or_else(|_| serde_path_to_error::deserialize(members).map_err(form_fault))
 }
 
 /// A member's name as a segment of a JSON Pointer (RFC 6901).

@@ -69,7 +69,7 @@ pub(crate) fn recipient(name: &str) -> Recipient {
         let text = bech32::encode_lower::<Bech32>(Hrp::parse("age").unwrap(), &point).unwrap();
         text.parse().unwrap()
     };
-    known.entry(name.to_owned()).or_insert_with(derive).clone()
+    *known.entry(name.to_owned()).or_insert_with(derive)
 }
 
 /// The digest by which a statement refers to a text attached to it.

@@ -4,4 +4,5 @@ mod bad_input;
 mod crash;
 mod http;
 mod ledger;
+mod pressure;
 mod process;

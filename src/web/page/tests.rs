@@ -110,11 +110,11 @@ fn story() -> World {
     let officer = crate::statement::testing::operator_officer();
     world.batch = world.log(batch, officer).unwrap();
     let request = world.ask();
-    let recipient = request.recipient.clone();
+    let recipient = request.recipient;
     world.request = world.log(request, agency_officer()).unwrap();
     for (n, name) in ["one", "two", "three"].into_iter().enumerate() {
         let consent = Disclosure {
-            recipient: recipient.clone(),
+            recipient,
             ..world.consent(n.try_into().unwrap())
         };
         world.disclosure = world.log(consent, resident(name)).unwrap();

@@ -140,7 +140,7 @@ const OF_CLIPS: &[Bad] = &[
     ("a part of a clip that is not there", |v| v.own("GET", &format!("/vault/v1/clips/{}/body", "ab".repeat(16)), b""), 404, "not-found", ""),
     ("a body of no told length", |v| v.own("PUT", &format!("/vault/v1/clips/{CLIP}/body"), b"0\r\n\r\n").with("transfer-encoding", "chunked"), 400, "bad-request", "Content-Length"),
     ("a body longer than told", |v| v.own("PUT", &format!("/vault/v1/clips/{}/body", "ab".repeat(16)), b"body").with("content-length", "3"), 400, "bad-request", "Content-Digest"),
-    ("a body shorter than told", |v| v.own("PUT", &format!("/vault/v1/clips/{}/body", "ab".repeat(16)), b"body").with("content-length", "5"), 400, "bad-request", "body"),
+    ("a body shorter than told", |v| v.own("PUT", &format!("/vault/v1/clips/{}/body", "ab".repeat(16)), b"body").with("content-length", "5"), 408, "too-slow", ""),
     ("another body than was signed", |v| Call { body: b"BODY".to_vec(), ..v.own("PUT", &format!("/vault/v1/clips/{}/body", "ab".repeat(16)), b"body") }, 400, "bad-request", "Content-Digest"),
     ("a large header", |v| v.own("PUT", &format!("/vault/v1/clips/{}/header", "ab".repeat(16)), &[0; (1 << 20) + 1]), 413, "too-large", ""),
     ("more bytes than the quota", |v| v.own("PUT", &format!("/vault/v1/clips/{}/body", "ab".repeat(16)), &[0; 1 << 20]), 507, "quota", ""),

@@ -137,7 +137,7 @@ fn say(world: &World, ids: &[StatementId], event: Event) -> Option<(Statement, V
         What::Ask => {
             let mut request = world.ask();
             request.agreement = choose(pick, &[world.agreement, last(ids)]);
-            let recipients = [request.recipient.clone(), recipient("recipient 6")];
+            let recipients = [request.recipient, recipient("recipient 6")];
             request.recipient = choose(pick, &recipients);
             request.scope = choose(pick, &[request.scope, attached("scope 6")]);
             request.window_minutes = choose(pick, &[120, 720]);
