@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Bytes;
+use axum::body::{Bytes, HttpBody as _};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{DefaultBodyLimit, FromRequest, Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -136,6 +136,10 @@ impl<S: Send + Sync> FromRequest<S> for Submitted {
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        // Who announces too much is told at once.
+        if request.body().size_hint().lower() > MAX_REQUEST as u64 {
+            return Err(Failure::TooLarge);
+        }
         let body = tokio::time::timeout(BODY_TIME, Bytes::from_request(request, state));
         match body.await {
             Ok(Ok(bytes)) => Ok(Self(bytes)),

@@ -179,7 +179,7 @@ impl Place {
 /// for all to fetch, and needs neither of them to be checked.
 #[test]
 fn a_log_that_shows_a_witness_two_histories_is_convicted() {
-    let place = Place::new();
+    let mut place = Place::new();
     let (told, other) = (Log::new(20, u64::MAX), Log::new(20, 3));
     let evidence_path = format!("/{}/evidence", Digest::of(ORIGIN));
     assert_eq!(place.add(&told.request(0, 5)), 200);
@@ -197,7 +197,7 @@ fn a_log_that_shows_a_witness_two_histories_is_convicted() {
     assert_eq!(first.header("content-type"), "text/plain; charset=utf-8");
     let second = place.get(&format!("{evidence_path}/2"));
     assert_eq!(place.get(&format!("{evidence_path}/3")).status, 404);
-    drop(place.server.as_ref());
+    place.server = None;
     for (answer, later) in [(&first, 12), (&second, 7)] {
         let ran = place.judge(&answer.body, &[]);
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
@@ -342,7 +342,8 @@ fn bad_bodies_are_told_apart_and_change_nothing() {
     assert_eq!(place.add(&log.request(7, 7)), 200);
     let answer = place.post(good.clone());
     assert_eq!(answer.status, 200);
-    let lines = parse_signatures(std::str::from_utf8(&answer.body).unwrap());
+    let lines = String::from_utf8(answer.body).unwrap();
+    let lines = parse_signatures(lines.strip_suffix('\n').unwrap());
     assert_eq!(lines.unwrap().len(), 2);
     assert_eq!(place.post(good).status, 409, "the same once more");
     assert_eq!(place.shown().unwrap().size.as_u64(), 12);

@@ -1,5 +1,6 @@
 //! `whosaw log evidence`: whether a file proves that a log signed two histories.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
@@ -7,9 +8,12 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use super::{Exit, print_json, read_policy};
+use crate::time::Time;
+use crate::tlog::checkpoint::Checkpoint;
+use crate::tlog::cosignature;
 use crate::tlog::evidence::{Contradiction, Evidence, EvidenceError};
-use crate::tlog::hash::Hash;
-use crate::tlog::note::VerifierKey;
+use crate::tlog::note::{Note, VerifierKey};
+use crate::tlog::policy::PolicyWitness;
 
 /// Check a file that is said to prove that a log signed two histories
 ///
@@ -28,21 +32,36 @@ pub struct Args {
     /// The log's key: a vkey, or a file with one; repeatable, for a log with a key of each kind
     #[arg(long, value_name = "VKEY|FILE", group = "keys")]
     log_key: Vec<String>,
-    /// The trust file: the log's key
-    #[arg(long, value_name = "FILE", group = "keys")]
+    /// The trust file: the log's key, and its witnesses, of whom is told what they had cosigned
+    #[arg(long, visible_alias = "trust", value_name = "FILE", group = "keys")]
     policy: Option<PathBuf>,
     /// Print what is proved as one JSON document
     #[arg(long)]
     json: bool,
 }
 
+/// What the file is checked with.
+struct Trust {
+    /// Keys of logs.
+    keys: Vec<VerifierKey>,
+    /// They may have said when they saw a checkpoint. The evidence does not rest on it.
+    witnesses: Vec<PolicyWitness>,
+}
+
 impl Args {
-    fn keys(&self) -> anyhow::Result<Vec<VerifierKey>> {
+    fn trust(&self) -> anyhow::Result<Trust> {
         if let Some(path) = &self.policy {
             let policy = read_policy(path)?;
-            return Ok(policy.logs().iter().map(|log| log.key.clone()).collect());
+            return Ok(Trust {
+                keys: policy.logs().iter().map(|log| log.key.clone()).collect(),
+                witnesses: policy.witnesses().to_vec(),
+            });
         }
-        self.log_key.iter().map(|key| read_key(key)).collect()
+        let keys: anyhow::Result<_> = self.log_key.iter().map(|key| read_key(key)).collect();
+        Ok(Trust {
+            keys: keys?,
+            witnesses: Vec::new(),
+        })
     }
 }
 
@@ -61,9 +80,9 @@ fn read_key(given: &str) -> anyhow::Result<VerifierKey> {
 /// # Errors
 /// If a file cannot be read, or a key is none.
 pub fn run(args: &Args, out: &mut impl io::Write) -> anyhow::Result<Exit> {
-    let keys = args.keys()?;
+    let trust = args.trust()?;
     let bytes = std::fs::read(&args.file).with_context(|| args.file.display().to_string())?;
-    let proved = Evidence::parse(&bytes).and_then(|evidence| evidence.verify(&keys));
+    let proved = judge(&bytes, &trust);
     if args.json {
         print_json(out, &to_json(&proved))?;
     } else {
@@ -75,53 +94,107 @@ pub fn run(args: &Args, out: &mut impl io::Write) -> anyhow::Result<Exit> {
     })
 }
 
-fn tell(out: &mut impl io::Write, proved: &Result<Contradiction, EvidenceError>) -> io::Result<()> {
+/// What a file proves, and which witnesses had seen which of the two checkpoints.
+struct Proved {
+    contradiction: Contradiction,
+    earlier_seen: BTreeMap<String, Time>,
+    later_seen: BTreeMap<String, Time>,
+}
+
+fn judge(bytes: &[u8], trust: &Trust) -> Result<Proved, EvidenceError> {
+    let evidence = Evidence::parse(bytes)?;
+    let contradiction = evidence.verify(&trust.keys)?;
+    let (earlier, later) = (&contradiction.earlier, &contradiction.later);
+    Ok(Proved {
+        earlier_seen: seen(&evidence.earlier, earlier, &trust.witnesses),
+        later_seen: seen(&evidence.later, later, &trust.witnesses),
+        contradiction,
+    })
+}
+
+/// Which witnesses cosigned, and when; lines that do not hold are nobody's.
+fn seen(
+    note: &Note,
+    checkpoint: &Checkpoint,
+    witnesses: &[PolicyWitness],
+) -> BTreeMap<String, Time> {
+    let cosigned = witnesses.iter().filter_map(|witness| {
+        let key = &witness.key;
+        let mut lines = note.signatures_by(key);
+        let time = lines.find_map(|line| cosignature::verify(key, checkpoint, line).ok())?;
+        Some((witness.name.clone(), time))
+    });
+    cosigned.collect()
+}
+
+fn tell(out: &mut impl io::Write, proved: &Result<Proved, EvidenceError>) -> io::Result<()> {
     let proved = match proved {
         Ok(proved) => proved,
         Err(error) => return writeln!(out, "it proves nothing: {error}"),
     };
-    let (earlier, later) = (&proved.earlier, &proved.later);
+    let Contradiction {
+        earlier,
+        later,
+        rewritten,
+    } = &proved.contradiction;
     writeln!(
         out,
         "it holds: the log {} signed two histories",
         earlier.origin
     )?;
-    writeln!(
-        out,
-        "  one of {} entries, with the root {}",
-        earlier.size, earlier.root
-    )?;
-    writeln!(
-        out,
-        "  one of {} entries, with the root {}",
-        later.size, later.root
-    )?;
+    tell_one(out, "one", earlier, &proved.earlier_seen)?;
+    tell_one(out, "another", later, &proved.later_seen)?;
     if earlier.size < later.size {
-        let (size, root) = (earlier.size, &proved.rewritten);
-        writeln!(out, "    whose first {size} entries have the root {root}")?;
+        let size = earlier.size;
+        writeln!(
+            out,
+            "    of which the first {size} have the root {rewritten}"
+        )?;
     }
     writeln!(
         out,
-        "  both bear the log's own signature: whoever holds its key showed some readers one history \
-         and others another"
+        "Both bear the log's own signature, and no log that only grows can have both. Whoever holds \
+         its key\nshowed some readers one history and others another, or rewrote what it had shown."
     )
 }
 
-fn to_json(proved: &Result<Contradiction, EvidenceError>) -> serde_json::Value {
+fn tell_one(
+    out: &mut impl io::Write,
+    which: &str,
+    checkpoint: &Checkpoint,
+    seen: &BTreeMap<String, Time>,
+) -> io::Result<()> {
+    let (size, root) = (checkpoint.size, &checkpoint.root);
+    writeln!(out, "  {which} of {size} entries, with the root {root}")?;
+    for (witness, time) in seen {
+        writeln!(out, "    cosigned by {witness} at {time}")?;
+    }
+    Ok(())
+}
+
+fn to_json(proved: &Result<Proved, EvidenceError>) -> serde_json::Value {
     let proved = match proved {
         Ok(proved) => proved,
         Err(error) => return json!({ "holds": false, "why": error.to_string() }),
     };
-    let (earlier, later) = (&proved.earlier, &proved.later);
-    let root = |hash: &Hash| hash.to_string();
+    let Contradiction {
+        earlier,
+        later,
+        rewritten,
+    } = &proved.contradiction;
     json!({
         "holds": true,
         "origin": earlier.origin.as_str(),
-        "earlier": { "size": earlier.size, "root": root(&earlier.root) },
+        "earlier": {
+            "size": earlier.size,
+            "root": earlier.root.to_string(),
+            "cosigned": proved.earlier_seen,
+        },
         "later": {
             "size": later.size,
-            "root": root(&later.root),
-            "root_at_earlier_size": root(&proved.rewritten),
+            "root": later.root.to_string(),
+            "root_at_earlier_size": rewritten.to_string(),
+            "cosigned": proved.later_seen,
         },
     })
 }
