@@ -1,5 +1,6 @@
 //! `whosaw log`: what anyone can do with a ledger's public log.
 
+mod compare;
 mod evidence;
 
 use std::fmt::Write as _;
@@ -35,6 +36,7 @@ pub enum Command {
     Check(Check),
     Show(Show),
     List(List),
+    Compare(compare::Args),
     Evidence(evidence::Args),
 }
 
@@ -129,6 +131,7 @@ pub fn run(command: &Command) -> anyhow::Result<Exit> {
         Command::Check(args) => check(args, &mut out),
         Command::Show(args) => show(args, &mut out),
         Command::List(args) => list(args, &mut out),
+        Command::Compare(args) => compare::run(args, &mut out),
         Command::Evidence(args) => evidence::run(args, &mut out),
     };
     // Whoever reads the output, such as `head`, has read enough.

@@ -17,7 +17,7 @@
 //!
 //! ```text
 //! whosaw/tlog-evidence/v1
-//! <hash>                     standard base64; none for checkpoints of one size
+//! <hash>                     standard base64; none for two of one size, nor from size 0
 //! …
 //!
 //! <checkpoint>               a signed note: the smaller, or either one of two of one size
@@ -30,8 +30,9 @@
 use std::fmt;
 
 use super::checkpoint::{Checkpoint, CheckpointError, Origin};
-use super::hash::Hash;
+use super::hash::{EMPTY_ROOT, Hash};
 use super::note::{Note, NoteError, VerifierKey};
+use super::prove::{self, HashTiles};
 use super::tree::{ProofError, TreeSize, consistency_roots};
 
 const FIRST_LINE: &str = "whosaw/tlog-evidence/v1";
@@ -66,7 +67,7 @@ pub enum EvidenceError {
 /// Two signed checkpoints of a log and what sets them against each other; not yet verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evidence {
-    /// The consistency path from the earlier to the later; empty for two of one size.
+    /// The consistency path from the earlier to the later; empty for two of one size, and from none.
     pub path: Vec<Hash>,
     pub earlier: Note,
     /// Of the same size as the earlier, or larger.
@@ -83,6 +84,43 @@ pub struct Contradiction {
 }
 
 impl Evidence {
+    /// Sets two checkpoints of one size against each other. Whether that proves anything,
+    /// [`Evidence::verify`] tells.
+    pub fn of_one_size(one: Note, other: Note) -> Self {
+        Self {
+            path: Vec::new(),
+            earlier: one,
+            later: other,
+        }
+    }
+
+    /// Sets two checkpoints against each other, by the tiles of the larger one's tree. Whether that
+    /// proves anything, [`Evidence::verify`] tells.
+    ///
+    /// # Errors
+    /// Those of `tiles`, which are read for two sizes alone.
+    pub fn between<T: HashTiles>(
+        one: (Checkpoint, Note),
+        other: (Checkpoint, Note),
+        tiles: &T,
+    ) -> Result<Self, T::Error> {
+        let ((earlier, earlier_note), (later, later_note)) = if one.0.size <= other.0.size {
+            (one, other)
+        } else {
+            (other, one)
+        };
+        let path = if TreeSize::new(0) < earlier.size && earlier.size < later.size {
+            prove::consistency_path(earlier.size, later.size, tiles)?
+        } else {
+            Vec::new()
+        };
+        Ok(Self {
+            path,
+            earlier: earlier_note,
+            later: later_note,
+        })
+    }
+
     /// Parses a file.
     ///
     /// # Errors
@@ -148,9 +186,15 @@ impl Evidence {
 
     /// The root over the earlier checkpoint's entries, in the later one's tree.
     fn rewritten(&self, earlier: &Checkpoint, later: &Checkpoint) -> Result<Hash, EvidenceError> {
-        if earlier.size == later.size {
+        // Neither needs hashes: every tree begins with the empty one.
+        let known = match earlier.size.as_u64() {
+            _ if earlier.size == later.size => Some(later.root),
+            0 => Some(EMPTY_ROOT),
+            _ => None,
+        };
+        if let Some(root) = known {
             return match self.path.len() {
-                0 => Ok(later.root),
+                0 => Ok(root),
                 found => Err(EvidenceError::Path(ProofError::Length {
                     found,
                     expected: 0,

@@ -12,8 +12,10 @@ use crate::time::Time;
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::cosignature;
 use crate::tlog::evidence::{Contradiction, Evidence, EvidenceError};
+use crate::tlog::hash::Hash;
 use crate::tlog::note::{Note, VerifierKey};
 use crate::tlog::policy::PolicyWitness;
+use crate::tlog::tree::TreeSize;
 
 /// Check a file that is said to prove that a log signed two histories
 ///
@@ -142,14 +144,15 @@ fn tell(out: &mut impl io::Write, proved: &Result<Proved, EvidenceError>) -> io:
         "it holds: the log {} signed two histories",
         earlier.origin
     )?;
-    tell_one(out, "one", earlier, &proved.earlier_seen)?;
-    tell_one(out, "another", later, &proved.later_seen)?;
-    if earlier.size < later.size {
-        let size = earlier.size;
-        writeln!(
-            out,
-            "    of which the first {size} have the root {rewritten}"
-        )?;
+    let root_then = (earlier.size < later.size).then_some((earlier.size, rewritten));
+    tell_one(out, "one", earlier, None, &proved.earlier_seen)?;
+    tell_one(out, "another", later, root_then, &proved.later_seen)?;
+    let both = proved.earlier_seen.keys();
+    let both = both.filter(|name| proved.later_seen.contains_key(*name));
+    let both: Vec<&str> = both.map(String::as_str).collect();
+    if !both.is_empty() {
+        let names = both.join(" and ");
+        writeln!(out, "  {names} cosigned both, which no witness may")?;
     }
     writeln!(
         out,
@@ -162,10 +165,14 @@ fn tell_one(
     out: &mut impl io::Write,
     which: &str,
     checkpoint: &Checkpoint,
+    root_then: Option<(TreeSize, &Hash)>,
     seen: &BTreeMap<String, Time>,
 ) -> io::Result<()> {
     let (size, root) = (checkpoint.size, &checkpoint.root);
     writeln!(out, "  {which} of {size} entries, with the root {root}")?;
+    if let Some((size, root)) = root_then {
+        writeln!(out, "    whose first {size} have the root {root}")?;
+    }
     for (witness, time) in seen {
         writeln!(out, "    cosigned by {witness} at {time}")?;
     }

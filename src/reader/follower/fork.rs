@@ -9,8 +9,6 @@ use crate::store::journal::Journal;
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::evidence::Evidence;
 use crate::tlog::note::{Note, VerifierKey};
-use crate::tlog::prove;
-use crate::tlog::tree::TreeSize;
 
 impl<J: Journal> Follower<J> {
     /// The checkpoint seen last and the one shown, with the nodes that set them against each other.
@@ -24,16 +22,9 @@ impl<J: Journal> Follower<J> {
         note: &[u8],
     ) -> Option<Box<Evidence>> {
         let (seen, seen_note) = self.checkpoint().ok()??;
-        let path = if TreeSize::new(0) < seen.size && seen.size < shown.size {
-            prove::consistency_path(seen.size, shown.size, &Tiles(source)).ok()?
-        } else {
-            Vec::new()
-        };
-        let evidence = Evidence {
-            path,
-            earlier: Note::parse(&seen_note).ok()?,
-            later: Note::parse(note).ok()?,
-        };
+        let seen = (seen, Note::parse(&seen_note).ok()?);
+        let shown = (shown.clone(), Note::parse(note).ok()?);
+        let evidence = Evidence::between(seen, shown, &Tiles(source)).ok()?;
         let logs = self.policy().logs().iter();
         let keys: Vec<VerifierKey> = logs.map(|log| log.key.clone()).collect();
         let holds = evidence.verify(&keys).is_ok();

@@ -108,6 +108,29 @@ fn a_refused_proof_is_evidence_unless_the_old_tree_is_perfect() {
     }
 }
 
+/// The empty tree has one root, and every tree begins with it.
+#[test]
+fn an_empty_tree_contradicts_nothing_unless_its_root_does() {
+    let grown = log(5, u64::MAX);
+    let from = |root| Evidence {
+        path: vec![],
+        earlier: signed_by(&signer(), 0, root),
+        later: signed(5, &grown),
+    };
+    let innocent = from(EMPTY_ROOT).verify(&keys());
+    assert_eq!(innocent, Err(EvidenceError::NoContradiction));
+    let proved = from(leaf_hash(b"x")).verify(&keys()).unwrap();
+    assert_eq!(proved.rewritten, EMPTY_ROOT);
+    let more = Evidence {
+        path: vec![leaf_hash(b"x")],
+        ..from(leaf_hash(b"x"))
+    };
+    assert!(matches!(
+        more.verify(&keys()),
+        Err(EvidenceError::Path(ProofError::Length { .. }))
+    ));
+}
+
 #[test]
 fn what_proves_nothing_says_why() {
     let good = || fork(5, 9, 3);
