@@ -22,8 +22,7 @@ use crate::tlog::proof::TlogProof;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     whosaw log compare mine.checkpoint yours.checkpoint --policy log.policy\n  \
-    whosaw log compare 12.tlog-proof theirs.checkpoint --policy log.policy \\\n    \
-    --log https://ledger.example/log -o fork.tlog-evidence")]
+    whosaw log compare 12.tlog-proof yours.checkpoint --policy log.policy --log ./your-copy")]
 pub struct Args {
     /// One checkpoint
     one: PathBuf,
