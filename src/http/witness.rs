@@ -216,14 +216,11 @@ async fn front(State((witness, _)): Shared) -> Result<Response, Failure> {
     for log in witness.logs()? {
         let _ = writeln!(page, "  {}", line(&log));
     }
-    page.push_str(
-        "\nA log's checkpoint: /<hex SHA-256 of its origin>/checkpoint\n\
-         Evidence against a log, where there is any: /<hex SHA-256 of its origin>/evidence\n",
-    );
     Ok(text(page.into_bytes()))
 }
 
 fn line(log: &LogState) -> String {
+    let path = Digest::of(log.origin.as_str());
     let mut line = format!("{}  ", log.origin);
     match &log.last {
         None => line.push_str("not cosigned yet"),
@@ -237,8 +234,10 @@ fn line(log: &LogState) -> String {
     if !log.known {
         line.push_str(", no longer cosigned");
     }
+    if log.last.is_some() {
+        let _ = write!(line, "\n    /{path}/checkpoint");
+    }
     if log.evidence > 0 {
-        let path = Digest::of(log.origin.as_str());
         let _ = write!(line, "\n    IT SIGNED TWO HISTORIES: /{path}/evidence");
     }
     line
