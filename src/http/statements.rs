@@ -68,7 +68,7 @@ impl Service {
         let sequenced = self.take_turn(signed, turn).await?;
         let published = self.ledger.wait_published(sequenced.index, PATIENCE).await;
         let proof = match &published {
-            Some(published) => Some(self.prove(sequenced.index, published)?),
+            Some(published) => Some(self.prove(sequenced.index, sequenced.leaf, published)?),
             None => None,
         };
         let status = match (&proof, sequenced.known) {
@@ -86,10 +86,14 @@ impl Service {
     }
 
     /// The proof that the entry at `index` stands under a published checkpoint.
-    fn prove(&self, index: LeafIndex, published: &Published) -> Result<String, ApiError> {
+    fn prove(
+        &self,
+        index: LeafIndex,
+        leaf: Vec<u8>,
+        published: &Published,
+    ) -> Result<String, ApiError> {
         let hashes = prove::inclusion_proof(index, published.checkpoint.size, self.ledger.log())
             .map_err(ApiError::internal)?;
-        let leaf = self.leaf(index)?;
         let proof = TlogProof {
             extra: Some(leaf),
             index,
@@ -164,7 +168,7 @@ pub async fn proof(State(service): Shared, Path(id): Path<String>) -> Result<Res
         }
         Err(error) => return Err(error),
     };
-    let proof = service.prove(index, &published)?;
+    let proof = service.prove(index, service.leaf(index)?, &published)?;
     let name = format!("attachment; filename=\"{id}.tlog-proof\"");
     Ok((
         [

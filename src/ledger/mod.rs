@@ -60,10 +60,12 @@ pub struct Config {
 }
 
 /// Where a statement stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sequenced {
     pub index: LeafIndex,
     pub logged_at: Time,
+    /// The entry's bytes.
+    pub leaf: Vec<u8>,
     /// Whether it stood there before.
     pub known: bool,
 }

@@ -51,7 +51,15 @@ struct Admitted {
     logged_at: Time,
     commit: Commit,
     facts: Vec<(FactKey, Fact)>,
-    waiting: Vec<(Answer, Sequenced)>,
+    waiting: Vec<Waiting>,
+}
+
+/// Who is answered once a round is durable.
+struct Waiting {
+    answer: Answer,
+    index: LeafIndex,
+    /// Whether it is a repetition.
+    known: bool,
 }
 
 impl<J: Journal> Sequencer<J> {
@@ -73,7 +81,7 @@ impl<J: Journal> Sequencer<J> {
         };
         let last_logged_at = match journal.size()?.checked_sub(1) {
             None => None,
-            Some(last) => Some(logged_at(&journal, last)?),
+            Some(last) => Some(parse_logged_at(&leaf(&journal, last)?)?),
         };
         let mut sequencer = Self {
             journal,
@@ -159,8 +167,7 @@ impl<J: Journal> Sequencer<J> {
         self.tell();
         // The entries are durable and can never move: submitters learn their index, and wait for
         // the checkpoint. A crash loses answers only; who asks again is told the same.
-        self.conclude(admitted);
-        Ok(())
+        self.conclude(admitted)
     }
 
     /// Judges each statement over the facts of all before it; answers refusals and repetitions.
@@ -177,7 +184,11 @@ impl<J: Journal> Sequencer<J> {
         for Submission { signed, answer } in batch {
             let index = LeafIndex::new(first + entries.len() as u64);
             match self.judge(&signed, index, now, &pending)? {
-                Judged::Known(sequenced) => waiting.push((answer, sequenced)),
+                Judged::Known(index) => waiting.push(Waiting {
+                    answer,
+                    index,
+                    known: true,
+                }),
                 Judged::Refused(refusal) => {
                     let _ = answer.send(Err(SubmitError::Refused(refusal)));
                 }
@@ -192,12 +203,11 @@ impl<J: Journal> Sequencer<J> {
                         leaf,
                         admitted: true,
                     });
-                    let sequenced = Sequenced {
+                    waiting.push(Waiting {
+                        answer,
                         index,
-                        logged_at: now,
                         known: false,
-                    };
-                    waiting.push((answer, sequenced));
+                    });
                 }
             }
         }
@@ -225,16 +235,7 @@ impl<J: Journal> Sequencer<J> {
         facts: &Pending<'_, CachedFacts<'_, J>>,
     ) -> Result<Judged, LedgerError> {
         if let Some(index) = facts.find(&signed.id)? {
-            // One of this very batch has no leaf in the journal yet.
-            let logged_at = match self.journal.leaf(index.as_u64())? {
-                Some(leaf) => parse_logged_at(&leaf)?,
-                None => now,
-            };
-            return Ok(Judged::Known(Sequenced {
-                index,
-                logged_at,
-                known: true,
-            }));
+            return Ok(Judged::Known(index));
         }
         let change = match rules::judge(signed, self.signer.origin().as_str(), index, now, facts) {
             Ok(change) => change,
@@ -287,12 +288,33 @@ impl<J: Journal> Sequencer<J> {
     }
 
     /// Answers whoever waits in a round that is durable.
-    fn conclude(&mut self, admitted: Admitted) {
+    fn conclude(&mut self, admitted: Admitted) -> Result<(), LedgerError> {
         self.facts
             .update(admitted.facts.iter().map(|(key, fact)| (key, fact)));
-        for (answer, sequenced) in admitted.waiting {
-            let _ = answer.send(Ok(sequenced));
+        let Commit { first, entries, .. } = admitted.commit;
+        for Waiting {
+            answer,
+            index,
+            known,
+        } in admitted.waiting
+        {
+            let place = index.as_u64().checked_sub(first);
+            let (leaf, logged_at) = match place.and_then(|place| entries.get(place as usize)) {
+                Some(entry) => (entry.leaf.clone(), admitted.logged_at),
+                None => {
+                    let leaf = leaf(&self.journal, index.as_u64())?;
+                    let logged_at = parse_logged_at(&leaf)?;
+                    (leaf, logged_at)
+                }
+            };
+            let _ = answer.send(Ok(Sequenced {
+                index,
+                logged_at,
+                leaf,
+                known,
+            }));
         }
+        Ok(())
     }
 
     /// Says how far the log has come.
@@ -313,7 +335,7 @@ impl Admitted {
 }
 
 enum Judged {
-    Known(Sequenced),
+    Known(LeafIndex),
     Refused(Refusal),
     Admitted(Vec<u8>, Change),
 }
@@ -354,11 +376,10 @@ fn open_end(
     Ok(end)
 }
 
-fn logged_at(journal: &impl Journal, index: u64) -> Result<Time, LedgerError> {
-    let leaf = journal.leaf(index)?.ok_or_else(|| {
+fn leaf(journal: &impl Journal, index: u64) -> Result<Vec<u8>, LedgerError> {
+    journal.leaf(index)?.ok_or_else(|| {
         LedgerError::Inconsistent(format!("entry {index} is missing from the journal"))
-    })?;
-    parse_logged_at(&leaf)
+    })
 }
 
 fn parse_logged_at(leaf: &[u8]) -> Result<Time, LedgerError> {

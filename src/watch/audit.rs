@@ -11,12 +11,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use serde::Serialize;
 
 use super::folder;
 use crate::reader::freshness::{self, Seen};
-use crate::reader::replay;
+use crate::reader::replay::{self, Reading};
 use crate::reader::source::{LogSource, SourceError};
 use crate::statement::facts::FactMap;
 use crate::statement::refusal::Verdict;
@@ -194,22 +195,36 @@ impl Auditor {
         checkpoint: &Checkpoint,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(), AuditError> {
-        let mut edge = RightEdge::new();
         let bundles: Vec<EntryTile> = tile::entry_tiles(checkpoint.size).collect();
-        for some in bundles.chunks(BUNDLES) {
-            let mut leaves = Vec::new();
-            let whole = self.read(source, some, &mut leaves)?;
-            for leaf in &leaves {
-                edge.append(leaf_hash(leaf));
+        let edge = thread::scope(|scope| {
+            let mut edge = RightEdge::new();
+            let mut replay = |auditor: &mut Self, (first, reading): (u64, Reading<'_>)| {
+                let done = auditor.replay(checkpoint, first, reading);
+                progress(done, checkpoint.size.as_u64());
+            };
+            // One chunk is read and verified while the one before it is judged.
+            let mut under_way = None;
+            for some in bundles.chunks(BUNDLES) {
+                let mut leaves = Vec::new();
+                let whole = self.read(source, some, &mut leaves)?;
+                let first = edge.size().as_u64();
+                for leaf in &leaves {
+                    edge.append(leaf_hash(leaf));
+                }
+                self.tree.extend(edge.take_new_tiles());
+                let next = Reading::start(scope, leaves);
+                if let Some(before) = under_way.replace((first, next)) {
+                    replay(self, before);
+                }
+                if !whole {
+                    break;
+                }
             }
-            self.tree.extend(edge.take_new_tiles());
-            let first = edge.size().as_u64() - leaves.len() as u64;
-            self.replay(checkpoint, first, &leaves);
-            progress(edge.size().as_u64(), checkpoint.size.as_u64());
-            if !whole {
-                break;
+            if let Some(last) = under_way {
+                replay(self, last);
             }
-        }
+            Ok::<_, AuditError>(edge)
+        })?;
         // Tiles that were partial between chunks are not those of this size.
         let own: BTreeSet<Tile> = tile::tiles(edge.size()).collect();
         self.tree.retain(|tile, _| own.contains(tile));
@@ -245,9 +260,12 @@ impl Auditor {
         Ok(true)
     }
 
-    fn replay(&mut self, checkpoint: &Checkpoint, first: u64, leaves: &[Vec<u8>]) {
-        for (entry, index) in replay::read_all(leaves).into_iter().zip(first..) {
-            let index = LeafIndex::new(index);
+    /// Judges entries from `first` on; where they end.
+    fn replay(&mut self, checkpoint: &Checkpoint, first: u64, reading: Reading<'_>) -> u64 {
+        let mut next = first;
+        for entry in reading.finish() {
+            let index = LeafIndex::new(next);
+            next += 1;
             let origin = checkpoint.origin.as_str();
             match replay::judge(entry, origin, index, self.last, &self.facts) {
                 Ok(admitted) => {
@@ -261,6 +279,7 @@ impl Auditor {
                 Err(Verdict::Facts(never)) => match never {},
             }
         }
+        next
     }
 
     /// Every tile of the log's size is there and is the one that the entries make.

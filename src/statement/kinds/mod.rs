@@ -19,6 +19,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::canonical::plain;
 use super::facts::{Change, Facts};
 use super::refusal::{Reason, Refusal, Verdict};
 use super::rules::Entry;
@@ -75,6 +76,16 @@ macro_rules! kinds {
                         format!("there is no version {version} of a type {name:?}; there are: {}",
                             Self::NAMES.join(", ")),
                     )),
+                }
+            }
+
+            /// As [`Statement::from_members`], from what [`plain`] found.
+            pub(super) fn from_plain(
+                name: &str, version: u32, members: &[plain::Member<'_>],
+            ) -> Option<Self> {
+                match (name, version) {
+                    $(($module::$variant::NAME, VERSION) => plain::structure(members).map(Self::$variant),)*
+                    _ => None,
                 }
             }
 
