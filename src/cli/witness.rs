@@ -61,6 +61,8 @@ pub struct Serve {
 
 /// Threads that wait for the disk: signing takes turns by log anyway.
 const DISK_THREADS: usize = 8;
+/// Connections open at once: each may hold a body of 64 KiB, and a board is to bear them all.
+const CONNECTIONS: usize = 256;
 
 /// Runs the command.
 ///
@@ -116,7 +118,10 @@ fn serve(args: &Serve) -> anyhow::Result<Exit> {
                 _ = interrupt.recv() => {}
             }
         };
-        let listening = Listening::paced(listener, args.rate.get());
+        let listening = Listening {
+            connections: CONNECTIONS,
+            ..Listening::paced(listener, args.rate.get())
+        };
         listen(listening, router(witness, Clock::system()), shutdown).await;
         Ok(Exit::Yes)
     })
