@@ -52,6 +52,8 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         }
         "proof" => vec![known::PROOF.to_string().into()],
         "add-checkpoint" => vec![known::ADD_CHECKPOINT.to_string().into()],
+        "sign-subtree" => vec![known::SIGN_SUBTREE.to_string().into()],
+        "evidence" => vec![known::EVIDENCE.to_string().into()],
         "envelope" => vec![known::ENVELOPE.to_json()],
         "statement" => payloads(),
         "leaf" => journey().chain([leaf()]).collect(),

@@ -1,5 +1,8 @@
 //! `whosaw log`: what anyone can do with a ledger's public log.
 
+mod compare;
+mod evidence;
+
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
@@ -34,6 +37,8 @@ pub enum Command {
     Check(Check),
     Show(Show),
     List(List),
+    Compare(compare::Args),
+    Evidence(evidence::Args),
 }
 
 /// Where the log is, and whom to believe
@@ -127,6 +132,8 @@ pub fn run(command: &Command) -> anyhow::Result<Exit> {
         Command::Check(args) => check(args, &mut out),
         Command::Show(args) => show(args, &mut out),
         Command::List(args) => list(args, &mut out),
+        Command::Compare(args) => compare::run(args, &mut out),
+        Command::Evidence(args) => evidence::run(args, &mut out),
     };
     // Whoever reads the output, such as `head`, has read enough.
     let enough = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;

@@ -146,6 +146,28 @@ impl Checkpoint {
         Ok(signed)
     }
 
+    /// Whether any of `keys`, those of one cosigner, cosigned this checkpoint, at whatever time or at
+    /// none.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::is_signed`].
+    pub fn is_cosigned<'k>(
+        &self,
+        note: &Note,
+        keys: impl IntoIterator<Item = &'k VerifierKey>,
+    ) -> Result<bool, NoteError> {
+        let mut cosigned = false;
+        for key in keys {
+            for line in note.signatures_by(key) {
+                match cosignature::verify(key, self, line) {
+                    Ok(_) | Err(NoteError::NoTime(_)) => cosigned = true,
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(cosigned)
+    }
+
     /// A log's own signature: over the text, or over the whole tree, with or without a time.
     fn verify_by_log(&self, key: &VerifierKey, line: &NoteSignature) -> Result<(), NoteError> {
         match key.key {

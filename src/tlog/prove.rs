@@ -179,13 +179,43 @@ pub fn consistency_proof<T: HashTiles>(
     if old == new || old.as_u64() == 0 {
         return Ok(Vec::new());
     }
-    // From the old tree's last perfect subtree upwards; if it is all of it, its root is known.
+    // Whoever has the root of an old tree that is one perfect subtree has the path's first hash.
+    nodes(old, new, tiles, !old.as_u64().is_power_of_two())
+}
+
+/// A consistency proof with its first hash always in it, from which anyone computes both roots
+/// ([`consistency_roots`](super::tree::consistency_roots)).
+///
+/// # Errors
+/// Those of `tiles`.
+///
+/// # Panics
+/// Unless `0 < old < new`.
+pub fn consistency_path<T: HashTiles>(
+    old: TreeSize,
+    new: TreeSize,
+    tiles: &T,
+) -> Result<Vec<Hash>, T::Error> {
+    assert!(
+        old < new && old.as_u64() > 0,
+        "the caller checked the sizes"
+    );
+    nodes(old, new, tiles, true)
+}
+
+/// The siblings from the old tree's last perfect subtree up, after its own root if it is wanted.
+fn nodes<T: HashTiles>(
+    old: TreeSize,
+    new: TreeSize,
+    tiles: &T,
+    with_first: bool,
+) -> Result<Vec<Hash>, T::Error> {
+    // From the old tree's last perfect subtree upwards.
     let height = old.as_u64().trailing_zeros();
     let position = (old.as_u64() - 1) >> height;
-    let blocks = OfTiles::new(tiles);
     let mut proof = Vec::new();
-    let subtree = climb(position, height, new, &blocks, &mut proof)?;
-    if position > 0 {
+    let subtree = climb(position, height, new, &OfTiles::new(tiles), &mut proof)?;
+    if with_first {
         proof.insert(0, subtree);
     }
     Ok(proof)

@@ -7,3 +7,4 @@ mod ledger;
 mod log_files;
 mod pressure;
 mod process;
+mod witness;

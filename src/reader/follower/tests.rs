@@ -181,8 +181,19 @@ fn a_log_that_goes_back_or_rewrites_its_past_is_told_apart() {
         for index in [0, 256, 299] {
             let fork = Shown::new(&rewritten(&LEAVES[..size], index), &[]);
             let note = fork.0["checkpoint"].clone();
-            assert_refused!(fork, FollowError::Forked { at, ref shown }
+            assert_refused!(fork, FollowError::Forked { at, ref shown, .. }
                 if at.as_u64() == 300 && *shown == note);
+            let FollowError::Forked { evidence, .. } = refused(&fork) else {
+                panic!("a fork");
+            };
+            let keys = policy()
+                .logs()
+                .iter()
+                .map(|log| log.key.clone())
+                .collect::<Vec<_>>();
+            let proved = evidence.unwrap().verify(&keys).unwrap();
+            assert_eq!(proved.earlier.size.as_u64(), 300);
+            assert_eq!(proved.later, fork.checkpoint_shown());
         }
     }
     // Its rewritten part is later than what was seen: no fork of this copy.
@@ -341,7 +352,10 @@ fn what_a_crash_left_beyond_the_head_counts_as_seen() {
     for size in [500, 600] {
         let fork = Shown::new(&rewritten(&LEAVES[..size], 450), &[]);
         let fork = update(&mut copy, &fork).unwrap_err();
-        assert!(matches!(fork, FollowError::Forked { at, .. } if at.as_u64() == 500));
+        // Its signed checkpoint of 300 entries stands: what it went against was signed by none kept.
+        assert!(
+            matches!(fork, FollowError::Forked { at, evidence: None, .. } if at.as_u64() == 500)
+        );
     }
     assert_eq!(head(&copy), 300);
     update(&mut copy, &shown).unwrap();
@@ -439,4 +453,27 @@ proptest! {
             prop_assert!(proof.verify(&leaves[index], &policy(), None, None).is_ok());
         }
     }
+}
+
+#[test]
+fn the_evidence_of_a_fork_is_written_once_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut written = Vec::new();
+    for size in [400, 500] {
+        let fork = Shown::new(&rewritten(&LEAVES[..size], 7), &[]);
+        let error = refused(&fork).keep_evidence(folder.path());
+        let path = folder.path().join("fork-at-300.tlog-evidence");
+        let said = error.to_string();
+        assert!(said.contains(path.to_str().unwrap()), "{said}");
+        written.push(std::fs::read(path).unwrap());
+    }
+    assert_eq!(written[0], written[1], "the first stays");
+    let keys = [policy().logs()[0].key.clone()];
+    let evidence = Evidence::parse(&written[0]).unwrap();
+    assert_eq!(evidence.verify(&keys).unwrap().later.size.as_u64(), 400);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    // Nowhere to write: the error is told all the same.
+    let fork = Shown::new(&rewritten(&LEAVES[..400], 7), &[]);
+    let error = refused(&fork).keep_evidence(&folder.path().join("nowhere"));
+    assert!(!error.to_string().contains("evidence"), "{error}");
 }
