@@ -42,7 +42,7 @@ pub struct Server {
 
 impl Server {
     /// Starts `whosaw` with these arguments and waits until it listens.
-    fn start(args: &[&str], errors: &Path) -> Self {
+    pub fn start(args: &[&str], errors: &Path) -> Self {
         let errors = std::fs::File::options()
             .create(true)
             .append(true)
@@ -156,7 +156,7 @@ impl Ledger {
                 "--name",
                 name,
                 "--vkey",
-                vkey.trim(),
+                vkey.lines().next().unwrap(),
                 "--url",
                 &url,
             ]);

@@ -4,5 +4,7 @@ mod bad_input;
 mod crash;
 mod http;
 mod ledger;
+mod log_files;
 mod pressure;
 mod process;
+mod witness;
