@@ -4,6 +4,7 @@
 //! to the signed head; another, the `publisher`, has heads cosigned and published. [`Ledger`] is the handle that the rest of the server holds: it hands statements in and waits
 //! until they stand under a published checkpoint. Not here: HTTP, attachments, vaults.
 
+pub mod fsck;
 mod publisher;
 mod sequencer;
 mod tiles;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::home::{Home, HomeError, Profile, key_path, new_key, read_key, write_key};
 use crate::ledger::Config;
+use crate::ledger::fsck::Fsck;
 use crate::statement::kinds::limits::Limits;
 use crate::statement::kinds::party::{CheckMethod, DomainCheck, Party};
 use crate::statement::refusal::Refusal;
@@ -31,6 +32,8 @@ const WITNESS_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Operator {
     home: Home,
     origin: Origin,
+    /// The log's key, as `log.vkey` has it.
+    key: VerifierKey,
 }
 
 impl Operator {
@@ -47,11 +50,11 @@ impl Operator {
         let home = Home::create(root, profile)?;
         let key = new_key();
         write_key(&key_path(root, "log"), &key)?;
-        let vkey = LogSigner::new(origin.clone(), key).verifier();
-        home.write(VKEY, &format!("{vkey}\n"))?;
+        let key = LogSigner::new(origin.clone(), key).verifier();
+        home.write(VKEY, &format!("{key}\n"))?;
         let limits = serde_json::to_string_pretty(limits).expect("integers and words serialise");
         home.write(LIMITS, &(limits + "\n"))?;
-        let operator = Self { home, origin };
+        let operator = Self { home, origin, key };
         operator.set_witnesses(Vec::new(), 0)?;
         Ok(operator)
     }
@@ -71,10 +74,11 @@ impl Operator {
             return Err(fault(format!("{} is no operator", home.profile().party)));
         }
         let text = fs::read_to_string(&path).map_err(|e| fault(e.to_string()))?;
-        let vkey: VerifierKey = text.trim_end().parse().map_err(|e| fault(format!("{e}")))?;
+        let key: VerifierKey = text.trim_end().parse().map_err(|e| fault(format!("{e}")))?;
         Ok(Self {
             home,
-            origin: Origin::from(vkey.name),
+            origin: Origin::from(key.name.clone()),
+            key,
         })
     }
 
@@ -141,6 +145,18 @@ impl Operator {
             clock,
             renew,
             witness_timeout: WITNESS_TIMEOUT,
+        })
+    }
+
+    /// What examines the ledger's data; needs no secret.
+    ///
+    /// # Errors
+    /// If the policy cannot be read.
+    pub fn fsck(&self) -> Result<Fsck, HomeError> {
+        Ok(Fsck {
+            data: self.home.root().to_owned(),
+            key: self.key.clone(),
+            policy: self.home.policy()?,
         })
     }
 

@@ -10,7 +10,6 @@ use rusqlite::types::FromSql;
 use rusqlite::{Connection, Rows, TransactionBehavior};
 
 use super::filter::{Filter, Fingerprint};
-use super::integer;
 use super::journal::{CLOSED, KEYS_OF, SCHEMA};
 use crate::store::StoreError;
 
