@@ -104,7 +104,7 @@ fn ledger(leaves: &[Vec<u8>]) -> TempDir {
         let cosigner = Cosigner::new(format!("{name}.example").parse().unwrap(), key(n));
         // Witnesses see an archived log at any two times.
         let seen = time().plus_seconds(i64::from(n) * 86_400);
-        note.signatures.push(cosigner.cosign(&note.text, seen));
+        note.signatures.push(cosigner.cosign(&checkpoint, seen));
         witnesses.push(PolicyWitness {
             name: name.to_owned(),
             key: cosigner.verifier(),
@@ -116,7 +116,7 @@ fn ledger(leaves: &[Vec<u8>]) -> TempDir {
         key: signer.verifier(),
         url: None,
     };
-    let policy = Policy::of(log, witnesses, 2).unwrap();
+    let policy = Policy::of(vec![log], witnesses, 2).unwrap();
     put("log.policy", policy.to_string().as_bytes());
     folder
 }

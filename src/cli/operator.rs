@@ -1,5 +1,6 @@
 //! `whosaw operator`: makes a ledger and looks after it.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -15,7 +16,7 @@ use crate::statement::words::{Jurisdiction, Label, Name, PartyId, PartyKind, Rol
 use crate::store::vaults::Vaults;
 use crate::time::Clock;
 use crate::tlog::checkpoint::Origin;
-use crate::tlog::note::VerifierKey;
+use crate::tlog::note::{KeyName, NoteKey, VerifierKey};
 use crate::tlog::policy::PolicyWitness;
 use crate::{encoding, random};
 
@@ -68,9 +69,9 @@ pub struct AddWitness {
     /// A short name for the policy
     #[arg(long, value_name = "NAME")]
     name: String,
-    /// What `whosaw witness init` printed
-    #[arg(long, value_name = "VKEY")]
-    vkey: VerifierKey,
+    /// What `whosaw witness init` printed; repeatable, for a witness with a key of each kind
+    #[arg(long, value_name = "VKEY", required = true)]
+    vkey: Vec<VerifierKey>,
     /// The witness's address
     #[arg(long, value_name = "URL")]
     url: String,
@@ -161,7 +162,10 @@ fn init(args: &Init) -> anyhow::Result<Exit> {
         operator.origin(),
         args.data.display()
     );
-    println!("its key  {}", operator.signer()?.verifier());
+    let signer = operator.signer()?;
+    for key in std::iter::once(signer.verifier()).chain(signer.ml_dsa_44_verifier()) {
+        println!("its key  {}", key.fingerprint());
+    }
     println!("next     whosaw operator add-witness, twice or more; then whosaw serve");
     Ok(Exit::Yes)
 }
@@ -170,22 +174,43 @@ fn add_witness(args: &AddWitness) -> anyhow::Result<Exit> {
     let operator = Operator::open(&args.data)?;
     crate::client::base::BaseUrl::parse(&args.url)?;
     let mut witnesses = operator.home().policy()?.witnesses().to_vec();
-    witnesses.push(PolicyWitness {
-        name: args.name.clone(),
-        key: args.vkey.clone(),
-        url: Some(args.url.clone()),
-    });
-    let quorum = args.quorum.unwrap_or(witnesses.len());
-    if !(1..=witnesses.len()).contains(&quorum) {
-        bail!(
-            "a quorum of {quorum} among {} witnesses cannot be",
-            witnesses.len()
-        );
+    witnesses.extend(lines(args)?);
+    let names: BTreeSet<&KeyName> = witnesses.iter().map(|w| &w.key.name).collect();
+    let count = names.len();
+    let quorum = args.quorum.unwrap_or(count);
+    if !(1..=count).contains(&quorum) {
+        bail!("a quorum of {quorum} among {count} witnesses cannot be");
     }
     let policy = operator.set_witnesses(witnesses, quorum)?;
     policy.check_independent()?;
-    print!("{policy}");
+    println!(
+        "wrote {}: a checkpoint needs {quorum} of {count} witnesses",
+        operator.home().policy_path().display()
+    );
+    party::print_fingerprints(&policy);
     Ok(Exit::Yes)
+}
+
+/// A line of the policy for each of a witness's keys.
+fn lines(args: &AddWitness) -> anyhow::Result<Vec<PolicyWitness>> {
+    let name = &args.vkey[0].name;
+    if let Some(other) = args.vkey.iter().find(|key| key.name != *name) {
+        bail!(
+            "{name} and {} are two witnesses: add one after the other",
+            other.name
+        );
+    }
+    let line = |key: &VerifierKey| PolicyWitness {
+        name: match key.key {
+            NoteKey::MlDsa44Cosignature(_) if args.vkey.len() > 1 => {
+                format!("{}-ml-dsa-44", args.name)
+            }
+            _ => args.name.clone(),
+        },
+        key: key.clone(),
+        url: Some(args.url.clone()),
+    };
+    Ok(args.vkey.iter().map(line).collect())
 }
 
 fn enrol_code(args: &EnrolCode) -> anyhow::Result<Exit> {
@@ -196,4 +221,35 @@ fn enrol_code(args: &EnrolCode) -> anyhow::Result<Exit> {
     vaults.add_code(Digest::of(&code), args.mebibytes << 20, args.clips, expires)?;
     println!("{code}");
     Ok(Exit::Yes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::party::home::{new_key, new_ml_dsa_key};
+    use crate::tlog::cosignature::Cosigner;
+
+    #[test]
+    fn a_witness_of_two_keys_has_two_lines() {
+        let name = |name: &str| name.parse::<KeyName>().unwrap();
+        let ed25519 = |host: &str| Cosigner::new(name(host), new_key()).verifier();
+        let ml_dsa = |host: &str| Cosigner::ml_dsa_44(name(host), new_ml_dsa_key()).verifier();
+        let names = |vkey: Vec<VerifierKey>| {
+            let args = AddWitness {
+                data: PathBuf::new(),
+                name: "w".to_owned(),
+                vkey,
+                url: "https://w.example".to_owned(),
+                quorum: None,
+            };
+            let lines = lines(&args);
+            lines.map(|lines| lines.into_iter().map(|line| line.name).collect::<Vec<_>>())
+        };
+        assert_eq!(names(vec![ed25519("w.example")]).unwrap(), ["w"]);
+        assert_eq!(names(vec![ml_dsa("w.example")]).unwrap(), ["w"]);
+        let both = vec![ed25519("w.example"), ml_dsa("w.example")];
+        assert_eq!(names(both).unwrap(), ["w", "w-ml-dsa-44"]);
+        let two = vec![ed25519("w.example"), ml_dsa("x.example")];
+        assert!(names(two).is_err());
+    }
 }

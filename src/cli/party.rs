@@ -242,7 +242,7 @@ pub fn read_trust(path: &Path) -> anyhow::Result<(Policy, String)> {
     policy
         .check_independent()
         .with_context(|| path.display().to_string())?;
-    if let n @ (0 | 2..) = policy.logs().len() {
+    if let n @ (0 | 2..) = policy.origins().len() {
         bail!("{} names {n} logs, where one is expected", path.display());
     }
     Ok((policy, text))

@@ -42,7 +42,8 @@ pub struct Serve {
     /// The witness's folder
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// A file with the vkey of a log to cosign for (DIR/log.vkey of its operator); repeatable
+    /// A file with a vkey of a log to cosign for (DIR/log.vkey or DIR/log.ml-dsa-44.vkey of its
+    /// operator); repeatable
     #[arg(long, value_name = "FILE", required = true)]
     log: Vec<PathBuf>,
     /// Address and port to listen on; port 0 takes a free one

@@ -1,9 +1,12 @@
 //! Asks the witnesses of a policy to cosign a checkpoint, all at once.
 //!
-//! A witness that is slow, down, or lies costs its timeout and is named; the others go on.
+//! A witness that is slow, down, or lies is named, and the others go on without it. Lines of
+//! the policy that share an address are one witness with several keys: it is asked once, and one line
+//! of its answer that does not verify discredits the rest.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
 
 use ureq::Agent;
 
@@ -25,12 +28,15 @@ const MAX_ANSWER: u64 = 64 << 10;
 /// Times that a witness may name another size before it is given up for this round.
 const ATTEMPTS: usize = 2;
 
-/// The witnesses of a log, and how far each has cosigned.
+/// How long the others are waited for once there is a quorum, unless they were late before.
+const GRACE: Duration = Duration::from_millis(5);
+
+/// The witnesses of a log: a thread for each address, which asks for the last checkpoint alone.
 pub(super) struct Witnesses {
     policy: Policy,
-    agent: Agent,
-    /// By name: the size cosigned last, as far as is known.
-    sizes: BTreeMap<String, TreeSize>,
+    timeout: Duration,
+    askers: BTreeMap<String, Asker>,
+    answers: mpsc::Receiver<Answer>,
 }
 
 /// What came of asking.
@@ -38,11 +44,12 @@ pub(super) struct Cosigned {
     pub checkpoint: Checkpoint,
     /// The note with all cosignatures, if they make a quorum.
     pub note: Option<Vec<u8>>,
-    /// Each witness, and why it did not cosign.
+    /// Each witness of the policy, and why it did not cosign.
     pub witnesses: Vec<(String, Result<(), String>)>,
 }
 
 impl Witnesses {
+    /// The witnesses of `policy`, each of which may take `timeout` for an answer.
     pub fn new(policy: Policy, timeout: Duration) -> Self {
         let agent = Agent::config_builder()
             .http_status_as_error(false)
@@ -50,10 +57,28 @@ impl Witnesses {
             .timeout_global(Some(timeout))
             .build()
             .new_agent();
+        let mut addresses: BTreeMap<String, Vec<PolicyWitness>> = BTreeMap::new();
+        for witness in policy.witnesses() {
+            if let Some(url) = &witness.url {
+                let witnesses = addresses.entry(url.clone()).or_default();
+                witnesses.push(witness.clone());
+            }
+        }
+        let (answer, answers) = mpsc::channel();
+        let start = |(url, witnesses): (String, _)| {
+            let asked = Asked {
+                agent: agent.clone(),
+                url: url.clone(),
+                witnesses,
+                size: TreeSize::default(),
+            };
+            (url, Asker::start(asked, answer.clone()))
+        };
         Self {
+            askers: addresses.into_iter().map(start).collect(),
             policy,
-            agent,
-            sizes: BTreeMap::new(),
+            timeout,
+            answers,
         }
     }
 
@@ -74,107 +99,260 @@ impl Witnesses {
         })
     }
 
-    /// Asks every witness to cosign the log's own signed checkpoint.
+    /// Asks every witness to cosign the log's own signed checkpoint. Returns when all have answered,
+    /// shortly after a quorum has, or when their time is over.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] if `note` is none of a log's.
     pub fn cosign(
         &mut self,
         note: &[u8],
         log: &LogFiles,
         now: Time,
     ) -> Result<Cosigned, StoreError> {
-        let mut note = Note::parse(note).map_err(|e| StoreError::Damaged(e.to_string()))?;
-        let checkpoint =
-            Checkpoint::parse(&note.text).map_err(|e| StoreError::Damaged(e.to_string()))?;
-        // Only the log's own signatures go out: a witness's body limit is small.
-        let own = note.to_bytes();
-        let (agent, sizes) = (&self.agent, &self.sizes);
-        let answers: Vec<_> = std::thread::scope(|scope| {
-            let ask = |witness| {
-                let asked = Asked {
-                    agent,
-                    witness,
-                    log,
-                    own: &own,
-                    checkpoint: &checkpoint,
-                    text: &note.text,
-                };
-                let from = sizes.get(&witness.name).copied().unwrap_or_default();
-                (witness, scope.spawn(move || asked.cosign(from)))
-            };
-            let asked: Vec<_> = self.policy.witnesses().iter().map(ask).collect();
-            asked
-                .into_iter()
-                .map(|(witness, thread)| {
-                    let answer = thread.join().unwrap_or(Err("failed".to_owned()));
-                    (witness.name.clone(), answer)
-                })
-                .collect()
-        });
-        let mut witnesses = Vec::new();
-        for (name, answer) in answers {
-            witnesses.push((
-                name.clone(),
-                answer.map(|signature| {
-                    self.sizes.insert(name, checkpoint.size);
-                    note.signatures.push(signature);
-                }),
-            ));
+        let own = Note::parse(note).map_err(|e| StoreError::Damaged(e.to_string()))?;
+        let checkpoint = Checkpoint::parse(&own.text);
+        let question = Question {
+            checkpoint: checkpoint.map_err(|e| StoreError::Damaged(e.to_string()))?,
+            // Only the log's own signatures go out: a witness's body limit is small.
+            note: own.to_bytes().into(),
+            log: log.clone(),
+        };
+        for asker in self.askers.values_mut() {
+            asker.ask(question.clone());
         }
-        let bytes = note.to_bytes();
-        let counts = self
-            .policy
-            .verify(&bytes, None, Some(now.plus_seconds(300)));
-        if let Err(error) = &counts {
-            tracing::warn!(size = %checkpoint.size, %error, "the checkpoint is not published");
+        let counts = |note: &Note| {
+            let latest = now.plus_seconds(300);
+            self.policy.verify(&note.to_bytes(), None, Some(latest))
+        };
+        let mut cosigned = own.clone();
+        let mut quorum = counts(&cosigned);
+        let patience = if quorum.is_ok() { GRACE } else { self.timeout };
+        let mut deadline = Instant::now() + patience;
+        while self
+            .askers
+            .values()
+            .any(|asker| asker.is_awaited(quorum.is_ok()))
+        {
+            let patience = deadline.saturating_duration_since(Instant::now());
+            let Ok(answer) = self.answers.recv_timeout(patience) else {
+                break;
+            };
+            let asker = self.askers.get_mut(&answer.url).expect("asked above");
+            if answer.size != question.checkpoint.size {
+                continue;
+            }
+            if let Ok(signatures) = &answer.cosigned {
+                cosigned.signatures.extend(signatures.values().cloned());
+                let had = quorum.is_ok();
+                quorum = counts(&cosigned);
+                if quorum.is_ok() && !had {
+                    deadline = deadline.min(Instant::now() + GRACE);
+                }
+            }
+            asker.state = State::Answered(answer.cosigned);
+        }
+        for asker in self
+            .askers
+            .values_mut()
+            .filter(|asker| asker.state.is_open())
+        {
+            asker.state = State::Late;
+        }
+        if let Err(error) = &quorum {
+            let size = question.checkpoint.size;
+            tracing::warn!(%size, %error, "the checkpoint is not published");
         }
         Ok(Cosigned {
-            checkpoint,
-            note: counts.is_ok().then_some(bytes),
-            witnesses,
+            note: quorum.is_ok().then(|| cosigned.to_bytes()),
+            witnesses: self.states(),
+            checkpoint: question.checkpoint,
         })
+    }
+
+    fn states(&self) -> Vec<(String, Result<(), String>)> {
+        let state = |witness: &PolicyWitness| match &witness.url {
+            None => Err("has no URL in the policy".to_owned()),
+            Some(url) => self.askers[url].state.of(&witness.name),
+        };
+        let witnesses = self.policy.witnesses().iter();
+        witnesses
+            .map(|witness| (witness.name.clone(), state(witness)))
+            .collect()
     }
 }
 
-/// One question to one witness.
-struct Asked<'a> {
-    agent: &'a Agent,
-    witness: &'a PolicyWitness,
-    log: &'a LogFiles,
-    own: &'a [u8],
-    checkpoint: &'a Checkpoint,
-    text: &'a str,
+/// What every witness is asked.
+#[derive(Clone)]
+struct Question {
+    checkpoint: Checkpoint,
+    note: Arc<[u8]>,
+    /// Proves that the checkpoint extends what the witness cosigned.
+    log: LogFiles,
 }
 
-impl Asked<'_> {
+/// What came back from an address.
+struct Answer {
+    url: String,
+    /// Of the checkpoint that was asked about.
+    size: TreeSize,
+    cosigned: Result<Cosignatures, String>,
+}
+
+/// The thread that asks one address.
+struct Asker {
+    /// The question to be asked next, and whether there will be more.
+    next: Arc<(Mutex<Next>, Condvar)>,
+    state: State,
+}
+
+enum Next {
+    Question(Option<Question>),
+    End,
+}
+
+/// What came of the last question.
+enum State {
+    Asked,
+    /// Asked anew, and the question before that was not answered in time.
+    AskedThoughLate,
+    Late,
+    Answered(Result<Cosignatures, String>),
+}
+
+impl State {
+    fn is_open(&self) -> bool {
+        matches!(self, Self::Asked | Self::AskedThoughLate)
+    }
+
+    fn of(&self, witness: &str) -> Result<(), String> {
+        match self {
+            Self::Answered(Ok(signatures)) if signatures.contains_key(witness) => Ok(()),
+            Self::Answered(Ok(_)) => Err(WITHOUT.to_owned()),
+            Self::Answered(Err(why)) => Err(why.clone()),
+            Self::Asked | Self::AskedThoughLate | Self::Late => {
+                Err("has not answered in time".to_owned())
+            }
+        }
+    }
+}
+
+impl Asker {
+    fn start(mut asked: Asked, answers: mpsc::Sender<Answer>) -> Self {
+        let next = Arc::new((Mutex::new(Next::Question(None)), Condvar::new()));
+        let questions = next.clone();
+        std::thread::spawn(move || {
+            while let Some(question) = wait(&questions) {
+                let answer = Answer {
+                    url: asked.url.clone(),
+                    size: question.checkpoint.size,
+                    cosigned: asked.cosign(&question),
+                };
+                if answers.send(answer).is_err() {
+                    return;
+                }
+            }
+        });
+        Self {
+            next,
+            state: State::Answered(Err("has not been asked yet".to_owned())),
+        }
+    }
+
+    /// Asks after what is being asked; a question that still waits is passed over.
+    fn ask(&mut self, question: Question) {
+        self.state = match self.state {
+            State::Late => State::AskedThoughLate,
+            _ => State::Asked,
+        };
+        self.leave(Next::Question(Some(question)));
+    }
+
+    fn leave(&self, next: Next) {
+        let (slot, changed) = &*self.next;
+        *slot.lock().unwrap_or_else(PoisonError::into_inner) = next;
+        changed.notify_one();
+    }
+
+    /// Whether its answer is worth waiting for.
+    fn is_awaited(&self, quorum: bool) -> bool {
+        match self.state {
+            State::Asked => true,
+            State::AskedThoughLate => !quorum,
+            State::Late | State::Answered(_) => false,
+        }
+    }
+}
+
+/// The thread ends with its current question.
+impl Drop for Asker {
+    fn drop(&mut self) {
+        self.leave(Next::End);
+    }
+}
+
+/// Waits for the next question.
+fn wait(next: &(Mutex<Next>, Condvar)) -> Option<Question> {
+    let (slot, changed) = next;
+    let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        match &mut *slot {
+            Next::End => return None,
+            Next::Question(question) => {
+                if let Some(question) = question.take() {
+                    return Some(question);
+                }
+            }
+        }
+        slot = changed.wait(slot).unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+const WITHOUT: &str = "answered without its cosignature";
+
+/// The verified cosignatures of an answer, by the witness's name in the policy.
+type Cosignatures = BTreeMap<String, NoteSignature>;
+
+/// One address, and how far it has cosigned.
+struct Asked {
+    agent: Agent,
+    url: String,
+    /// The policy's lines with this address.
+    witnesses: Vec<PolicyWitness>,
+    /// The size cosigned last, as far as is known.
+    size: TreeSize,
+}
+
+impl Asked {
     /// Asks from the size believed; a conflict names the size to ask from.
-    fn cosign(&self, from: TreeSize) -> Result<NoteSignature, String> {
-        let mut old = from;
+    fn cosign(&mut self, question: &Question) -> Result<Cosignatures, String> {
+        let size = question.checkpoint.size;
         for _ in 0..ATTEMPTS {
-            match self.ask(old)? {
-                Ok(signature) => return Ok(signature),
-                Err(size) if size > self.checkpoint.size => {
+            match self.ask(question)? {
+                Ok(signatures) => {
+                    self.size = size;
+                    return Ok(signatures);
+                }
+                Err(known) if known > size => {
                     return Err(format!(
-                        "has cosigned size {size}, which is beyond this log"
+                        "has cosigned size {known}, which is beyond this log"
                     ));
                 }
-                Err(size) => old = size,
+                Err(known) => self.size = known,
             }
         }
         Err("keeps naming other sizes".to_owned())
     }
 
-    fn ask(&self, old: TreeSize) -> Result<Result<NoteSignature, TreeSize>, String> {
-        let url = self
-            .witness
-            .url
-            .as_deref()
-            .ok_or("has no URL in the policy")?;
-        let base = BaseUrl::parse(url).map_err(|e| e.to_string())?;
-        let proof = prove::consistency_proof(old, self.checkpoint.size, self.log)
-            .map_err(|e| e.to_string())?;
+    fn ask(&self, question: &Question) -> Result<Result<Cosignatures, TreeSize>, String> {
+        let base = BaseUrl::parse(&self.url).map_err(|e| e.to_string())?;
+        let size = question.checkpoint.size;
+        let old = self.size.min(size);
+        let proof = prove::consistency_proof(old, size, &question.log);
         let request = AddCheckpoint {
             old,
-            proof,
-            note: self.own.to_vec(),
+            proof: proof.map_err(|e| e.to_string())?,
+            note: question.note.to_vec(),
         };
         let mut answer = self
             .agent
@@ -188,7 +366,7 @@ impl Asked<'_> {
             .read_to_string();
         let body = body.map_err(|e| format!("its answer cannot be read: {e}"))?;
         match answer.status().as_u16() {
-            200 => self.signature(&body).map(Ok),
+            200 => verified(&body, &question.checkpoint, &self.witnesses).map(Ok),
             409 => match body.trim_end_matches('\n').parse() {
                 Ok(size) => Ok(Err(size)),
                 Err(_) => Err("answered 409 without a size".to_owned()),
@@ -196,17 +374,29 @@ impl Asked<'_> {
             status => Err(format!("answered {status}")),
         }
     }
-
-    /// The witness's own cosignature out of its answer, verified.
-    fn signature(&self, body: &str) -> Result<NoteSignature, String> {
-        let key = &self.witness.key;
-        let lines = body.strip_suffix('\n').unwrap_or(body);
-        let signatures = parse_signatures(lines).map_err(|e| e.to_string())?;
-        let signature = signatures
-            .into_iter()
-            .find(|s| s.name == key.name && s.key_id == key.id())
-            .ok_or("answered without its cosignature")?;
-        cosignature::verify(key, self.text, &signature).map_err(|e| e.to_string())?;
-        Ok(signature)
-    }
 }
+
+/// The cosignatures by `witnesses` out of an answer, at least one; lines by unknown keys are passed
+/// over.
+fn verified(
+    body: &str,
+    checkpoint: &Checkpoint,
+    witnesses: &[PolicyWitness],
+) -> Result<Cosignatures, String> {
+    let lines = body.strip_suffix('\n').unwrap_or(body);
+    let lines = parse_signatures(lines).map_err(|e| e.to_string())?;
+    let mut signatures = Cosignatures::new();
+    for PolicyWitness { name, key, .. } in witnesses {
+        for line in lines.iter().filter(|line| key.is_claimed_by(line)) {
+            cosignature::verify(key, checkpoint, line).map_err(|e| e.to_string())?;
+            signatures.insert(name.clone(), line.clone());
+        }
+    }
+    if signatures.is_empty() {
+        return Err(WITHOUT.to_owned());
+    }
+    Ok(signatures)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,6 @@
 //! A party's folder: who it is, its keys, its trust file.
 //!
-//! `party.json` (who), `keys/<role>.key` (0600, one Ed25519 seed each), `log.policy` (whom it
-//! believes). An operator's data folder is one too. Keys never leave it; nothing here talks to
+//! `party.json` (who), `keys/<role>.key` (0600, one seed each), `log.policy` (whom it believes). An operator's data folder is one too. Keys never leave it; nothing here talks to
 //! anyone.
 
 use std::fs;
@@ -9,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use ed25519_dalek::SigningKey;
 use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::encoding;
 use crate::random;
@@ -18,9 +17,11 @@ use crate::statement::kinds::party::NewKey;
 use crate::statement::words::{Jurisdiction, Label, Name, PartyId, PartyKind, Role};
 use crate::store::StoreError;
 use crate::store::secrets::SecretFile;
+use crate::tlog::mldsa::MlDsaSecretKey;
 use crate::tlog::policy::{Policy, PolicyError};
 
-const PREFIX: &str = "ed25519-secret:";
+const ED25519: &str = "ed25519-secret:";
+const ML_DSA_44: &str = "ml-dsa-44-secret:";
 const PROFILE: &str = "party.json";
 const POLICY: &str = "log.policy";
 
@@ -173,10 +174,16 @@ pub fn key_path(root: &Path, name: &str) -> PathBuf {
 
 /// A new key, from the operating system's randomness.
 pub fn new_key() -> SigningKey {
-    let mut seed = random::bytes();
-    let key = SigningKey::from_bytes(&seed);
-    seed.zeroize();
-    key
+    SigningKey::from_bytes(&new_seed())
+}
+
+/// A new ML-DSA-44 key, from the operating system's randomness.
+pub fn new_ml_dsa_key() -> MlDsaSecretKey {
+    MlDsaSecretKey::from_seed(&new_seed())
+}
+
+fn new_seed() -> Zeroizing<[u8; 32]> {
+    Zeroizing::new(random::bytes())
 }
 
 /// Writes a key file, durably, with mode 0600; an existing one is never overwritten.
@@ -184,8 +191,20 @@ pub fn new_key() -> SigningKey {
 /// # Errors
 /// The store's.
 pub fn write_key(path: &Path, key: &SigningKey) -> Result<(), HomeError> {
-    let seed = Zeroizing::new(key.to_bytes());
-    let text = Zeroizing::new(format!("{PREFIX}{}\n", encoding::base64url(*seed)));
+    write_seed(path, ED25519, &Zeroizing::new(key.to_bytes()))
+}
+
+/// As [`write_key`], of an ML-DSA-44 key.
+///
+/// # Errors
+/// The store's.
+pub fn write_ml_dsa_key(path: &Path, key: &MlDsaSecretKey) -> Result<(), HomeError> {
+    write_seed(path, ML_DSA_44, &key.to_seed())
+}
+
+fn write_seed(path: &Path, prefix: &str, seed: &Zeroizing<[u8; 32]>) -> Result<(), HomeError> {
+    let encoded = Zeroizing::new(encoding::base64url(**seed));
+    let text = Zeroizing::new(format!("{prefix}{}\n", *encoded));
     Ok(SecretFile::at(path).write_new(text.as_bytes())?)
 }
 
@@ -194,19 +213,28 @@ pub fn write_key(path: &Path, key: &SigningKey) -> Result<(), HomeError> {
 /// # Errors
 /// If it is missing, damaged, or others may read it.
 pub fn read_key(path: &Path) -> Result<SigningKey, HomeError> {
+    Ok(SigningKey::from_bytes(&*read_seed(path, ED25519)?))
+}
+
+/// As [`read_key`], of an ML-DSA-44 key.
+///
+/// # Errors
+/// If it is missing, damaged, or others may read it.
+pub fn read_ml_dsa_key(path: &Path) -> Result<MlDsaSecretKey, HomeError> {
+    Ok(MlDsaSecretKey::from_seed(&*read_seed(path, ML_DSA_44)?))
+}
+
+fn read_seed(path: &Path, prefix: &str) -> Result<Zeroizing<[u8; 32]>, HomeError> {
     let bytes = SecretFile::at(path).read()?;
-    let seed = std::str::from_utf8(&bytes)
+    std::str::from_utf8(&bytes)
         .ok()
-        .and_then(|text| text.trim_end().strip_prefix(PREFIX))
+        .and_then(|text| text.trim_end().strip_prefix(prefix))
         .and_then(|encoded| encoding::from_base64url(encoded).ok().map(Zeroizing::new))
-        .and_then(|seed| encoding::exact::<32>(&seed).ok().map(Zeroizing::new));
-    match seed {
-        Some(seed) => Ok(SigningKey::from_bytes(&seed)),
-        None => Err(HomeError::File {
+        .and_then(|seed| encoding::exact::<32>(&seed).ok().map(Zeroizing::new))
+        .ok_or_else(|| HomeError::File {
             path: path.to_owned(),
-            why: "not a key file of whosaw".to_owned(),
-        }),
-    }
+            why: "not a key file of whosaw, or of another kind of key".to_owned(),
+        })
 }
 
 #[cfg(test)]
@@ -239,5 +267,26 @@ mod tests {
             panic!("nonsense is no key");
         };
         assert!(!error.to_string().contains("nonsense"), "{error}");
+    }
+
+    #[test]
+    fn a_key_of_one_kind_is_not_read_as_the_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ed25519, ml_dsa) = (key_path(folder.path(), "a"), key_path(folder.path(), "b"));
+        fs::create_dir(folder.path().join("keys")).unwrap();
+        let (key, other) = (new_key(), new_ml_dsa_key());
+        write_key(&ed25519, &key).unwrap();
+        write_ml_dsa_key(&ml_dsa, &other).unwrap();
+        assert_eq!(read_key(&ed25519).unwrap(), key);
+        let again = read_ml_dsa_key(&ml_dsa).unwrap();
+        assert_eq!(again.to_seed(), other.to_seed());
+        assert!(read_key(&ml_dsa).is_err() && read_ml_dsa_key(&ed25519).is_err());
+        assert!(
+            write_ml_dsa_key(&ml_dsa, &other).is_err(),
+            "never overwritten"
+        );
+        let mode =
+            std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&ml_dsa).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600);
     }
 }

@@ -85,7 +85,7 @@ impl Official {
         let policy = home.policy()?;
         let server = server.or(home.profile().server.as_deref());
         let base = BaseUrl::parse(server.ok_or(OfficialError::NoServer)?)?;
-        match policy.logs().len() {
+        match policy.origins().len() {
             1 => {}
             n => return Err(OfficialError::Logs(n)),
         }
@@ -248,16 +248,19 @@ pub fn media_type(path: &Path) -> Result<&'static str, OfficialError> {
     })
 }
 
-/// What a party needs of a fresh trust file, for people to compare.
+/// What a party needs of a fresh trust file, for people to compare: each key, and of one that is too
+/// long to read out its digest.
 pub fn fingerprints(policy: &Policy) -> Vec<(String, String)> {
     let logs = policy
         .logs()
         .iter()
-        .map(|log| ("log".to_owned(), log.key.to_string()));
-    let witnesses = policy
-        .witnesses()
-        .iter()
-        .map(|witness| (format!("witness {}", witness.name), witness.key.to_string()));
+        .map(|log| ("log".to_owned(), log.key.fingerprint()));
+    let witnesses = policy.witnesses().iter().map(|witness| {
+        (
+            format!("witness {}", witness.name),
+            witness.key.fingerprint(),
+        )
+    });
     logs.chain(witnesses).collect()
 }
 

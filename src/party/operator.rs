@@ -1,14 +1,20 @@
 //! The operator's data folder: what a ledger is made of, and how it is opened.
 //!
-//! `party.json`, `keys/` (the party's, and `log.key`), `log.vkey`, `log.policy`, `limits.json` (the
-//! first ones), `ledger.db`, `vaults.db`, `log/` (served as it lies), `attachments/`, `batches/`,
-//! `clips/`.
+//! `party.json`, `keys/` (the party's, `log.key` and `log-ml-dsa-44.key`), `log.vkey` and
+//! `log.ml-dsa-44.vkey` (what verifies them), `log.policy`, `limits.json` (the first ones),
+//! `ledger.db`, `vaults.db`, `log/` (served as it lies), `attachments/`, `batches/`, `clips/`.
+//!
+//! A vkey has a file of its own: other programs read one line and no more. A folder without
+//! `log.ml-dsa-44.vkey` is an older one, whose log signs by Ed25519 alone.
 
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use super::home::{Home, HomeError, Profile, key_path, new_key, read_key, write_key};
+use super::home::{
+    Home, HomeError, Profile, key_path, new_key, new_ml_dsa_key, read_key, read_ml_dsa_key,
+    write_key, write_ml_dsa_key,
+};
 use crate::ledger::Config;
 use crate::ledger::fsck::Fsck;
 use crate::statement::kinds::limits::Limits;
@@ -23,6 +29,8 @@ use crate::tlog::note::{LogSigner, VerifierKey};
 use crate::tlog::policy::{Policy, PolicyError, PolicyLog, PolicyWitness};
 
 const VKEY: &str = "log.vkey";
+const ML_DSA_44_VKEY: &str = "log.ml-dsa-44.vkey";
+const ML_DSA_44_KEY: &str = "log-ml-dsa-44";
 const LIMITS: &str = "limits.json";
 /// How long a witness may take to answer.
 const WITNESS_TIMEOUT: Duration = Duration::from_secs(5);
@@ -48,10 +56,15 @@ impl Operator {
         limits: &Limits,
     ) -> Result<Self, HomeError> {
         let home = Home::create(root, profile)?;
-        let key = new_key();
+        let (key, ml_dsa_key) = (new_key(), new_ml_dsa_key());
         write_key(&key_path(root, "log"), &key)?;
-        let key = LogSigner::new(origin.clone(), key).verifier();
+        write_ml_dsa_key(&key_path(root, ML_DSA_44_KEY), &ml_dsa_key)?;
+        let signer = LogSigner::new(origin.clone(), key).with_ml_dsa_44(ml_dsa_key);
+        let key = signer.verifier();
         home.write(VKEY, &format!("{key}\n"))?;
+        if let Some(vkey) = signer.ml_dsa_44_verifier() {
+            home.write(ML_DSA_44_VKEY, &format!("{vkey}\n"))?;
+        }
         let limits = serde_json::to_string_pretty(limits).expect("integers and words serialise");
         home.write(LIMITS, &(limits + "\n"))?;
         let operator = Self { home, origin, key };
@@ -65,16 +78,13 @@ impl Operator {
     /// If there is none, or it is another party's.
     pub fn open(root: &Path) -> Result<Self, HomeError> {
         let home = Home::open(root)?;
-        let path = root.join(VKEY);
-        let fault = |why: String| HomeError::File {
-            path: path.clone(),
-            why,
-        };
         if home.profile().kind != PartyKind::Operator {
-            return Err(fault(format!("{} is no operator", home.profile().party)));
+            return Err(HomeError::File {
+                path: root.join(VKEY),
+                why: format!("{} is no operator", home.profile().party),
+            });
         }
-        let text = fs::read_to_string(&path).map_err(|e| fault(e.to_string()))?;
-        let key: VerifierKey = text.trim_end().parse().map_err(|e| fault(format!("{e}")))?;
+        let key = read_vkey(&root.join(VKEY))?;
         Ok(Self {
             home,
             origin: Origin::from(key.name.clone()),
@@ -95,10 +105,16 @@ impl Operator {
     /// What signs the log.
     ///
     /// # Errors
-    /// If the key cannot be read, or is not the one of `log.vkey`.
+    /// If a key cannot be read, or is not the one of its vkey.
     pub fn signer(&self) -> Result<LogSigner, HomeError> {
-        let path = key_path(self.home.root(), "log");
-        Ok(LogSigner::new(self.origin.clone(), read_key(&path)?))
+        let root = self.home.root();
+        let mut signer = LogSigner::new(self.origin.clone(), read_key(&key_path(root, "log"))?);
+        check_vkey(&root.join(VKEY), Some(signer.verifier()))?;
+        if root.join(ML_DSA_44_VKEY).exists() {
+            signer = signer.with_ml_dsa_44(read_ml_dsa_key(&key_path(root, ML_DSA_44_KEY))?);
+            check_vkey(&root.join(ML_DSA_44_VKEY), signer.ml_dsa_44_verifier())?;
+        }
+        Ok(signer)
     }
 
     /// Writes the policy: this log, these witnesses, `threshold` of them.
@@ -110,11 +126,10 @@ impl Operator {
         witnesses: Vec<PolicyWitness>,
         threshold: usize,
     ) -> Result<Policy, HomeError> {
-        let log = PolicyLog {
-            key: self.signer()?.verifier(),
-            url: None,
-        };
-        let policy = Policy::of(log, witnesses, threshold).map_err(|e| self.policy_fault(e))?;
+        let signer = self.signer()?;
+        let keys = std::iter::once(signer.verifier()).chain(signer.ml_dsa_44_verifier());
+        let logs = keys.map(|key| PolicyLog { key, url: None }).collect();
+        let policy = Policy::of(logs, witnesses, threshold).map_err(|e| self.policy_fault(e))?;
         self.home.write("log.policy", &policy.to_string())?;
         Ok(policy)
     }
@@ -198,5 +213,102 @@ impl Operator {
         let signed = |envelope| Signed::from_envelope(envelope);
         let genesis: Result<_, Refusal> = envelopes.into_iter().map(signed).collect();
         genesis.map_err(|e| fault(e.to_string()))
+    }
+}
+
+fn read_vkey(path: &Path) -> Result<VerifierKey, HomeError> {
+    let fault = |why: String| HomeError::File {
+        path: path.to_owned(),
+        why,
+    };
+    let text = fs::read_to_string(path).map_err(|e| fault(e.to_string()))?;
+    text.trim_end().parse().map_err(|e| fault(format!("{e}")))
+}
+
+/// A log that signed with another key than readers were given would publish nothing they accept.
+fn check_vkey(path: &Path, key: Option<VerifierKey>) -> Result<(), HomeError> {
+    if key == Some(read_vkey(path)?) {
+        return Ok(());
+    }
+    Err(HomeError::File {
+        path: path.to_owned(),
+        why: "is not the vkey of the log's key in keys/".to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::statement::kinds::Kind as _;
+    use crate::tlog::checkpoint::Checkpoint;
+    use crate::tlog::hash::leaf_hash;
+    use crate::tlog::tree::TreeSize;
+
+    fn operator(root: &Path) -> Operator {
+        let profile = Profile {
+            party: "ledger.example".parse().unwrap(),
+            kind: PartyKind::Operator,
+            name: "Ledger".parse().unwrap(),
+            jurisdiction: "US-FL".parse().unwrap(),
+            officer_label: "server".parse().unwrap(),
+            server: None,
+        };
+        let origin = "ledger.example/log".parse().unwrap();
+        Operator::init(root, profile, origin, &Limits::example()).unwrap()
+    }
+
+    fn signatures(operator: &Operator) -> usize {
+        let checkpoint = Checkpoint {
+            origin: operator.origin().clone(),
+            size: TreeSize::new(1),
+            root: leaf_hash(b"x"),
+        };
+        let note = checkpoint.sign(&operator.signer().unwrap());
+        let policy = operator.home().policy().unwrap();
+        let verified = policy.verify(&note.to_bytes(), None, None).unwrap();
+        assert_eq!(verified.checkpoint, checkpoint);
+        note.signatures.len()
+    }
+
+    #[test]
+    fn a_log_signs_with_both_keys_and_an_older_one_with_its_one() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(signatures(&operator(folder.path())), 2);
+        let opened = Operator::open(folder.path()).unwrap();
+        assert_eq!(signatures(&opened), 2);
+        assert_eq!(opened.home().policy().unwrap().logs().len(), 2);
+        for name in [VKEY, ML_DSA_44_VKEY] {
+            let text = fs::read_to_string(folder.path().join(name)).unwrap();
+            assert_eq!(text.lines().count(), 1, "{name}");
+        }
+        fs::remove_file(key_path(folder.path(), ML_DSA_44_KEY)).unwrap();
+        assert!(opened.signer().is_err(), "its vkey is there still");
+        fs::remove_file(folder.path().join(ML_DSA_44_VKEY)).unwrap();
+        assert_eq!(
+            signatures(&opened),
+            1,
+            "a folder made before there were two"
+        );
+        opened.set_witnesses(Vec::new(), 0).unwrap();
+        assert_eq!(signatures(&opened), 1);
+        assert_eq!(opened.home().policy().unwrap().logs().len(), 1);
+    }
+
+    #[test]
+    fn a_key_that_is_not_the_published_one_signs_nothing() {
+        for (key, vkey) in [("log", VKEY), (ML_DSA_44_KEY, ML_DSA_44_VKEY)] {
+            let folder = tempfile::tempdir().unwrap();
+            let operator = operator(folder.path());
+            let path = key_path(folder.path(), key);
+            fs::remove_file(&path).unwrap();
+            match key {
+                "log" => write_key(&path, &new_key()).unwrap(),
+                _ => write_ml_dsa_key(&path, &new_ml_dsa_key()).unwrap(),
+            }
+            let Err(error) = operator.signer() else {
+                panic!("{key} was replaced");
+            };
+            assert!(error.to_string().contains(vkey), "{error}");
+        }
     }
 }

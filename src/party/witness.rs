@@ -98,7 +98,7 @@ impl Witness {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let last = self.last(&path)?;
         judge(&request, &checkpoint, last.as_ref())?;
-        let cosignature = self.cosigner.cosign(&note.text, now);
+        let cosignature = self.cosigner.cosign(&checkpoint, now);
         let mut cosigned = note;
         cosigned.signatures.push(cosignature.clone());
         self.notes.replace(&path, &cosigned.to_bytes())?;
@@ -185,8 +185,9 @@ mod tests {
             .add_checkpoint(&request(0, vec![], one.clone()), now())
             .unwrap();
         let text = Note::parse(&one).unwrap().text;
+        let seen = Checkpoint::parse(&text).unwrap();
         assert_eq!(
-            cosignature::verify(&witness.verifier(), &text, &line),
+            cosignature::verify(&witness.verifier(), &seen, &line),
             Ok(now())
         );
         drop(witness);

@@ -11,7 +11,8 @@ use crate::time::Time;
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::cosignature::Cosigner;
 use crate::tlog::hash::leaf_hash;
-use crate::tlog::note::LogSigner;
+use crate::tlog::mldsa::MlDsaSecretKey;
+use crate::tlog::note::{LogSigner, VerifierKey};
 use crate::tlog::policy::{Policy, PolicyLog, PolicyWitness};
 use crate::tlog::tile::{self, RightEdge};
 use crate::tlog::tree::TreeSize;
@@ -25,6 +26,7 @@ pub(crate) fn now() -> Time {
 
 fn log_signer(origin: &str) -> LogSigner {
     LogSigner::new(origin.parse().unwrap(), statements::key("log"))
+        .with_ml_dsa_44(MlDsaSecretKey::from_seed(&[1; 32]))
 }
 
 fn cosigner(witness: &str) -> Cosigner {
@@ -32,22 +34,35 @@ fn cosigner(witness: &str) -> Cosigner {
     Cosigner::new(name, statements::key(witness))
 }
 
+/// The log by its Ed25519 and its ML-DSA-44 key.
+fn log_keys() -> [VerifierKey; 2] {
+    let signer = log_signer(ORIGIN);
+    [signer.verifier(), signer.ml_dsa_44_verifier().unwrap()]
+}
+
 /// The log, and any two of these witnesses.
 pub(crate) fn policy_of(witnesses: &[&str]) -> Policy {
-    let log = PolicyLog {
-        key: log_signer(ORIGIN).verifier(),
-        url: None,
-    };
+    policy_of_keys(log_keys().into(), witnesses)
+}
+
+/// The policies that name one of the log's keys.
+pub(crate) fn policies_of_one_key() -> [Policy; 2] {
+    log_keys().map(|key| policy_of_keys(vec![key], &WITNESSES))
+}
+
+fn policy_of_keys(log: Vec<VerifierKey>, witnesses: &[&str]) -> Policy {
+    let log = log.into_iter().map(|key| PolicyLog { key, url: None });
     let witness = |name: &&str| PolicyWitness {
         name: (*name).to_owned(),
         key: cosigner(name).verifier(),
         url: None,
     };
-    Policy::of(log, witnesses.iter().map(witness).collect(), 2).unwrap()
+    Policy::of(log.collect(), witnesses.iter().map(witness).collect(), 2).unwrap()
 }
 
 pub(crate) fn policy() -> Policy {
-    policy_of(&WITNESSES)
+    static POLICY: LazyLock<Policy> = LazyLock::new(|| policy_of(&WITNESSES));
+    POLICY.clone()
 }
 
 /// 600 leaves that the rules admit: the journey, then listed parties.
@@ -109,7 +124,7 @@ impl Shown {
     pub fn sign(&mut self, checkpoint: &Checkpoint, witnesses: &[&str], time: Time) {
         let mut note = checkpoint.sign(&log_signer(checkpoint.origin.as_str()));
         for witness in witnesses {
-            let line = cosigner(witness).cosign(&note.text, time);
+            let line = cosigner(witness).cosign(checkpoint, time);
             note.signatures.push(line);
         }
         self.put("checkpoint", note.to_bytes());

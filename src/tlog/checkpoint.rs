@@ -6,8 +6,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::cosignature;
 use super::hash::Hash;
-use super::note::{KeyName, LogSigner, Note};
+use super::note::{KeyName, LogSigner, Note, NoteError, NoteKey, NoteSignature, VerifierKey};
 use super::tree::TreeSize;
 
 /// A log's name for life: its prefix without scheme and last slash.
@@ -100,12 +101,40 @@ impl Checkpoint {
         format!("{}\n{}\n{}\n", self.origin, self.size, self.root)
     }
 
-    /// The checkpoint with the log's own signature.
+    /// The checkpoint with the log's own signatures.
     pub fn sign(&self, signer: &LogSigner) -> Note {
-        let text = self.body();
         Note {
-            signatures: vec![signer.sign(&text)],
-            text,
+            text: self.body(),
+            signatures: signer.sign_checkpoint(self),
+        }
+    }
+
+    /// Whether any of `keys`, those of its log, signed this checkpoint, which is the text of `note`.
+    ///
+    /// # Errors
+    /// [`NoteError::BadSignature`] if a line by one of the keys does not verify, whatever others do.
+    pub fn is_signed<'k>(
+        &self,
+        note: &Note,
+        keys: impl IntoIterator<Item = &'k VerifierKey>,
+    ) -> Result<bool, NoteError> {
+        let mut signed = false;
+        for key in keys {
+            for signature in note.signatures_by(key) {
+                self.verify_by_log(key, signature)?;
+                signed = true;
+            }
+        }
+        Ok(signed)
+    }
+
+    /// A log's own signature: over the text, or over the whole tree, with or without a time.
+    fn verify_by_log(&self, key: &VerifierKey, line: &NoteSignature) -> Result<(), NoteError> {
+        match key.key {
+            NoteKey::MlDsa44Cosignature(_) => {
+                cosignature::verify_subtree(key, &self.into(), line).map(drop)
+            }
+            _ => key.verify(&self.body(), line),
         }
     }
 }

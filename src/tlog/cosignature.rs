@@ -1,22 +1,67 @@
 //! Cosignatures: a witness saw this checkpoint at this time, as an extension of all before it
 //! ([tlog-cosignature](https://c2sp.org/tlog-cosignature)).
+//!
+//! Two kinds. Ed25519 signs the text of a checkpoint. ML-DSA-44 signs a statement about a range of a
+//! log's entries, of which a checkpoint is the range from the first on; it may leave the time out,
+//! and then says nothing about freshness. Such statements do not cover extension lines, which a
+//! [`Checkpoint`] never has.
 
 use ed25519_dalek::{Signer as _, SigningKey};
 
-use super::note::{KeyKind, KeyName, NoteError, NoteSignature, VerifierKey};
+use super::checkpoint::{Checkpoint, Origin};
+use super::hash::Hash;
+use super::mldsa::MlDsaSecretKey;
+use super::note::{KeyName, NoteError, NoteKey, NoteSignature, VerifierKey};
 use crate::encoding;
 use crate::statement::key::PublicKey;
 use crate::time::Time;
 
-/// A witness's key.
+/// A range of a log's entries and the root over them: what ML-DSA-44 cosignatures are about.
+///
+/// Whether a tree can have such a subtree is the caller's to check; the signature does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subtree<'a> {
+    pub origin: &'a Origin,
+    /// The index of the first entry.
+    pub start: u64,
+    /// The index after the last entry.
+    pub end: u64,
+    pub hash: Hash,
+}
+
+impl<'a> From<&'a Checkpoint> for Subtree<'a> {
+    fn from(checkpoint: &'a Checkpoint) -> Self {
+        Self {
+            origin: &checkpoint.origin,
+            start: 0,
+            end: checkpoint.size.as_u64(),
+            hash: checkpoint.root,
+        }
+    }
+}
+
+/// A witness's key, of one kind or the other.
 pub struct Cosigner {
     name: KeyName,
-    key: SigningKey,
+    key: CosignerKey,
+}
+
+enum CosignerKey {
+    Ed25519(SigningKey),
+    MlDsa44(MlDsaSecretKey),
 }
 
 impl Cosigner {
-    /// The cosigner of this name. A key serves one name: the signature does not commit to it.
+    /// The Ed25519 cosigner of this name. A key serves one name: the signature does not commit to
+    /// it.
     pub fn new(name: KeyName, key: SigningKey) -> Self {
+        let key = CosignerKey::Ed25519(key);
+        Self { name, key }
+    }
+
+    /// The ML-DSA-44 cosigner of this name.
+    pub fn ml_dsa_44(name: KeyName, key: MlDsaSecretKey) -> Self {
+        let key = CosignerKey::MlDsa44(key);
         Self { name, key }
     }
 
@@ -24,44 +69,141 @@ impl Cosigner {
     pub fn verifier(&self) -> VerifierKey {
         VerifierKey {
             name: self.name.clone(),
-            kind: KeyKind::Cosignature,
-            key: PublicKey::from(&self.key),
+            key: match &self.key {
+                CosignerKey::Ed25519(key) => NoteKey::Ed25519Cosignature(PublicKey::from(key)),
+                CosignerKey::MlDsa44(key) => NoteKey::MlDsa44Cosignature(key.public_key()),
+            },
         }
     }
 
-    /// Cosigns the text of a checkpoint, seen at `time` (later than 1970).
-    pub fn cosign(&self, text: &str, time: Time) -> NoteSignature {
-        let verifier = self.verifier();
+    /// Cosigns a checkpoint, seen at `time` (later than 1970).
+    pub fn cosign(&self, checkpoint: &Checkpoint, time: Time) -> NoteSignature {
         let seconds = u64::try_from(time.unix()).expect("later than 1970");
-        let signature = self.key.sign(message(text, seconds).as_bytes());
+        match &self.key {
+            CosignerKey::Ed25519(key) => {
+                let signature = key.sign(text_message(checkpoint, seconds).as_bytes());
+                self.line(seconds, &signature.to_bytes())
+            }
+            CosignerKey::MlDsa44(key) => {
+                let message = subtree_message(&self.name, seconds, &checkpoint.into());
+                self.line(seconds, &key.sign(&message))
+            }
+        }
+    }
+
+    /// Cosigns a subtree (or a whole tree) without a time, and so without a word on freshness;
+    /// `None` from an Ed25519 key, which cannot.
+    pub fn sign_subtree(&self, subtree: &Subtree<'_>) -> Option<NoteSignature> {
+        match &self.key {
+            CosignerKey::Ed25519(_) => None,
+            CosignerKey::MlDsa44(key) => {
+                let message = subtree_message(&self.name, 0, subtree);
+                Some(self.line(0, &key.sign(&message)))
+            }
+        }
+    }
+
+    /// The spec's `timestamped_signature`.
+    fn line(&self, seconds: u64, signature: &[u8]) -> NoteSignature {
+        let verifier = self.verifier();
         NoteSignature {
             key_id: verifier.id(),
             name: verifier.name,
-            signature: [&seconds.to_be_bytes()[..], &signature.to_bytes()].concat(),
+            signature: [&seconds.to_be_bytes()[..], signature].concat(),
         }
     }
 }
 
-fn message(text: &str, seconds: u64) -> String {
-    format!("cosignature/v1\ntime {seconds}\n{text}")
+/// What Ed25519 signs.
+fn text_message(checkpoint: &Checkpoint, seconds: u64) -> String {
+    format!("cosignature/v1\ntime {seconds}\n{}", checkpoint.body())
 }
 
-/// Verifies a cosignature over the text of a checkpoint; the time at which it was made.
+/// What ML-DSA-44 signs: the spec's `cosigned_message`.
+fn subtree_message(cosigner: &KeyName, seconds: u64, subtree: &Subtree<'_>) -> Vec<u8> {
+    let mut message = b"subtree/v1\n\0".to_vec();
+    push_name(&mut message, cosigner.as_str());
+    message.extend(seconds.to_be_bytes());
+    push_name(&mut message, subtree.origin.as_str());
+    message.extend(subtree.start.to_be_bytes());
+    message.extend(subtree.end.to_be_bytes());
+    message.extend(subtree.hash.as_bytes());
+    message
+}
+
+fn push_name(message: &mut Vec<u8>, name: &str) {
+    message.push(u8::try_from(name.len()).expect("a key name has at most 255 bytes"));
+    message.extend(name.as_bytes());
+}
+
+/// Verifies a cosignature of either kind over a checkpoint; the time at which it was made.
 ///
 /// # Errors
-/// [`NoteError::BadSignature`], for a time of 0 too: it would claim no freshness.
-pub fn verify(key: &VerifierKey, text: &str, signature: &NoteSignature) -> Result<Time, NoteError> {
+/// [`NoteError::BadSignature`], or [`NoteError::NoTime`] for one that holds but claims no freshness.
+pub fn verify(
+    key: &VerifierKey,
+    checkpoint: &Checkpoint,
+    signature: &NoteSignature,
+) -> Result<Time, NoteError> {
+    match &key.key {
+        NoteKey::Ed25519(_) => Err(bad(key)),
+        NoteKey::Ed25519Cosignature(public) => {
+            verify_text(public, checkpoint, signature).ok_or_else(|| bad(key))
+        }
+        NoteKey::MlDsa44Cosignature(_) => {
+            let time = verify_subtree(key, &checkpoint.into(), signature)?;
+            time.ok_or_else(|| NoteError::NoTime(key.name.clone()))
+        }
+    }
+}
+
+fn verify_text(key: &PublicKey, checkpoint: &Checkpoint, line: &NoteSignature) -> Option<Time> {
+    let (seconds, signature) = split(line)?;
+    let time = claimed_time(seconds)??;
+    let signature = encoding::exact(signature).ok()?;
+    let message = text_message(checkpoint, seconds);
+    key.verifies(message.as_bytes(), &signature).then_some(time)
+}
+
+/// Verifies an ML-DSA-44 cosignature over a subtree; the time at which it was made, if it says one,
+/// which only those that begin with the first entry may.
+///
+/// # Errors
+/// [`NoteError::BadSignature`], from keys of other kinds too.
+pub fn verify_subtree(
+    key: &VerifierKey,
+    subtree: &Subtree<'_>,
+    signature: &NoteSignature,
+) -> Result<Option<Time>, NoteError> {
     let checked = || {
-        let (seconds, signature) = signature.signature.split_first_chunk()?;
-        let seconds = u64::from_be_bytes(*seconds);
-        let time = Time::from_unix(i64::try_from(seconds).ok()?)?;
-        let signature = encoding::exact(signature).ok()?;
-        let holds = key.kind == KeyKind::Cosignature
-            && seconds > 0
-            && key
-                .key
-                .verifies(message(text, seconds).as_bytes(), &signature);
+        let NoteKey::MlDsa44Cosignature(public) = &key.key else {
+            return None;
+        };
+        let (seconds, signature) = split(signature)?;
+        let time = claimed_time(seconds)?;
+        let message = subtree_message(&key.name, seconds, subtree);
+        let holds = (subtree.start == 0 || time.is_none()) && public.verifies(&message, signature);
         holds.then_some(time)
     };
-    checked().ok_or_else(|| NoteError::BadSignature(key.name.clone()))
+    checked().ok_or_else(|| bad(key))
 }
+
+fn split(line: &NoteSignature) -> Option<(u64, &[u8])> {
+    let (seconds, signature) = line.signature.split_first_chunk()?;
+    Some((u64::from_be_bytes(*seconds), signature))
+}
+
+/// The time that `seconds` stand for: 0 for none. `None` for what is no time.
+fn claimed_time(seconds: u64) -> Option<Option<Time>> {
+    match seconds {
+        0 => Some(None),
+        _ => Time::from_unix(i64::try_from(seconds).ok()?).map(Some),
+    }
+}
+
+fn bad(key: &VerifierKey) -> NoteError {
+    NoteError::BadSignature(key.name.clone())
+}
+
+#[cfg(test)]
+mod tests;

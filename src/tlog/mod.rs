@@ -6,6 +6,7 @@
 pub mod checkpoint;
 pub mod cosignature;
 pub mod hash;
+pub mod mldsa;
 pub mod note;
 pub mod policy;
 pub mod proof;

@@ -7,7 +7,9 @@ use std::str::FromStr;
 use ed25519_dalek::{Signer as _, SigningKey};
 use sha2::{Digest as _, Sha256};
 
-use super::checkpoint::Origin;
+use super::checkpoint::{Checkpoint, Origin};
+use super::cosignature::Cosigner;
+use super::mldsa::{self, MlDsaPublicKey, MlDsaSecretKey};
 use crate::encoding;
 use crate::statement::key::{KeyError, PublicKey};
 
@@ -17,7 +19,8 @@ pub const MAX_NOTE: usize = 1 << 20;
 pub const MAX_SIGNATURES: usize = 100;
 
 const ED25519: u8 = 0x01;
-const COSIGNATURE: u8 = 0x04;
+const ED25519_COSIGNATURE: u8 = 0x04;
+const ML_DSA_44_COSIGNATURE: u8 = 0x06;
 
 /// Why bytes are no note, or a text no key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +33,8 @@ pub enum NoteError {
     Point(KeyError),
     #[error("the signature of {0} does not verify")]
     BadSignature(KeyName),
+    #[error("the cosignature of {0} does not say when it was made")]
+    NoTime(KeyName),
 }
 
 /// The name of a key: no spaces, no `+`.
@@ -130,7 +135,7 @@ impl Note {
     ) -> impl Iterator<Item = &'a NoteSignature> {
         self.signatures
             .iter()
-            .filter(|s| s.name == key.name && s.key_id == key.id())
+            .filter(|line| key.is_claimed_by(line))
     }
 }
 
@@ -184,20 +189,63 @@ impl fmt::Display for NoteSignature {
     }
 }
 
-/// What a key signs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum KeyKind {
-    /// The text of a note: a log's own signature.
-    Ed25519,
-    /// A checkpoint and the time of cosigning ([`super::cosignature`]).
-    Cosignature,
+/// A public key and what it signs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoteKey {
+    /// Signs the text of a note: a log's own signature.
+    Ed25519(PublicKey),
+    /// Signs a checkpoint and the time of cosigning ([`super::cosignature`]).
+    Ed25519Cosignature(PublicKey),
+    /// Signs a range of a log's entries, and perhaps the time of cosigning.
+    MlDsa44Cosignature(MlDsaPublicKey),
 }
 
-impl KeyKind {
-    fn byte(self) -> u8 {
+impl NoteKey {
+    /// The signature type of the specification, in front of the key in its encodings.
+    fn kind(&self) -> u8 {
         match self {
-            Self::Ed25519 => ED25519,
-            Self::Cosignature => COSIGNATURE,
+            Self::Ed25519(_) => ED25519,
+            Self::Ed25519Cosignature(_) => ED25519_COSIGNATURE,
+            Self::MlDsa44Cosignature(_) => ML_DSA_44_COSIGNATURE,
+        }
+    }
+
+    fn from_kind(kind: u8, key: &[u8]) -> Result<Self, NoteError> {
+        let ed25519 = || {
+            let key =
+                encoding::exact(key).map_err(|_| NoteError::Key("an Ed25519 key has 32 bytes"))?;
+            PublicKey::from_bytes(key).map_err(NoteError::Point)
+        };
+        match kind {
+            ED25519 => Ok(Self::Ed25519(ed25519()?)),
+            ED25519_COSIGNATURE => Ok(Self::Ed25519Cosignature(ed25519()?)),
+            ML_DSA_44_COSIGNATURE => {
+                let key = key
+                    .try_into()
+                    .map_err(|_| NoteError::Key("an ML-DSA-44 key has 1,312 bytes"))?;
+                Ok(Self::MlDsa44Cosignature(MlDsaPublicKey::from_bytes(key)))
+            }
+            _ => Err(NoteError::Key(
+                "of a kind other than Ed25519 (1), Ed25519 cosignatures (4) and ML-DSA-44 \
+                 cosignatures (6)",
+            )),
+        }
+    }
+
+    /// The key alone: two kinds may wrap the same one.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Ed25519(key) | Self::Ed25519Cosignature(key) => key.to_bytes().to_vec(),
+            Self::MlDsa44Cosignature(key) => key.to_bytes().to_vec(),
+        }
+    }
+
+    /// Bytes of a signature line after the key id.
+    pub fn signature_length(&self) -> usize {
+        match self {
+            Self::Ed25519(_) => 64,
+            Self::Ed25519Cosignature(_) => 8 + 64,
+            Self::MlDsa44Cosignature(_) => 8 + mldsa::SIGNATURE,
         }
     }
 }
@@ -206,8 +254,7 @@ impl KeyKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifierKey {
     pub name: KeyName,
-    pub kind: KeyKind,
-    pub key: PublicKey,
+    pub key: NoteKey,
 }
 
 impl VerifierKey {
@@ -215,24 +262,44 @@ impl VerifierKey {
     pub fn id(&self) -> [u8; 4] {
         let digest = Sha256::new()
             .chain_update(self.name.as_str())
-            .chain_update([b'\n', self.kind.byte()])
+            .chain_update([b'\n', self.key.kind()])
             .chain_update(self.key.to_bytes())
             .finalize();
         *digest.first_chunk().expect("32 bytes")
     }
 
-    /// Verifies a log's own signature over a note's text.
+    /// What people compare: the key as it is written, or in place of an ML-DSA-44 one, whose text
+    /// has 1,800 characters, the SHA-256 of that text.
+    pub fn fingerprint(&self) -> String {
+        let text = self.to_string();
+        match self.key {
+            NoteKey::MlDsa44Cosignature(_) => {
+                let digest = encoding::hex(Sha256::digest(text));
+                let id = encoding::hex(self.id());
+                format!("{}+{id} (ML-DSA-44, SHA-256 {digest})", self.name)
+            }
+            _ => text,
+        }
+    }
+
+    /// Whether a signature line claims to be by this key: has its name and id.
+    pub fn is_claimed_by(&self, line: &NoteSignature) -> bool {
+        line.name == self.name && line.key_id == self.id()
+    }
+
+    /// Whether both wrap the same key, whatever its name and kind.
+    pub fn wraps_key_of(&self, other: &Self) -> bool {
+        self.key.to_bytes() == other.key.to_bytes()
+    }
+
+    /// Verifies an Ed25519 signature over a note's text.
     ///
     /// # Errors
-    /// [`NoteError::BadSignature`].
+    /// [`NoteError::BadSignature`], from keys of other kinds too.
     pub fn verify(&self, text: &str, signature: &NoteSignature) -> Result<(), NoteError> {
-        let holds = self.kind == KeyKind::Ed25519
-            && encoding::exact(&signature.signature)
-                .is_ok_and(|signature| self.key.verifies(text.as_bytes(), &signature));
-        if holds {
-            Ok(())
-        } else {
-            Err(NoteError::BadSignature(self.name.clone()))
+        match (&self.key, encoding::exact(&signature.signature)) {
+            (NoteKey::Ed25519(key), Ok(bytes)) if key.verifies(text.as_bytes(), &bytes) => Ok(()),
+            _ => Err(NoteError::BadSignature(self.name.clone())),
         }
     }
 }
@@ -250,21 +317,9 @@ impl FromStr for VerifierKey {
         let bytes = encoding::from_base64(encoded)
             .map_err(|_| NoteError::Key("the key is standard base64"))?;
         let (kind, key) = bytes.split_first().ok_or(NoteError::Key("no key"))?;
-        let kind = match *kind {
-            ED25519 => KeyKind::Ed25519,
-            COSIGNATURE => KeyKind::Cosignature,
-            _ => {
-                return Err(NoteError::Key(
-                    "of a kind other than Ed25519 (1) and Ed25519 cosignatures (4)",
-                ));
-            }
-        };
-        let key =
-            encoding::exact(key).map_err(|_| NoteError::Key("an Ed25519 key has 32 bytes"))?;
         let key = Self {
             name: name.parse()?,
-            kind,
-            key: PublicKey::from_bytes(key).map_err(NoteError::Point)?,
+            key: NoteKey::from_kind(*kind, key)?,
         };
         if encoding::hex(key.id()) == id {
             Ok(key)
@@ -278,7 +333,7 @@ impl FromStr for VerifierKey {
 
 impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let encoded = [&[self.kind.byte()][..], &self.key.to_bytes()].concat();
+        let encoded = [&[self.key.kind()][..], &self.key.to_bytes()].concat();
         write!(
             f,
             "{}+{}+{}",
@@ -289,16 +344,31 @@ impl fmt::Display for VerifierKey {
     }
 }
 
-/// A log's own key; its name is the log's origin.
+/// A log's own keys; their name is the log's origin.
+///
+/// Ed25519 is what every reader of tiled logs understands; ML-DSA-44 holds out against a quantum
+/// computer. A log has the first, and should have both.
 pub struct LogSigner {
     origin: Origin,
     key: SigningKey,
+    ml_dsa_44: Option<Cosigner>,
 }
 
 impl LogSigner {
-    /// The signer of the log with this origin.
+    /// The signer of the log with this origin, by Ed25519 alone.
     pub fn new(origin: Origin, key: SigningKey) -> Self {
-        Self { origin, key }
+        Self {
+            origin,
+            key,
+            ml_dsa_44: None,
+        }
+    }
+
+    /// Signs by ML-DSA-44, too.
+    #[must_use]
+    pub fn with_ml_dsa_44(mut self, key: MlDsaSecretKey) -> Self {
+        self.ml_dsa_44 = Some(Cosigner::ml_dsa_44(self.origin.to_key_name(), key));
+        self
     }
 
     /// The log's origin.
@@ -306,16 +376,20 @@ impl LogSigner {
         &self.origin
     }
 
-    /// What verifies its signatures.
+    /// What verifies its Ed25519 signatures.
     pub fn verifier(&self) -> VerifierKey {
         VerifierKey {
             name: self.origin.to_key_name(),
-            kind: KeyKind::Ed25519,
-            key: PublicKey::from(&self.key),
+            key: NoteKey::Ed25519(PublicKey::from(&self.key)),
         }
     }
 
-    /// Signs a note's text.
+    /// What verifies its ML-DSA-44 signatures, if it makes any.
+    pub fn ml_dsa_44_verifier(&self) -> Option<VerifierKey> {
+        self.ml_dsa_44.as_ref().map(Cosigner::verifier)
+    }
+
+    /// Signs a note's text by Ed25519.
     pub fn sign(&self, text: &str) -> NoteSignature {
         let verifier = self.verifier();
         NoteSignature {
@@ -323,6 +397,17 @@ impl LogSigner {
             name: verifier.name,
             signature: self.key.sign(text.as_bytes()).to_bytes().to_vec(),
         }
+    }
+
+    /// Signs a checkpoint with every key.
+    ///
+    /// The ML-DSA-44 signature bears no time: how fresh a checkpoint is, its witnesses say, who
+    /// cosign the same one again and again. So one tree has one signed note, also after a crash.
+    pub fn sign_checkpoint(&self, checkpoint: &Checkpoint) -> Vec<NoteSignature> {
+        let by_ml_dsa = |cosigner: &Cosigner| cosigner.sign_subtree(&checkpoint.into());
+        let mut signatures = vec![self.sign(&checkpoint.body())];
+        signatures.extend(self.ml_dsa_44.as_ref().and_then(by_ml_dsa));
+        signatures
     }
 }
 

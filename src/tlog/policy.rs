@@ -2,13 +2,15 @@
 //! ([tlog-policy](https://c2sp.org/tlog-policy)).
 //!
 //! A policy is the trust file of everyone who reads the log; it lies on the reader's own machine.
+//! A line has one key: a log or a witness with two has two lines. Two lines of one log are two ways
+//! to sign; two lines of one witness are named apart and belong in a group of `any`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::checkpoint::{Checkpoint, CheckpointError, Origin};
 use super::cosignature;
-use super::note::{KeyKind, Note, NoteError, VerifierKey};
+use super::note::{KeyName, Note, NoteError, NoteKey, VerifierKey};
 use crate::time::Time;
 
 /// The most lines of a policy, and the most members of a group.
@@ -33,20 +35,20 @@ pub enum PolicyError {
     Checkpoint(#[from] CheckpointError),
     #[error("the checkpoint is of the log {0}, which the policy does not name")]
     OtherLog(Origin),
-    #[error("the checkpoint has no signature by the log's key")]
+    #[error("the checkpoint has no signature by a key of the log")]
     NoLogSignature,
     #[error("the witnesses' quorum is missing: {0}")]
     QuorumMissing(String),
 }
 
-/// A log of a policy.
+/// A log of a policy, by one of its keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyLog {
     pub key: VerifierKey,
     pub url: Option<String>,
 }
 
-/// A witness of a policy.
+/// A witness of a policy, by one of its keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyWitness {
     /// Its name in this policy.
@@ -79,40 +81,64 @@ pub struct WitnessedCheckpoint {
     pub checkpoint: Checkpoint,
     /// Every cosignature by a witness of the policy, by its name there.
     pub cosignatures: BTreeMap<String, Time>,
+    /// When each witness cosigned, by the name of its keys: first, if with two of them.
+    times: BTreeMap<KeyName, Time>,
 }
 
 impl WitnessedCheckpoint {
-    /// The median time of its cosignatures: "now" as the witnesses saw it.
+    /// The median time of its witnesses: "now" as they saw it.
     pub fn median_time(&self) -> Option<Time> {
-        let mut times: Vec<Time> = self.cosignatures.values().copied().collect();
+        let mut times: Vec<Time> = self.times.values().copied().collect();
         times.sort();
         times.get(times.len().saturating_sub(1) / 2).copied()
     }
 }
 
 impl Policy {
-    /// A policy of one log whose checkpoints need `threshold` of `witnesses`.
+    /// A policy of logs whose checkpoints need `threshold` of `witnesses`; those that share the name
+    /// of their keys are one witness, who may cosign with any of them.
     ///
     /// # Errors
     /// As [`Policy::parse`]: doubled names or keys.
     pub fn of(
-        log: PolicyLog,
+        logs: Vec<PolicyLog>,
         witnesses: Vec<PolicyWitness>,
         threshold: usize,
     ) -> Result<Self, PolicyError> {
-        let members: Vec<String> = witnesses.iter().map(|w| w.name.clone()).collect();
+        let mut lines: BTreeMap<&KeyName, Vec<String>> = BTreeMap::new();
+        for witness in &witnesses {
+            let lines = lines.entry(&witness.key.name).or_default();
+            lines.push(witness.name.clone());
+        }
+        let mut groups = Vec::new();
+        let mut members = Vec::new();
+        for witness in &witnesses {
+            match lines.remove(&witness.key.name) {
+                // Its other line came before.
+                None => {}
+                Some(line) if line.len() == 1 => members.extend(line),
+                Some(lines) => {
+                    let name = format!("any-key-of-{}", witness.key.name);
+                    members.push(name.clone());
+                    groups.push(Group {
+                        name,
+                        threshold: 1,
+                        members: lines,
+                    });
+                }
+            }
+        }
+        let quorum = (!members.is_empty()).then(|| "quorum".to_owned());
+        groups.extend(quorum.clone().map(|name| Group {
+            name,
+            threshold,
+            members,
+        }));
         let policy = Self {
-            logs: vec![log],
-            quorum: (!witnesses.is_empty()).then(|| "quorum".to_owned()),
-            groups: match members.len() {
-                0 => Vec::new(),
-                _ => vec![Group {
-                    name: "quorum".to_owned(),
-                    threshold,
-                    members,
-                }],
-            },
+            logs,
             witnesses,
+            groups,
+            quorum,
         };
         Self::parse(&policy.to_string())
     }
@@ -165,15 +191,11 @@ impl Policy {
 
     fn add_log(&mut self, key: &str, url: Option<&&str>) -> Result<(), String> {
         let key: VerifierKey = key.parse().map_err(|e: NoteError| e.to_string())?;
-        if key.kind != KeyKind::Ed25519 {
-            return Err("a log's key is of kind 1 (Ed25519)".to_owned());
+        if let NoteKey::Ed25519Cosignature(_) = key.key {
+            return Err("a log's key is of kind 1 (Ed25519) or 6 (ML-DSA-44)".to_owned());
         }
-        if self
-            .logs
-            .iter()
-            .any(|log| log.key.key == key.key || log.key.name == key.name)
-        {
-            return Err("this log is named twice".to_owned());
+        if self.logs.iter().any(|log| log.key.wraps_key_of(&key)) {
+            return Err("this log's key is named twice".to_owned());
         }
         self.logs.push(PolicyLog {
             key,
@@ -185,15 +207,11 @@ impl Policy {
     fn add_witness(&mut self, name: &str, key: &str, url: Option<&&str>) -> Result<(), String> {
         self.check_new_name(name)?;
         let key: VerifierKey = key.parse().map_err(|e: NoteError| e.to_string())?;
-        if key.kind != KeyKind::Cosignature {
-            return Err("a witness's key is of kind 4 (Ed25519 cosignature)".to_owned());
+        if let NoteKey::Ed25519(_) = key.key {
+            return Err("a witness's key is of kind 4 or 6 (a cosignature)".to_owned());
         }
         // One key under two names would count twice.
-        if self
-            .witnesses
-            .iter()
-            .any(|witness| witness.key.key == key.key)
-        {
+        if self.witnesses.iter().any(|w| w.key.wraps_key_of(&key)) {
             return Err("this witness's key is named twice".to_owned());
         }
         self.witnesses.push(PolicyWitness {
@@ -229,12 +247,47 @@ impl Policy {
                 _ => return Err(format!("`{number}` of {} members cannot be", members.len())),
             },
         };
-        self.groups.push(Group {
+        let group = Group {
             name: name.to_owned(),
             threshold,
             members: members.iter().map(|m| (*m).to_owned()).collect(),
-        });
+        };
+        if let Some(witness) = self.counts_twice(&group) {
+            return Err(format!(
+                "the keys of {witness} would count as {threshold} witnesses: join them in a group \
+                 of `any`"
+            ));
+        }
+        self.groups.push(group);
         Ok(())
+    }
+
+    /// A witness, by the name of its keys, that could fill two of the places a group needs. A group
+    /// of nothing but that witness's keys asks for them, and may.
+    fn counts_twice(&self, group: &Group) -> Option<&KeyName> {
+        let below: Vec<_> = group.members.iter().map(|m| self.witnesses_of(m)).collect();
+        let alone = below
+            .iter()
+            .all(|names| names.len() == 1 && *names == below[0]);
+        if group.threshold == 1 || alone {
+            return None;
+        }
+        let mut seen = BTreeSet::new();
+        below.into_iter().flatten().find(|name| !seen.insert(*name))
+    }
+
+    /// The names of the keys below a witness's line or a group.
+    fn witnesses_of(&self, name: &str) -> BTreeSet<&KeyName> {
+        match self.groups.iter().find(|group| group.name == name) {
+            Some(group) => {
+                let members = group.members.iter();
+                members.flat_map(|m| self.witnesses_of(m)).collect()
+            }
+            None => {
+                let lines = self.witnesses.iter().filter(|w| w.name == name);
+                lines.map(|witness| &witness.key.name).collect()
+            }
+        }
     }
 
     fn set_quorum(&mut self, name: &str) -> Result<(), String> {
@@ -257,9 +310,15 @@ impl Policy {
         Ok(())
     }
 
-    /// The logs it names.
+    /// The keys of logs that it names, several for one log perhaps.
     pub fn logs(&self) -> &[PolicyLog] {
         &self.logs
+    }
+
+    /// The logs that it names, each once.
+    pub fn origins(&self) -> BTreeSet<Origin> {
+        let names = self.logs.iter().map(|log| log.key.name.clone());
+        names.map(Origin::from).collect()
     }
 
     /// The witnesses it names.
@@ -302,7 +361,7 @@ impl Policy {
             self.logs.iter().any(|log| {
                 let origin = Origin::from(log.key.name.clone());
                 let name = Origin::from(witness.key.name.clone());
-                witness.key.key == log.key.key
+                witness.key.wraps_key_of(&log.key)
                     || name.host() == origin.host()
                     || name.host().ends_with(&format!(".{}", origin.host()))
             })
@@ -319,7 +378,7 @@ impl Policy {
         Ok(())
     }
 
-    /// Verifies a checkpoint: the log's signature, every cosignature of a known witness, and the
+    /// Verifies a checkpoint: a signature by the log, every cosignature of a known witness, and the
     /// quorum, counting only cosignatures made in `oldest..=newest` where those are given.
     ///
     /// # Errors
@@ -332,24 +391,29 @@ impl Policy {
     ) -> Result<WitnessedCheckpoint, PolicyError> {
         let note = Note::parse(note)?;
         let checkpoint = Checkpoint::parse(&note.text)?;
-        let log = self
-            .logs
-            .iter()
-            .find(|log| log.key.name == checkpoint.origin.to_key_name())
-            .ok_or_else(|| PolicyError::OtherLog(checkpoint.origin.clone()))?;
-        let mut signed = false;
-        for signature in note.signatures_by(&log.key) {
-            log.key.verify(&note.text, signature)?;
-            signed = true;
+        let name = checkpoint.origin.to_key_name();
+        let keys = self.logs.iter().map(|log| &log.key);
+        let keys: Vec<&VerifierKey> = keys.filter(|key| key.name == name).collect();
+        if keys.is_empty() {
+            return Err(PolicyError::OtherLog(checkpoint.origin));
         }
-        if !signed {
+        if !checkpoint.is_signed(&note, keys)? {
             return Err(PolicyError::NoLogSignature);
         }
         let mut cosignatures = BTreeMap::new();
+        let mut times = BTreeMap::new();
         for witness in &self.witnesses {
             for signature in note.signatures_by(&witness.key) {
-                let time = cosignature::verify(&witness.key, &note.text, signature)?;
-                cosignatures.insert(witness.name.clone(), time);
+                match cosignature::verify(&witness.key, &checkpoint, signature) {
+                    Ok(time) => {
+                        cosignatures.insert(witness.name.clone(), time);
+                        let first = times.entry(witness.key.name.clone()).or_insert(time);
+                        *first = time.min(*first);
+                    }
+                    // It holds, and says nothing about freshness: it does not count.
+                    Err(NoteError::NoTime(_)) => {}
+                    Err(error) => return Err(error.into()),
+                }
             }
         }
         let counts = |time: &Time| {
@@ -366,6 +430,7 @@ impl Policy {
         Ok(WitnessedCheckpoint {
             checkpoint,
             cosignatures,
+            times,
         })
     }
 

@@ -105,21 +105,19 @@ pub fn authenticate(
     let fault = WitnessRefusal::Malformed;
     let note = Note::parse(&request.note).map_err(|_| fault("no signed note"))?;
     let origin = note.text.split('\n').next().unwrap_or_default();
-    let log = logs
+    let keys: Vec<&VerifierKey> = logs
         .iter()
-        .find(|log| log.name.as_str() == origin)
-        .ok_or_else(|| WitnessRefusal::UnknownLog(origin.chars().take(255).collect()))?;
-    let mut signed = false;
-    for signature in note.signatures_by(log) {
-        let verified = log.verify(&note.text, signature);
-        verified.map_err(|_| WitnessRefusal::NoSignature)?;
-        signed = true;
-    }
-    if !signed {
-        return Err(WitnessRefusal::NoSignature);
+        .filter(|log| log.name.as_str() == origin)
+        .collect();
+    if keys.is_empty() {
+        let origin = origin.chars().take(255).collect();
+        return Err(WitnessRefusal::UnknownLog(origin));
     }
     let checkpoint = Checkpoint::parse(&note.text).map_err(|_| fault("no checkpoint"))?;
-    Ok((note, checkpoint))
+    match checkpoint.is_signed(&note, keys) {
+        Ok(true) => Ok((note, checkpoint)),
+        Ok(false) | Err(_) => Err(WitnessRefusal::NoSignature),
+    }
 }
 
 /// Whether the witness may cosign `checkpoint`, where `last` is the one it cosigned last.

@@ -23,7 +23,7 @@ use crate::statement::refusal::Verdict;
 use crate::time::Time;
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::hash::{Hash, leaf_hash};
-use crate::tlog::note::{KeyKind, Note, VerifierKey};
+use crate::tlog::note::{Note, VerifierKey};
 use crate::tlog::policy::{Policy, PolicyError, WitnessedCheckpoint};
 use crate::tlog::tile::{self, EntryTile, FULL, RightEdge, Tile};
 use crate::tlog::tree::{LeafIndex, TreeSize};
@@ -150,10 +150,8 @@ impl Auditor {
                     _ => "checkpoint",
                 };
                 self.find(code, "checkpoint", fault);
-                policy.logs().iter().find_map(|log| {
-                    let log_alone = Policy::of(log.clone(), Vec::new(), 0).ok()?;
-                    log_alone.verify(note, None, None).ok()
-                })
+                let logs_alone = Policy::of(policy.logs().to_vec(), Vec::new(), 0).ok()?;
+                logs_alone.verify(note, None, None).ok()
             }
         }
     }
@@ -174,7 +172,7 @@ impl Auditor {
             if known.iter().any(|key| same_name(key) && same_id(key)) {
                 continue;
             }
-            let alike = |key: &VerifierKey| line.signature.len() == signature_length(key.kind);
+            let alike = |key: &VerifierKey| line.signature.len() == key.key.signature_length();
             let nearly = |key: &&VerifierKey| same_id(key) || same_name(key) && alike(key);
             if strict && known.iter().any(nearly) {
                 let detail = format!(
@@ -355,14 +353,6 @@ const BEYOND: &str = "holds more than the checkpoint does; a server that was sto
 
 fn tile_length(tile: Tile) -> usize {
     usize::from(tile.width) * 32
-}
-
-/// Bytes of a signature line after the key id.
-fn signature_length(kind: KeyKind) -> usize {
-    match kind {
-        KeyKind::Ed25519 => 64,
-        KeyKind::Cosignature => 8 + 64,
-    }
 }
 
 /// Strangers name files and members: what is printed on a terminal must not steer it.

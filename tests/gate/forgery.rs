@@ -56,11 +56,10 @@ impl Forger {
             root: edge.root(),
         };
         let mut note = checkpoint.sign(&self.signer);
-        let text = note.text.clone();
         note.signatures.extend(
             self.witnesses
                 .iter()
-                .map(|witness| witness.cosign(&text, time)),
+                .map(|witness| witness.cosign(&checkpoint, time)),
         );
         note.to_bytes()
     }

@@ -89,8 +89,8 @@ fn key_files_are_their_owners_alone() {
             seen += 1;
         }
     });
-    // Three roles of three parties, the log's key, and a key for each witness.
-    assert_eq!(seen, 3 * 3 + 1 + 2);
+    // Three roles of three parties, the log's two keys, and a key for each witness.
+    assert_eq!(seen, 3 * 3 + 2 + 2);
 }
 
 fn visit(folder: &Path, look: &mut dyn FnMut(&Path)) {

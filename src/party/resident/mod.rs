@@ -206,7 +206,7 @@ fn read_policy(path: &Path) -> Result<Policy, ResidentError> {
     let text = std::fs::read_to_string(path).map_err(ResidentError::file(path))?;
     let policy = Policy::parse(&text)?;
     policy.check_independent()?;
-    match policy.logs().len() {
+    match policy.origins().len() {
         1 => Ok(policy),
         n => Err(ResidentError::Logs(n)),
     }

@@ -4,7 +4,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::reader::testing::{LEAVES, Shown, WITNESSES, now, policy, policy_of};
+use crate::reader::testing::{
+    LEAVES, Shown, WITNESSES, now, policies_of_one_key, policy, policy_of,
+};
 use crate::statement::envelope::Envelope;
 use crate::statement::facts::FactMap;
 use crate::statement::leaf::Leaf;
@@ -12,6 +14,7 @@ use crate::statement::testing::{ORIGIN, key};
 use crate::store::journal::JournalRead as _;
 use crate::store::memory::MemoryJournal;
 use crate::store::sqlite::SqliteJournal;
+use crate::tlog::note::Note;
 
 type Copy = Follower<MemoryJournal>;
 
@@ -73,6 +76,26 @@ fn a_log_is_followed_in_any_steps_to_the_same_copy() {
             from = size as u64;
         }
         assert_eq!(state(&copy), state(&whole));
+    }
+}
+
+#[test]
+fn a_log_is_followed_by_either_of_its_keys() {
+    let [ed25519, ml_dsa] = policies_of_one_key();
+    for policy in [ed25519, ml_dsa] {
+        let mut copy = Follower::open(MemoryJournal::default(), policy.clone()).unwrap();
+        update(&mut copy, &Shown::new(&LEAVES[..9], &[])).unwrap();
+        assert_eq!(
+            copy.witnessed().unwrap().unwrap().checkpoint.size.as_u64(),
+            9
+        );
+        // The key known here is missing: the other says nothing to this reader.
+        let mut unsigned = Shown::new(&LEAVES[..12], &[]);
+        let mut note = Note::parse(&unsigned.0["checkpoint"]).unwrap();
+        let known = &policy.logs()[0].key;
+        note.signatures.retain(|line| !known.is_claimed_by(line));
+        unsigned.put("checkpoint", note.to_bytes());
+        assert!(update(&mut copy, &unsigned).is_err());
     }
 }
 

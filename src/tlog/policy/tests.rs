@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::tlog::cosignature::Cosigner;
 use crate::tlog::hash::{EMPTY_ROOT, leaf_hash};
-use crate::tlog::note::LogSigner;
+use crate::tlog::mldsa::MlDsaSecretKey;
+use crate::tlog::note::{LogSigner, NoteSignature};
 use crate::tlog::proof::{TlogProof, TlogProofError};
 use crate::tlog::tree::{LeafIndex, TreeSize};
 
@@ -99,6 +100,19 @@ fn every_fault_names_its_line() {
     assert!(fault(&twice).contains("named twice"));
     let log_key = format!("witness l {}\nquorum l\n", signer().verifier());
     assert!(fault(&log_key).contains("kind 4"));
+    let witness_key = format!("log {}\nquorum w0\n", cosigner(0).verifier());
+    assert!(fault(&witness_key).contains("kind 1"));
+    // One key under two names: of logs, and of witnesses of either kind.
+    let other_name = LogSigner::new(
+        "other.example/log".parse().unwrap(),
+        SigningKey::from_bytes(&[1; 32]),
+    );
+    let twice = format!("log {}\nquorum w0\n", other_name.verifier());
+    assert!(fault(&twice).contains("named twice"));
+    let named = |name: &str| Cosigner::ml_dsa_44(name.parse().unwrap(), ml_dsa_key(0)).verifier();
+    let (one, two) = (named("x.example"), named("y.example"));
+    let twice = format!("witness x {one}\nwitness y {two}\nquorum w0\n");
+    assert!(fault(&twice).contains("line 7 of the policy: this witness's key is named twice"));
     assert_eq!(Policy::parse("quorum none\n"), Err(PolicyError::NoLog));
 }
 
@@ -125,6 +139,17 @@ fn quorums_of_the_operator_alone_are_refused() {
         );
         assert_eq!(quorum("group g all own w0\nquorum g\n"), Ok(()));
     }
+    let signer = signer().with_ml_dsa_44(ml_dsa_key(99));
+    let key = signer.ml_dsa_44_verifier().unwrap();
+    let elsewhere = Cosigner::ml_dsa_44("elsewhere.example".parse().unwrap(), ml_dsa_key(99));
+    let own_ml_dsa = format!(
+        "log {key}\nwitness own {}\nquorum own\n",
+        elsewhere.verifier()
+    );
+    assert_eq!(
+        policy(&own_ml_dsa).check_independent(),
+        Err(PolicyError::NotIndependent)
+    );
     let like = own("notledger.example", 99);
     assert_eq!(
         policy(&format!("{like}quorum own\n")).check_independent(),
@@ -132,15 +157,19 @@ fn quorums_of_the_operator_alone_are_refused() {
     );
 }
 
-fn note(times: &[(u8, i64)]) -> Vec<u8> {
-    let checkpoint = Checkpoint {
+fn checkpoint() -> Checkpoint {
+    Checkpoint {
         origin: "ledger.example/log".parse().unwrap(),
         size: TreeSize::new(1),
         root: leaf_hash(b"leaf"),
-    };
+    }
+}
+
+fn note(times: &[(u8, i64)]) -> Vec<u8> {
+    let checkpoint = checkpoint();
     let mut note = checkpoint.sign(&signer());
     for (n, ago) in times {
-        let line = cosigner(*n).cosign(&note.text, now().plus_seconds(-ago));
+        let line = cosigner(*n).cosign(&checkpoint, now().plus_seconds(-ago));
         note.signatures.push(line);
     }
     note.to_bytes()
@@ -179,7 +208,7 @@ fn only_a_fresh_quorum_of_known_witnesses_counts() {
         SigningKey::from_bytes(&[50; 32]),
     );
     let mut good = Note::parse(&note(&[(0, 1), (1, 1)])).unwrap();
-    let line = stranger.cosign("other\n", now());
+    let line = stranger.cosign(&checkpoint(), now());
     good.signatures.push(line);
     assert!(verify(&good.to_bytes()).is_ok());
     for at in 0..3 {
@@ -210,6 +239,185 @@ fn only_a_fresh_quorum_of_known_witnesses_counts() {
     };
     let other = checkpoint.sign(&other).to_bytes();
     assert!(matches!(verify(&other), Err(PolicyError::OtherLog(_))));
+}
+
+fn ml_dsa_key(n: u8) -> MlDsaSecretKey {
+    MlDsaSecretKey::from_seed(&[n + 10; 32])
+}
+
+/// The other key of [`cosigner`].
+fn ml_dsa_cosigner(n: u8) -> Cosigner {
+    Cosigner::ml_dsa_44(cosigner(n).verifier().name, ml_dsa_key(n))
+}
+
+/// The lines of [`text`], each with its ML-DSA-44 twin, and groups that take either: `a` to `d`.
+fn both_kinds(lines: &str) -> String {
+    let signer = signer().with_ml_dsa_44(ml_dsa_key(99));
+    let log = signer.ml_dsa_44_verifier().unwrap();
+    let mut twins = format!("log {log}\n");
+    for (n, group) in ["a", "b", "c", "d"].into_iter().enumerate() {
+        let key = ml_dsa_cosigner(n as u8).verifier();
+        twins.push_str(&format!(
+            "witness p{n} {key}\ngroup {group} any w{n} p{n}\n"
+        ));
+    }
+    text(&(twins + lines))
+}
+
+#[test]
+fn a_witness_with_two_keys_counts_once() {
+    let policy = Policy::parse(&both_kinds("group g 2 a b c\nquorum g\n")).unwrap();
+    assert_eq!(Policy::parse(&policy.to_string()), Ok(policy.clone()));
+    assert_eq!((policy.logs().len(), policy.origins().len()), (2, 1));
+    let note = |ed25519: &[u8], ml_dsa: &[u8]| {
+        let mut note = checkpoint().sign(&signer().with_ml_dsa_44(ml_dsa_key(99)));
+        let lines = ed25519.iter().map(|n| cosigner(*n));
+        let lines = lines.chain(ml_dsa.iter().map(|n| ml_dsa_cosigner(*n)));
+        let lines = lines.map(|cosigner| cosigner.cosign(&checkpoint(), now()));
+        note.signatures.extend(lines);
+        note
+    };
+    let verify = |note: &Note| policy.verify(&note.to_bytes(), None, None);
+    for (ed25519, ml_dsa) in [
+        (&[0, 1][..], &[][..]),
+        (&[], &[0, 1]),
+        (&[0], &[1]),
+        (&[0, 1], &[0]),
+    ] {
+        let witnessed = verify(&note(ed25519, ml_dsa)).unwrap();
+        assert_eq!(witnessed.cosignatures.len(), ed25519.len() + ml_dsa.len());
+    }
+    for (ed25519, ml_dsa) in [(&[0][..], &[0][..]), (&[], &[1]), (&[3], &[2, 3])] {
+        let error = verify(&note(ed25519, ml_dsa)).unwrap_err();
+        assert!(matches!(error, PolicyError::QuorumMissing(_)), "{error}");
+    }
+    // A bad line of either kind rejects the whole note, though a quorum stands without it.
+    let good = note(&[0, 1, 2], &[0, 1, 2]);
+    for at in 0..good.signatures.len() {
+        let mut bad = good.clone();
+        *bad.signatures[at].signature.last_mut().unwrap() ^= 1;
+        let error = verify(&bad).unwrap_err();
+        assert!(
+            matches!(error, PolicyError::Note(NoteError::BadSignature(_))),
+            "{at}"
+        );
+    }
+    // Either of the log's keys will do; neither will not.
+    for gone in [0..1, 1..2] {
+        let mut one = good.clone();
+        one.signatures.drain(gone);
+        assert!(verify(&one).is_ok());
+    }
+    let mut none = good.clone();
+    none.signatures.drain(0..2);
+    assert_eq!(verify(&none), Err(PolicyError::NoLogSignature));
+    // Who knows the Ed25519 keys alone passes over the other lines.
+    let ed25519 = Policy::parse(&text("group g 2 w0 w1 w2\nquorum g\n")).unwrap();
+    let witnessed = ed25519.verify(&good.to_bytes(), None, None).unwrap();
+    assert_eq!(witnessed.cosignatures.len(), 3);
+    // Lines of a kind that is not known here are passed over, whosever name they bear.
+    let mut strange = good.clone();
+    for name in ["ledger.example/log", "w0.example"] {
+        strange.signatures.push(NoteSignature {
+            name: name.parse().unwrap(),
+            key_id: [5; 4],
+            signature: vec![5; 500],
+        });
+    }
+    assert!(verify(&strange).is_ok());
+    // No cosignature of either kind is looked at on a checkpoint with an extension line.
+    let mut extended = good.clone();
+    extended.text.push_str("extension\n");
+    assert!(matches!(verify(&extended), Err(PolicyError::Checkpoint(_))));
+}
+
+#[test]
+fn a_cosignature_without_a_time_does_not_count() {
+    let policy = Policy::parse(&both_kinds("quorum a\n")).unwrap();
+    let mut note = checkpoint().sign(&signer());
+    let untimed = ml_dsa_cosigner(0).sign_subtree(&(&checkpoint()).into());
+    note.signatures.extend(untimed);
+    let verify = |note: &Note| policy.verify(&note.to_bytes(), None, None);
+    assert!(matches!(verify(&note), Err(PolicyError::QuorumMissing(_))));
+    let timed = cosigner(0).cosign(&checkpoint(), now());
+    note.signatures.push(timed);
+    assert_eq!(verify(&note).unwrap().cosignatures.len(), 1);
+}
+
+#[test]
+fn one_witness_fills_one_place() {
+    let fault = |lines: &str| Policy::parse(&both_kinds(lines)).map_err(|e| e.to_string());
+    // `w0` and `p0` are one witness, and free of a group in this text.
+    let free = |lines: &str| {
+        let text = both_kinds(lines).replace("group a any w0 p0\n", "");
+        Policy::parse(&text).map_err(|e| e.to_string())
+    };
+    assert!(fault("group g 2 a b\nquorum g\n").is_ok());
+    for twice in [
+        "group g 2 w0 p0 b\nquorum g\n",
+        "group g all w0 p0 b\nquorum g\n",
+        "group h any p0 b\ngroup g 2 w0 h\nquorum g\n",
+    ] {
+        let fault = free(twice).unwrap_err();
+        assert!(
+            fault.contains("the keys of w0.example would count"),
+            "{fault}"
+        );
+    }
+    // A reader may ask for both keys of one witness, and for one way or another.
+    for fine in [
+        "group g all w0 p0\nquorum g\n",
+        "group h all w0 p0\ngroup g 2 h b\nquorum g\n",
+        "group g any w0 p0 b\nquorum g\n",
+    ] {
+        assert!(free(fine).is_ok(), "{fine}: {:?}", free(fine));
+    }
+}
+
+#[test]
+fn the_median_is_that_of_witnesses_not_of_keys() {
+    let policy = Policy::parse(&both_kinds("group g 2 a b c\nquorum g\n")).unwrap();
+    let mut note = checkpoint().sign(&signer());
+    for (cosigner, ago) in [
+        (cosigner(0), 10),
+        (ml_dsa_cosigner(0), 10),
+        (cosigner(1), 20),
+        (cosigner(2), 30),
+    ] {
+        let line = cosigner.cosign(&checkpoint(), now().plus_seconds(-ago));
+        note.signatures.push(line);
+    }
+    let witnessed = policy.verify(&note.to_bytes(), None, None).unwrap();
+    assert_eq!(witnessed.median_time(), Some(now().plus_seconds(-20)));
+}
+
+#[test]
+fn a_policy_made_of_lines_joins_the_keys_of_a_witness() {
+    let log = |key| PolicyLog { key, url: None };
+    let witness = |name: &str, cosigner: Cosigner| PolicyWitness {
+        name: name.to_owned(),
+        key: cosigner.verifier(),
+        url: None,
+    };
+    let signer = signer().with_ml_dsa_44(ml_dsa_key(99));
+    let policy = Policy::of(
+        vec![
+            log(signer.verifier()),
+            log(signer.ml_dsa_44_verifier().unwrap()),
+        ],
+        vec![
+            witness("w0", cosigner(0)),
+            witness("w1", cosigner(1)),
+            witness("p0", ml_dsa_cosigner(0)),
+        ],
+        2,
+    )
+    .unwrap();
+    let text = policy.to_string();
+    let end = "group any-key-of-w0.example 1 w0 p0\ngroup quorum 2 any-key-of-w0.example w1\n\
+               quorum quorum\n";
+    assert!(text.ends_with(end), "{text}");
+    assert_eq!(policy.check_independent(), Ok(()));
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn published(world: &World) -> Published {
     let mut note = checkpoint.sign(&signer);
     for name in ["library.example", "press.example"] {
         let cosigner = Cosigner::new(name.parse().unwrap(), key(name));
-        let cosignature = cosigner.cosign(&note.text, world.now);
+        let cosignature = cosigner.cosign(&checkpoint, world.now);
         note.signatures.push(cosignature);
     }
     Published {

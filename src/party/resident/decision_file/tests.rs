@@ -64,7 +64,7 @@ fn proved() -> (DecisionFile, Policy) {
     let mut note = checkpoint.sign(&signer);
     let cosigned_at = "2019-07-31T14:06:00Z".parse().unwrap();
     note.signatures
-        .push(witness.cosign(&note.text, cosigned_at));
+        .push(witness.cosign(&checkpoint, cosigned_at));
     let log = PolicyLog {
         key: signer.verifier(),
         url: None,
@@ -90,7 +90,7 @@ fn proved() -> (DecisionFile, Policy) {
         }
         .to_string(),
     };
-    (file, Policy::of(log, vec![witness], 1).unwrap())
+    (file, Policy::of(vec![log], vec![witness], 1).unwrap())
 }
 
 fn check_file(file: &DecisionFile, policy: &Policy) -> Result<Proved, DecisionFault> {

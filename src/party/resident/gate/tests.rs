@@ -123,7 +123,7 @@ fn log() -> Log {
         key: witness.verifier(),
         url: None,
     };
-    let policy = Policy::of(policy_log, vec![one], 1).unwrap();
+    let policy = Policy::of(vec![policy_log], vec![one], 1).unwrap();
     Log {
         signer,
         witness,
@@ -140,7 +140,7 @@ impl Log {
             root: leaf_hash(leaf),
         };
         let mut note = checkpoint.sign(&self.signer);
-        let cosignature = cosigned_at.map(|time| self.witness.cosign(&note.text, time));
+        let cosignature = cosigned_at.map(|time| self.witness.cosign(&checkpoint, time));
         note.signatures.extend(cosignature);
         note.to_bytes()
     }

@@ -1,0 +1,231 @@
+use std::io::{Read, Write as _};
+use std::net::TcpListener;
+
+use ed25519_dalek::SigningKey;
+
+use super::*;
+use crate::store::files::{Access, Files};
+use crate::tlog::cosignature::Cosigner;
+use crate::tlog::hash::leaf_hash;
+use crate::tlog::mldsa::MlDsaSecretKey;
+use crate::tlog::note::LogSigner;
+use crate::tlog::policy::PolicyLog;
+
+fn now() -> Time {
+    "2019-07-31T14:05:00Z".parse().unwrap()
+}
+
+fn signer() -> LogSigner {
+    let origin = "ledger.example/log".parse().unwrap();
+    LogSigner::new(origin, SigningKey::from_bytes(&[1; 32]))
+        .with_ml_dsa_44(MlDsaSecretKey::from_seed(&[1; 32]))
+}
+
+fn checkpoint() -> Checkpoint {
+    Checkpoint {
+        origin: signer().origin().clone(),
+        size: TreeSize::new(1),
+        root: leaf_hash(b"leaf"),
+    }
+}
+
+/// The two keys of a witness.
+fn cosigners(n: u8) -> [Cosigner; 2] {
+    let name = || format!("w{n}.example").parse().unwrap();
+    [
+        Cosigner::new(name(), SigningKey::from_bytes(&[n; 32])),
+        Cosigner::ml_dsa_44(name(), MlDsaSecretKey::from_seed(&[n; 32])),
+    ]
+}
+
+/// The policy's lines for the two keys of a witness.
+fn lines(n: u8, url: &str) -> [PolicyWitness; 2] {
+    let [ed25519, ml_dsa] = cosigners(n).map(|cosigner| cosigner.verifier());
+    [(format!("w{n}"), ed25519), (format!("p{n}"), ml_dsa)].map(|(name, key)| PolicyWitness {
+        name,
+        key,
+        url: Some(url.to_owned()),
+    })
+}
+
+fn answer(cosigners: &[Cosigner]) -> Vec<NoteSignature> {
+    let cosign = |cosigner: &Cosigner| cosigner.cosign(&checkpoint(), now());
+    cosigners.iter().map(cosign).collect()
+}
+
+fn body(lines: &[NoteSignature]) -> String {
+    lines.iter().map(NoteSignature::to_string).collect()
+}
+
+#[test]
+fn an_answer_is_taken_whole_or_not_at_all() {
+    let both = lines(2, "http://localhost");
+    let read = |body: &str| verified(body, &checkpoint(), &both);
+    let names = |body: &str| read(body).map(|found| found.into_keys().collect::<Vec<_>>());
+    let good = answer(&cosigners(2));
+    let stranger = answer(&cosigners(9));
+    assert_eq!(names(&body(&good)).unwrap(), ["p2", "w2"]);
+    assert_eq!(names(&body(&good[..1])).unwrap(), ["w2"]);
+    assert_eq!(names(&body(&good[1..])).unwrap(), ["p2"]);
+    let with_stranger = [good.clone(), stranger.clone()].concat();
+    assert_eq!(names(&body(&with_stranger)).unwrap(), ["p2", "w2"]);
+    assert_eq!(read(&body(&stranger)), Err(WITHOUT.to_owned()));
+    for at in [0, 1] {
+        let mut bad = good.clone();
+        *bad[at].signature.last_mut().unwrap() ^= 1;
+        assert!(read(&body(&bad)).unwrap_err().contains("does not verify"));
+        // Not even beside a good line by the same key.
+        let beside = [good.clone(), bad].concat();
+        assert!(
+            read(&body(&beside))
+                .unwrap_err()
+                .contains("does not verify")
+        );
+    }
+    // A witness must say when.
+    let untimed = cosigners(2)[1].sign_subtree(&(&checkpoint()).into());
+    let untimed = [good[0].clone(), untimed.unwrap()];
+    assert!(
+        read(&body(&untimed))
+            .unwrap_err()
+            .contains("does not say when")
+    );
+    for bad in ["", "\n", "nonsense\n"] {
+        assert!(read(bad).is_err(), "{bad:?}");
+    }
+}
+
+/// The body of a request.
+fn read_request(stream: &mut impl Read) -> String {
+    let mut request = Vec::new();
+    loop {
+        let mut some = [0; 4096];
+        let n = stream.read(&mut some).unwrap();
+        request.extend(&some[..n]);
+        let text = String::from_utf8_lossy(&request);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else {
+            continue;
+        };
+        let head = head.to_lowercase();
+        let length = head.split("content-length: ").nth(1).unwrap();
+        if length.lines().next() == Some(&body.len().to_string()) {
+            return body.to_owned();
+        }
+    }
+}
+
+/// A server that answers every request with `lines`; its address, and the requests it got.
+fn witness(lines: Vec<NoteSignature>) -> (String, std::sync::mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (sender, requests) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let request = read_request(&mut stream);
+            let body = body(&lines);
+            let length = body.len();
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            )
+            .unwrap();
+            let _ = sender.send(request);
+        }
+    });
+    (url, requests)
+}
+
+#[test]
+fn a_witness_of_two_keys_is_asked_once_and_both_cosignatures_are_kept() {
+    let (one, asked) = witness(answer(&cosigners(2)));
+    let (two, _) = witness(answer(&cosigners(3)[..1]));
+    let mut bad = answer(&cosigners(4));
+    *bad[0].signature.last_mut().unwrap() ^= 1;
+    let (liar, _) = witness(bad);
+    let policy = Policy::of(
+        vec![PolicyLog {
+            key: signer().verifier(),
+            url: None,
+        }],
+        [lines(2, &one), lines(3, &two), lines(4, &liar)].concat(),
+        2,
+    )
+    .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (log, staging) = (folder.path().join("log"), folder.path().join("staging"));
+    let log = LogFiles::new(Files::open(&log, &staging, Access::Public).unwrap());
+    let own = checkpoint().sign(&signer()).to_bytes();
+    let mut witnesses = Witnesses::new(policy, Duration::from_secs(10));
+    let cosigned = witnesses.cosign(&own, &log, now()).unwrap();
+
+    let states: Vec<(&str, bool)> = cosigned
+        .witnesses
+        .iter()
+        .map(|(name, state)| (name.as_str(), state.is_ok()))
+        .collect();
+    let expected = [
+        ("w2", true),
+        ("p2", true),
+        ("w3", true),
+        ("p3", false),
+        ("w4", false),
+        ("p4", false),
+    ];
+    assert_eq!(states, expected);
+    let note = Note::parse(&cosigned.note.unwrap()).unwrap();
+    assert_eq!(
+        note.signatures.len(),
+        2 + 3,
+        "the log's and three of witnesses"
+    );
+    let sent = asked.recv().unwrap();
+    assert!(asked.try_recv().is_err(), "asked once");
+    assert_eq!(sent.as_bytes(), [b"old 0\n\n", &own[..]].concat());
+}
+
+#[test]
+fn a_silent_witness_holds_up_nobody() {
+    let (one, _) = witness(answer(&cosigners(2)[..1]));
+    let (two, _) = witness(answer(&cosigners(3)[..1]));
+    // Takes calls and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", silent.local_addr().unwrap());
+    let log = PolicyLog {
+        key: signer().verifier(),
+        url: None,
+    };
+    let witnessed = |quorum, urls: [&str; 3]| {
+        let lines = (2..).zip(urls).map(|(n, url)| lines(n, url)[0].clone());
+        Policy::of(vec![log.clone()], lines.collect(), quorum).unwrap()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let (root, staging) = (folder.path().join("log"), folder.path().join("staging"));
+    let files = LogFiles::new(Files::open(&root, &staging, Access::Public).unwrap());
+    let own = checkpoint().sign(&signer()).to_bytes();
+    let since = Instant::now();
+    let policy = witnessed(2, [&one, &two, &address]);
+    let mut witnesses = Witnesses::new(policy, Duration::from_secs(120));
+    for _ in 0..20 {
+        let cosigned = witnesses.cosign(&own, &files, now()).unwrap();
+        assert!(cosigned.note.is_some());
+        let silent = cosigned.witnesses[2].1.clone();
+        assert_eq!(silent, Err("has not answered in time".to_owned()));
+    }
+    assert!(
+        since.elapsed() < Duration::from_secs(60),
+        "it was waited for"
+    );
+
+    // Where its cosignature is needed, its time is waited for, and no more.
+    let policy = witnessed(3, [&one, &two, &address]);
+    let mut witnesses = Witnesses::new(policy, Duration::from_millis(200));
+    let cosigned = witnesses.cosign(&own, &files, now()).unwrap();
+    assert!(cosigned.note.is_none());
+    assert!(
+        cosigned.witnesses[..2]
+            .iter()
+            .all(|(_, state)| state.is_ok())
+    );
+    drop(silent);
+}
