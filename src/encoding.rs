@@ -34,6 +34,14 @@ pub fn base64url(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
+/// The digits of [`base64url`] of 32 bytes, where an allocation is too much.
+pub fn base64url_digits(bytes: &[u8; 32]) -> [u8; 43] {
+    let mut digits = [0; 43];
+    let written = URL_SAFE_NO_PAD.encode_slice(bytes, &mut digits);
+    assert_eq!(written, Ok(digits.len()), "32 bytes are 43 digits");
+    digits
+}
+
 /// Decodes base64url; padding and loose trailing bits are refused.
 pub fn from_base64url(text: &str) -> Result<Vec<u8>, EncodingError> {
     URL_SAFE_NO_PAD

@@ -176,7 +176,7 @@ fn request(args: &Request) -> anyhow::Result<Exit> {
             .attach(&scope_bytes, "application/geo+json")?
             .digest(),
         message,
-        recipient: new.recipient.clone(),
+        recipient: new.recipient,
         sealed: SealedFields {
             case_number: SealedField {
                 digest: new.case_number.digest(),

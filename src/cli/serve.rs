@@ -1,7 +1,6 @@
 //! `whosaw serve`: runs a ledger.
 
-use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,8 +10,9 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Exit;
-use crate::http::{Batcher, Listening, Service, listen, router};
-use crate::ledger::Ledger;
+use crate::http::metrics::{self, Metrics};
+use crate::http::{App, Batcher, Door, Limits, Listening, MAX_CONNECTIONS, Service, listen};
+use crate::ledger::{Ledger, QUEUE};
 use crate::party::operator::Operator;
 use crate::statement::words::Role;
 use crate::store::files::{Access, Files};
@@ -24,6 +24,12 @@ use crate::wire::signature::Nonces;
 
 /// How long a start waits for a new log's first checkpoint.
 const FIRST_CHECKPOINT: Duration = Duration::from_secs(5);
+
+/// Connections to the metrics' listener: one reads, another may look.
+const METRICS_CONNECTIONS: usize = 8;
+
+/// Requests for metrics per second.
+const METRICS_RATE: u32 = 10;
 
 /// Run a ledger: its log, its API, its vaults
 ///
@@ -48,12 +54,71 @@ pub struct Args {
     /// Listen on other than loopback: a TLS proxy stands in front
     #[arg(long)]
     behind_tls: bool,
+    /// Start although the trust file asks for no witness. Every reader refuses such a log: for
+    /// benchmarks, and for trying things out
+    #[arg(long)]
+    unwitnessed: bool,
     /// Seconds after which an unchanged checkpoint is cosigned anew
     #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = clap::value_parser!(u64).range(1..=1800))]
     renew: u64,
-    /// Requests per second that one address may keep up
+    /// Serve figures for Prometheus at /metrics on this address, which nobody but the operator's
+    /// own monitoring may reach
+    #[arg(long, value_name = "ADDR")]
+    metrics_address: Option<SocketAddr>,
+    #[command(flatten)]
+    pressure: Pressure,
+}
+
+/// How much is taken from whom. An address is an IPv4 address or an IPv6 /64, loopback as any other:
+/// a proxy on this machine stands for strangers.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Limits")]
+struct Pressure {
+    /// Requests per second that one address may keep up; 0: any number
     #[arg(long, value_name = "N", default_value = "200")]
-    rate: NonZeroU32,
+    rate: u32,
+    // Ten a second: an office behind one address, importing its past; a thousandth of what a log
+    // takes.
+    /// Statements per minute that one address may send; 0: any number
+    #[arg(long, value_name = "N", default_value = "600")]
+    address_limit: u32,
+    /// Statements per minute that one party may sign; 0: any number
+    #[arg(long, value_name = "N", default_value = "600")]
+    party_limit: u32,
+    // A sixteenth of the queue: it takes that many at once to fill it.
+    /// Statements of one address, and of one party, that may wait at once; 0: any number
+    #[arg(long, value_name = "N", default_value = "64")]
+    waiting_limit: usize,
+    /// Connections that one address may have open at once; 0: any number
+    #[arg(long, value_name = "N", default_value = "256")]
+    address_connections: usize,
+    /// Connections open at once; more wait to be accepted
+    #[arg(long, value_name = "N", default_value_t = MAX_CONNECTIONS as u64, value_parser = at_least_one())]
+    connections: u64,
+    /// Statements that may wait for the sequencer
+    #[arg(long, value_name = "N", default_value_t = QUEUE as u64, value_parser = at_least_one())]
+    queue: u64,
+    /// A proxy's address whose X-Forwarded-For names the client last; repeatable
+    #[arg(long, value_name = "IP")]
+    proxy: Vec<IpAddr>,
+}
+
+/// A number that a socket or a queue can have: memory is set aside for some of it.
+fn at_least_one() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(1..=1_000_000)
+}
+
+impl Pressure {
+    fn limits(&self) -> Limits {
+        Limits {
+            requests: self.rate,
+            address_statements: self.address_limit,
+            party_statements: self.party_limit,
+            waiting: self.waiting_limit,
+            connections: self.address_connections,
+            proxies: self.proxy.clone(),
+        }
+    }
 }
 
 /// Runs until SIGTERM or SIGINT.
@@ -61,12 +126,16 @@ pub struct Args {
 /// # Errors
 /// If the data folder, the ledger or the socket cannot be opened, or the ledger stops.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
-    if !args.listen.ip().is_loopback() && !args.behind_tls {
-        bail!(
-            "{} is not a loopback address, and this server speaks plain HTTP: put a TLS proxy in \
-             front and say --behind-tls",
-            args.listen
-        );
+    for address in std::iter::once(args.listen).chain(args.metrics_address) {
+        if !address.ip().is_loopback() && !args.behind_tls {
+            bail!(
+                "{address} is not a loopback address, and this server speaks plain HTTP: put a TLS \
+                 proxy in front and say --behind-tls"
+            );
+        }
+    }
+    if args.behind_tls && args.pressure.proxy.is_empty() {
+        eprintln!("all who come through one proxy share one address's limits: name it by --proxy");
     }
     let operator = Operator::open(&args.data)?;
     if let Some(origin) = &args.origin
@@ -88,22 +157,31 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
 
 async fn serve(args: &Args, operator: &Operator) -> anyhow::Result<()> {
     let clock = Clock::system();
-    let config = operator.ledger(clock.clone(), Duration::from_secs(args.renew))?;
+    let renew = Duration::from_secs(args.renew);
+    let mut config = match args.unwitnessed {
+        true => operator.unwitnessed_ledger(clock.clone(), renew)?,
+        false => operator.ledger(clock.clone(), renew)?,
+    };
+    config.queue = usize::try_from(args.pressure.queue)?;
     let (ledger, running) = Ledger::start(config)?;
     // A log's first checkpoint: without it there is nothing for anybody to read.
     let first = ledger.wait_published(LeafIndex::new(0), FIRST_CHECKPOINT);
     if first.await.is_none() {
         eprintln!("no checkpoint is public yet: not enough witnesses have cosigned");
     }
-    let listener = TcpListener::bind(args.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}: is another server there?", args.listen))?;
+    let listener = bind(args.listen).await?;
     let address = listener.local_addr()?;
     let authorities = match args.authority.as_slice() {
         [] => vec![address.to_string(), format!("localhost:{}", address.port())],
         given => given.iter().map(|host| host.to_ascii_lowercase()).collect(),
     };
-    let service = Arc::new(open(operator, ledger, clock, authorities)?);
+    let counted = Arc::new(Metrics::default());
+    let door = Arc::new(Door::new(args.pressure.limits(), counted));
+    let service = Arc::new(open(operator, ledger, clock, authorities, door.clone())?);
+    let figures = match args.metrics_address {
+        Some(address) => Some(serve_metrics(address, service.clone()).await?),
+        None => None,
+    };
     let batcher = Batcher {
         service: service.clone(),
         key: operator.home().key(Role::Officer)?,
@@ -131,15 +209,42 @@ async fn serve(args: &Args, operator: &Operator) -> anyhow::Result<()> {
     };
     let listening = Listening {
         listener,
-        rate: args.rate,
+        connections: usize::try_from(args.pressure.connections)?,
+        door,
     };
-    listen(listening, router(service.clone()), shutdown).await;
-    batches.abort();
-    let _ = batches.await;
+    listen(listening, App::new(service.clone()), shutdown).await;
+    for task in [Some(batches), figures].into_iter().flatten() {
+        task.abort();
+        let _ = task.await;
+    }
     // The last handles: without them the sequencer finishes its queue and ends.
     drop(service);
     tokio::task::spawn_blocking(move || running.join()).await??;
     Ok(())
+}
+
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let bound = TcpListener::bind(address).await;
+    bound.with_context(|| format!("cannot listen on {address}: is another server there?"))
+}
+
+/// Serves `/metrics` beside the ledger, until the task is aborted.
+async fn serve_metrics(
+    address: SocketAddr,
+    service: Arc<Service>,
+) -> anyhow::Result<tokio::task::JoinHandle<()>> {
+    let listener = bind(address).await?;
+    println!("metrics on http://{}/metrics", listener.local_addr()?);
+    let listening = Listening {
+        connections: METRICS_CONNECTIONS,
+        ..Listening::paced(listener, METRICS_RATE)
+    };
+    let metrics = metrics::router(service);
+    Ok(tokio::spawn(listen(
+        listening,
+        metrics,
+        std::future::pending(),
+    )))
 }
 
 fn open(
@@ -147,6 +252,7 @@ fn open(
     ledger: Ledger,
     clock: Clock,
     authorities: Vec<String>,
+    door: Arc<Door>,
 ) -> anyhow::Result<Service> {
     let root = operator.home().root();
     let files = |name: &str, access| {
@@ -162,5 +268,6 @@ fn open(
         authorities,
         service_key: operator.home().key(Role::Service)?,
         nonces: Mutex::new(Nonces::default()),
+        door,
     })
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ureq::http::Uri;
+use ureq::http::uri::Authority;
 
 /// The longest that connecting to a server may take.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
@@ -38,7 +39,7 @@ impl BaseUrl {
             return Err(form());
         };
         // Credentials in addresses end up in logs and in process lists.
-        if authority.as_str().contains('@') || uri.query().is_some() || trimmed.contains('#') {
+        if !is_host_and_port(authority) || uri.query().is_some() || trimmed.contains('#') {
             return Err(form());
         }
         match scheme {
@@ -66,6 +67,18 @@ impl BaseUrl {
     /// The address.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+}
+
+/// Whether an authority is a host and perhaps a port, nothing before, between or after:
+/// `[::1].example` has the host `[::1]` for the library that parses it.
+fn is_host_and_port(authority: &Authority) -> bool {
+    match authority.as_str().strip_prefix(authority.host()) {
+        Some("") => true,
+        Some(rest) => rest.strip_prefix(':').is_some_and(|port| {
+            port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok()
+        }),
+        None => false,
     }
 }
 
@@ -125,6 +138,11 @@ mod tests {
             "https://u:p@a.example",
             "https://a.example?x=1",
             "http://127.0.0.1@evil.example",
+            "http://127.0.0.1:80@127.0.0.1",
+            "http://[::1].evil.example",
+            "http://[::1]8:80",
+            "https://a.example:",
+            "https://a.example:65536",
         ] {
             assert!(
                 matches!(BaseUrl::parse(bad), Err(BaseUrlError::Form(_))),

@@ -47,7 +47,9 @@ pub async fn put(
 ) -> Result<StatusCode, ApiError> {
     let (parts, body) = request.into_parts();
     let caller = service.caller(&parts)?;
-    service.calling_party(&caller)?;
+    let (party, _) = service.calling_party(&caller)?;
+    let _places = service.door.attach(&party)?;
+    service.check_open()?;
     let opening = auth::text(&parts.headers, OPENING.as_str()).unwrap_or_default();
     let opening = Opening::parse(opening).map_err(|e| bad_opening(e.to_string()))?;
     let value = opening
@@ -62,12 +64,8 @@ pub async fn put(
             MEDIA_TYPES.join(", ")
         )));
     }
-    let too_large = ApiError::TooLarge {
-        most: MAX_ATTACHMENT as u64,
-    };
-    let body = axum::body::to_bytes(body, MAX_ATTACHMENT)
-        .await
-        .map_err(|_| too_large)?;
+    let body = axum::body::to_bytes(body, MAX_ATTACHMENT).await;
+    let body = body.map_err(|error| ApiError::unread(&error, MAX_ATTACHMENT))?;
     caller.check_body(&body)?;
     if Digest::of(&body) != value.sha256 || body.len() as u64 != value.size {
         return Err(bad_opening("the size and SHA-256 of the body"));

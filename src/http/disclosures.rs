@@ -11,6 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use tokio::io::AsyncReadExt as _;
 
 use super::attachments::OPENING;
+use super::door::Turn;
 use super::vault::{clip_id, part_path};
 use super::{ApiError, Path, Service, Shared};
 use crate::digest::{Digest, StatementId};
@@ -30,23 +31,14 @@ use crate::wire::vault::{Disclose, ShownOpening};
 const KEPT: i64 = 7 * 86_400;
 
 /// `POST /vault/v1/disclosures`.
-pub async fn disclose(State(service): Shared, request: Request) -> Result<Response, ApiError> {
-    let (caller, body) = service.signed_json::<Disclose>(request).await?;
-    let vault = service.vault_of(&caller)?;
-    let signed = Signed::read(body.statement.get().as_bytes())?;
-    let Statement::Disclosure(disclosure) = &signed.statement else {
-        return Err(bad("/statement", "a disclosure"));
-    };
-    let clips = service
-        .check_openings(vault.id, disclosure, &body.openings)
-        .await?;
-    let shown = vaults::Disclosure {
-        vault_id: vault.id,
-        clips,
-    };
-    // Known before it is logged: a logged disclosure can always be handed over.
-    service.vaults.record_disclosure(signed.id, &shown)?;
-    service.log(signed).await
+pub async fn disclose(
+    State(service): Shared,
+    turn: Turn,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let answer = service.disclose(turn, request).await;
+    service.door.metrics().answered(&answer);
+    answer
 }
 
 /// `PUT /vault/v1/disclosures/{id}/headers/{n}`.
@@ -146,6 +138,26 @@ impl LoggedDisclosure {
 }
 
 impl Service {
+    async fn disclose(&self, turn: Turn, request: Request) -> Result<Response, ApiError> {
+        let (caller, body) = self.signed_json::<Disclose>(request).await?;
+        let vault = self.vault_of(&caller)?;
+        let signed = Signed::read(body.statement.get().as_bytes())?;
+        let Statement::Disclosure(disclosure) = &signed.statement else {
+            return Err(bad("/statement", "a disclosure"));
+        };
+        self.check_open_to(&signed)?;
+        let clips = self
+            .check_openings(vault.id, disclosure, &body.openings)
+            .await?;
+        let shown = vaults::Disclosure {
+            vault_id: vault.id,
+            clips,
+        };
+        // Known before it is logged: a logged disclosure can always be handed over.
+        self.vaults.record_disclosure(signed.id, &shown)?;
+        self.log(signed, turn).await
+    }
+
     fn logged_disclosure(&self, id: &str) -> Result<LoggedDisclosure, ApiError> {
         let missing = || ApiError::NotFound("no such disclosure in this log");
         let id = super::statements::statement_id(id)?;

@@ -8,35 +8,49 @@ mod auth;
 mod batches;
 mod bundles;
 mod disclosures;
+mod door;
+mod limits;
 mod listen;
 mod log;
+pub mod metrics;
 mod page;
 mod problem;
+mod stall;
 mod statements;
 mod vault;
 pub mod witness;
 
+use std::convert::Infallible;
+use std::future::{Ready, ready};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, FromRequestParts};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, Request, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::future::RouteFuture;
 use axum::routing::{get, post, put};
 use axum::{Extension, Router};
+use hyper::body::Incoming;
 use serde::de::DeserializeOwned;
+use tokio_util::either::Either;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
-use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
+use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use crate::ledger::Ledger;
+use crate::statement::envelope::MAX_ENVELOPE;
 use crate::store::files::Files;
 use crate::store::vaults::Vaults;
 use crate::time::Clock;
 use crate::wire::signature::Nonces;
 
 pub use batches::Batcher;
-pub use listen::{Listening, listen};
+pub use door::{Door, Limits};
+pub use listen::{Listening, MAX_CONNECTIONS, listen};
 pub use problem::ApiError;
 
 /// How long a submitter waits for the witnesses before it is told to ask later.
@@ -66,6 +80,7 @@ pub struct Service {
     /// Signs refusals.
     pub service_key: ed25519_dalek::SigningKey,
     pub nonces: Mutex<Nonces>,
+    pub door: Arc<Door>,
 }
 
 impl Service {
@@ -101,18 +116,57 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     }
 }
 
-/// All routes.
-pub fn router(service: Arc<Service>) -> Router {
+/// The whole server: the log's files by the short way, everything else by the router.
+#[derive(Clone)]
+pub struct App {
+    service: Arc<Service>,
+    router: Router,
+}
+
+impl App {
+    /// Serves what `service` has.
+    pub fn new(service: Arc<Service>) -> Self {
+        let router = router(service.clone());
+        Self { service, router }
+    }
+}
+
+impl tower::Service<Request<Incoming>> for App {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Either<Ready<Result<Response, Infallible>>, RouteFuture<Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // As the router, which is always ready.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        match log::requested(&request) {
+            Some(path) => {
+                let answer = log::answer(&self.service.ledger, request.method(), path);
+                Either::Left(ready(Ok(answer)))
+            }
+            None => Either::Right(self.router.call(request)),
+        }
+    }
+}
+
+/// Answers with a problem what is not answered in `time`.
+async fn within(time: Duration, request: axum::extract::Request, next: Next) -> Response {
+    let answered = tokio::time::timeout(time, next.run(request)).await;
+    answered.unwrap_or_else(|_| ApiError::TooSlow.into_response())
+}
+
+/// All routes but those of the log's files.
+fn router(service: Arc<Service>) -> Router {
     let uploads = Router::new()
         .route(
             "/vault/v1/clips/{clip}/{part}",
             put(vault::put_part).get(vault::part),
         )
         .layer(DefaultBodyLimit::disable())
-        .layer(TimeoutLayer::with_status_code(
-            axum::http::StatusCode::REQUEST_TIMEOUT,
-            UPLOAD_TIME,
-        ));
+        .layer(from_fn(|request, next| within(UPLOAD_TIME, request, next)));
     let attachments = Router::new()
         .route(
             "/attachments/{digest}",
@@ -125,14 +179,16 @@ pub fn router(service: Arc<Service>) -> Router {
             get(page::front).layer(Extension(Arc::new(page::Kept::default()))),
         )
         .route("/assets/whosaw.css", get(page::style))
-        .route("/api/v1/statements", post(statements::submit))
+        .route(
+            "/api/v1/statements",
+            post(statements::submit).layer(DefaultBodyLimit::max(MAX_ENVELOPE)),
+        )
         .route("/api/v1/statements/{id}", get(statements::show))
         .route("/api/v1/proofs/{id}", get(statements::proof))
         .route("/schemas/{file}", get(statements::schema))
         .route("/healthz", get(statements::health))
         .route("/batches/{id}", get(batches::read))
         .route("/bundles/{jurisdiction}", get(bundles::read))
-        .route("/log/{*path}", get(log::read))
         .route("/vault/v1/enrol", post(vault::enrol))
         .route("/vault/v1/vault", get(vault::describe))
         .route(
@@ -150,10 +206,7 @@ pub fn router(service: Arc<Service>) -> Router {
         )
         .layer(DefaultBodyLimit::max(JSON_BODY))
         .merge(attachments)
-        .layer(TimeoutLayer::with_status_code(
-            axum::http::StatusCode::REQUEST_TIMEOUT,
-            CALL_TIME,
-        ));
+        .layer(from_fn(|request, next| within(CALL_TIME, request, next)));
     let header =
         |name, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
     Router::new()

@@ -1,9 +1,15 @@
 //! Errors as the API tells them: mapped to RFC 9457 problem details here, and nowhere else.
 
+use std::error::Error;
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use http_body_util::LengthLimitError;
+use tower_http::timeout::TimeoutError;
 
+use super::door::Limit;
 use crate::ledger::SubmitError;
 use crate::statement::refusal::{Class, Reason, Refusal};
 use crate::store::StoreError;
@@ -31,7 +37,13 @@ pub enum ApiError {
     Forbidden(&'static str),
     Conflict(&'static str, String),
     Gone(&'static str),
-    TooManyRequests,
+    /// Neither the call nor its answer was finished in time.
+    TooSlow,
+    /// A limit of the door, and how long until it lets the caller in again.
+    TooMany {
+        limit: Limit,
+        wait: Duration,
+    },
     Busy,
     ClockBehind,
     Quota(String),
@@ -44,6 +56,30 @@ impl ApiError {
     pub fn internal(cause: impl std::fmt::Display) -> Self {
         tracing::error!(%cause, "a call failed");
         Self::Internal
+    }
+
+    /// Why a body was not read to its end; `most` is what its reader takes, in bytes.
+    pub fn unread(error: &(dyn Error + 'static), most: usize) -> Self {
+        let causes = || std::iter::successors(Some(error), |cause: &&'_ _| Error::source(*cause));
+        if causes().any(|cause| cause.is::<LengthLimitError>()) {
+            return Self::TooLarge { most: most as u64 };
+        }
+        if causes().any(|cause| cause.is::<TimeoutError>()) {
+            return Self::TooSlow;
+        }
+        Self::BadRequest {
+            member: "body",
+            accepted: "as many bytes as Content-Length says".to_owned(),
+        }
+    }
+
+    /// How long to wait before the same is tried again, if that may help.
+    fn wait(&self) -> Option<Duration> {
+        match self {
+            Self::TooMany { wait, .. } => Some(*wait),
+            Self::Busy | Self::ClockBehind => Some(Duration::from_secs(1)),
+            _ => None,
+        }
     }
 
     /// The problem to tell.
@@ -82,16 +118,22 @@ impl ApiError {
                 plain(409, code, "This conflicts with what is there", detail)
             }
             Self::Gone(what) => plain(410, "gone", "It was here, and has been deleted", what),
-            Self::TooManyRequests => plain(
+            Self::TooSlow => plain(
+                408,
+                "too-slow",
+                "The call was not finished in time",
+                "it may have been carried out: ask, or send the same again",
+            ),
+            Self::TooMany { limit, .. } => plain(
                 429,
-                "too-many-requests",
-                "Too many requests from this address",
+                limit.code(),
+                limit.title(),
                 "wait as long as Retry-After says",
             ),
             Self::Busy => plain(
                 503,
                 "busy",
-                "Too many statements wait",
+                "Too much waits already",
                 "wait as long as Retry-After says",
             ),
             Self::ClockBehind => plain(
@@ -151,8 +193,14 @@ impl IntoResponse for ApiError {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if matches!(problem.status, 429 | 503) {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(wait) = self.wait() {
+            // Whole seconds, and never none: who asks again at once comes too early.
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            headers.insert(header::RETRY_AFTER, seconds.max(1).into());
+        }
+        if problem.status == 408 {
+            // What is left of the request is not waited for.
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }

@@ -8,26 +8,31 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::{ApiError, PATIENCE, Path, Service, Shared};
+use super::door::Turn;
+use super::{ApiError, JSON_BODY, PATIENCE, Path, Service, Shared};
 use crate::digest::StatementId;
 use crate::ledger::Published;
 use crate::statement::envelope::MAX_ENVELOPE;
 use crate::statement::leaf::Leaf;
 use crate::statement::refusal::{Reason, Refusal};
-use crate::statement::{Signed, Statement};
+use crate::statement::{Signed, Statement, rules};
 use crate::store::journal::JournalRead as _;
 use crate::tlog::proof::TlogProof;
-use crate::tlog::prove;
 use crate::tlog::tree::LeafIndex;
 use crate::wire::signature;
 use crate::wire::statements::{Entry, Logged};
 
 /// `POST /api/v1/statements`.
-pub async fn submit(State(service): Shared, body: Result<Bytes, BytesRejection>) -> Response {
-    let answer = match body.map_err(unread) {
-        Ok(body) => admit(&service, &body).await,
+pub async fn submit(
+    State(service): Shared,
+    turn: Turn,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let answer = match body.map_err(|rejection| unread(&rejection)) {
+        Ok(body) => admit(&service, &body, turn).await,
         Err(error) => Err(error),
     };
+    service.door.metrics().answered(&answer);
     match answer {
         Ok(response) => response,
         Err(error) => sign_refusal(&service, error).await,
@@ -35,18 +40,15 @@ pub async fn submit(State(service): Shared, body: Result<Bytes, BytesRejection>)
 }
 
 /// Why a body was not read to its end.
-fn unread(rejection: BytesRejection) -> ApiError {
+fn unread(rejection: &BytesRejection) -> ApiError {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         let detail = format!("an envelope has at most {MAX_ENVELOPE} bytes");
         return Refusal::new(Reason::TooLarge, "", detail).into();
     }
-    ApiError::BadRequest {
-        member: "body",
-        accepted: "as many bytes as Content-Length says".to_owned(),
-    }
+    ApiError::unread(rejection, MAX_ENVELOPE)
 }
 
-async fn admit(service: &Service, body: &[u8]) -> Result<Response, ApiError> {
+async fn admit(service: &Service, body: &[u8], turn: Turn) -> Result<Response, ApiError> {
     let signed = Signed::read(body)?;
     if matches!(signed.statement, Statement::Disclosure(_)) {
         return Err(ApiError::BadRequest {
@@ -54,18 +56,37 @@ async fn admit(service: &Service, body: &[u8]) -> Result<Response, ApiError> {
             accepted: "a disclosure is logged by POST /vault/v1/disclosures".to_owned(),
         });
     }
+    service.check_open_to(&signed)?;
     service.check_attachments(&signed)?;
-    service.log(signed).await
+    service.log(signed, turn).await
 }
 
 impl Service {
+    /// Refuses what would be kept for a log that takes nothing any more.
+    pub(super) fn check_open(&self) -> Result<(), ApiError> {
+        match self.ledger.closed() {
+            None => Ok(()),
+            Some(closed) => Err(rules::log_closed(&closed).into()),
+        }
+    }
+
+    /// As [`Service::check_open`], but for a statement that stands in the log: it is told its place.
+    /// The rules say the same; asked first, so that a missing attachment is not what is complained of.
+    pub(super) fn check_open_to(&self, signed: &Signed) -> Result<(), ApiError> {
+        let closed = self.check_open();
+        if closed.is_err() && self.ledger.journal().find(&signed.id)?.is_some() {
+            return Ok(());
+        }
+        closed
+    }
+
     /// Logs a statement that passed the door rules, and answers once it is published.
-    pub(super) async fn log(&self, signed: Signed) -> Result<Response, ApiError> {
+    pub(super) async fn log(&self, signed: Signed, turn: Turn) -> Result<Response, ApiError> {
         let id = signed.id;
-        let sequenced = self.ledger.submit(signed).await?;
+        let sequenced = self.take_turn(signed, turn).await?;
         let published = self.ledger.wait_published(sequenced.index, PATIENCE).await;
         let proof = match &published {
-            Some(published) => Some(self.prove(sequenced.index, published)?),
+            Some(published) => Some(self.prove(sequenced.index, sequenced.leaf, published)?),
             None => None,
         };
         let status = match (&proof, sequenced.known) {
@@ -83,10 +104,14 @@ impl Service {
     }
 
     /// The proof that the entry at `index` stands under a published checkpoint.
-    fn prove(&self, index: LeafIndex, published: &Published) -> Result<String, ApiError> {
-        let hashes = prove::inclusion_proof(index, published.checkpoint.size, self.ledger.log())
-            .map_err(ApiError::internal)?;
-        let leaf = self.leaf(index)?;
+    fn prove(
+        &self,
+        index: LeafIndex,
+        leaf: Vec<u8>,
+        published: &Published,
+    ) -> Result<String, ApiError> {
+        let log = self.ledger.log();
+        let hashes = log.inclusion_proof(index, published.checkpoint.size)?;
         let proof = TlogProof {
             extra: Some(leaf),
             index,
@@ -111,7 +136,7 @@ async fn sign_refusal(service: &Service, error: ApiError) -> Response {
     }
     let response = error.into_response();
     let (mut parts, body) = response.into_parts();
-    let Ok(body) = axum::body::to_bytes(body, super::JSON_BODY).await else {
+    let Ok(body) = axum::body::to_bytes(body, JSON_BODY).await else {
         return ApiError::internal("a problem without a body").into_response();
     };
     let nonce = crate::random::bytes();
@@ -161,7 +186,7 @@ pub async fn proof(State(service): Shared, Path(id): Path<String>) -> Result<Res
         }
         Err(error) => return Err(error),
     };
-    let proof = service.prove(index, &published)?;
+    let proof = service.prove(index, service.leaf(index)?, &published)?;
     let name = format!("attachment; filename=\"{id}.tlog-proof\"");
     Ok((
         [
@@ -226,9 +251,11 @@ pub async fn health(State(service): Shared) -> Response {
         })
         .collect();
     let waits = ledger.waits_for_clock(service.clock.now());
-    let status = match waits {
-        None => "ok",
-        Some(_) => "the clock shows a time before the last entry",
+    let closed = ledger.closed();
+    let status = match (&closed, waits) {
+        (Some(_), _) => "closed",
+        (None, None) => "ok",
+        (None, Some(_)) => "the clock shows a time before the last entry",
     };
     let mut body = json!({
         "status": status,
@@ -237,6 +264,9 @@ pub async fn health(State(service): Shared) -> Response {
         "published_at": published.at,
         "witnesses": witnesses,
     });
+    if let Some(closed) = closed {
+        body["closed"] = json!(*closed);
+    }
     if let Some(until) = waits {
         body["waits_until"] = json!(until);
     }

@@ -37,6 +37,9 @@ pub async fn enrol(State(service): Shared, request: Request) -> Result<Response,
     let (caller, body) = service.signed_json::<wire::Enrol>(request).await?;
     let key = caller.key.to_bytes();
     let known = service.vaults.vault_by_key(key)?.is_some();
+    if !known {
+        service.check_open()?;
+    }
     let vault = service.vaults.enrol(
         Digest::of(&body.code),
         key,
@@ -95,6 +98,9 @@ pub async fn put_part(
         });
     }
     let known = service.clips.file(&path)?.is_some();
+    if !known {
+        service.check_open()?;
+    }
     let stored = service.stored_bytes(vault.id)?;
     if !known && stored.saturating_add(length) > vault.quota_bytes {
         let left = vault.quota_bytes.saturating_sub(stored);
@@ -157,6 +163,10 @@ pub async fn complete(
         .clips(vault.id)?
         .iter()
         .any(|(id, _)| *id == clip);
+    // Its commitments would come into no batch any more.
+    if !known {
+        service.check_open()?;
+    }
     let size = |part| {
         let file = service.clips.file(&part_path(vault.id, clip, part)?)?;
         let file = file.ok_or_else(|| {
@@ -226,8 +236,8 @@ impl Service {
     ) -> Result<(Caller, Bytes), ApiError> {
         let (parts, body) = request.into_parts();
         let caller = self.caller(&parts)?;
-        let too_large = |_| ApiError::TooLarge { most: most as u64 };
-        let body = axum::body::to_bytes(body, most).await.map_err(too_large)?;
+        let body = axum::body::to_bytes(body, most).await;
+        let body = body.map_err(|error| ApiError::unread(&error, most))?;
         caller.check_body(&body)?;
         Ok((caller, body))
     }
@@ -343,8 +353,10 @@ async fn receive(
     });
     let mut arrived = 0;
     while let Some(frame) = body.frame().await {
-        let chunk = frame.ok().and_then(|frame| frame.into_data().ok());
-        let chunk = chunk.ok_or_else(cut_short)?;
+        let frame = frame.map_err(|error| ApiError::unread(&error, 0))?;
+        let Ok(chunk) = frame.into_data() else {
+            return Err(cut_short());
+        };
         arrived += chunk.len() as u64;
         if arrived > length {
             return Err(ApiError::TooLarge { most: length });

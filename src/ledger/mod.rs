@@ -1,11 +1,14 @@
 //! The write path of one log: statements in, witnessed checkpoints out.
 //!
 //! One thread, the `sequencer`, owns the journal and the log's key and does everything in order up
-//! to the signed head; another, the `publisher`, has heads cosigned and published. [`Ledger`] is the handle that the rest of the server holds: it hands statements in and waits
-//! until they stand under a published checkpoint. Not here: HTTP, attachments, vaults.
+//! to the signed head; another, the `publisher`, has heads cosigned and published. [`Ledger`] is the
+//! handle that the rest of the server holds: it hands statements in and waits until they stand under
+//! a published checkpoint; [`LogReads`] reads what is published. Not here: HTTP, attachments, vaults.
 
 pub mod fsck;
+mod metrics;
 mod publisher;
+mod reads;
 mod sequencer;
 mod tiles;
 mod witnesses;
@@ -19,6 +22,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::digest::StatementId;
 use crate::statement::Signed;
+use crate::statement::facts::ClosedFact;
 use crate::statement::refusal::Refusal;
 use crate::store::StoreError;
 use crate::store::files::Files;
@@ -29,13 +33,17 @@ use crate::tlog::note::LogSigner;
 use crate::tlog::policy::Policy;
 use crate::tlog::tree::{LeafIndex, TreeSize};
 
+pub use metrics::Metrics;
 use publisher::Publisher;
 use sequencer::Sequencer;
-pub use tiles::LogFiles;
 use witnesses::Witnesses;
 
-/// Statements that may wait for the sequencer.
-const QUEUE: usize = 4096;
+pub use reads::LogReads;
+pub use tiles::LogFiles;
+
+/// Statements that may wait for the sequencer, unless an operator says otherwise: as many as one
+/// round takes, so that nobody waits for more than two.
+pub const QUEUE: usize = 1024;
 
 /// What the write path needs to know.
 pub struct Config {
@@ -51,15 +59,19 @@ pub struct Config {
     pub renew: Duration,
     /// How long a witness may take.
     pub witness_timeout: Duration,
+    /// Statements that may wait for the sequencer, at least 1.
+    pub queue: usize,
     /// Statements that make a new log: its operator's party and its limits.
     pub genesis: Vec<Signed>,
 }
 
 /// Where a statement stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sequenced {
     pub index: LeafIndex,
     pub logged_at: Time,
+    /// The entry's bytes.
+    pub leaf: Vec<u8>,
     /// Whether it stood there before.
     pub known: bool,
 }
@@ -94,6 +106,8 @@ struct Progress {
     /// Entries, all durable and integrated.
     size: TreeSize,
     last_logged_at: Option<Time>,
+    /// The end, if the log was closed.
+    closed: Option<Arc<ClosedFact>>,
     /// The checkpoint over them with the log's own signatures.
     head: Option<Arc<[u8]>>,
 }
@@ -120,8 +134,9 @@ pub struct Ledger {
     published: watch::Receiver<Option<Published>>,
     progress: watch::Receiver<Progress>,
     reader: SqliteReader,
-    log: LogFiles,
+    log: Arc<LogReads>,
     origin: Arc<str>,
+    metrics: Metrics,
 }
 
 /// The threads behind a [`Ledger`].
@@ -168,17 +183,20 @@ impl Ledger {
     /// # Errors
     /// Any inconsistency between journal, tiles and head refuses to start.
     pub fn start(config: Config) -> Result<(Self, Running), LedgerError> {
-        let (queue, submissions) = mpsc::channel(QUEUE);
+        let (queue, submissions) = mpsc::channel(config.queue);
         let (publish, published) = watch::channel(None);
         let (tell, progress) = watch::channel(Progress::default());
+        let reads = Arc::new(LogReads::new(config.log.clone()));
         let log = LogFiles::new(config.log);
         let origin = config.signer.origin().as_str().into();
         let mut journal = SqliteJournal::open(&config.journal)?;
         journal.checkpoint_beside()?;
+        publisher::check_published(&journal, &reads, &config.signer)?;
         let reader = journal.reader()?;
         let (signer, clock) = (config.signer, config.clock);
         let mut sequencer = Sequencer::open(journal, log.clone(), signer, clock.clone(), tell)?;
         sequencer.begin(config.genesis)?;
+        let metrics = sequencer.metrics.clone();
         let publisher = Publisher::new(
             log.clone(),
             Witnesses::new(config.policy, config.witness_timeout),
@@ -186,6 +204,7 @@ impl Ledger {
             config.renew,
             progress.clone(),
             publish,
+            metrics.clone(),
         );
         publisher.resume()?;
         let running = Running {
@@ -197,8 +216,9 @@ impl Ledger {
             published,
             progress,
             reader,
-            log,
+            log: reads,
             origin,
+            metrics,
         };
         Ok((ledger, running))
     }
@@ -232,15 +252,35 @@ impl Ledger {
         self.progress.borrow().size
     }
 
+    /// Statements that wait for the sequencer.
+    pub fn queued(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+
+    /// What the write path measures of itself.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     /// Until when the clock must be waited for, as it shows `now`: times of logging never decrease.
     pub fn waits_for_clock(&self, now: Time) -> Option<Time> {
         let last = self.progress.borrow().last_logged_at;
         last.filter(|last| now < *last)
     }
 
+    /// The end, if the log was closed: it is durable, and may wait for the witnesses yet.
+    pub fn closed(&self) -> Option<Arc<ClosedFact>> {
+        self.progress.borrow().closed.clone()
+    }
+
     /// The checkpoint published last.
     pub fn published(&self) -> Option<Published> {
         self.published.borrow().clone()
+    }
+
+    /// The note of the checkpoint published last.
+    pub fn published_note(&self) -> Option<Arc<[u8]>> {
+        self.published.borrow().as_ref().map(|p| p.note.clone())
     }
 
     /// The index of a statement, if it stands under the published checkpoint.
@@ -264,8 +304,8 @@ impl Ledger {
         &self.reader
     }
 
-    /// The files served as `/log/`.
-    pub fn log(&self) -> &LogFiles {
+    /// What is served as `/log/`, and proofs out of it.
+    pub fn log(&self) -> &LogReads {
         &self.log
     }
 

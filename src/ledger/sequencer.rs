@@ -6,16 +6,21 @@
 //! witness holds up nothing but the checkpoint. Any failure to write is fatal: after it, what is
 //! durable is known only by starting anew. Refusals are answers, not failures.
 
+use std::sync::Arc;
+
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::metrics::{Metrics, timed};
 use super::tiles::{LogEnd, LogFiles};
 use super::{LedgerError, Progress, Sequenced, Submission, SubmitError};
 use crate::statement::Signed;
-use crate::statement::facts::{Change, Fact, FactKey, Facts as _, Pending};
+use crate::statement::facts::{
+    Change, ClosedFact, Fact, FactKey, Facts as _, FactsExt as _, Pending, Whole,
+};
 use crate::statement::leaf::{Leaf, MAX_LEAF};
 use crate::statement::refusal::{Reason, Refusal, Verdict};
 use crate::statement::rules;
-use crate::store::facts::{CachedFacts, FactCache, encode};
+use crate::store::facts::{CachedFacts, FactCache, JournalFacts, encode};
 use crate::store::journal::{Commit, Head, Journal, NewEntry};
 use crate::time::{Clock, Time};
 use crate::tlog::checkpoint::Checkpoint;
@@ -39,7 +44,10 @@ pub(super) struct Sequencer<J> {
     head: Option<Head>,
     /// When the last entry was logged.
     last_logged_at: Option<Time>,
+    /// The end, if the log was closed. The rules keep everything out after it; this tells others.
+    closed: Option<Arc<ClosedFact>>,
     progress: watch::Sender<Progress>,
+    pub metrics: Metrics,
 }
 
 type Answer = oneshot::Sender<Result<Sequenced, SubmitError>>;
@@ -49,7 +57,15 @@ struct Admitted {
     logged_at: Time,
     commit: Commit,
     facts: Vec<(FactKey, Fact)>,
-    waiting: Vec<(Answer, Sequenced)>,
+    waiting: Vec<Waiting>,
+}
+
+/// Who is answered once a round is durable.
+struct Waiting {
+    answer: Answer,
+    index: LeafIndex,
+    /// Whether it is a repetition.
+    known: bool,
 }
 
 impl<J: Journal> Sequencer<J> {
@@ -71,10 +87,12 @@ impl<J: Journal> Sequencer<J> {
         };
         let last_logged_at = match journal.size()?.checked_sub(1) {
             None => None,
-            Some(last) => Some(logged_at(&journal, last)?),
+            Some(last) => Some(parse_logged_at(&leaf(&journal, last)?)?),
         };
+        let closed = JournalFacts(&journal).closed(&Whole)?.map(Arc::new);
         let mut sequencer = Self {
             journal,
+            closed,
             facts: FactCache::default(),
             log,
             signer,
@@ -83,6 +101,7 @@ impl<J: Journal> Sequencer<J> {
             head,
             last_logged_at,
             progress,
+            metrics: Metrics::default(),
         };
         // A crash after the commit left entries that no head covers yet.
         sequencer.integrate_left()?;
@@ -122,7 +141,8 @@ impl<J: Journal> Sequencer<J> {
             if queue.blocking_recv_many(&mut batch, MAX_BATCH) == 0 {
                 return Ok(());
             }
-            if let Err(error) = self.round(batch) {
+            let rounds = self.metrics.rounds.clone();
+            if let Err(error) = timed(&rounds, || self.round(batch)) {
                 tracing::error!(%error, "the sequencer stops");
                 return Err(error);
             }
@@ -139,22 +159,24 @@ impl<J: Journal> Sequencer<J> {
         if !admitted.commit.entries.is_empty() {
             // Commit: entries, ids and facts in one durable transaction. Entries that no head
             // covers: `open` integrates them.
-            self.journal.commit(&admitted.commit)?;
+            timed(&self.metrics.commits, || {
+                self.journal.commit(&admitted.commit)
+            })?;
             self.last_logged_at = Some(admitted.logged_at);
             // Tiles, durable and create-only. `open` makes them again, with the same bytes.
             let files = self.end.append(&admitted.leaves());
-            self.log.create(&files)?;
+            timed(&self.metrics.tiles, || self.log.create(&files))?;
             // Sign, and move the head by compare-and-swap. The signature is in no hands but ours
             // until the head is durable, so there is never a second one over other entries.
             self.sign_and_advance()?;
         }
+        self.note_end(&admitted);
         // Cosign, publish, release who waits: beside this thread, in `Publisher::publish`, for the
         // last head alone.
         self.tell();
         // The entries are durable and can never move: submitters learn their index, and wait for
         // the checkpoint. A crash loses answers only; who asks again is told the same.
-        self.conclude(admitted);
-        Ok(())
+        self.conclude(admitted)
     }
 
     /// Judges each statement over the facts of all before it; answers refusals and repetitions.
@@ -171,7 +193,11 @@ impl<J: Journal> Sequencer<J> {
         for Submission { signed, answer } in batch {
             let index = LeafIndex::new(first + entries.len() as u64);
             match self.judge(&signed, index, now, &pending)? {
-                Judged::Known(sequenced) => waiting.push((answer, sequenced)),
+                Judged::Known(index) => waiting.push(Waiting {
+                    answer,
+                    index,
+                    known: true,
+                }),
                 Judged::Refused(refusal) => {
                     let _ = answer.send(Err(SubmitError::Refused(refusal)));
                 }
@@ -186,12 +212,11 @@ impl<J: Journal> Sequencer<J> {
                         leaf,
                         admitted: true,
                     });
-                    let sequenced = Sequenced {
+                    waiting.push(Waiting {
+                        answer,
                         index,
-                        logged_at: now,
                         known: false,
-                    };
-                    waiting.push((answer, sequenced));
+                    });
                 }
             }
         }
@@ -219,16 +244,7 @@ impl<J: Journal> Sequencer<J> {
         facts: &Pending<'_, CachedFacts<'_, J>>,
     ) -> Result<Judged, LedgerError> {
         if let Some(index) = facts.find(&signed.id)? {
-            // One of this very batch has no leaf in the journal yet.
-            let logged_at = match self.journal.leaf(index.as_u64())? {
-                Some(leaf) => parse_logged_at(&leaf)?,
-                None => now,
-            };
-            return Ok(Judged::Known(Sequenced {
-                index,
-                logged_at,
-                known: true,
-            }));
+            return Ok(Judged::Known(index));
         }
         let change = match rules::judge(signed, self.signer.origin().as_str(), index, now, facts) {
             Ok(change) => change,
@@ -280,13 +296,44 @@ impl<J: Journal> Sequencer<J> {
         Ok(())
     }
 
+    /// Learns from a durable round that the log is closed.
+    fn note_end(&mut self, admitted: &Admitted) {
+        for (_, fact) in &admitted.facts {
+            if let Fact::Closed(closed) = fact {
+                tracing::info!(%closed, "nothing is admitted any more");
+                self.closed = Some(Arc::new(closed.clone()));
+            }
+        }
+    }
+
     /// Answers whoever waits in a round that is durable.
-    fn conclude(&mut self, admitted: Admitted) {
+    fn conclude(&mut self, admitted: Admitted) -> Result<(), LedgerError> {
         self.facts
             .update(admitted.facts.iter().map(|(key, fact)| (key, fact)));
-        for (answer, sequenced) in admitted.waiting {
-            let _ = answer.send(Ok(sequenced));
+        let Commit { first, entries, .. } = admitted.commit;
+        for Waiting {
+            answer,
+            index,
+            known,
+        } in admitted.waiting
+        {
+            let place = index.as_u64().checked_sub(first);
+            let (leaf, logged_at) = match place.and_then(|place| entries.get(place as usize)) {
+                Some(entry) => (entry.leaf.clone(), admitted.logged_at),
+                None => {
+                    let leaf = leaf(&self.journal, index.as_u64())?;
+                    let logged_at = parse_logged_at(&leaf)?;
+                    (leaf, logged_at)
+                }
+            };
+            let _ = answer.send(Ok(Sequenced {
+                index,
+                logged_at,
+                leaf,
+                known,
+            }));
         }
+        Ok(())
     }
 
     /// Says how far the log has come.
@@ -294,6 +341,7 @@ impl<J: Journal> Sequencer<J> {
         self.progress.send_replace(Progress {
             size: self.end.size(),
             last_logged_at: self.last_logged_at,
+            closed: self.closed.clone(),
             head: self.head.as_ref().map(|head| head.note.as_slice().into()),
         });
     }
@@ -307,7 +355,7 @@ impl Admitted {
 }
 
 enum Judged {
-    Known(Sequenced),
+    Known(LeafIndex),
     Refused(Refusal),
     Admitted(Vec<u8>, Change),
 }
@@ -348,11 +396,10 @@ fn open_end(
     Ok(end)
 }
 
-fn logged_at(journal: &impl Journal, index: u64) -> Result<Time, LedgerError> {
-    let leaf = journal.leaf(index)?.ok_or_else(|| {
+fn leaf(journal: &impl Journal, index: u64) -> Result<Vec<u8>, LedgerError> {
+    journal.leaf(index)?.ok_or_else(|| {
         LedgerError::Inconsistent(format!("entry {index} is missing from the journal"))
-    })?;
-    parse_logged_at(&leaf)
+    })
 }
 
 fn parse_logged_at(leaf: &[u8]) -> Result<Time, LedgerError> {
@@ -360,3 +407,6 @@ fn parse_logged_at(leaf: &[u8]) -> Result<Time, LedgerError> {
         .map(|leaf| leaf.logged_at)
         .map_err(|e| LedgerError::Inconsistent(format!("a leaf of the journal is damaged: {e}")))
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,8 +40,6 @@ const WITNESS_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Operator {
     home: Home,
     origin: Origin,
-    /// The log's key, as `log.vkey` has it.
-    key: VerifierKey,
 }
 
 impl Operator {
@@ -60,14 +58,13 @@ impl Operator {
         write_key(&key_path(root, "log"), &key)?;
         write_ml_dsa_key(&key_path(root, ML_DSA_44_KEY), &ml_dsa_key)?;
         let signer = LogSigner::new(origin.clone(), key).with_ml_dsa_44(ml_dsa_key);
-        let key = signer.verifier();
-        home.write(VKEY, &format!("{key}\n"))?;
+        home.write(VKEY, &format!("{}\n", signer.verifier()))?;
         if let Some(vkey) = signer.ml_dsa_44_verifier() {
             home.write(ML_DSA_44_VKEY, &format!("{vkey}\n"))?;
         }
         let limits = serde_json::to_string_pretty(limits).expect("integers and words serialise");
         home.write(LIMITS, &(limits + "\n"))?;
-        let operator = Self { home, origin, key };
+        let operator = Self { home, origin };
         operator.set_witnesses(Vec::new(), 0)?;
         Ok(operator)
     }
@@ -84,11 +81,10 @@ impl Operator {
                 why: format!("{} is no operator", home.profile().party),
             });
         }
-        let key = read_vkey(&root.join(VKEY))?;
+        let vkey = read_vkey(&root.join(VKEY))?;
         Ok(Self {
             home,
-            origin: Origin::from(key.name.clone()),
-            key,
+            origin: Origin::from(vkey.name),
         })
     }
 
@@ -146,11 +142,28 @@ impl Operator {
     /// # Errors
     /// If keys, policy or limits cannot be read, or the policy's quorum is the operator's own.
     pub fn ledger(&self, clock: Clock, renew: Duration) -> Result<Config, HomeError> {
-        let root = self.home.root();
         let policy = self.home.policy()?;
         policy
             .check_independent()
             .map_err(|e| self.policy_fault(e))?;
+        self.ledger_with(policy, clock, renew)
+    }
+
+    /// As [`Operator::ledger`], whoever cosigns or nobody: readers refuse what nobody cosigned.
+    ///
+    /// # Errors
+    /// If keys, policy or limits cannot be read.
+    pub fn unwitnessed_ledger(&self, clock: Clock, renew: Duration) -> Result<Config, HomeError> {
+        self.ledger_with(self.home.policy()?, clock, renew)
+    }
+
+    fn ledger_with(
+        &self,
+        policy: Policy,
+        clock: Clock,
+        renew: Duration,
+    ) -> Result<Config, HomeError> {
+        let root = self.home.root();
         Ok(Config {
             journal: root.join("ledger.db"),
             log: Files::open(&root.join("log"), &root.join("staging/log"), Access::Public)?,
@@ -160,23 +173,33 @@ impl Operator {
             clock,
             renew,
             witness_timeout: WITNESS_TIMEOUT,
+            queue: crate::ledger::QUEUE,
         })
     }
 
     /// What examines the ledger's data; needs no secret.
     ///
     /// # Errors
-    /// If the policy cannot be read.
+    /// If a key or the policy cannot be read.
     pub fn fsck(&self) -> Result<Fsck, HomeError> {
+        let root = self.home.root();
+        let mut keys = vec![read_vkey(&root.join(VKEY))?];
+        if root.join(ML_DSA_44_VKEY).exists() {
+            keys.push(read_vkey(&root.join(ML_DSA_44_VKEY))?);
+        }
         Ok(Fsck {
-            data: self.home.root().to_owned(),
-            key: self.key.clone(),
+            data: root.to_owned(),
+            keys,
+            origin: self.origin.clone(),
             policy: self.home.policy()?,
         })
     }
 
     /// The first two statements of the log: who runs it, and what it allows.
-    fn genesis(&self, clock: &Clock) -> Result<Vec<Signed>, HomeError> {
+    ///
+    /// # Errors
+    /// If keys or limits cannot be read.
+    pub fn genesis(&self, clock: &Clock) -> Result<Vec<Signed>, HomeError> {
         let path = self.home.root().join(LIMITS);
         let fault = |why: String| HomeError::File {
             path: path.clone(),

@@ -3,6 +3,8 @@
 //! Verifying code: it judges with the rules that the server admits with, from the bytes of the log
 //! alone. A forbidden entry changes no state, the time of the last entry included, and is a finding.
 
+use std::thread::{Scope, ScopedJoinHandle};
+
 use crate::digest::StatementId;
 use crate::statement::facts::{Change, Facts};
 use crate::statement::leaf::Leaf;
@@ -52,19 +54,34 @@ pub fn read_again(leaf: &[u8]) -> Result<Logged, Refusal> {
     })
 }
 
-/// As [`read`], for many leaves on all cores: verifying signatures is what a replay's time goes to.
+/// Leaves that threads are reading, as [`read`] does, on all cores: verifying signatures is what a
+/// replay's time goes to.
+pub struct Reading<'scope>(Vec<ScopedJoinHandle<'scope, Vec<Result<Logged, Refusal>>>>);
+
+impl<'scope> Reading<'scope> {
+    /// Begins to read `leaves`.
+    pub fn start(scope: &'scope Scope<'scope, '_>, mut leaves: Vec<Vec<u8>>) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let share = leaves.len().div_ceil(cores).max(1);
+        let mut threads = Vec::with_capacity(cores);
+        while !leaves.is_empty() {
+            let rest = leaves.split_off(share.min(leaves.len()));
+            let some = std::mem::replace(&mut leaves, rest);
+            threads.push(scope.spawn(move || some.iter().map(|leaf| read(leaf)).collect()));
+        }
+        Self(threads)
+    }
+
+    /// What they hold, in their order.
+    pub fn finish(self) -> impl Iterator<Item = Result<Logged, Refusal>> {
+        let join = |thread: ScopedJoinHandle<'_, Vec<_>>| thread.join().expect("no panic");
+        self.0.into_iter().flat_map(join)
+    }
+}
+
+/// What all of `leaves` hold.
 pub fn read_all(leaves: &[Vec<u8>]) -> Vec<Result<Logged, Refusal>> {
-    let read_some = |leaves: &[Vec<u8>]| leaves.iter().map(|leaf| read(leaf)).collect::<Vec<_>>();
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let share = leaves.len().div_ceil(cores).max(1);
-    std::thread::scope(|scope| {
-        let spawn = |share| scope.spawn(move || read_some(share));
-        let threads: Vec<_> = leaves.chunks(share).map(spawn).collect();
-        let join = |thread: std::thread::ScopedJoinHandle<'_, Vec<_>>| {
-            thread.join().expect("reading does not panic")
-        };
-        threads.into_iter().flat_map(join).collect()
-    })
+    std::thread::scope(|scope| Reading::start(scope, leaves.to_vec()).finish().collect())
 }
 
 /// An entry that the rules admit.

@@ -118,7 +118,7 @@ pub fn read_header(input: &mut impl BufRead) -> io::Result<Vec<u8>> {
 
 /// Seals metadata, padded to whole [`METADATA_BLOCK`]s, as one age file.
 pub fn seal_bytes(plain: Vec<u8>, recipient: &Recipient) -> Vec<u8> {
-    age::encrypt(recipient.as_age(), &pad(plain, METADATA_BLOCK))
+    age::encrypt(&recipient.to_age(), &pad(plain, METADATA_BLOCK))
         .expect("a recipient wraps every file key, and memory takes every write")
 }
 
@@ -142,7 +142,7 @@ impl age::Recipient for Capture<'_> {
         file_key: &FileKey,
     ) -> Result<(Vec<Stanza>, HashSet<String>), EncryptError> {
         *self.file_key.borrow_mut() = Some(copy(file_key));
-        self.recipient.as_age().wrap_file_key(file_key)
+        self.recipient.to_age().wrap_file_key(file_key)
     }
 }
 

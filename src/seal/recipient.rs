@@ -7,13 +7,42 @@
 use std::fmt;
 use std::str::FromStr;
 
-use age::Identity as _;
 use age::x25519;
-use age_core::format::Stanza;
+use bech32::primitives::decode::CheckedHrpstring;
+use bech32::{Bech32, Hrp};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use crate::encoding::{base64, exact};
-use crate::seal::{Identity, keys};
+use crate::seal::Identity;
+
+const HRP: Hrp = Hrp::parse_unchecked("age");
+/// What a low-order point's canonical encodings are: of the orders 1, 2, 4 and 8, on the curve and
+/// on its twist (RFC 7748, section 7).
+const LOW_ORDER: [[u8; 32]; 5] = [
+    [0; 32],
+    little_endian(1),
+    [
+        0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4,
+        0x6a, 0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49,
+        0xb8, 0x00,
+    ],
+    [
+        0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef,
+        0x5b, 0x04, 0x44, 0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f,
+        0x11, 0x57,
+    ],
+    // p - 1
+    {
+        let mut point = [0xff; 32];
+        (point[0], point[31]) = (0xec, 0x7f);
+        point
+    },
+];
+
+const fn little_endian(number: u8) -> [u8; 32] {
+    let mut point = [0; 32];
+    point[0] = number;
+    point
+}
 
 /// Why a text is no recipient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -27,30 +56,21 @@ pub enum RecipientError {
 }
 
 /// A native age X25519 recipient that is safe to wrap for.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Recipient(x25519::Recipient);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Recipient([u8; 32]);
 
 impl Recipient {
     /// The recipient whose files `identity` opens.
     pub fn of(identity: &Identity) -> Self {
         // A clamped scalar times the base point is never of low order.
-        Self(identity.to_public())
+        let text = identity.to_public().to_string();
+        text.parse().expect("age writes the one spelling")
     }
 
-    pub(super) fn as_age(&self) -> &x25519::Recipient {
-        &self.0
-    }
-}
-
-impl Ord for Recipient {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.to_string().cmp(&other.to_string())
-    }
-}
-
-impl PartialOrd for Recipient {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
+    pub(super) fn to_age(self) -> x25519::Recipient {
+        self.to_string()
+            .parse()
+            .expect("age reads its own spelling")
     }
 }
 
@@ -58,19 +78,25 @@ impl FromStr for Recipient {
     type Err = RecipientError;
 
     fn from_str(text: &str) -> Result<Self, RecipientError> {
-        let recipient: x25519::Recipient = text.parse().map_err(|_| RecipientError::Text)?;
+        let parsed = CheckedHrpstring::new::<Bech32>(text).map_err(|_| RecipientError::Text)?;
+        let mut point = [0; 32];
+        let mut bytes = parsed.byte_iter();
+        if bytes.len() != point.len() {
+            return Err(RecipientError::Text);
+        }
+        point.fill_with(|| bytes.next().unwrap_or_default());
+        let recipient = Self(point);
+        // Upper case, another prefix and loose trailing bits are other spellings.
         if recipient.to_string() != text {
             return Err(RecipientError::Text);
         }
-        let (_, point) = bech32::decode(text).map_err(|_| RecipientError::Text)?;
-        let point: [u8; 32] = exact(&point).map_err(|_| RecipientError::Text)?;
         if !is_canonical(&point) {
             return Err(RecipientError::NotCanonical);
         }
-        if is_low_order(&point) {
+        if LOW_ORDER.contains(&point) {
             return Err(RecipientError::LowOrder);
         }
-        Ok(Self(recipient))
+        Ok(recipient)
     }
 }
 
@@ -80,24 +106,9 @@ fn is_canonical(point: &[u8; 32]) -> bool {
     *high < 0x7f || (*high == 0x7f && (*low < 0xed || middle.iter().any(|b| *b != 0xff)))
 }
 
-/// Whether a key agreement with the point yields zero, whatever the other key.
-///
-/// The age library tells by what it makes of a stanza with the point as its share: an invalid
-/// header if the agreement yields zero, a stanza for somebody else otherwise.
-fn is_low_order(point: &[u8; 32]) -> bool {
-    let probe = Stanza {
-        tag: "X25519".into(),
-        args: vec![base64(point).trim_end_matches('=').into()],
-        body: vec![0; 32],
-    };
-    keys::identity_from(&[1; 32])
-        .unwrap_stanza(&probe)
-        .is_some()
-}
-
 impl fmt::Display for Recipient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        bech32::encode_lower_to_fmt::<Bech32, _>(f, HRP, &self.0).map_err(|_| fmt::Error)
     }
 }
 
@@ -126,10 +137,27 @@ impl JsonSchema for Recipient {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bech32::{Bech32, Hrp};
+    use crate::encoding::{base64, exact};
+    use crate::seal::keys;
+    use age::Identity as _;
+    use age_core::format::Stanza;
+    use proptest::prelude::*;
 
     fn text_of(point: [u8; 32]) -> String {
-        bech32::encode_lower::<Bech32>(Hrp::parse("age").unwrap(), &point).unwrap()
+        Recipient(point).to_string()
+    }
+
+    /// What age makes of a stanza with the point as its share: an invalid header if the key
+    /// agreement yields zero, a stanza for somebody else otherwise.
+    fn is_low_order_to_age(point: &[u8; 32]) -> bool {
+        let probe = Stanza {
+            tag: "X25519".into(),
+            args: vec![base64(point).trim_end_matches('=').into()],
+            body: vec![0; 32],
+        };
+        keys::identity_from(&[1; 32])
+            .unwrap_stanza(&probe)
+            .is_some()
     }
 
     fn error_of(point: &str) -> Option<RecipientError> {
@@ -143,7 +171,7 @@ mod tests {
         let recipient: Recipient = text.parse().unwrap();
         assert_eq!(recipient.to_string(), text);
         assert_eq!(
-            serde_json::from_value::<Recipient>(serde_json::to_value(&recipient).unwrap()).unwrap(),
+            serde_json::from_value::<Recipient>(serde_json::to_value(recipient).unwrap()).unwrap(),
             recipient
         );
         for other in [text.to_uppercase(), format!("{text} "), String::new()] {
@@ -163,6 +191,23 @@ mod tests {
             "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
         ] {
             assert_eq!(error_of(point), Some(RecipientError::LowOrder), "{point}");
+        }
+        for point in LOW_ORDER {
+            assert!(is_low_order_to_age(&point));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn age_reads_what_is_read_and_nothing_else_of_its_points(point: [u8; 32]) {
+            let text = text_of(point);
+            match text.parse::<Recipient>() {
+                Ok(recipient) => {
+                    prop_assert!(!is_low_order_to_age(&point));
+                    prop_assert_eq!(recipient.to_age().to_string(), text);
+                }
+                Err(error) => prop_assert_eq!(error, RecipientError::NotCanonical),
+            }
         }
     }
 

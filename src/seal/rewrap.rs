@@ -52,7 +52,7 @@ pub fn file_key(header: &[u8], identity: &dyn Identity) -> Result<FileKey, Heade
 /// A header with exactly one stanza, which gives `file_key` to `recipient`.
 pub fn wrap(file_key: &FileKey, recipient: &Recipient) -> Vec<u8> {
     let (stanzas, _) = recipient
-        .as_age()
+        .to_age()
         .wrap_file_key(file_key)
         .expect("an X25519 recipient wraps every file key");
     let mut header = VERSION_LINE.to_vec();

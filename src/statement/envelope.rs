@@ -62,7 +62,7 @@ impl Envelope {
     pub fn add_signature(&mut self, key: &SigningKey) {
         let public = PublicKey::from(key);
         if let Err(place) = self.signatures.binary_search_by(|(k, _)| k.cmp(&public)) {
-            let signature = key.sign(&pae(PAYLOAD_TYPE, &self.payload)).to_bytes();
+            let signature = key.sign(&signed_bytes(&self.payload)).to_bytes();
             self.signatures.insert(place, (public, signature));
         }
     }
@@ -75,6 +75,47 @@ impl Envelope {
     /// [`Reason::BadValue`], [`Reason::BadKey`], [`Reason::SignatureOrder`] or
     /// [`Reason::MissingSignature`].
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+        match Self::read_canonical(bytes) {
+            Some(envelope) => Ok(envelope),
+            None => Self::parse_any(bytes),
+        }
+    }
+
+    /// Reads what [`Envelope::to_json`] writes, or nothing: the way of nearly every envelope. What
+    /// it does not take, for whatever reason, [`Envelope::parse_any`] takes or explains.
+    pub(super) fn read_canonical(bytes: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(bytes).ok()?;
+        let (payload, mut rest) = text.strip_prefix("{\"payload\":\"")?.split_once('"')?;
+        rest = rest
+            .strip_prefix(",\"payloadType\":\"")?
+            .strip_prefix(PAYLOAD_TYPE)?
+            .strip_prefix("\",\"signatures\":[")?;
+        let mut signatures: Vec<(PublicKey, [u8; 64])> = Vec::new();
+        loop {
+            let (keyid, after) = rest.strip_prefix("{\"keyid\":\"")?.split_once('"')?;
+            let (sig, after) = after.strip_prefix(",\"sig\":\"")?.split_once('"')?;
+            let key = keyid.parse().ok()?;
+            if signatures.last().is_some_and(|(last, _)| *last >= key) {
+                return None;
+            }
+            let sig = encoding::from_base64(sig).ok()?;
+            signatures.push((key, encoding::exact(&sig).ok()?));
+            rest = after.strip_prefix('}')?;
+            match rest.strip_prefix(',') {
+                Some(next) => rest = next,
+                None if rest == "]}" => break,
+                None => return None,
+            }
+        }
+        let payload = encoding::from_base64(payload).ok()?;
+        (bytes.len() <= MAX_ENVELOPE && payload.len() <= MAX_PAYLOAD).then_some(Self {
+            payload,
+            signatures,
+        })
+    }
+
+    /// Parses JSON in any spelling.
+    fn parse_any(bytes: &[u8]) -> Result<Self, Refusal> {
         if bytes.len() > MAX_ENVELOPE {
             return Err(too_large("", bytes.len(), MAX_ENVELOPE));
         }
@@ -151,7 +192,7 @@ impl Envelope {
     /// # Errors
     /// [`Reason::BadSignature`], naming the first that fails.
     pub fn verify(&self) -> Result<BTreeSet<PublicKey>, Refusal> {
-        let message = pae(PAYLOAD_TYPE, &self.payload);
+        let message = signed_bytes(&self.payload);
         for (i, (key, signature)) in self.signatures.iter().enumerate() {
             if !key.verifies(&message, signature) {
                 return Err(Refusal::new(
@@ -193,7 +234,11 @@ fn too_large(member: &str, found: usize, most: usize) -> Refusal {
     )
 }
 
-/// DSSE's pre-authentication encoding: what is signed.
+/// DSSE's pre-authentication encoding of a statement's payload: what is signed.
+pub fn signed_bytes(payload: &[u8]) -> Vec<u8> {
+    pae(PAYLOAD_TYPE, payload)
+}
+
 fn pae(payload_type: &str, payload: &[u8]) -> Vec<u8> {
     let mut message = format!(
         "DSSEv1 {} {payload_type} {} ",

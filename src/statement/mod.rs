@@ -33,6 +33,7 @@ use serde_json::{Map, Value};
 
 use crate::digest::StatementId;
 use crate::time::Time;
+use canonical::plain;
 use envelope::Envelope;
 use key::PublicKey;
 pub use kinds::{Kind, Statement};
@@ -76,7 +77,7 @@ pub struct Head {
 /// The version of every statement type so far.
 pub const VERSION: u32 = 1;
 
-// Absent members are left out; the canonical form sorts what is there.
+// Members ascend and absent ones are left out, as in the canonical form.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WireHead {
@@ -85,9 +86,9 @@ struct WireHead {
     issuer: Option<PartyId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     issuer_key: Option<PublicKey>,
+    log: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     parties: Option<Vec<PartyId>>,
-    log: String,
     #[serde(rename = "type")]
     kind: String,
     version: u32,
@@ -97,8 +98,8 @@ const HEAD_MEMBERS: [&str; 7] = [
     "issued_at",
     "issuer",
     "issuer_key",
-    "parties",
     "log",
+    "parties",
     "type",
     "version",
 ];
@@ -172,43 +173,10 @@ pub fn sign(head: &Head, statement: &Statement, keys: &[&SigningKey]) -> Envelop
 /// # Errors
 /// A [`Refusal`] of class `Form`.
 pub fn parse_payload(payload: &[u8]) -> Result<(Head, Statement), Refusal> {
-    let Value::Object(mut members) = canonical::parse(payload)? else {
-        return Err(Refusal::new(Reason::NotJson, "", "a payload is an object"));
-    };
-    let mut head = Map::new();
-    for name in HEAD_MEMBERS {
-        if let Some(value) = members.remove(name) {
-            head.insert(name.to_owned(), value);
-        }
+    if let Some(parsed) = parse_plain(payload) {
+        return Ok(parsed);
     }
-    let wire: WireHead = from_object(head)?;
-    let statement = Statement::from_members(&wire.kind, wire.version, members)?;
-    let author = match (wire.issuer, wire.issuer_key, wire.parties) {
-        (Some(party), None, None) => Author::Issuer(party),
-        (None, Some(key), None) => Author::OneTimeKey(key),
-        (None, None, Some(parties)) => {
-            if parties.len() < 2 || parties.windows(2).any(|w| w[0] >= w[1]) {
-                return Err(Refusal::new(
-                    Reason::BadValue,
-                    "/parties",
-                    "two or more parties in ascending order, each once",
-                ));
-            }
-            Author::Parties(parties)
-        }
-        _ => {
-            return Err(Refusal::new(
-                Reason::WrongAuthor,
-                "",
-                "exactly one of issuer, issuer_key and parties",
-            ));
-        }
-    };
-    let head = Head {
-        log: wire.log,
-        issued_at: wire.issued_at,
-        author,
-    };
+    let (head, statement) = from_value(canonical::parse(payload)?)?;
     // serde also reads an array for a struct and `null` for a missing member: second spellings.
     if self::payload(&head, &statement) != payload {
         return Err(Refusal::new(
@@ -218,6 +186,63 @@ pub fn parse_payload(payload: &[u8]) -> Result<(Head, Statement), Refusal> {
         ));
     }
     Ok((head, statement))
+}
+
+/// The way of nearly every payload; what it does not take, for whatever reason, is taken or
+/// explained by those who take longer.
+fn parse_plain(payload: &[u8]) -> Option<(Head, Statement)> {
+    let is_common = |(name, _): &plain::Member<'_>| HEAD_MEMBERS.contains(name);
+    let members = plain::members(payload)?;
+    let (common, own): (Vec<_>, Vec<_>) = members.into_iter().partition(is_common);
+    let wire: WireHead = plain::structure(&common)?;
+    let statement = Statement::from_plain(&wire.kind, wire.version, &own)?;
+    Some((wire.read().ok()?, statement))
+}
+
+fn from_value(payload: Value) -> Result<(Head, Statement), Refusal> {
+    let Value::Object(mut members) = payload else {
+        return Err(Refusal::new(Reason::NotJson, "", "a payload is an object"));
+    };
+    let mut head = Map::new();
+    for name in HEAD_MEMBERS {
+        if let Some((name, value)) = members.remove_entry(name) {
+            head.insert(name, value);
+        }
+    }
+    let wire: WireHead = from_object(head)?;
+    let statement = Statement::from_members(&wire.kind, wire.version, members)?;
+    Ok((wire.read()?, statement))
+}
+
+impl WireHead {
+    fn read(self) -> Result<Head, Refusal> {
+        let author = match (self.issuer, self.issuer_key, self.parties) {
+            (Some(party), None, None) => Author::Issuer(party),
+            (None, Some(key), None) => Author::OneTimeKey(key),
+            (None, None, Some(parties)) => {
+                if parties.len() < 2 || parties.windows(2).any(|w| w[0] >= w[1]) {
+                    return Err(Refusal::new(
+                        Reason::BadValue,
+                        "/parties",
+                        "two or more parties in ascending order, each once",
+                    ));
+                }
+                Author::Parties(parties)
+            }
+            _ => {
+                return Err(Refusal::new(
+                    Reason::WrongAuthor,
+                    "",
+                    "exactly one of issuer, issuer_key and parties",
+                ));
+            }
+        };
+        Ok(Head {
+            log: self.log,
+            issued_at: self.issued_at,
+            author,
+        })
+    }
 }
 
 fn to_object(value: &impl Serialize) -> Map<String, Value> {
@@ -269,4 +294,61 @@ fn form_fault(error: serde_path_to_error::Error<serde_json::Error>) -> Refusal {
         member.push_str(&name);
     }
     Refusal::new(reason, member, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn slow(payload: &[u8]) -> Result<(Head, Statement), Refusal> {
+        let (head, statement) = from_value(canonical::parse(payload)?)?;
+        assert_eq!(super::payload(&head, &statement), payload);
+        Ok((head, statement))
+    }
+
+    fn examples() -> Vec<Vec<u8>> {
+        let author = |number: usize| match number % 3 {
+            0 => Author::Issuer(testing::id("lakelandgov.example")),
+            1 => Author::OneTimeKey(testing::public("once")),
+            _ => Author::Parties(["a.example", "b.example"].map(testing::id).to_vec()),
+        };
+        let examples = Statement::examples().into_iter().enumerate();
+        let payload = |(number, statement)| {
+            let head = Head {
+                log: testing::ORIGIN.to_owned(),
+                issued_at: "2019-07-31T14:00:00Z".parse().unwrap(),
+                author: author(number),
+            };
+            super::payload(&head, &statement)
+        };
+        examples.map(payload).collect()
+    }
+
+    #[test]
+    fn every_type_is_read_the_fast_way() {
+        for payload in examples() {
+            let text = String::from_utf8_lossy(&payload);
+            let parsed = parse_plain(&payload).unwrap_or_else(|| panic!("{text}"));
+            assert_eq!(slow(&payload), Ok(parsed));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+        #[test]
+        fn what_is_read_fast_is_read_the_same_slowly(
+            example in any::<prop::sample::Index>(),
+            edits in proptest::collection::vec((any::<prop::sample::Index>(), prop::sample::select(&b"{}[]\",:0189nulabtZ-\\ "[..])), 1..3),
+        ) {
+            let mut payload = example.get(&examples()).clone();
+            for (place, byte) in edits {
+                let place = place.index(payload.len());
+                payload[place] = byte;
+            }
+            if let Some(parsed) = parse_plain(&payload) {
+                prop_assert_eq!(slow(&payload), Ok(parsed));
+            }
+        }
+    }
 }

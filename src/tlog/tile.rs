@@ -234,13 +234,15 @@ pub fn push_entry(bundle: &mut Vec<u8>, entry: &[u8]) {
 /// [`TileError::Content`] unless there are exactly as many and nothing is left over.
 pub fn decode_entries(mut bytes: &[u8], width: u16) -> Result<Vec<Vec<u8>>, TileError> {
     let mut entries = Vec::with_capacity(usize::from(width));
-    while let Some((length, rest)) = bytes.split_first_chunk() {
+    // No more than are asked for: a file of zeros would be millions of empty entries.
+    for _ in 0..width {
+        let (length, rest) = bytes.split_first_chunk().ok_or(TileError::Content)?;
         let length = usize::from(u16::from_be_bytes(*length));
         let (entry, rest) = rest.split_at_checked(length).ok_or(TileError::Content)?;
         entries.push(entry.to_vec());
         bytes = rest;
     }
-    if bytes.is_empty() && entries.len() == usize::from(width) {
+    if bytes.is_empty() {
         Ok(entries)
     } else {
         Err(TileError::Content)
@@ -371,7 +373,7 @@ impl RightEdge {
 }
 
 /// The root over hashes whose number is a power of two.
-pub(super) fn perfect_root(mut hashes: Vec<Hash>) -> Hash {
+fn perfect_root(mut hashes: Vec<Hash>) -> Hash {
     while hashes.len() > 1 {
         hashes = hashes
             .chunks_exact(2)

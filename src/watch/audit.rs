@@ -11,14 +11,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use serde::Serialize;
 
 use super::folder;
 use crate::reader::freshness::{self, Seen};
-use crate::reader::replay;
+use crate::reader::replay::{self, Reading};
 use crate::reader::source::{LogSource, SourceError};
-use crate::statement::facts::FactMap;
+use crate::statement::facts::{ClosedFact, FactMap, FactsExt as _, Whole};
 use crate::statement::refusal::Verdict;
 use crate::time::Time;
 use crate::tlog::checkpoint::Checkpoint;
@@ -57,6 +58,9 @@ pub struct Audit {
     pub cosignatures: BTreeMap<String, Time>,
     /// Signatures on the checkpoint by keys that the trust file does not name: nobody checked them.
     pub unchecked: Vec<String>,
+    /// The end, if the log was closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closed: Option<ClosedFact>,
     /// What does not hold; empty if all does.
     pub findings: Vec<Finding>,
 }
@@ -94,6 +98,7 @@ pub fn audit(
     let unchecked = auditor.other_signatures(policy, &note, folder.is_some());
     if let Some(WitnessedCheckpoint { checkpoint, .. }) = &witnessed {
         auditor.entries(source, checkpoint, progress)?;
+        auditor.forgive_age(checkpoint.size);
         auditor.tiles(source, checkpoint.size)?;
         if let Some(folder) = folder {
             auditor.folder(folder, checkpoint.size)?;
@@ -106,6 +111,7 @@ pub fn audit(
         root: checkpoint.map_or(String::new(), |c| c.root.to_string()),
         cosignatures: witnessed.map(|w| w.cosignatures).unwrap_or_default(),
         unchecked,
+        closed: auditor.closed(),
         findings: auditor.findings,
     })
 }
@@ -140,7 +146,7 @@ impl Auditor {
         match freshness::verify(policy, note, now) {
             Ok(Seen { witnessed, stale }) => {
                 if let Some(stale) = stale {
-                    self.find("stale", "checkpoint", stale);
+                    self.find(STALE, "checkpoint", stale);
                 }
                 Some(witnessed)
             }
@@ -153,6 +159,19 @@ impl Auditor {
                 let logs_alone = Policy::of(policy.logs().to_vec(), Vec::new(), 0).ok()?;
                 logs_alone.verify(note, None, None).ok()
             }
+        }
+    }
+
+    fn closed(&self) -> Option<ClosedFact> {
+        let Ok(closed) = self.facts.closed(&Whole);
+        closed
+    }
+
+    /// The last word of a log does not age: what could come after it counts for nothing.
+    fn forgive_age(&mut self, size: TreeSize) {
+        let is_last = |closed: ClosedFact| closed.index.as_u64() + 1 == size.as_u64();
+        if self.closed().is_some_and(is_last) {
+            self.findings.retain(|finding| finding.code != STALE);
         }
     }
 
@@ -194,22 +213,36 @@ impl Auditor {
         checkpoint: &Checkpoint,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(), AuditError> {
-        let mut edge = RightEdge::new();
         let bundles: Vec<EntryTile> = tile::entry_tiles(checkpoint.size).collect();
-        for some in bundles.chunks(BUNDLES) {
-            let mut leaves = Vec::new();
-            let whole = self.read(source, some, &mut leaves)?;
-            for leaf in &leaves {
-                edge.append(leaf_hash(leaf));
+        let edge = thread::scope(|scope| {
+            let mut edge = RightEdge::new();
+            let mut replay = |auditor: &mut Self, (first, reading): (u64, Reading<'_>)| {
+                let done = auditor.replay(checkpoint, first, reading);
+                progress(done, checkpoint.size.as_u64());
+            };
+            // One chunk is read and verified while the one before it is judged.
+            let mut under_way = None;
+            for some in bundles.chunks(BUNDLES) {
+                let mut leaves = Vec::new();
+                let whole = self.read(source, some, &mut leaves)?;
+                let first = edge.size().as_u64();
+                for leaf in &leaves {
+                    edge.append(leaf_hash(leaf));
+                }
+                self.tree.extend(edge.take_new_tiles());
+                let next = Reading::start(scope, leaves);
+                if let Some(before) = under_way.replace((first, next)) {
+                    replay(self, before);
+                }
+                if !whole {
+                    break;
+                }
             }
-            self.tree.extend(edge.take_new_tiles());
-            let first = edge.size().as_u64() - leaves.len() as u64;
-            self.replay(checkpoint, first, &leaves);
-            progress(edge.size().as_u64(), checkpoint.size.as_u64());
-            if !whole {
-                break;
+            if let Some(last) = under_way {
+                replay(self, last);
             }
-        }
+            Ok::<_, AuditError>(edge)
+        })?;
         // Tiles that were partial between chunks are not those of this size.
         let own: BTreeSet<Tile> = tile::tiles(edge.size()).collect();
         self.tree.retain(|tile, _| own.contains(tile));
@@ -245,9 +278,12 @@ impl Auditor {
         Ok(true)
     }
 
-    fn replay(&mut self, checkpoint: &Checkpoint, first: u64, leaves: &[Vec<u8>]) {
-        for (entry, index) in replay::read_all(leaves).into_iter().zip(first..) {
-            let index = LeafIndex::new(index);
+    /// Judges entries from `first` on; where they end.
+    fn replay(&mut self, checkpoint: &Checkpoint, first: u64, reading: Reading<'_>) -> u64 {
+        let mut next = first;
+        for entry in reading.finish() {
+            let index = LeafIndex::new(next);
+            next += 1;
             let origin = checkpoint.origin.as_str();
             match replay::judge(entry, origin, index, self.last, &self.facts) {
                 Ok(admitted) => {
@@ -261,6 +297,7 @@ impl Auditor {
                 Err(Verdict::Facts(never)) => match never {},
             }
         }
+        next
     }
 
     /// Every tile of the log's size is there and is the one that the entries make.
@@ -347,6 +384,7 @@ impl Auditor {
     }
 }
 
+const STALE: &str = "stale";
 const OTHER_HASHES: &str = "not the hashes that the entries make";
 const BEYOND: &str = "holds more than the checkpoint does; a server that was stopped between writing \
                       and publishing leaves such files until it starts again";

@@ -118,7 +118,7 @@ impl World {
             deadline: now.plus_seconds(3600).cut_to_minute(),
             scope: self.attach(scope.as_bytes(), media_type),
             message: None,
-            recipient: sealed.recipient.clone(),
+            recipient: sealed.recipient,
             sealed: SealedFields {
                 case_number: SealedField {
                     digest: sealed.case_number.digest(),

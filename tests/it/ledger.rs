@@ -36,11 +36,13 @@ pub struct Server {
     child: Child,
     /// Host and port.
     pub authority: String,
+    /// Host and port of its metrics, if it serves them.
+    metrics: Option<String>,
 }
 
 impl Server {
     /// Starts `whosaw` with these arguments and waits until it listens.
-    fn start(args: &[&str], errors: &Path) -> Self {
+    pub fn start(args: &[&str], errors: &Path) -> Self {
         let errors = std::fs::File::options()
             .create(true)
             .append(true)
@@ -51,16 +53,18 @@ impl Server {
             .stderr(errors.unwrap())
             .spawn()
             .unwrap();
+        let mut metrics = None;
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let authority = lines.find_map(|line| {
-            let address = line
-                .unwrap()
-                .strip_prefix("listening on http://")?
-                .to_owned();
-            Some(address)
+            let line = line.unwrap();
+            if let Some(address) = line.strip_prefix("metrics on http://") {
+                metrics = address.strip_suffix("/metrics").map(str::to_owned);
+            }
+            Some(line.strip_prefix("listening on http://")?.to_owned())
         });
         Self {
             child,
+            metrics,
             authority: authority.unwrap_or_else(|| panic!("{args:?} does not listen")),
         }
     }
@@ -152,7 +156,7 @@ impl Ledger {
                 "--name",
                 name,
                 "--vkey",
-                vkey.trim(),
+                vkey.lines().next().unwrap(),
                 "--url",
                 &url,
             ]);
@@ -207,18 +211,23 @@ impl Ledger {
         self.folder.path().join(name)
     }
 
-    /// Starts the server on a free port.
+    /// Starts the server on a free port, without limits on what one address and one party may ask:
+    /// all tests come from one.
     pub fn serve(&mut self) {
+        self.serve_with(&[
+            "--rate=0",
+            "--address-limit=0",
+            "--party-limit=0",
+            "--waiting-limit=0",
+            "--address-connections=0",
+        ]);
+    }
+
+    /// Starts the server on a free port with these options besides.
+    pub fn serve_with(&mut self, options: &[&str]) {
         let data = self.file("operator");
-        let args = [
-            "serve",
-            "--data",
-            &data,
-            "--listen",
-            "127.0.0.1:0",
-            "--rate",
-            "100000",
-        ];
+        let own = ["serve", "--data", &data, "--listen", "127.0.0.1:0"];
+        let args = [&own, options].concat();
         self.server = Some(Server::start(&args, &self.path("serve.log")));
     }
 
@@ -230,6 +239,21 @@ impl Ledger {
     /// The server's address.
     pub fn url(&self) -> String {
         format!("http://{}", self.authority())
+    }
+
+    /// Host and port of the server's metrics.
+    pub fn metrics_address(&self) -> String {
+        let server = self.server.as_ref().expect("a server runs");
+        server.metrics.clone().expect("it serves metrics")
+    }
+
+    /// The server's own memory, in bytes: what no file backs.
+    pub fn memory(&self) -> u64 {
+        let pid = self.server.as_ref().expect("a server runs").child.id();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let line = status.lines().find_map(|l| l.strip_prefix("RssAnon:"));
+        let kibibytes = line.unwrap().trim().strip_suffix(" kB").unwrap();
+        kibibytes.parse::<u64>().unwrap() << 10
     }
 
     /// Asks the server to end.

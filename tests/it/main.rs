@@ -5,4 +5,7 @@ mod crash;
 mod fsck;
 mod http;
 mod ledger;
+mod log_files;
+mod pressure;
 mod process;
+mod witness;

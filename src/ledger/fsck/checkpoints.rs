@@ -7,8 +7,7 @@ use crate::store::journal::{Head, JournalRead};
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::cosignature;
 use crate::tlog::hash::Hash;
-use crate::tlog::note::{Note, VerifierKey};
-use crate::tlog::policy::Policy;
+use crate::tlog::note::{Note, NoteSignature};
 use crate::watch::folder;
 
 const HEAD: &str = "ledger.db head";
@@ -41,7 +40,7 @@ impl Signed {
     ) -> Result<Self, FsckError> {
         let (head, entries) = (journal.head()?, journal.size()?);
         if let Some(head) = &head {
-            if let Err(why) = check_head(head, &fsck.key) {
+            if let Err(why) = check_head(head, fsck) {
                 findings.unsound("head", HEAD, why);
             }
             if head.size > entries {
@@ -85,9 +84,9 @@ impl Signed {
     }
 }
 
-/// The head is what the log's own key signed, as the log writes it.
-fn check_head(head: &Head, key: &VerifierKey) -> Result<(), String> {
-    let (note, checkpoint) = own_note(&head.note, key)?;
+/// The head is what the log's own keys signed, as the log writes it.
+fn check_head(head: &Head, fsck: &Fsck) -> Result<(), String> {
+    let (note, checkpoint) = own_note(&head.note, fsck)?;
     let of_note = (checkpoint.size.as_u64(), checkpoint.root.as_bytes());
     if of_note != (head.size, &head.root) {
         return Err(format!(
@@ -95,27 +94,26 @@ fn check_head(head: &Head, key: &VerifierKey) -> Result<(), String> {
             checkpoint.size, checkpoint.root
         ));
     }
-    match note.signatures.iter().all(|line| is_by(line, key)) {
+    match note.signatures.iter().all(|line| is_by_log(line, fsck)) {
         true => Ok(()),
         false => Err("signed by others than the log".to_owned()),
     }
 }
 
-/// A checkpoint with the log's own signature, in its one spelling.
-fn own_note(bytes: &[u8], key: &VerifierKey) -> Result<(Note, Checkpoint), String> {
+/// A checkpoint that all of the log's keys signed, in its one spelling.
+fn own_note(bytes: &[u8], fsck: &Fsck) -> Result<(Note, Checkpoint), String> {
     let note = Note::parse(bytes).map_err(|e| e.to_string())?;
     let checkpoint = Checkpoint::parse(&note.text).map_err(|e| e.to_string())?;
-    if checkpoint.origin.to_key_name() != key.name {
-        return Err(format!("a checkpoint of {}", checkpoint.origin));
-    }
-    let mut own = 0;
-    for signature in note.signatures_by(key) {
-        key.verify(&note.text, signature)
-            .map_err(|e| e.to_string())?;
-        own += 1;
-    }
-    if own == 0 {
-        return Err("not signed by this log's key".to_owned());
+    for key in &fsck.keys {
+        if checkpoint.origin.to_key_name() != key.name {
+            return Err(format!("a checkpoint of {}", checkpoint.origin));
+        }
+        if !checkpoint
+            .is_signed(&note, [key])
+            .map_err(|e| e.to_string())?
+        {
+            return Err(format!("not signed by the log's key {}", key.fingerprint()));
+        }
     }
     if note.to_bytes() != bytes || checkpoint.body() != note.text {
         return Err("not spelled as a log writes it".to_owned());
@@ -123,8 +121,8 @@ fn own_note(bytes: &[u8], key: &VerifierKey) -> Result<(Note, Checkpoint), Strin
     Ok((note, checkpoint))
 }
 
-fn is_by(line: &crate::tlog::note::NoteSignature, key: &VerifierKey) -> bool {
-    (&line.name, line.key_id) == (&key.name, key.id())
+fn is_by_log(line: &NoteSignature, fsck: &Fsck) -> bool {
+    fsck.keys.iter().any(|key| key.is_claimed_by(line))
 }
 
 /// The checkpoint in public if the log signed it; and whether there is a file that it did not.
@@ -137,9 +135,9 @@ fn read_published(
         return Ok((None, false));
     }
     let bytes = folder::read(&path).map_err(FsckError::file)?;
-    match own_note(&bytes, &fsck.key) {
+    match own_note(&bytes, fsck) {
         Ok((note, checkpoint)) => {
-            if let Err(why) = check_cosignatures(&bytes, &note, &fsck.key, &fsck.policy) {
+            if let Err(why) = check_cosignatures(&bytes, &note, &checkpoint, fsck) {
                 findings.add("checkpoint", PUBLISHED, why, Mend::Serve);
             }
             Ok((Some(checkpoint), false))
@@ -151,16 +149,17 @@ fn read_published(
     }
 }
 
-/// The quorum is met, and every line is a known key's and verifies.
+/// The quorum is met, and every line is by a known key and verifies.
 fn check_cosignatures(
     bytes: &[u8],
     note: &Note,
-    key: &VerifierKey,
-    policy: &Policy,
+    checkpoint: &Checkpoint,
+    fsck: &Fsck,
 ) -> Result<(), String> {
-    for line in note.signatures.iter().filter(|line| !is_by(line, key)) {
-        let mut witnesses = policy.witnesses().iter();
-        let witness = witnesses.find(|witness| is_by(line, &witness.key));
+    let lines = note.signatures.iter();
+    for line in lines.filter(|line| !is_by_log(line, fsck)) {
+        let mut witnesses = fsck.policy.witnesses().iter();
+        let witness = witnesses.find(|witness| witness.key.is_claimed_by(line));
         let witness = witness.ok_or_else(|| {
             format!(
                 "signed by {}, with a key that log.policy does not name: altered, or the witnesses \
@@ -168,8 +167,8 @@ fn check_cosignatures(
                 line.name
             )
         })?;
-        cosignature::verify(&witness.key, &note.text, line).map_err(|e| e.to_string())?;
+        cosignature::verify(&witness.key, checkpoint, line).map_err(|e| e.to_string())?;
     }
-    let verified = policy.verify(bytes, None, None);
+    let verified = fsck.policy.verify(bytes, None, None);
     verified.map(drop).map_err(|e| e.to_string())
 }

@@ -103,7 +103,7 @@ impl<J: JournalRead> Walk<'_, J> {
         leaves: &[Vec<u8>],
         findings: &mut Findings,
     ) -> Result<bool, FsckError> {
-        let origin = self.fsck.key.name.as_str();
+        let origin = self.fsck.origin.as_str();
         let facts = CachedFacts {
             journal: &self.derived,
             cache: &self.facts,

@@ -24,6 +24,7 @@ use crate::store::facts::FactCache;
 use crate::store::sqlite::{
     KeyFault, SqliteJournal, SqliteReader, Table, compare_keys, file_faults,
 };
+use crate::tlog::checkpoint::Origin;
 use crate::tlog::hash::{EMPTY_ROOT, Hash};
 use crate::tlog::note::VerifierKey;
 use crate::tlog::policy::Policy;
@@ -40,8 +41,9 @@ pub use report::{Finding, Mend, Report, State};
 pub struct Fsck {
     /// The operator's data folder.
     pub data: PathBuf,
-    /// The log's own key.
-    pub key: VerifierKey,
+    /// The log's own keys; the first is its Ed25519 key.
+    pub keys: Vec<VerifierKey>,
+    pub origin: Origin,
     /// The log and its witnesses.
     pub policy: Policy,
 }
@@ -161,7 +163,7 @@ impl Fsck {
         let head = signed.and_then(|signed| signed.head.as_ref());
         let published = signed.and_then(|signed| signed.published.as_ref());
         Report {
-            origin: self.key.name.to_string(),
+            origin: self.origin.to_string(),
             entries,
             head: head.map(|head| State::new(head.size, Hash::from_bytes(head.root))),
             published: published.map(|p| State::new(p.size.as_u64(), p.root)),

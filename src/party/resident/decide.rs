@@ -127,7 +127,7 @@ pub fn prepare(
             request: *request,
             clips: Vec::new(),
             gives: gives(&claim, &wish.gives),
-            recipient: claim.body.recipient.clone(),
+            recipient: claim.body.recipient,
             expires: expires(&claim, resident.clock.now()),
         },
         claim,

@@ -57,7 +57,7 @@ proptest! {
     #[test]
     fn a_standard_file_opens(plain in any_clip()) {
         let (identity, recipient) = new_identity();
-        let file = age::encrypt(recipient.as_age(), &plain).unwrap();
+        let file = age::encrypt(&recipient.to_age(), &plain).unwrap();
         let mut body = &file[..];
         let header = read_header(&mut body).unwrap();
         prop_assert!(read_all(&header, body, &identity).unwrap() == plain);
@@ -97,7 +97,7 @@ fn a_body_that_was_altered_or_cut_does_not_open() {
 #[test]
 fn metadata_of_another_making_is_refused() {
     let (identity, recipient) = new_identity();
-    let unpadded = age::encrypt(recipient.as_age(), b"{}").unwrap();
+    let unpadded = age::encrypt(&recipient.to_age(), b"{}").unwrap();
     assert!(matches!(
         open_bytes(&unpadded, &identity),
         Err(OpenError::Padding)

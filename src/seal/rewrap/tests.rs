@@ -19,7 +19,8 @@ fn new_identity() -> (x25519::Identity, Recipient) {
 
 /// A file as the age library writes it, for several recipients.
 fn stock_file(recipients: &[&Recipient], plain: &[u8]) -> Vec<u8> {
-    let recipients = recipients.iter().map(|recipient| recipient.as_age() as _);
+    let recipients: Vec<_> = recipients.iter().map(|r| r.to_age()).collect();
+    let recipients = recipients.iter().map(|recipient| recipient as _);
     let mut file = Vec::new();
     let encryptor = age::Encryptor::with_recipients(recipients).unwrap();
     let mut writer = encryptor.wrap_output(&mut file).unwrap();

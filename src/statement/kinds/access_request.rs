@@ -114,13 +114,13 @@ impl Kind for AccessRequest {
                 FactKey::Request(entry.index),
                 Fact::Request(RequestFact {
                     agency: agency.clone(),
-                    recipient: self.recipient.clone(),
+                    recipient: self.recipient,
                     deadline: self.deadline,
                     limits: limits_index,
                 }),
             ),
             (
-                FactKey::Recipient(self.recipient.clone()),
+                FactKey::Recipient(self.recipient),
                 Fact::Recipient(entry.index),
             ),
             (FactKey::Case(self.case(agency)), Fact::Case(case)),

@@ -40,15 +40,15 @@ pub struct Disclosure {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DisclosedClip {
-    pub commitment: Commitment,
     /// The `commitment-batch` that it stands in.
     pub batch: StatementId,
+    pub commitment: Commitment,
+    /// SHA-256 of the age header, re-wrapped for the recipient alone.
+    pub header: Digest,
     /// Its place in that batch, from 0.
     pub index: u32,
     /// The hashes from its sibling to the root's child.
     pub path: Vec<Digest>,
-    /// SHA-256 of the age header, re-wrapped for the recipient alone.
-    pub header: Digest,
 }
 
 impl Kind for Disclosure {

@@ -11,6 +11,7 @@ pub mod decision;
 pub mod disclosure;
 pub mod key_change;
 pub mod limits;
+pub mod log_closed;
 pub mod party;
 pub mod withdrawal;
 
@@ -19,6 +20,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::canonical::plain;
 use super::facts::{Change, Facts};
 use super::refusal::{Reason, Refusal, Verdict};
 use super::rules::Entry;
@@ -78,6 +80,16 @@ macro_rules! kinds {
                 }
             }
 
+            /// As [`Statement::from_members`], from what [`plain`] found.
+            pub(super) fn from_plain(
+                name: &str, version: u32, members: &[plain::Member<'_>],
+            ) -> Option<Self> {
+                match (name, version) {
+                    $(($module::$variant::NAME, VERSION) => plain::structure(members).map(Self::$variant),)*
+                    _ => None,
+                }
+            }
+
             /// The type's own members.
             pub(super) fn to_members(&self) -> Map<String, Value> {
                 match self { $(Self::$variant(body) => to_object(body),)* }
@@ -127,4 +139,5 @@ kinds! {
     Withdrawal withdrawal,
     Collection collection,
     Decision decision,
+    LogClosed log_closed,
 }

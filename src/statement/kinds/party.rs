@@ -43,18 +43,18 @@ pub struct Party {
 #[serde(deny_unknown_fields)]
 pub struct NewKey {
     pub key: PublicKey,
-    pub role: Role,
     /// Whose key it is: a pseudonym of the party's choosing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<Label>,
+    pub role: Role,
 }
 
 /// How and when the operator saw that the party controls its host name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DomainCheck {
-    pub method: CheckMethod,
     pub checked_on: Day,
+    pub method: CheckMethod,
 }
 
 codes! {

@@ -110,11 +110,11 @@ fn story() -> World {
     let officer = crate::statement::testing::operator_officer();
     world.batch = world.log(batch, officer).unwrap();
     let request = world.ask();
-    let recipient = request.recipient.clone();
+    let recipient = request.recipient;
     world.request = world.log(request, agency_officer()).unwrap();
     for (n, name) in ["one", "two", "three"].into_iter().enumerate() {
         let consent = Disclosure {
-            recipient: recipient.clone(),
+            recipient,
             ..world.consent(n.try_into().unwrap())
         };
         world.disclosure = world.log(consent, resident(name)).unwrap();
@@ -300,4 +300,26 @@ fn headings_descend_one_by_one_and_every_link_target_is_there() {
         let target = piece.split('"').next().unwrap();
         assert!(html.contains(&format!("id=\"{target}\"")), "{target}");
     }
+}
+
+#[test]
+fn the_page_of_a_closed_log_says_so_first() {
+    let mut world = World::at(Stage::Request);
+    assert!(
+        !page(&world)
+            .render()
+            .unwrap()
+            .contains("This log is closed")
+    );
+    assert_eq!(page(&world).figures.requests_open, "1");
+    world.close();
+    let page = page(&world);
+    assert_eq!(
+        page.figures.requests_open, "0",
+        "nobody can answer any more"
+    );
+    let html = page.render().unwrap();
+    let banner = html.find("This log is closed").expect("a banner");
+    assert!(banner < html.find("<section").unwrap());
+    assert!(html.contains("next.example/log"));
 }

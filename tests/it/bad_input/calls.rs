@@ -140,7 +140,7 @@ const OF_CLIPS: &[Bad] = &[
     ("a part of a clip that is not there", |v| v.own("GET", &format!("/vault/v1/clips/{}/body", "ab".repeat(16)), b""), 404, "not-found", ""),
     ("a body of no told length", |v| v.own("PUT", &format!("/vault/v1/clips/{CLIP}/body"), b"0\r\n\r\n").with("transfer-encoding", "chunked"), 400, "bad-request", "Content-Length"),
     ("a body longer than told", |v| v.own("PUT", &format!("/vault/v1/clips/{}/body", "ab".repeat(16)), b"body").with("content-length", "3"), 400, "bad-request", "Content-Digest"),
-    ("a body shorter than told", |v| v.own("PUT", &format!("/vault/v1/clips/{}/body", "ab".repeat(16)), b"body").with("content-length", "5"), 400, "bad-request", "body"),
+    ("a body shorter than told", |v| v.own("PUT", &format!("/vault/v1/clips/{}/body", "ab".repeat(16)), b"body").with("content-length", "5"), 408, "too-slow", ""),
     ("another body than was signed", |v| Call { body: b"BODY".to_vec(), ..v.own("PUT", &format!("/vault/v1/clips/{}/body", "ab".repeat(16)), b"body") }, 400, "bad-request", "Content-Digest"),
     ("a large header", |v| v.own("PUT", &format!("/vault/v1/clips/{}/header", "ab".repeat(16)), &[0; (1 << 20) + 1]), 413, "too-large", ""),
     ("more bytes than the quota", |v| v.own("PUT", &format!("/vault/v1/clips/{}/body", "ab".repeat(16)), &[0; 1 << 20]), 507, "quota", ""),
@@ -178,6 +178,13 @@ const OF_ADDRESSES: &[Bad] = &[
     ("a way out of the log", |_| Call::new("GET", "/log/../keys/log.key", []), 404, "not-found", ""),
     ("a way out of the log, escaped", |_| Call::new("GET", "/log/%2e%2e/keys/log.key", []), 404, "not-found", ""),
     ("a way out of the log, escaped whole", |_| Call::new("GET", "/log/..%2fkeys%2flog.key", []), 404, "not-found", ""),
+    ("a way out of a tile", |_| Call::new("GET", "/log/tile/0/../../../keys/log.key", []), 404, "not-found", ""),
+    ("a tile of no level", |_| Call::new("GET", "/log/tile/8/000", []), 404, "not-found", ""),
+    ("a tile that is not full yet", |_| Call::new("GET", "/log/tile/0/000", []), 404, "not-found", ""),
+    ("a tile in another spelling", |_| Call::new("GET", "/log/tile/0/%30%30%30", []), 404, "not-found", ""),
+    ("no file of the log's", |_| Call::new("GET", "/log/", []), 404, "not-found", ""),
+    ("the log and no file", |_| Call::new("GET", "/log", []), 404, "not-found", ""),
+    ("a file put into the log", |_| Call::new("PUT", "/log/tile/0/000", []), 405, "no-such-method", ""),
     ("a second spelling in the log", |_| Call::new("GET", "/log//checkpoint", []), 404, "not-found", ""),
 ];
 

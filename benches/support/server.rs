@@ -1,0 +1,95 @@
+//! Servers as processes of their own, and what the kernel says of them.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The program that people run.
+pub const WHOSAW: &str = env!("CARGO_BIN_EXE_whosaw");
+
+/// A server; it is killed when this is dropped.
+pub struct Server {
+    child: Child,
+    /// Host and port.
+    pub authority: String,
+    /// From its start until it listened.
+    pub started_in: Duration,
+}
+
+impl Server {
+    /// Starts `program`, which says where it listens.
+    pub fn start(program: impl AsRef<Path>, arguments: &[&str]) -> Self {
+        let since = Instant::now();
+        let mut child = Command::new(program.as_ref())
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a program");
+        let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+        let listens = |line: std::io::Result<String>| {
+            let line = line.ok()?;
+            Some(line.strip_prefix("listening on http://")?.to_owned())
+        };
+        let authority = lines.filter_map(listens).next();
+        Self {
+            authority: authority.unwrap_or_else(|| panic!("{arguments:?} does not listen")),
+            started_in: since.elapsed(),
+            child,
+        }
+    }
+
+    /// Memory that no file backs (RssAnon and RssShmem), in bytes.
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("a process that runs");
+        let kib = |line: &str| line.split_whitespace().nth(1)?.parse::<u64>().ok();
+        let counted = |line: &&str| line.starts_with("RssAnon:") || line.starts_with("RssShmem:");
+        status.lines().filter(counted).filter_map(kib).sum::<u64>() * 1024
+    }
+
+    /// Processor time so far, on all cores.
+    pub fn cpu(&self) -> Duration {
+        cpu(&self.child.id().to_string())
+    }
+
+    /// Asks it to finish what it accepted, and waits for its end.
+    pub fn stop(mut self) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(sent.is_ok_and(|status| status.success()));
+        let ended = self.child.wait().expect("its end");
+        assert!(ended.success(), "{ended}");
+    }
+}
+
+/// Processor time of a process so far, by its number or `self`.
+pub fn cpu(process: &str) -> Duration {
+    /// Of what `/proc` counts in, on Linux everywhere.
+    const TICKS_A_SECOND: f64 = 100.0;
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"));
+    let stat = stat.expect("a process that runs");
+    // The second field is a name in brackets and may hold spaces.
+    let (_, fields) = stat.rsplit_once(") ").expect("a name in brackets");
+    let ticks = fields.split(' ').skip(11).take(2);
+    let ticks: u64 = ticks.map(|n| n.parse::<u64>().expect("a number")).sum();
+    Duration::from_secs_f64(ticks as f64 / TICKS_A_SECOND)
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs `whosaw` to its end, which must be a good one; what it prints.
+pub fn whosaw(arguments: &[&str]) -> String {
+    let output = Command::new(WHOSAW)
+        .args(arguments)
+        .output()
+        .expect("the program");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {errors}");
+    String::from_utf8(output.stdout).expect("text")
+}

@@ -1,0 +1,59 @@
+//! What must hold of every input a stranger can send, whatever its bytes.
+//!
+//! A target takes bytes and panics if a property fails: what is accepted is written back as the same
+//! bytes, limits hold, and no signature verifies but those that the keys of [`known`] made. The same
+//! targets run under two drivers: the seeded one of `main.rs`, on any compiler and in CI, and
+//! libFuzzer (`fuzz_targets/guided.rs`).
+
+pub mod known;
+pub mod mutate;
+pub mod seeds;
+
+mod seal;
+mod statement;
+mod tlog;
+mod wire;
+
+/// A parser, or a family of them, and what must hold of it.
+pub struct Target {
+    /// Its name, and that of its corpus.
+    pub name: &'static str,
+    /// Panics if a property fails. Returns whether the input was accepted.
+    pub check: fn(&[u8]) -> bool,
+}
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    Target::new("note", tlog::note),
+    Target::new("checkpoint", tlog::checkpoint),
+    Target::new("signed-checkpoint", tlog::signed_checkpoint),
+    Target::new("cosignature", tlog::cosignature),
+    Target::new("policy", tlog::policy),
+    Target::new("tile-path", tlog::tile_path),
+    Target::new("bundle", tlog::bundle),
+    Target::new("proof", tlog::proof),
+    Target::new("add-checkpoint", tlog::add_checkpoint),
+    Target::new("sign-subtree", tlog::sign_subtree),
+    Target::new("evidence", tlog::evidence),
+    Target::new("envelope", statement::envelope),
+    Target::new("statement", statement::statement),
+    Target::new("leaf", statement::leaf),
+    Target::new("opening", statement::opening),
+    Target::new("scope", statement::scope),
+    Target::new("text", statement::text),
+    Target::new("call", wire::call),
+    Target::new("response", wire::response),
+    Target::new("base-url", wire::base_url),
+    Target::new("sealed", seal::sealed),
+];
+
+impl Target {
+    const fn new(name: &'static str, check: fn(&[u8]) -> bool) -> Self {
+        Self { name, check }
+    }
+}
+
+/// The target of this name.
+pub fn target(name: &str) -> Option<&'static Target> {
+    TARGETS.iter().find(|target| target.name == name)
+}

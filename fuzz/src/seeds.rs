@@ -1,0 +1,167 @@
+//! The first inputs of each corpus: what the known log's parties wrote.
+
+use whosaw::digest::Digest;
+use whosaw::statement::kinds::benefit::Benefit;
+use whosaw::statement::kinds::decision::Decision;
+use whosaw::statement::kinds::key_change::KeyChange;
+use whosaw::statement::kinds::log_closed::LogClosed;
+use whosaw::statement::kinds::withdrawal::Withdrawal;
+use whosaw::statement::leaf::Leaf;
+use whosaw::statement::sealed::{AttachmentValue, Opening};
+use whosaw::statement::{self, Author, Head, Kind as _, Statement};
+use whosaw::tlog::tile;
+use whosaw::wire::signature::SignatureHeaders;
+
+use crate::known;
+
+const SCOPE: &str = concat!(
+    r#"{"type":"Feature","geometry":{"type":"Polygon","coordinates":"#,
+    r#"[[[-81.95,28.03],[-81.94,28.03],[-81.94,28.04],[-81.95,28.04],[-81.95,28.03]]]},"#,
+    r#""properties":{"from":"2019-07-30T21:00:00Z","until":"2019-07-30T23:00:00Z"}}"#
+);
+
+/// Inputs that the target of this name accepts, or all but accepts.
+pub fn of(target: &str) -> Vec<Vec<u8>> {
+    let notes = || known::NOTES.iter().map(|note| note.to_bytes()).collect();
+    let small = || known::CHECKPOINTS[0].body();
+    match target {
+        "note" | "signed-checkpoint" => notes(),
+        "checkpoint" => vec![small().into()],
+        "cosignature" => {
+            let lines: String = known::COSIGNATURES
+                .iter()
+                .map(ToString::to_string)
+                .collect();
+            vec![lines.into(), known::TIMELESS.to_string().into()]
+        }
+        "policy" => vec![known::POLICY.to_string().into()],
+        "tile-path" => texts(&[
+            "tile/0/000",
+            "tile/7/001.p/255",
+            "tile/0/x140/x737/x488/x355/327",
+            "tile/entries/x036/x028/x797/x018/x963/967.p/1",
+            "tile/entries/x001/234",
+        ]),
+        "bundle" => {
+            let entries: Vec<Vec<u8>> = known::LEAVES.map(<[u8]>::to_vec).into();
+            let hashes = tile::encode_hashes(&[known::CHECKPOINTS[0].root]);
+            vec![
+                [vec![2], tile::encode_entries(&entries)].concat(),
+                [vec![0], hashes].concat(),
+            ]
+        }
+        "proof" => vec![known::PROOF.to_string().into()],
+        "add-checkpoint" => vec![known::ADD_CHECKPOINT.to_string().into()],
+        "sign-subtree" => vec![known::SIGN_SUBTREE.to_string().into()],
+        "evidence" => vec![known::EVIDENCE.to_string().into()],
+        "envelope" => vec![known::ENVELOPE.to_json()],
+        "statement" => payloads(),
+        "leaf" => journey().chain([leaf()]).collect(),
+        "opening" => openings(),
+        "scope" => texts(&[SCOPE]),
+        "text" => words(),
+        "call" => {
+            let target = [
+                known::CALL.method,
+                known::CALL.authority,
+                known::CALL.path,
+                "a=b",
+            ];
+            vec![
+                [&target[..], &fields(&known::CALL_HEADERS)]
+                    .concat()
+                    .join("\n")
+                    .into(),
+            ]
+        }
+        "response" => {
+            let (status, media_type, body) = known::ANSWER;
+            let head = format!("{status}\n{media_type}\n");
+            let fields = fields(&known::ANSWER_HEADERS).join("\n");
+            vec![[head.as_bytes(), fields.as_bytes(), b"\n", body].concat()]
+        }
+        "base-url" => texts(&["https://ledger.example:8443/log", "http://[::1]:80/"]),
+        "sealed" => vec![known::SEALED.to_vec()],
+        _ => Vec::new(),
+    }
+}
+
+fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
+    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
+fn fields(headers: &SignatureHeaders) -> [&str; 3] {
+    [
+        &headers.content_digest,
+        &headers.signature_input,
+        &headers.signature,
+    ]
+}
+
+fn journey() -> impl Iterator<Item = Vec<u8>> {
+    known::JOURNEY.lines().map(|leaf| leaf.as_bytes().to_vec())
+}
+
+fn payloads() -> Vec<Vec<u8>> {
+    let payload = |leaf: Vec<u8>| Leaf::parse(&leaf).expect("an entry").envelope.payload;
+    let others = [
+        Statement::Benefit(Benefit::example()),
+        Statement::Decision(Decision::example()),
+        Statement::KeyChange(KeyChange::example()),
+        Statement::LogClosed(LogClosed::example()),
+        Statement::Withdrawal(Withdrawal::example()),
+    ];
+    let head = Head {
+        log: known::CHECKPOINTS[0].origin.to_string(),
+        issued_at: known::now(),
+        author: Author::Issuer("operator.example".parse().expect("a host name")),
+    };
+    let others = others.map(|statement| statement::payload(&head, &statement));
+    journey().map(payload).chain(others).collect()
+}
+
+fn leaf() -> Vec<u8> {
+    Leaf {
+        logged_at: known::now().cut_to_minute(),
+        envelope: known::ENVELOPE.clone(),
+    }
+    .to_bytes()
+}
+
+fn openings() -> Vec<Vec<u8>> {
+    let attachment = AttachmentValue {
+        sha256: Digest::of("a message"),
+        size: 9,
+        media_type: "text/plain".parse().expect("a media type"),
+    };
+    let openings = [
+        Opening::attachment(&[1; 16], &attachment),
+        Opening::new(&[2; 32], "case", &"2019-0042".into()),
+    ];
+    let texts = openings.map(|opening| opening.expect("small").encode().into());
+    texts.into()
+}
+
+fn words() -> Vec<Vec<u8>> {
+    let keys = known::LOG_KEYS.iter().map(ToString::to_string);
+    let witness = known::WITNESSES[0].verifier().to_string();
+    let caller = known::CALLER.to_string();
+    let recipient = known::IDENTITY.to_public().to_string();
+    let root = &known::CHECKPOINTS[0].root;
+    let digest = Digest::of("a message").to_string();
+    let fixed = [
+        "9223372036854775807",
+        "2019-07-31T14:05:07Z",
+        "lakelandgov.example",
+        "detective-4",
+        "2019-02-28",
+        "EUR",
+        "application/pdf",
+        "US-FL",
+        "0123456789abcdef0123456789abcdef",
+    ];
+    keys.chain([witness, caller, recipient, root.to_string(), digest])
+        .map(String::into_bytes)
+        .chain(texts(&fixed))
+        .collect()
+}

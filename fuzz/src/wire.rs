@@ -1,0 +1,96 @@
+//! Signed HTTP messages, and the addresses of servers.
+//!
+//! An input is what the HTTP library hands on: a value a line, and the body after them.
+
+use whosaw::client::base::{BaseUrl, is_loopback};
+use whosaw::digest::Digest;
+use whosaw::wire::signature::{self, Nonces, RequestTarget, SignatureHeaders};
+
+use crate::known;
+
+/// Method, authority, path, query and the three headers: only the call that was signed verifies,
+/// and once.
+pub fn call(input: &[u8]) -> bool {
+    let Some([method, authority, path, query, digest, parameters, made]) = lines(input) else {
+        return false;
+    };
+    let target = RequestTarget {
+        method,
+        authority,
+        path,
+        query: Some(query),
+    };
+    let headers = headers([digest, parameters, made]);
+    let Ok(verified) = signature::verify(&target, &headers, known::now()) else {
+        return false;
+    };
+    assert_eq!(headers, *known::CALL_HEADERS);
+    assert_eq!(verified.key, *known::CALLER);
+    let authority = authority.to_ascii_lowercase();
+    let signed = known::CALL;
+    assert_eq!(
+        [method, &authority, path, query],
+        [signed.method, signed.authority, signed.path, "a=b"]
+    );
+    let mut nonces = Nonces::default();
+    assert!(nonces.accept(&verified, known::now()));
+    assert!(!nonces.accept(&verified, known::now()));
+    true
+}
+
+/// Status, media type, the three headers and the body: only the answer that was signed verifies.
+pub fn response(input: &[u8]) -> bool {
+    let Some([status, media_type, digest, parameters, made, body]) = lines(input) else {
+        return false;
+    };
+    let Ok(status) = status.parse() else {
+        return false;
+    };
+    let headers = headers([digest, parameters, made]);
+    let Ok(key) = signature::verify_response(status, media_type, &headers, body.as_bytes()) else {
+        return false;
+    };
+    assert_eq!(key, *known::CALLER);
+    assert_eq!(headers, *known::ANSWER_HEADERS);
+    assert_eq!((status, media_type), (known::ANSWER.0, known::ANSWER.1));
+    assert_eq!(Digest::of(body), Digest::of(known::ANSWER.2));
+    true
+}
+
+/// An address is one with TLS, or of this machine, and stays one.
+pub fn base_url(input: &[u8]) -> bool {
+    let Some(Ok(url)) = str::from_utf8(input).ok().map(BaseUrl::parse) else {
+        return false;
+    };
+    let text = url.join("");
+    // Schemes are read in either case.
+    let lower = text.to_ascii_lowercase();
+    let inside = lower.starts_with("http://") && is_loopback(host(url.authority()));
+    assert!(lower.starts_with("https://") || inside, "{text}");
+    let odd = text.contains(['@', '#', '?', '\n', ' ']) || text.ends_with('/');
+    assert!(!odd, "{text}");
+    assert_eq!(BaseUrl::parse(&text), Ok(url));
+    true
+}
+
+/// An authority without its port.
+fn host(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => authority,
+    }
+}
+
+/// Exactly `N` lines of text; the last may hold line feeds.
+fn lines<const N: usize>(input: &[u8]) -> Option<[&str; N]> {
+    let lines: Vec<&str> = str::from_utf8(input).ok()?.splitn(N, '\n').collect();
+    lines.try_into().ok()
+}
+
+fn headers([content_digest, signature_input, signature]: [&str; 3]) -> SignatureHeaders {
+    SignatureHeaders {
+        content_digest: content_digest.to_owned(),
+        signature_input: signature_input.to_owned(),
+        signature: signature.to_owned(),
+    }
+}

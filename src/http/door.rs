@@ -1,0 +1,425 @@
+//! The door: what one address, and one party, may ask of the server.
+//!
+//! These rules bind the server alone and no auditor replays them. An address is what a connection
+//! comes from, or what a proxy named at start says it comes from; it is held in memory while it
+//! matters and never logged. A party is known by its live keys' signatures, so nobody but its own
+//! programs uses up what it may ask.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
+use axum::http::request::Parts;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::limits::{Buckets, Place, Places};
+use super::metrics::Metrics;
+use super::{ApiError, Service};
+use crate::ledger::Sequenced;
+use crate::statement::facts::FactsExt as _;
+use crate::statement::words::PartyId;
+use crate::statement::{Author, Signed};
+use crate::store::StoreError;
+use crate::store::facts::JournalFacts;
+use crate::store::journal::JournalRead as _;
+
+/// Attachments that are received at once, each in memory until it is whole; and those of one party.
+const ATTACHMENTS: usize = 16;
+const PARTY_ATTACHMENTS: usize = 4;
+
+/// Limits that an operator chooses; 0 means none.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Requests a second that one address may keep up; ten seconds' worth may come at once.
+    pub requests: u32,
+    /// Statements a minute that one address may send; a minute's worth may come at once.
+    pub address_statements: u32,
+    /// Statements a minute that one party may sign; a minute's worth may come at once.
+    pub party_statements: u32,
+    /// Statements of one address, and of one party, that may wait for the sequencer at once.
+    pub waiting: usize,
+    /// Connections that one address may have open at once.
+    pub connections: usize,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub proxies: Vec<IpAddr>,
+}
+
+/// Which limit a caller has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// [`Limits::requests`].
+    Requests,
+    /// [`Limits::address_statements`].
+    AddressStatements,
+    /// [`Limits::waiting`] of an address.
+    AddressWaiting,
+    /// [`Limits::party_statements`].
+    PartyStatements,
+    /// [`Limits::waiting`] of a party.
+    PartyWaiting,
+    /// [`Limits::connections`].
+    Connections,
+    /// Attachments of a party that are on their way at once.
+    Attachments,
+}
+
+impl Limit {
+    /// Its name, as in a problem's type.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Requests => "too-many-requests",
+            Self::AddressStatements => "address-limit",
+            Self::AddressWaiting => "address-waiting",
+            Self::PartyStatements => "party-limit",
+            Self::PartyWaiting => "party-waiting",
+            Self::Connections => "address-connections",
+            Self::Attachments => "party-attachments",
+        }
+    }
+
+    /// What it says, in one line.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Requests => "Too many requests from this address",
+            Self::AddressStatements => "Too many statements from this address",
+            Self::AddressWaiting => "Too many statements from this address wait already",
+            Self::PartyStatements => "Too many statements by this party",
+            Self::PartyWaiting => "Too many statements by this party wait already",
+            Self::Connections => "Too many connections from this address",
+            Self::Attachments => "Too many attachments by this party are on their way already",
+        }
+    }
+}
+
+/// Who is limited: an IPv4 address, or the /64 that a subscriber of IPv6 has to itself.
+///
+/// It has no `Debug`: addresses are in no log.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Client(IpAddr);
+
+impl Client {
+    /// Whoever is at `address`.
+    pub fn at(address: IpAddr) -> Self {
+        Self(match address.to_canonical() {
+            IpAddr::V4(address) => IpAddr::V4(address),
+            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from(u128::from(address) >> 64 << 64)),
+        })
+    }
+}
+
+/// What callers have used of their [`Limits`].
+pub struct Door {
+    requests: Option<Buckets<Client>>,
+    address_statements: Option<Buckets<Client>>,
+    party_statements: Option<Buckets<PartyId>>,
+    address_waiting: Option<Arc<Places<Client>>>,
+    party_waiting: Option<Arc<Places<PartyId>>>,
+    connections: Option<Arc<Places<Client>>>,
+    attachments: Arc<Semaphore>,
+    party_attachments: Option<Arc<Places<PartyId>>>,
+    proxies: Vec<IpAddr>,
+    metrics: Arc<Metrics>,
+}
+
+impl Door {
+    /// A door by which nobody has come yet; who is refused is counted in `metrics`.
+    pub fn new(limits: Limits, metrics: Arc<Metrics>) -> Self {
+        let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
+        let (address, party) = (limits.address_statements, limits.party_statements);
+        let burst = limits.requests.saturating_mul(10);
+        let proxies = limits.proxies.iter().map(IpAddr::to_canonical);
+        Self {
+            requests: Buckets::new(limits.requests, second, burst),
+            address_statements: Buckets::new(address, minute, address),
+            party_statements: Buckets::new(party, minute, party),
+            address_waiting: Places::new(limits.waiting),
+            party_waiting: Places::new(limits.waiting),
+            connections: Places::new(limits.connections),
+            attachments: Arc::new(Semaphore::new(ATTACHMENTS)),
+            party_attachments: Places::new(PARTY_ATTACHMENTS),
+            proxies: proxies.collect(),
+            metrics,
+        }
+    }
+
+    /// A door that limits requests alone, to `rate` a second from one address.
+    pub fn paced(rate: u32) -> Self {
+        let limits = Limits {
+            requests: rate,
+            address_statements: 0,
+            party_statements: 0,
+            waiting: 0,
+            connections: 0,
+            proxies: Vec::new(),
+        };
+        Self::new(limits, Arc::default())
+    }
+
+    /// What this door counts.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// Lets a connection in, which keeps its place until it is closed. A proxy's are not counted.
+    pub fn connect(&self, peer: IpAddr) -> Result<Option<Place<Client>>, ApiError> {
+        match &self.connections {
+            Some(places) if !self.is_proxy(peer) => {
+                self.place(places, &Client::at(peer), Limit::Connections)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Lets a request in; who sends it.
+    pub fn enter(&self, peer: IpAddr, headers: &HeaderMap) -> Result<Client, ApiError> {
+        let client = self.client(peer, headers);
+        self.token(self.requests.as_ref(), &client, Limit::Requests)?;
+        Ok(client)
+    }
+
+    /// Lets an attachment of a party in, which keeps its places until it is stored.
+    pub fn attach(&self, party: &PartyId) -> Result<Attaching, ApiError> {
+        let place = match &self.party_attachments {
+            Some(places) => self.place(places, party, Limit::Attachments)?,
+            None => None,
+        };
+        let permit = self.attachments.clone().try_acquire_owned();
+        Ok((place, permit.map_err(|_| ApiError::Busy)?))
+    }
+
+    /// Who sends a request: the peer itself, or whom a proxy that is believed names last. Those
+    /// before that are the sender's own words.
+    fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Client {
+        if !self.is_proxy(peer) {
+            return Client::at(peer);
+        }
+        let named = headers.get_all("x-forwarded-for").iter().next_back();
+        let named = named
+            .and_then(|value| value.to_str().ok()?.rsplit(',').next())
+            .and_then(|address| address.trim().parse().ok());
+        Client::at(named.unwrap_or(peer))
+    }
+
+    fn is_proxy(&self, peer: IpAddr) -> bool {
+        self.proxies.contains(&peer.to_canonical())
+    }
+
+    fn token<K: Eq + std::hash::Hash + Clone>(
+        &self,
+        buckets: Option<&Buckets<K>>,
+        key: &K,
+        limit: Limit,
+    ) -> Result<(), ApiError> {
+        let Some(buckets) = buckets else {
+            return Ok(());
+        };
+        let taken = buckets.take(key, Instant::now());
+        taken.map_err(|wait| self.refuse(limit, wait))
+    }
+
+    fn place<K: Eq + std::hash::Hash + Clone>(
+        &self,
+        places: &Arc<Places<K>>,
+        key: &K,
+        limit: Limit,
+    ) -> Result<Option<Place<K>>, ApiError> {
+        let place = places.take(key).map(Some);
+        place.ok_or_else(|| self.refuse(limit, Duration::ZERO))
+    }
+
+    fn refuse(&self, limit: Limit, wait: Duration) -> ApiError {
+        self.metrics.limited(limit);
+        ApiError::TooMany { limit, wait }
+    }
+}
+
+/// The places of an attachment on its way.
+type Attaching = (Option<Place<PartyId>>, OwnedSemaphorePermit);
+
+/// A statement's turn: the places that it takes among those that wait, from before its body is read
+/// until the sequencer has answered. What turns out to be garbage has used its address's turn too.
+pub struct Turn {
+    #[expect(dead_code, reason = "dropping it frees the place")]
+    address: Option<Place<Client>>,
+    parties: Vec<Place<PartyId>>,
+}
+
+impl FromRequestParts<Arc<Service>> for Turn {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        service: &Arc<Service>,
+    ) -> Result<Self, ApiError> {
+        let door = &service.door;
+        let client = parts.extensions.get::<Client>();
+        let client = client.ok_or_else(|| ApiError::internal("a request from nowhere"))?;
+        door.token(
+            door.address_statements.as_ref(),
+            client,
+            Limit::AddressStatements,
+        )?;
+        let address = match &door.address_waiting {
+            Some(places) => door.place(places, client, Limit::AddressWaiting)?,
+            None => None,
+        };
+        Ok(Self {
+            address,
+            parties: Vec::new(),
+        })
+    }
+}
+
+impl Service {
+    /// Hands a statement to the sequencer when it is its signers' turn.
+    pub(super) async fn take_turn(
+        &self,
+        signed: Signed,
+        turn: Turn,
+    ) -> Result<Sequenced, ApiError> {
+        let turn = self.count_parties(&signed, turn)?;
+        let ledger = self.ledger.clone();
+        // A task of its own: a client that hangs up frees no place while its statement still waits.
+        let sequenced = tokio::spawn(async move {
+            let sequenced = ledger.submit(signed).await;
+            drop(turn);
+            sequenced
+        });
+        Ok(sequenced.await.map_err(ApiError::internal)??)
+    }
+
+    fn count_parties(&self, signed: &Signed, mut turn: Turn) -> Result<Turn, ApiError> {
+        let door = &self.door;
+        if door.party_statements.is_none() && door.party_waiting.is_none() {
+            return Ok(turn);
+        }
+        for party in self.signing_parties(signed)? {
+            door.token(
+                door.party_statements.as_ref(),
+                &party,
+                Limit::PartyStatements,
+            )?;
+            if let Some(places) = &door.party_waiting {
+                turn.parties
+                    .extend(door.place(places, &party, Limit::PartyWaiting)?);
+            }
+        }
+        Ok(turn)
+    }
+
+    /// The parties whose live keys signed a statement that is new to this log.
+    ///
+    /// The author that a statement names may be anybody's claim. And what stands in the log, or was
+    /// made for another one, is in everyone's hands: it counts against who sends it alone.
+    fn signing_parties(&self, signed: &Signed) -> Result<BTreeSet<PartyId>, StoreError> {
+        let journal = self.ledger.journal();
+        let of_residents = matches!(signed.head.author, Author::OneTimeKey(_));
+        if of_residents
+            || signed.head.log != self.ledger.origin()
+            || journal.find(&signed.id)?.is_some()
+        {
+            return Ok(BTreeSet::new());
+        }
+        let mut parties = BTreeSet::new();
+        for signer in &signed.signers {
+            let key = JournalFacts(journal).key(signer)?;
+            let key = key.filter(|key| key.revoked.is_none());
+            parties.extend(key.and_then(|key| key.party));
+        }
+        Ok(parties)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn door(proxies: &[&str]) -> Door {
+        let limits = Limits {
+            requests: 1,
+            address_statements: 0,
+            party_statements: 0,
+            waiting: 0,
+            connections: 1,
+            proxies: proxies.iter().map(|proxy| proxy.parse().unwrap()).collect(),
+        };
+        Door::new(limits, Arc::default())
+    }
+
+    fn seen(door: &Door, peer: &str, forwarded: &[&str]) -> Client {
+        let mut headers = HeaderMap::new();
+        for value in forwarded {
+            headers.append("x-forwarded-for", value.parse().unwrap());
+        }
+        door.client(peer.parse().unwrap(), &headers)
+    }
+
+    fn at(address: &str) -> Client {
+        Client::at(address.parse().unwrap())
+    }
+
+    #[test]
+    fn a_subscriber_is_one_client() {
+        assert!(at("2001:db8:0:1::1") == at("2001:db8:0:1:ffff::2"));
+        assert!(at("2001:db8:0:1::1") != at("2001:db8:0:2::1"));
+        assert!(at("192.0.2.1") != at("192.0.2.2"));
+        assert!(at("::ffff:192.0.2.1") == at("192.0.2.1"));
+    }
+
+    #[test]
+    fn a_proxy_alone_says_who_sends() {
+        let plain = door(&[]);
+        assert!(seen(&plain, "127.0.0.1", &["192.0.2.1"]) == at("127.0.0.1"));
+        let proxied = door(&["127.0.0.1"]);
+        assert!(seen(&proxied, "127.0.0.1", &["192.0.2.1"]) == at("192.0.2.1"));
+        assert!(seen(&proxied, "::ffff:127.0.0.1", &["192.0.2.1"]) == at("192.0.2.1"));
+        assert!(seen(&proxied, "127.0.0.2", &["192.0.2.1"]) == at("127.0.0.2"));
+        // What stands before the proxy's own word is the sender's.
+        let said = ["198.51.100.9", "198.51.100.8, 192.0.2.1"];
+        assert!(seen(&proxied, "127.0.0.1", &said) == at("192.0.2.1"));
+        for nobody in [&[] as &[&str], &[""], &["192.0.2.1, unknown"]] {
+            assert!(seen(&proxied, "127.0.0.1", nobody) == at("127.0.0.1"));
+        }
+    }
+
+    #[test]
+    fn a_proxys_connections_are_not_counted() {
+        let door = door(&["127.0.0.1"]);
+        let (proxy, other) = ("127.0.0.1".parse().unwrap(), "192.0.2.1".parse().unwrap());
+        assert!(door.connect(proxy).is_ok_and(|place| place.is_none()));
+        let place = door.connect(other).map_err(|_| "the first").unwrap();
+        assert!(door.connect(other).is_err());
+        drop(place);
+        assert!(door.connect(other).is_ok());
+    }
+
+    #[test]
+    fn attachments_on_their_way_are_bounded() {
+        let door = door(&[]);
+        let party = |n: usize| format!("party{n}.example").parse::<PartyId>().unwrap();
+        let enter = |n| door.attach(&party(n));
+        let of_one: Vec<_> = (0..PARTY_ATTACHMENTS).map(|_| enter(0)).collect();
+        assert!(of_one.iter().all(Result::is_ok));
+        let refused = enter(0).err().expect("one too many").problem();
+        assert_eq!(refused.status, 429);
+        let of_all: Vec<_> = (PARTY_ATTACHMENTS..ATTACHMENTS).map(enter).collect();
+        assert!(of_all.iter().all(Result::is_ok));
+        let refused = enter(ATTACHMENTS).err().expect("one too many").problem();
+        assert_eq!(refused.status, 503);
+        drop(of_one);
+        assert!(enter(0).is_ok());
+    }
+
+    #[test]
+    fn requests_beyond_the_rate_are_refused() {
+        let door = door(&[]);
+        let peer = "192.0.2.1".parse().unwrap();
+        let entered = |_: &u32| door.enter(peer, &HeaderMap::new()).is_ok();
+        let burst = u32::try_from((0..30).filter(entered).count()).unwrap();
+        assert!((10..30).contains(&burst), "{burst}");
+    }
+}

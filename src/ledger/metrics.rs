@@ -1,0 +1,92 @@
+//! What the write path measures of itself, for its operator.
+
+use std::time::Instant;
+
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::time::Time;
+
+/// The witness that a figure is about, by its name in the policy.
+type OfWitness = [(&'static str, String); 1];
+
+/// Counted since start; clones share what they count.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    /// Rounds of the sequencer, whole.
+    pub(super) rounds: Histogram,
+    /// Durable transactions of entries, ids and facts.
+    pub(super) commits: Histogram,
+    /// Writing tiles durably.
+    pub(super) tiles: Histogram,
+    cosigned: Family<OfWitness, Gauge>,
+    missing: Family<OfWitness, Gauge>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        // From half a millisecond, which no disk undercuts, to 16 seconds, which none should need.
+        let seconds = || Histogram::new(exponential_buckets(0.000_5, 2.0, 16));
+        Self {
+            rounds: seconds(),
+            commits: seconds(),
+            tiles: seconds(),
+            cosigned: Family::default(),
+            missing: Family::default(),
+        }
+    }
+}
+
+impl Metrics {
+    /// Takes down what each witness answered at `now`.
+    pub(super) fn asked(&self, witnesses: &[(String, Result<(), String>)], now: Time) {
+        for (name, answer) in witnesses {
+            let of = [("witness", name.clone())];
+            let missing = i64::from(answer.is_err());
+            self.missing.get_or_create(&of).set(missing);
+            if answer.is_ok() {
+                self.cosigned.get_or_create(&of).set(now.unix());
+            }
+        }
+    }
+
+    /// Registers all of them.
+    pub fn register(&self, registry: &mut Registry) {
+        for (name, help, histogram) in [
+            ("round_duration", "Rounds of the sequencer", &self.rounds),
+            (
+                "commit_duration",
+                "Durable transactions of entries, ids and facts",
+                &self.commits,
+            ),
+            (
+                "tiles_duration",
+                "Writing the tiles of a round durably",
+                &self.tiles,
+            ),
+        ] {
+            registry.register_with_unit(name, help, Unit::Seconds, histogram.clone());
+        }
+        registry.register(
+            "witness_missing",
+            "Whether the witness lacked when it was asked last",
+            self.missing.clone(),
+        );
+        registry.register_with_unit(
+            "witness_cosigned_timestamp",
+            "When the witness cosigned last, since 1970",
+            Unit::Seconds,
+            self.cosigned.clone(),
+        );
+    }
+}
+
+/// Does `work` and observes how long it took.
+pub(super) fn timed<T>(histogram: &Histogram, work: impl FnOnce() -> T) -> T {
+    let since = Instant::now();
+    let done = work();
+    histogram.observe(since.elapsed().as_secs_f64());
+    done
+}
