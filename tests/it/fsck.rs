@@ -307,7 +307,8 @@ fn a_checkpoint_that_the_log_did_not_sign_is_moved_aside() {
 
 #[test]
 fn no_server_starts_on_what_does_not_agree() {
-    let cases: [(&str, &dyn Fn(&Data)); 6] = [
+    type Damage<'a> = &'a dyn Fn(&Data);
+    let cases: [(&str, Damage<'_>); 6] = [
         ("a tile of the right edge is missing", &|data| {
             fs::remove_file(data.path("log/tile/0/001.p/46")).unwrap();
         }),

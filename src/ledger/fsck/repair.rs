@@ -23,16 +23,16 @@ use crate::tlog::tree::TreeSize;
 pub enum Repaired {
     /// Entries, head or published checkpoint do not hold: nothing was changed.
     Refused {
-        report: Report,
+        report: Box<Report>,
         /// Whether the tiles in `log/` still hash to the head's root: then its bundles hold the
         /// entries that were signed.
         tiles_hold: bool,
     },
     /// What was found before, what was done, and what an examination finds after it.
     Done {
-        before: Report,
+        before: Box<Report>,
         done: Vec<String>,
-        after: Report,
+        after: Box<Report>,
     },
 }
 
@@ -47,7 +47,7 @@ impl Fsck {
         let before = examined.report;
         if before.unsound {
             let tiles_hold = self.tiles_hold(&before);
-            let report = before;
+            let report = Box::new(before);
             return Ok(Repaired::Refused { report, tiles_hold });
         }
         let mut done = Vec::new();
@@ -61,9 +61,9 @@ impl Fsck {
         drop(examined.scratch);
         let after = self.check(progress)?;
         Ok(Repaired::Done {
-            before,
+            before: Box::new(before),
             done,
-            after,
+            after: Box::new(after),
         })
     }
 
