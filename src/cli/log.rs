@@ -1,4 +1,4 @@
-//! `whosaw log`: what anyone can do with a ledger's public log.
+//! `whosaw log`: what anyone can do with a ledger's public log, and its operator with its data.
 
 mod compare;
 mod evidence;
@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::Exit;
+use super::fsck::{self, Fsck};
 use crate::digest::StatementId;
 use crate::reader::follower::{Entry, Follower};
 use crate::reader::replay;
@@ -29,7 +30,8 @@ use crate::watch::audit::{Audit, audit};
 ///
 /// Needs nothing but the log (an address or a folder) and the
 /// ledger's trust file, log.policy, from somebody you believe. Nothing is taken on the server's word:
-/// every command reads the whole log, checks it against its witnesses and replays the rules.
+/// every command reads the whole log, checks it against its witnesses and replays the rules. Only
+/// `fsck` is the operator's: it examines the data behind the log.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     Verify(Verify),
@@ -37,6 +39,7 @@ pub enum Command {
     Check(Check),
     Show(Show),
     List(List),
+    Fsck(Fsck),
     Compare(compare::Args),
     Evidence(evidence::Args),
 }
@@ -132,6 +135,7 @@ pub fn run(command: &Command) -> anyhow::Result<Exit> {
         Command::Check(args) => check(args, &mut out),
         Command::Show(args) => show(args, &mut out),
         Command::List(args) => list(args, &mut out),
+        Command::Fsck(args) => fsck::run(args, &mut out),
         Command::Compare(args) => compare::run(args, &mut out),
         Command::Evidence(args) => evidence::run(args, &mut out),
     };
@@ -184,10 +188,10 @@ fn read_policy(path: &Path) -> anyhow::Result<Policy> {
 }
 
 /// A bar on a terminal, and nothing elsewhere.
-struct Progress(ProgressBar);
+pub(super) struct Progress(ProgressBar);
 
 impl Progress {
-    fn new(what: &'static str) -> Self {
+    pub(super) fn new(what: &'static str) -> Self {
         if !io::stderr().is_terminal() {
             return Self(ProgressBar::hidden());
         }
@@ -196,7 +200,7 @@ impl Progress {
         Self(bar.with_style(style.expect("a template without unknown keys")))
     }
 
-    fn set(&self, done: u64, of: u64) {
+    pub(super) fn set(&self, done: u64, of: u64) {
         self.0.set_length(of);
         self.0.set_position(done);
     }
@@ -269,7 +273,10 @@ fn print_audit(out: &mut impl io::Write, audit: &Audit) -> io::Result<()> {
     Ok(())
 }
 
-fn print_json(out: &mut impl io::Write, value: &impl serde::Serialize) -> anyhow::Result<()> {
+pub(super) fn print_json(
+    out: &mut impl io::Write,
+    value: &impl serde::Serialize,
+) -> anyhow::Result<()> {
     Ok(writeln!(out, "{}", serde_json::to_string_pretty(value)?)?)
 }
 

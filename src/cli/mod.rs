@@ -3,6 +3,7 @@
 pub mod agency;
 pub mod demo;
 pub mod files;
+pub mod fsck;
 pub mod log;
 pub mod operator;
 pub mod output;

@@ -5,6 +5,7 @@
 //! handle that the rest of the server holds: it hands statements in and waits until they stand under
 //! a published checkpoint; [`LogReads`] reads what is published. Not here: HTTP, attachments, vaults.
 
+pub mod fsck;
 mod metrics;
 mod publisher;
 mod reads;
@@ -190,6 +191,7 @@ impl Ledger {
         let origin = config.signer.origin().as_str().into();
         let mut journal = SqliteJournal::open(&config.journal)?;
         journal.checkpoint_beside()?;
+        publisher::check_published(&journal, &reads, &config.signer)?;
         let reader = journal.reader()?;
         let (signer, clock) = (config.signer, config.clock);
         let mut sequencer = Sequencer::open(journal, log.clone(), signer, clock.clone(), tell)?;

@@ -8,10 +8,15 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::metrics::Metrics;
+use super::reads::LogReads;
 use super::tiles::{CHECKPOINT, LogFiles};
 use super::witnesses::Witnesses;
 use super::{LedgerError, Progress, Published};
+use crate::store::journal::JournalRead;
 use crate::time::Clock;
+use crate::tlog::checkpoint::Checkpoint;
+use crate::tlog::note::{LogSigner, Note};
+use crate::tlog::prove;
 use crate::tlog::tree::TreeSize;
 
 /// How soon a checkpoint that the witnesses did not cosign is tried again.
@@ -55,25 +60,16 @@ impl Publisher {
     /// What was published before still is: proofs are given from the first moment on.
     ///
     /// # Errors
-    /// [`LedgerError::Inconsistent`] if more was published than the journal has.
+    /// The store's.
     pub fn resume(&self) -> Result<(), LedgerError> {
-        let Some(note) = self.log.read(CHECKPOINT)? else {
-            return Ok(());
-        };
-        let size = self.progress.borrow().size;
-        match self.witnesses.published(&note) {
-            Some(published) if published.checkpoint.size <= size => {
-                self.metrics.asked(&published.witnesses, published.at);
-                self.publish.send_replace(Some(published));
-                Ok(())
-            }
-            Some(published) => Err(LedgerError::Inconsistent(format!(
-                "the published checkpoint has {} entries, and the journal {size}: an old ledger.db?",
-                published.checkpoint.size
-            ))),
-            // The witnesses were changed: the new ones are asked at once.
-            None => Ok(()),
+        // If the witnesses were changed, the new ones are asked at once.
+        if let Some(note) = self.log.read(CHECKPOINT)?
+            && let Some(published) = self.witnesses.published(&note)
+        {
+            self.metrics.asked(&published.witnesses, published.at);
+            self.publish.send_replace(Some(published));
         }
+        Ok(())
     }
 
     /// Publishes head after head until the sequencer is gone and its last head is public, or the
@@ -140,4 +136,39 @@ impl Publisher {
         self.pruned = size;
         Ok(self.renew)
     }
+}
+
+/// What is in public is this log's: nothing may be signed beside it.
+///
+/// # Errors
+/// [`LedgerError::Inconsistent`] if the log did not sign it, or if journal and tiles hold less or
+/// something else.
+pub(super) fn check_published(
+    journal: &impl JournalRead,
+    log: &LogReads,
+    signer: &LogSigner,
+) -> Result<(), LedgerError> {
+    let Some(bytes) = log.checkpoint()? else {
+        return Ok(());
+    };
+    let fault = |why: String| LedgerError::Inconsistent(format!("the published checkpoint {why}"));
+    let foreign = |why: String| fault(format!("is not this log's: {why}"));
+    let note = Note::parse(&bytes).map_err(|e| foreign(e.to_string()))?;
+    let published = Checkpoint::parse(&note.text).map_err(|e| foreign(e.to_string()))?;
+    let signed = published.is_signed(&note, [&signer.verifier()]);
+    if !signed.map_err(|e| foreign(e.to_string()))? {
+        return Err(foreign("its key did not sign it".to_owned()));
+    }
+    let (size, entries) = (published.size, journal.size()?);
+    if size.as_u64() > entries {
+        let why = format!("has {size} entries, and the journal {entries}: an old ledger.db?");
+        return Err(fault(why));
+    }
+    let root = prove::root(size, log).map_err(|e| fault(format!("lacks its tiles: {e}")))?;
+    if root != published.root {
+        return Err(fault(format!(
+            "has another root than the tiles of size {size}"
+        )));
+    }
+    Ok(())
 }

@@ -16,6 +16,7 @@ use super::home::{
     write_key, write_ml_dsa_key,
 };
 use crate::ledger::Config;
+use crate::ledger::fsck::Fsck;
 use crate::statement::kinds::limits::Limits;
 use crate::statement::kinds::party::{CheckMethod, DomainCheck, Party};
 use crate::statement::refusal::Refusal;
@@ -173,6 +174,24 @@ impl Operator {
             renew,
             witness_timeout: WITNESS_TIMEOUT,
             queue: crate::ledger::QUEUE,
+        })
+    }
+
+    /// What examines the ledger's data; needs no secret.
+    ///
+    /// # Errors
+    /// If a key or the policy cannot be read.
+    pub fn fsck(&self) -> Result<Fsck, HomeError> {
+        let root = self.home.root();
+        let mut keys = vec![read_vkey(&root.join(VKEY))?];
+        if root.join(ML_DSA_44_VKEY).exists() {
+            keys.push(read_vkey(&root.join(ML_DSA_44_VKEY))?);
+        }
+        Ok(Fsck {
+            data: root.to_owned(),
+            keys,
+            origin: self.origin.clone(),
+            policy: self.home.policy()?,
         })
     }
 

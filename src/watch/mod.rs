@@ -1,4 +1,4 @@
 //! What a watchdog does with nothing but an address and a trust file.
 
 pub mod audit;
-mod folder;
+pub(crate) mod folder;

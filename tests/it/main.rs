@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod crash;
+mod fsck;
 mod http;
 mod ledger;
 mod log_files;

@@ -20,7 +20,7 @@ use crate::digest::StatementId;
 use crate::store::StoreError;
 use crate::store::journal::{Commit, Head, Journal, JournalRead, KeyedFact, check_advance};
 
-const SCHEMA: Schema = Schema {
+pub(super) const SCHEMA: Schema = Schema {
     application_id: 0x7768_6f6a, // "whoj"
     migrations: &["
         CREATE TABLE entries (
@@ -79,9 +79,9 @@ const HEAD: &str = "SELECT size, root, note FROM head";
 const LEAF: &str = "SELECT leaf FROM entries WHERE position = ?1";
 const LEAVES: &str =
     "SELECT leaf FROM entries WHERE position >= ?1 AND position < ?2 ORDER BY position";
-const CLOSED: &str = "SELECT count(*) FROM partitions";
+pub(super) const CLOSED: &str = "SELECT count(*) FROM partitions";
 const FILTERS_FROM: &str = "SELECT filter FROM partitions WHERE part >= ?1 ORDER BY part";
-const KEYS_OF: &str = "SELECT 'i', id FROM ids WHERE part = ?1
+pub(super) const KEYS_OF: &str = "SELECT 'i', id FROM ids WHERE part = ?1
     UNION ALL SELECT 'f', key FROM facts WHERE part = ?1";
 
 const ADD_ENTRY: &str = "INSERT INTO entries (position, leaf) VALUES (?1, ?2)";
@@ -272,6 +272,18 @@ impl SqliteJournal {
             path: path.to_owned(),
             checkpoints: None,
         })
+    }
+
+    /// A journal for the time of one examination: what it holds need not survive a crash.
+    ///
+    /// # Errors
+    /// As [`SqliteJournal::open`].
+    pub fn scratch(path: &Path) -> Result<Self, StoreError> {
+        let journal = Self::open(path)?;
+        journal
+            .connection
+            .pragma_update(None, "synchronous", "OFF")?;
+        Ok(journal)
     }
 
     /// With partitions so small that a test sees many of them.

@@ -4,6 +4,7 @@
 //! `user_version` the number of migrations it has been through. Commits are durable when they
 //! return (WAL with `synchronous = FULL`). Only the owner of the process may read the files.
 
+mod examine;
 mod filter;
 mod journal;
 
@@ -16,6 +17,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::{StoreError, at, folder_of, sync_folder};
 
+pub use examine::{KeyFault, Table, compare_keys, file_faults, replace_keys};
 pub use journal::{SqliteJournal, SqliteReader};
 
 /// How long a statement waits for another connection's lock.

@@ -1,0 +1,190 @@
+//! The walk through the entries: everything that follows from them, made again.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::files::LogFolder;
+use super::made::Maker;
+use super::report::{Findings, Mend};
+use super::{Fsck, FsckError};
+use crate::digest::StatementId;
+use crate::reader::replay;
+use crate::seal::batch::Batch;
+use crate::seal::commitment::Commitment;
+use crate::statement::Statement;
+use crate::statement::facts::Pending;
+use crate::statement::kinds::commitment_batch::CommitmentBatch;
+use crate::statement::leaf::MAX_LEAF;
+use crate::statement::refusal::Verdict;
+use crate::store::facts::{CachedFacts, FactCache, encode};
+use crate::store::journal::{Commit, Journal as _, JournalRead, NewEntry};
+use crate::store::sqlite::SqliteJournal;
+use crate::time::Time;
+use crate::tlog::tree::LeafIndex;
+
+/// Entries read and judged at once.
+pub(super) const AT_ONCE: u64 = 4096;
+
+/// A folder for what is derived, gone with this value.
+pub(super) struct Scratch(PathBuf);
+
+impl Scratch {
+    /// One lies in `staging/` of the data folder, on its disk: it grows with the log.
+    pub fn new(data: &Path) -> Result<Self, FsckError> {
+        let path = data.join("staging/fsck");
+        // What an examination that was killed left.
+        let _ = fs::remove_dir_all(&path);
+        let made = fs::create_dir_all(&path);
+        made.map_err(|source| FsckError::file((path.clone(), source)))?;
+        Ok(Self(path))
+    }
+
+    /// The journal that holds the derived ids and facts, without leaves.
+    pub fn journal(&self) -> PathBuf {
+        self.0.join("derived.db")
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Goes through the entries, compares files on the way, and leaves ids and facts in the scratch
+/// journal. Ends at the first entry that is not there.
+pub(super) struct Walk<'a, J> {
+    pub fsck: &'a Fsck,
+    pub journal: &'a J,
+    pub derived: SqliteJournal,
+    pub maker: Maker,
+    pub facts: FactCache,
+    /// When the last admitted entry was logged.
+    pub last: Option<Time>,
+}
+
+impl<J: JournalRead> Walk<'_, J> {
+    /// Whether every entry was there and admitted: only then are ids and facts those of the log.
+    pub fn run(
+        &mut self,
+        log: &mut LogFolder,
+        findings: &mut Findings,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<bool, FsckError> {
+        let size = self.journal.size()?;
+        let mut admitted = true;
+        progress(0, size);
+        for first in (0..size).step_by(AT_ONCE as usize) {
+            let end = size.min(first + AT_ONCE);
+            let leaves = self.journal.leaves(first..end)?;
+            if leaves.len() as u64 != end - first {
+                let place = format!("ledger.db entries {first} to {}", end - 1);
+                findings.unsound("missing-entry", place, "not all of them are there");
+                return Ok(false);
+            }
+            if let Some(long) = leaves.iter().position(|leaf| leaf.len() > MAX_LEAF) {
+                let place = format!("ledger.db entry {}", first + long as u64);
+                findings.unsound("too-large", place, "longer than an entry may be");
+                return Ok(false);
+            }
+            for made in self.maker.push(&leaves) {
+                log.compare(&made, findings)?;
+            }
+            admitted &= self.replay(first, &leaves, findings)?;
+            progress(end, size);
+        }
+        Ok(admitted)
+    }
+
+    /// Judges the entries from `first` on, and keeps what they change.
+    fn replay(
+        &mut self,
+        first: u64,
+        leaves: &[Vec<u8>],
+        findings: &mut Findings,
+    ) -> Result<bool, FsckError> {
+        let origin = self.fsck.origin.as_str();
+        let facts = CachedFacts {
+            journal: &self.derived,
+            cache: &self.facts,
+        };
+        let mut pending = Pending::new(&facts);
+        let mut entries = Vec::with_capacity(leaves.len());
+        let mut all = true;
+        for (entry, index) in replay::read_all(leaves).into_iter().zip(first..) {
+            let batch = match entry.as_ref().map(|entry| &entry.signed.statement) {
+                Ok(Statement::CommitmentBatch(batch)) => Some(batch.clone()),
+                _ => None,
+            };
+            let index = LeafIndex::new(index);
+            match replay::judge(entry, origin, index, self.last, &pending) {
+                Ok(admitted) => {
+                    if let Some(batch) = batch {
+                        self.check_batch(&admitted.id, &batch, findings)?;
+                    }
+                    self.last = Some(admitted.logged_at);
+                    entries.push(new_entry(admitted.id, true));
+                    pending.apply(admitted.id, index, admitted.change);
+                }
+                Err(Verdict::Refused(refusal)) => {
+                    let place = format!("ledger.db entry {index}");
+                    findings.unsound(refusal.reason.code(), place, refusal);
+                    entries.push(new_entry(StatementId::of_payload(b""), false));
+                    all = false;
+                }
+                Err(Verdict::Facts(error)) => return Err(error.into()),
+            }
+        }
+        let facts = pending.into_facts();
+        self.derived.commit(&Commit {
+            first,
+            entries,
+            facts: encode(&facts),
+            frontier: Vec::new(),
+        })?;
+        self.facts.update(&facts);
+        Ok(all)
+    }
+
+    /// The list beside the log is the one whose root the statement names.
+    fn check_batch(
+        &self,
+        id: &StatementId,
+        batch: &CommitmentBatch,
+        findings: &mut Findings,
+    ) -> Result<(), FsckError> {
+        let place = format!("batches/{id}");
+        let path = self.fsck.data.join(&place);
+        let mut fault = |detail| findings.add("batch", &place, detail, Mend::Backup);
+        match fs::read(&path) {
+            Ok(list) if is_batch(&list, batch) => {}
+            Ok(_) => fault("not the commitments whose root is in the log"),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                fault("not there: residents cannot show that theirs were entered");
+            }
+            Err(source) => return Err(FsckError::file((path, source))),
+        }
+        Ok(())
+    }
+}
+
+/// The id of an entry that was not admitted is never looked at.
+fn new_entry(id: StatementId, admitted: bool) -> NewEntry {
+    let leaf = Vec::new();
+    NewEntry { id, leaf, admitted }
+}
+
+fn is_batch(list: &[u8], batch: &CommitmentBatch) -> bool {
+    let commitments: Vec<[u8; 32]> = match list.as_chunks() {
+        (commitments, []) => commitments.to_vec(),
+        _ => return false,
+    };
+    // In order, without repetition and complete: so nothing is filled up.
+    commitments.is_sorted_by(|a, b| a < b)
+        && commitments.len() == batch.size as usize
+        && Batch::new(commitments.into_iter().map(Commitment::from_bytes), || {
+            unreachable!("the rules admit full batches only")
+        })
+        .root()
+            == batch.root
+}
