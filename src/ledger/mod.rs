@@ -7,6 +7,8 @@
 mod metrics;
 mod publisher;
 mod sequencer;
+#[cfg(test)]
+mod tests;
 mod tiles;
 mod witnesses;
 
