@@ -18,7 +18,7 @@ const SENDERS: usize = 4;
 const LIFE: u64 = 400;
 
 /// Statements sent to a server that was killed: with its answer, if there was one.
-type Sent = Vec<(Envelope, Option<Logged>)>;
+pub type Sent = Vec<(Envelope, Option<Logged>)>;
 
 #[test]
 fn what_was_answered_survives_every_crash() {
@@ -88,7 +88,7 @@ fn send_until_killed(ledger: &mut Ledger, vendor: &Home, life: Duration) -> Sent
 
 /// Sends all again: what was answered stands where it stood then, and the rest is taken now or was
 /// taken, for good. All of it, with where it stands.
-fn check(ledger: &Ledger, policy: &Policy, sent: Sent) -> Sent {
+pub fn check(ledger: &Ledger, policy: &Policy, sent: Sent) -> Sent {
     let (queue, checked) = (Mutex::new(sent), Mutex::new(Sent::new()));
     std::thread::scope(|scope| {
         for _ in 0..SENDERS {

@@ -6,3 +6,4 @@ mod http;
 mod ledger;
 mod pressure;
 mod process;
+mod syscalls;

@@ -1,0 +1,206 @@
+//! A machine that fails: one system call of the real server at a time, a disk that is full, a folder
+//! that is read-only. Whatever was answered stays, and the next start comes to a log that verifies.
+//!
+//! These need `strace`, root and minutes, so `cargo test` passes over them:
+//! `cargo test --test it syscalls -- --ignored`. `strace` counts calls thread by thread: each thread's
+//! N-th fails. The witnesses run on as they are, and a log that forked would get no cosignature from
+//! them any more.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use whosaw::party::home::Home;
+
+use super::crash::{Sent, check};
+use super::ledger::{Ledger, OPEN, Server, signed_benefit, submission};
+
+const SENDERS: usize = 3;
+/// Statements that each of them sends while calls fail.
+const STATEMENTS: usize = 5;
+/// The longest that they may take before the server is killed: a call that failed may leave it so
+/// that it answers nobody.
+const LIFE: Duration = Duration::from_secs(3);
+/// A thread's calls that fail, one to a life of a server.
+const WHEN: std::ops::RangeInclusive<usize> = 1..=40;
+
+/// Calls that write, and how a disk fails them.
+const WRITING: [(&str, &str); 13] = [
+    ("openat", "EIO"),
+    ("openat", "ENOSPC"),
+    ("write", "EIO"),
+    ("write", "ENOSPC"),
+    ("pwrite64", "EIO"),
+    ("pwrite64", "ENOSPC"),
+    ("fsync", "EIO"),
+    ("fdatasync", "EIO"),
+    ("link,linkat", "ENOSPC"),
+    ("rename,renameat,renameat2", "EIO"),
+    ("unlink,unlinkat", "EIO"),
+    ("mkdir,mkdirat", "ENOSPC"),
+    ("chmod,fchmod,fchmodat", "EIO"),
+];
+
+/// `strace` on a server that runs, until that ends.
+struct Tracer(Child);
+
+impl Tracer {
+    /// Lets the calls fail from now on.
+    fn attach(server: &Server, inject: &str, output: &Path) -> Self {
+        let pid = server.pid();
+        let child = Command::new("strace")
+            .args(["-f", "-qq", "-e", &format!("inject={inject}")])
+            .args(["-p", &pid.to_string(), "-o"])
+            .arg(output)
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("strace is installed");
+        let since = Instant::now();
+        while !is_traced(pid) {
+            assert!(since.elapsed() < LIFE, "strace does not attach");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Self(child)
+    }
+}
+
+impl Drop for Tracer {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Whether every thread has a tracer.
+fn is_traced(pid: u32) -> bool {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    tasks.flatten().all(|task| {
+        let status = std::fs::read_to_string(task.path().join("status"));
+        status.is_ok_and(|status| !status.contains("TracerPid:\t0\n"))
+    })
+}
+
+/// Whether a call was made to fail.
+fn has_failed(output: &Path) -> bool {
+    let trace = std::fs::read_to_string(output).unwrap_or_default();
+    trace.contains("(INJECTED)")
+}
+
+/// Sends statements to a server until all are answered, it is gone, or it hangs; then kills it.
+fn send_and_kill(server: Server, vendor: &Home) -> Sent {
+    let (sent, authority) = (Mutex::new(Sent::new()), server.authority.clone());
+    let send = || {
+        for _ in 0..STATEMENTS {
+            let envelope = signed_benefit(vendor);
+            let answer = submission(&envelope.to_json()).send(&authority);
+            let gone = answer.is_err();
+            let logged = answer.ok().and_then(|answer| {
+                assert!(matches!(answer.status, 201 | 500..), "{answer:?}");
+                let logged = answer.status == 201;
+                logged.then(|| serde_json::from_slice(&answer.body).unwrap())
+            });
+            sent.lock().unwrap().push((envelope, logged));
+            if gone {
+                return;
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        let senders: Vec<_> = (0..SENDERS).map(|_| scope.spawn(send)).collect();
+        let since = Instant::now();
+        while !senders.iter().all(|sender| sender.is_finished()) && since.elapsed() < LIFE {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        server.kill();
+    });
+    sent.into_inner().unwrap()
+}
+
+/// A ledger with what tests send to it, and what it has answered.
+struct Subject {
+    ledger: Ledger,
+    vendor: Home,
+    answered: Sent,
+}
+
+impl Subject {
+    fn new() -> Self {
+        let ledger = Ledger::start(|_| {});
+        ledger.settle();
+        let vendor = ledger.home("vendor");
+        Self {
+            ledger,
+            vendor,
+            answered: Sent::new(),
+        }
+    }
+
+    /// Starts the server after a failure; all that `sent` says must hold.
+    fn recover(&mut self, sent: Sent) {
+        self.ledger.serve();
+        self.answered
+            .extend(check(&self.ledger, &self.ledger.policy(), sent));
+        self.ledger.verify();
+    }
+
+    /// Checks all of it once more.
+    fn end(self) {
+        check(&self.ledger, &self.ledger.policy(), self.answered);
+        self.ledger.verify();
+    }
+}
+
+#[test]
+#[ignore = "needs strace, and minutes"]
+fn one_failing_call_at_a_time_loses_nothing() {
+    let mut subject = Subject::new();
+    let output = subject.ledger.path("trace");
+    for (calls, error) in WRITING {
+        let (mut failed, mut answered) = (0, 0);
+        for when in WHEN {
+            let server = subject.ledger.take_server();
+            let inject = format!("{calls}:error={error}:when={when}");
+            let tracer = Tracer::attach(&server, &inject, &output);
+            let sent = send_and_kill(server, &subject.vendor);
+            drop(tracer);
+            answered += sent.iter().filter(|(_, logged)| logged.is_some()).count();
+            subject.recover(sent);
+            if !has_failed(&output) {
+                break;
+            }
+            failed += 1;
+        }
+        println!("{calls} {error}: {failed} failures, {answered} answered meanwhile");
+    }
+    subject.end();
+}
+
+/// Starts fail at every call of theirs, until one start has so many no more.
+#[test]
+#[ignore = "needs strace, and minutes"]
+fn a_start_that_fails_changes_nothing() {
+    let mut subject = Subject::new();
+    let output = subject.ledger.path("trace");
+    for (calls, error) in WRITING {
+        let (mut failed, mut when) = (0, 1);
+        loop {
+            let sent = send_and_kill(subject.ledger.take_server(), &subject.vendor);
+            let inject = format!("inject={calls}:error={error}:when={when}");
+            let trace = output.to_str().unwrap();
+            let strace = ["strace", "-D", "-f", "-qq", "-o", trace, "-e", &inject];
+            if let Some(server) = subject.ledger.try_serve(&strace, OPEN) {
+                server.kill();
+            }
+            subject.recover(sent);
+            if !has_failed(&output) {
+                break;
+            }
+            failed += 1;
+            // The first calls are the loader's and the configuration's, most alike.
+            when += 1 + when / 4;
+        }
+        println!("{calls} {error}: {failed} starts failed");
+    }
+    subject.end();
+}
