@@ -6,7 +6,8 @@
 //! N-th fails. The witnesses run on as they are, and a log that forked would get no cosignature from
 //! them any more.
 
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 use whosaw::party::home::Home;
 
 use super::crash::{Sent, check};
-use super::ledger::{Ledger, OPEN, Server, signed_benefit, submission};
+use super::ledger::{Ledger, OPEN, Server, signed_benefit, submission, whosaw};
 
 const SENDERS: usize = 3;
 /// Statements that each of them sends while calls fail.
@@ -42,7 +43,7 @@ const EXPECTED: [&str; 4] = ["openat", "write", "pwrite64", "fsync,fdatasync"];
 
 /// Which of a thread's calls fails, life after life: each of the first few, then fewer of many.
 fn turns() -> impl Iterator<Item = usize> {
-    std::iter::successors(Some(1), |when| Some(when + 1 + when / 4))
+    std::iter::successors(Some(1), |when| Some(when + 1 + when / 3))
 }
 
 /// `strace` on a server that runs, until that ends.
@@ -146,14 +147,111 @@ impl Subject {
         self.ledger.serve();
         self.answered
             .extend(check(&self.ledger, &self.ledger.policy(), sent));
-        self.ledger.verify();
     }
 
-    /// Checks all of it once more.
-    fn end(self) {
-        check(&self.ledger, &self.ledger.policy(), self.answered);
+    /// Checks all that was ever answered, and the log's files once nobody writes them.
+    fn examine(&mut self) {
+        let all = std::mem::take(&mut self.answered);
+        self.answered = check(&self.ledger, &self.ledger.policy(), all);
+        let server = self.ledger.take_server();
+        server.terminate();
+        assert!(server.ended().success());
         self.ledger.verify();
+        self.ledger.serve();
     }
+}
+
+/// A small disk of its own under the operator's folder, until this is dropped.
+struct Disk(PathBuf);
+
+impl Disk {
+    /// Moves the folder of a ledger that does not run onto it.
+    fn under(folder: PathBuf) -> Self {
+        let was = folder.with_extension("was");
+        std::fs::rename(&folder, &was).unwrap();
+        std::fs::create_dir(&folder).unwrap();
+        let disk = Self(folder);
+        disk.mount(&["-t", "tmpfs", "-o", "size=64m,mode=700", "tmpfs"]);
+        let copied = Command::new("cp").arg("-a").arg(was.join(".")).arg(&disk.0);
+        assert!({ copied }.status().unwrap().success());
+        disk
+    }
+
+    fn mount(&self, args: &[&str]) {
+        let mounted = Command::new("mount").args(args).arg(&self.0).status();
+        assert!(mounted.unwrap().success(), "root can mount {args:?}");
+    }
+
+    fn ballast(&self) -> PathBuf {
+        self.0.join("ballast")
+    }
+
+    /// Fills it up, all but `left` bytes.
+    fn fill(&self, left: u64) {
+        let mut ballast = File::create(self.ballast()).unwrap();
+        let full = std::io::copy(&mut std::io::repeat(0), &mut ballast).unwrap_err();
+        assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
+        let length = ballast.metadata().unwrap().len();
+        ballast.set_len(length - left).unwrap();
+    }
+
+    fn make_space(&self) {
+        std::fs::remove_file(self.ballast()).unwrap();
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+/// The disk fills up under a server; the next starts on the full disk, and the one after that with
+/// space again.
+#[test]
+#[ignore = "needs root"]
+fn a_full_disk_loses_nothing() {
+    let mut subject = Subject::new();
+    subject.ledger.take_server().kill();
+    let disk = Disk::under(subject.ledger.path("operator"));
+    subject.ledger.serve();
+    let mut unanswered = 0;
+    for left in [0, 4, 8, 16, 32, 64, 128, 256, 512].map(|kib| kib << 10) {
+        disk.fill(left);
+        let server = subject.ledger.take_server();
+        let mut sent = send_and_kill(server, &subject.vendor, LIFE);
+        if let Some(server) = subject.ledger.try_serve(&[], OPEN) {
+            sent.extend(send_and_kill(server, &subject.vendor, LIFE));
+        }
+        disk.make_space();
+        unanswered += sent.iter().filter(|(_, logged)| logged.is_none()).count();
+        subject.recover(sent);
+    }
+    assert!(unanswered > 0, "the disk was never full");
+    subject.examine();
+}
+
+/// A server does not start on a disk that takes nothing, and says so.
+#[test]
+#[ignore = "needs root"]
+fn a_read_only_disk_is_refused() {
+    let mut subject = Subject::new();
+    let server = subject.ledger.take_server();
+    let sent = send_and_kill(server, &subject.vendor, UNDER_LOAD);
+    let disk = Disk::under(subject.ledger.path("operator"));
+    disk.mount(&["-o", "remount,ro"]);
+    let data = subject.ledger.file("operator");
+    let ran = whosaw(&["serve", "--data", &data, "--listen", "127.0.0.1:0"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("Read-only file system"),
+        "{}",
+        ran.stderr
+    );
+    disk.mount(&["-o", "remount,rw"]);
+    subject.recover(sent);
+    subject.examine();
+    subject.ledger.take_server().kill();
 }
 
 #[test]
@@ -176,13 +274,13 @@ fn one_failing_call_at_a_time_loses_nothing() {
             }
             failed += 1;
         }
+        subject.examine();
         println!("{calls}: {failed} failures, {answered} answered meanwhile");
         assert!(
             failed > 0 || !EXPECTED.contains(&calls),
             "{calls} is not called"
         );
     }
-    subject.end();
 }
 
 /// Starts fail at their calls, until one start has so many no more. Before each the server is killed
@@ -210,7 +308,7 @@ fn a_start_that_fails_changes_nothing() {
             }
             failed += 1;
         }
+        subject.examine();
         println!("{calls}: {failed} starts with a failure, {refused} refused to go on");
     }
-    subject.end();
 }
