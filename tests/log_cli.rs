@@ -260,3 +260,100 @@ fn a_proof_is_checked_without_the_log() {
     let (code, _, _) = run(folder.path(), "check nowhere --policy log.policy");
     assert_eq!(code, 2);
 }
+
+/// Two readers meet: what they were shown agrees, or convicts the log.
+#[test]
+fn what_two_readers_were_shown_is_compared() {
+    let told = leaves()[..4].to_vec();
+    let mut other = told.clone();
+    other.swap(1, 2);
+    let folder = ledger(&told);
+    let put = |name: &str, leaves: &[Vec<u8>]| {
+        let shown = ledger(leaves);
+        fs::rename(shown.path().join("log"), folder.path().join(name)).unwrap();
+    };
+    put("three", &told[..3]);
+    put("other-three", &other[..3]);
+    put("other", &other);
+    let compare = |words: &str| {
+        let words = format!("compare {words} --policy log.policy");
+        run(folder.path(), &words)
+    };
+    let (_, _, err) = run(folder.path(), &format!("proof #2 {LOG} -o 2.tlog-proof"));
+    assert_eq!(err, "");
+
+    for agree in [
+        "log/checkpoint log/checkpoint",
+        "log/checkpoint 2.tlog-proof",
+        "three/checkpoint log/checkpoint --log log",
+        "2.tlog-proof other-three/../three/checkpoint --log log",
+        "other-three/checkpoint other/checkpoint --log other",
+    ] {
+        let (code, out, err) = compare(agree);
+        assert_eq!(code, 0, "{agree}: {out}{err}");
+        assert!(out.starts_with("they agree: "), "{out}");
+    }
+    for (could_not, why) in [
+        ("three/checkpoint log/checkpoint", "--log"),
+        (
+            "three/checkpoint log/checkpoint --log other",
+            "another tree",
+        ),
+        (
+            "other-three/checkpoint log/checkpoint --log other",
+            "another tree",
+        ),
+        ("three/checkpoint log/checkpoint --log nowhere", "nowhere"),
+        ("log.policy log/checkpoint", "log.policy"),
+        ("nowhere log/checkpoint", "nowhere"),
+    ] {
+        let (code, out, err) = compare(could_not);
+        assert_eq!((code, out.as_str()), (2, ""), "{could_not}");
+        assert!(err.contains(why), "{could_not}: {err}");
+    }
+    for (caught, sizes, file) in [
+        (
+            "log/checkpoint other/checkpoint",
+            (4, 4),
+            "fork-at-4.tlog-evidence",
+        ),
+        ("2.tlog-proof other/checkpoint -o it", (4, 4), "it"),
+        (
+            "other-three/checkpoint log/checkpoint --log log",
+            (3, 4),
+            "fork-at-3.tlog-evidence",
+        ),
+        (
+            "other/checkpoint three/checkpoint --log other -o that",
+            (3, 4),
+            "that",
+        ),
+    ] {
+        let (code, out, err) = compare(caught);
+        assert_eq!((code, err.as_str()), (1, ""), "{caught}: {out}");
+        assert!(out.contains("two histories") && out.contains(file), "{out}");
+        let (code, out, _) = run(
+            folder.path(),
+            &format!("evidence {file} --policy log.policy --json"),
+        );
+        assert_eq!(code, 0, "{out}");
+        let proved: Value = serde_json::from_str(&out).unwrap();
+        let size = |which: &str| proved[which]["size"].as_u64().unwrap();
+        assert_eq!((size("earlier"), size("later")), sizes);
+        let seen = &proved["earlier"]["cosigned"]["library"];
+        assert_eq!(seen, "2019-08-04T12:00:00Z", "{proved}");
+        let written = fs::read(folder.path().join(file)).unwrap();
+        let (code, _, err) = compare(caught);
+        assert!(code == 2 && err.contains(file), "once is enough: {err}");
+        assert_eq!(fs::read(folder.path().join(file)).unwrap(), written);
+    }
+    let (_, out, _) = run(folder.path(), "evidence that --trust log.policy");
+    assert!(
+        out.contains("  library and newsroom cosigned both"),
+        "{out}"
+    );
+    assert!(
+        out.contains("cosigned by newsroom at 2019-08-05T12:00:00Z"),
+        "{out}"
+    );
+}

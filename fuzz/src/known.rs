@@ -15,11 +15,13 @@ use whosaw::statement::key::PublicKey;
 use whosaw::time::Time;
 use whosaw::tlog::checkpoint::Checkpoint;
 use whosaw::tlog::cosignature::Cosigner;
+use whosaw::tlog::evidence::Evidence;
 use whosaw::tlog::hash::{Hash, leaf_hash, node_hash};
 use whosaw::tlog::mldsa::MlDsaSecretKey;
 use whosaw::tlog::note::{LogSigner, Note, NoteSignature, VerifierKey};
 use whosaw::tlog::policy::{Policy, PolicyLog, PolicyWitness};
 use whosaw::tlog::proof::TlogProof;
+use whosaw::tlog::subtree::SignSubtree;
 use whosaw::tlog::tree::{LeafIndex, TreeSize};
 use whosaw::tlog::witness::AddCheckpoint;
 use whosaw::wire::signature::{self, RequestTarget, SignatureHeaders};
@@ -141,6 +143,45 @@ pub static ADD_CHECKPOINT: LazyLock<AddCheckpoint> = LazyLock::new(|| AddCheckpo
     old: CHECKPOINTS[0].size,
     proof: vec![leaf_hash(LEAVES[2])],
     note: CHECKPOINTS[1].sign(&LOG).to_bytes(),
+});
+
+/// What asks the ML-DSA-44 witness for the subtree of the last entry.
+pub static SIGN_SUBTREE: LazyLock<SignSubtree> = LazyLock::new(|| SignSubtree {
+    start: 2,
+    end: 3,
+    hash: leaf_hash(LEAVES[2]),
+    proof: vec![CHECKPOINTS[0].root],
+    note: NOTES[1].clone(),
+    checkpoint: CHECKPOINTS[1].clone(),
+});
+
+static FORKER: LazyLock<LogSigner> =
+    LazyLock::new(|| LogSigner::new("forked.example/log".parse().expect("an origin"), key(13)));
+
+/// The key of a log that rewrote its past.
+pub static FORKER_KEY: LazyLock<VerifierKey> = LazyLock::new(|| FORKER.verifier());
+
+/// Its first two entries, and three of which the second is another.
+pub static FORK: LazyLock<[Checkpoint; 2]> = LazyLock::new(|| {
+    let [one, two, three] = LEAVES.map(leaf_hash);
+    let checkpoint = |size, root: Hash| Checkpoint {
+        origin: FORKER.origin().clone(),
+        size: TreeSize::new(size),
+        root,
+    };
+    let rewritten = node_hash(&node_hash(&one, &three), &two);
+    [checkpoint(2, CHECKPOINTS[0].root), checkpoint(3, rewritten)]
+});
+
+/// The evidence of that.
+pub static EVIDENCE: LazyLock<Evidence> = LazyLock::new(|| {
+    let [one, two, three] = LEAVES.map(leaf_hash);
+    let [earlier, later] = FORK.each_ref().map(|checkpoint| checkpoint.sign(&FORKER));
+    Evidence {
+        path: vec![node_hash(&one, &three), two],
+        earlier,
+        later,
+    }
 });
 
 /// A statement by two keys.

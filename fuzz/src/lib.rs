@@ -33,6 +33,8 @@ pub const TARGETS: &[Target] = &[
     Target::new("bundle", tlog::bundle),
     Target::new("proof", tlog::proof),
     Target::new("add-checkpoint", tlog::add_checkpoint),
+    Target::new("sign-subtree", tlog::sign_subtree),
+    Target::new("evidence", tlog::evidence),
     Target::new("envelope", statement::envelope),
     Target::new("statement", statement::statement),
     Target::new("leaf", statement::leaf),

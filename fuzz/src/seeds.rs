@@ -4,6 +4,7 @@ use whosaw::digest::Digest;
 use whosaw::statement::kinds::benefit::Benefit;
 use whosaw::statement::kinds::decision::Decision;
 use whosaw::statement::kinds::key_change::KeyChange;
+use whosaw::statement::kinds::log_closed::LogClosed;
 use whosaw::statement::kinds::withdrawal::Withdrawal;
 use whosaw::statement::leaf::Leaf;
 use whosaw::statement::sealed::{AttachmentValue, Opening};
@@ -51,6 +52,8 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         }
         "proof" => vec![known::PROOF.to_string().into()],
         "add-checkpoint" => vec![known::ADD_CHECKPOINT.to_string().into()],
+        "sign-subtree" => vec![known::SIGN_SUBTREE.to_string().into()],
+        "evidence" => vec![known::EVIDENCE.to_string().into()],
         "envelope" => vec![known::ENVELOPE.to_json()],
         "statement" => payloads(),
         "leaf" => journey().chain([leaf()]).collect(),
@@ -105,6 +108,7 @@ fn payloads() -> Vec<Vec<u8>> {
         Statement::Benefit(Benefit::example()),
         Statement::Decision(Decision::example()),
         Statement::KeyChange(KeyChange::example()),
+        Statement::LogClosed(LogClosed::example()),
         Statement::Withdrawal(Withdrawal::example()),
     ];
     let head = Head {

@@ -4,11 +4,15 @@ use std::collections::BTreeSet;
 
 use whosaw::tlog::checkpoint::Checkpoint;
 use whosaw::tlog::cosignature as cosignatures;
+use whosaw::tlog::cosignature::Cosigner;
+use whosaw::tlog::evidence::{Evidence, MAX_EVIDENCE};
+use whosaw::tlog::hash::leaf_hash;
 use whosaw::tlog::note::{
     MAX_NOTE, MAX_SIGNATURES, Note, NoteError, NoteSignature, VerifierKey, parse_signatures,
 };
 use whosaw::tlog::policy::{Policy, PolicyError};
 use whosaw::tlog::proof::TlogProof;
+use whosaw::tlog::subtree::SignSubtree;
 use whosaw::tlog::tile::{self, EntryTile, Tile};
 use whosaw::tlog::tree::TreeSize;
 use whosaw::tlog::witness::{AddCheckpoint, MAX_REQUEST, authenticate, judge};
@@ -211,5 +215,43 @@ pub fn add_checkpoint(input: &[u8]) -> bool {
     assert_eq!(request.old, small.size);
     assert_eq!(request.proof.is_empty(), checkpoint == *small);
     assert!(judge(&request, &checkpoint, Some(large)).is_err());
+    true
+}
+
+/// What is asked of a witness for a part of a tree: only a part of the tree that it cosigned is signed.
+pub fn sign_subtree(input: &[u8]) -> bool {
+    let Ok(request) = SignSubtree::parse(input) else {
+        return false;
+    };
+    assert_eq!(request.to_string().as_bytes(), input);
+    assert!(input.len() <= MAX_REQUEST && request.proof.len() <= MAX_HASHES);
+    let keys: Vec<VerifierKey> = known::WITNESSES.iter().map(Cosigner::verifier).collect();
+    if request.judge(&keys).is_err() {
+        return false;
+    }
+    assert_eq!(request.checkpoint, known::CHECKPOINTS[1]);
+    let [pair, whole] = known::CHECKPOINTS.each_ref().map(|c| c.root);
+    let hash = match (request.start, request.end) {
+        (0, 3) => whole,
+        (0, 2) => pair,
+        (start, end) if start + 1 == end => leaf_hash(known::LEAVES[start as usize]),
+        other => panic!("no subtree: {other:?}"),
+    };
+    assert_eq!(request.hash, hash);
+    true
+}
+
+/// Evidence has one spelling; it convicts the log that forked, of what it did, and no other.
+pub fn evidence(input: &[u8]) -> bool {
+    let Ok(evidence) = Evidence::parse(input) else {
+        return false;
+    };
+    assert_eq!(evidence.to_string().as_bytes(), input);
+    assert!(input.len() <= MAX_EVIDENCE && evidence.path.len() <= MAX_HASHES + 1);
+    assert!(evidence.verify(&*known::LOG_KEYS).is_err(), "innocent");
+    let Ok(proved) = evidence.verify(std::slice::from_ref(&*known::FORKER_KEY)) else {
+        return false;
+    };
+    assert_eq!([proved.earlier, proved.later], *known::FORK);
     true
 }

@@ -244,7 +244,7 @@ impl Stage {
             ))?;
             self.run(&format!(
                 "operator add-witness --data operator --name {name} --vkey {} --url {address}",
-                vkey.trim_end()
+                vkey.lines().next().unwrap_or_default()
             ))?;
         }
         self.start("serve --data operator --listen 127.0.0.1:0")

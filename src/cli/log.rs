@@ -1,5 +1,8 @@
 //! `whosaw log`: what anyone can do with a ledger's public log.
 
+mod compare;
+mod evidence;
+
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
@@ -13,6 +16,7 @@ use crate::digest::StatementId;
 use crate::reader::follower::{Entry, Follower};
 use crate::reader::replay;
 use crate::reader::source::{self, LogSource};
+use crate::statement::facts::ClosedFact;
 use crate::statement::refusal::Refusal;
 use crate::store::memory::MemoryJournal;
 use crate::time::Clock;
@@ -33,6 +37,8 @@ pub enum Command {
     Check(Check),
     Show(Show),
     List(List),
+    Compare(compare::Args),
+    Evidence(evidence::Args),
 }
 
 /// Where the log is, and whom to believe
@@ -126,6 +132,8 @@ pub fn run(command: &Command) -> anyhow::Result<Exit> {
         Command::Check(args) => check(args, &mut out),
         Command::Show(args) => show(args, &mut out),
         Command::List(args) => list(args, &mut out),
+        Command::Compare(args) => compare::run(args, &mut out),
+        Command::Evidence(args) => evidence::run(args, &mut out),
     };
     // Whoever reads the output, such as `head`, has read enough.
     let enough = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
@@ -238,6 +246,9 @@ fn print_audit(out: &mut impl io::Write, audit: &Audit) -> io::Result<()> {
             out,
             "{n} finding(s) in {size} entries of {origin}: this log does not hold"
         )?,
+    }
+    if let Some(closed) = &audit.closed {
+        writeln!(out, "  {closed}")?;
     }
     writeln!(out, "  root {}", audit.root)?;
     for (witness, time) in &audit.cosignatures {
@@ -396,7 +407,11 @@ fn show(args: &Show, out: &mut impl io::Write) -> anyhow::Result<Exit> {
     let copy = args.log.read()?;
     let entry = copy.find(&args.statement)?;
     if args.json {
-        print_json(out, &entry_json(&entry)?)?;
+        let mut shown = entry_json(&entry)?;
+        if let Some(closed) = copy.follower.closed()? {
+            shown["log_closed"] = json!(closed);
+        }
+        print_json(out, &shown)?;
         return Ok(Exit::Yes);
     }
     let signed = &entry.signed;
@@ -423,7 +438,15 @@ fn show(args: &Show, out: &mut impl io::Write) -> anyhow::Result<Exit> {
         let member = member.trim_start_matches('/');
         writeln!(out, "attachment  {digest}  ({member})")?;
     }
+    say_closed(copy.follower.closed()?.as_ref(), out)?;
     Ok(Exit::Yes)
+}
+
+fn say_closed(closed: Option<&ClosedFact>, out: &mut impl io::Write) -> io::Result<()> {
+    match closed {
+        None => Ok(()),
+        Some(closed) => writeln!(out, "\nNOTE: {closed}"),
+    }
 }
 
 fn payload(entry: &Entry) -> anyhow::Result<Value> {
@@ -447,6 +470,7 @@ fn list(args: &List, out: &mut impl io::Write) -> anyhow::Result<Exit> {
         follower,
         forbidden,
     } = args.log.read()?;
+    let closed = follower.closed()?;
     let entries = follower.entries(LeafIndex::new(0))?;
     if args.json {
         let forbidden = forbidden.iter().map(|(index, refusal)| {
@@ -477,5 +501,6 @@ fn list(args: &List, out: &mut impl io::Write) -> anyhow::Result<Exit> {
     for (index, line) in rows {
         writeln!(out, "#{:<4} {line}", index.as_u64())?;
     }
+    say_closed(closed.as_ref(), out)?;
     Ok(Exit::Yes)
 }

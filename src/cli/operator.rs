@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
+use super::output::say_logged;
 use super::{Exit, party};
 use crate::digest::Digest;
 use crate::party::home::Profile;
@@ -12,13 +13,18 @@ use crate::party::official::Official;
 use crate::party::operator::Operator;
 use crate::statement::kinds::Kind as _;
 use crate::statement::kinds::limits::Limits;
+use crate::statement::kinds::log_closed::{ClosingReason, LogClosed, Successor};
 use crate::statement::words::{Jurisdiction, Label, Name, PartyId, PartyKind, Role};
+use crate::statement::{Statement, sign};
 use crate::store::vaults::Vaults;
 use crate::time::Clock;
 use crate::tlog::checkpoint::Origin;
 use crate::tlog::note::{KeyName, NoteKey, VerifierKey};
 use crate::tlog::policy::PolicyWitness;
 use crate::{encoding, random};
+
+/// How often a close asks again for the witnesses' word; the server waits some seconds each time.
+const COSIGNING_ROUNDS: usize = 30;
 
 /// Make a ledger and look after it
 #[derive(Debug, clap::Subcommand)]
@@ -28,6 +34,7 @@ pub enum Command {
     EnrolCode(EnrolCode),
     Limits(NewLimits),
     Approve(super::files::Approve),
+    Close(Close),
 }
 
 /// Make the folder of a new ledger: its keys, its trust file, its first limits
@@ -116,6 +123,41 @@ pub struct NewLimits {
     json: bool,
 }
 
+/// Close the log for good: nothing can be added to it any more
+///
+/// This cannot be undone. The ledger refuses every later statement, and every reader says that the
+/// log was closed; what stands in it can be read and proved for as long as somebody serves it.
+/// Clips that were collected before are still handed over. Let a batch period pass first, so that
+/// the last clips are anchored.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    whosaw operator close --data ledger --server https://ledger.example --reason discontinued\n  \
+    whosaw operator close --data ledger --server https://ledger.example --reason moved \\\n    \
+    --successor next.example/log --successor-vkey \"$(cat next/log.vkey)\"")]
+pub struct Close {
+    /// The operator's data folder
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// The ledger's address
+    #[arg(long, value_name = "URL")]
+    server: String,
+    /// Why; `moved` needs a successor
+    #[arg(long, value_enum)]
+    reason: ClosingReason,
+    /// The origin of the log in which things go on
+    #[arg(long, value_name = "ORIGIN", requires = "successor_vkey")]
+    successor: Option<Origin>,
+    /// A key of that log, from its log.vkey or log.ml-dsa-44.vkey; repeatable
+    #[arg(long, value_name = "VKEY", requires = "successor")]
+    successor_vkey: Vec<VerifierKey>,
+    /// Do not ask: close it
+    #[arg(long)]
+    yes: bool,
+    /// Print the answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -135,6 +177,7 @@ pub fn run(command: &Command) -> anyhow::Result<Exit> {
             )
         }
         Command::Approve(args) => super::files::approve(args),
+        Command::Close(args) => close(args),
     }
 }
 
@@ -221,6 +264,53 @@ fn enrol_code(args: &EnrolCode) -> anyhow::Result<Exit> {
     vaults.add_code(Digest::of(&code), args.mebibytes << 20, args.clips, expires)?;
     println!("{code}");
     Ok(Exit::Yes)
+}
+
+fn close(args: &Close) -> anyhow::Result<Exit> {
+    let origin = Operator::open(&args.data)?.origin().clone();
+    let operator = Official::open(&args.data, Some(&args.server), Clock::system())?;
+    if !args.yes && !names_origin(&origin)? {
+        println!("nothing was closed");
+        return Ok(Exit::No);
+    }
+    let successor = args.successor.clone().map(|origin| Successor {
+        origin,
+        vkeys: args.successor_vkey.clone(),
+    });
+    let statement: Statement = LogClosed {
+        reason: args.reason,
+        successor,
+    }
+    .into();
+    let key = operator.home().key(Role::Admin)?;
+    let envelope = sign(&operator.own_head(), &statement, &[&key]);
+    let mut logged = operator.submit(&envelope)?;
+    // Asked again, the server waits for the witnesses anew, and says where the statement stands.
+    for _ in 0..COSIGNING_ROUNDS {
+        if logged.proof.is_some() {
+            break;
+        }
+        eprintln!("the log is closed; waiting for the witnesses to cosign its final checkpoint");
+        logged = operator.submit(&envelope)?;
+    }
+    say_logged(&logged, &party::plain_own(&operator, &statement), args.json)?;
+    if !args.json && logged.proof.is_some() {
+        println!("the witnesses have cosigned the final checkpoint: {origin} is closed");
+    }
+    Ok(Exit::Yes)
+}
+
+/// Whether somebody types the name of what would end.
+fn names_origin(origin: &Origin) -> anyhow::Result<bool> {
+    use std::io::{IsTerminal as _, Write as _};
+    if !std::io::stdin().is_terminal() {
+        bail!("closing {origin} cannot be undone, and nobody is there to ask: say --yes");
+    }
+    print!("This closes the log for good. Type its origin ({origin}) to close it: ");
+    std::io::stdout().flush()?;
+    let mut typed = String::new();
+    std::io::stdin().read_line(&mut typed)?;
+    Ok(typed.trim() == origin.as_str())
 }
 
 #[cfg(test)]

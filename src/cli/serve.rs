@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::Exit;
 use crate::http::metrics::{self, Metrics};
-use crate::http::{Batcher, Door, Limits, Listening, MAX_CONNECTIONS, Service, listen, router};
+use crate::http::{App, Batcher, Door, Limits, Listening, MAX_CONNECTIONS, Service, listen};
 use crate::ledger::{Ledger, QUEUE};
 use crate::party::operator::Operator;
 use crate::statement::words::Role;
@@ -212,7 +212,7 @@ async fn serve(args: &Args, operator: &Operator) -> anyhow::Result<()> {
         connections: usize::try_from(args.pressure.connections)?,
         door,
     };
-    listen(listening, router(service.clone()), shutdown).await;
+    listen(listening, App::new(service.clone()), shutdown).await;
     for task in [Some(batches), figures].into_iter().flatten() {
         task.abort();
         let _ = task.await;

@@ -1,6 +1,7 @@
 //! `whosaw witness`: makes and runs a witness.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,10 +18,12 @@ use crate::tlog::note::{KeyName, VerifierKey};
 /// Cosign a ledger's checkpoints, so that its operator cannot show two histories
 ///
 /// A witness remembers the last checkpoint of each log and cosigns a new one only if it extends
-/// that. It needs no account with the operator, a few kilobytes of disk, and a key of its own.
+/// that. What a log signs against itself is kept, for anyone to check with `whosaw log evidence`. A
+/// witness needs no account with the operator, a few kilobytes of disk, and keys of its own.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Make a witness's folder and key; prints the vkey that the operator and readers need
+    /// Make a witness's folder and keys; prints the vkeys that the operator and readers need, each on
+    /// a line: Ed25519 first, then ML-DSA-44
     Init(Init),
     /// Run the witness
     Serve(Serve),
@@ -35,9 +38,6 @@ pub struct Init {
     #[arg(long, value_name = "NAME")]
     name: KeyName,
 }
-
-/// Requests per second that one address may keep up.
-const RATE: u32 = 100;
 
 #[derive(Debug, clap::Args)]
 pub struct Serve {
@@ -54,7 +54,15 @@ pub struct Serve {
     /// Listen on other than loopback: a TLS proxy stands in front
     #[arg(long)]
     behind_tls: bool,
+    /// Requests a second that one address may keep up
+    #[arg(long, value_name = "N", default_value = "100")]
+    rate: NonZeroU32,
 }
+
+/// Threads that wait for the disk: signing takes turns by log anyway.
+const DISK_THREADS: usize = 8;
+/// Connections open at once: each may hold a body of 64 KiB, and a board is to bear them all.
+const CONNECTIONS: usize = 256;
 
 /// Runs the command.
 ///
@@ -63,7 +71,9 @@ pub struct Serve {
 pub fn run(command: &Command) -> anyhow::Result<Exit> {
     match command {
         Command::Init(args) => {
-            println!("{}", Witness::init(&args.data, args.name.clone())?);
+            for key in Witness::init(&args.data, args.name.clone())? {
+                println!("{key}");
+            }
             Ok(Exit::Yes)
         }
         Command::Serve(args) => serve(args),
@@ -87,14 +97,18 @@ fn serve(args: &Serve) -> anyhow::Result<Exit> {
         );
     }
     let witness = Arc::new(Witness::open(&args.data, logs)?);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    // One thread reads and answers; a spare board has no more to give.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(DISK_THREADS)
         .enable_all()
         .build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind(args.listen)
             .await
             .with_context(|| format!("cannot listen on {}", args.listen))?;
-        println!("witness {}", witness.verifier());
+        for key in witness.verifiers() {
+            println!("witness {key}");
+        }
         println!("listening on http://{}", listener.local_addr()?);
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -104,12 +118,11 @@ fn serve(args: &Serve) -> anyhow::Result<Exit> {
                 _ = interrupt.recv() => {}
             }
         };
-        listen(
-            Listening::paced(listener, RATE),
-            router(witness, Clock::system()),
-            shutdown,
-        )
-        .await;
+        let listening = Listening {
+            connections: CONNECTIONS,
+            ..Listening::paced(listener, args.rate.get())
+        };
+        listen(listening, router(witness, Clock::system()), shutdown).await;
         Ok(Exit::Yes)
     })
 }

@@ -49,6 +49,7 @@ pub async fn put(
     let caller = service.caller(&parts)?;
     let (party, _) = service.calling_party(&caller)?;
     let _places = service.door.attach(&party)?;
+    service.check_open()?;
     let opening = auth::text(&parts.headers, OPENING.as_str()).unwrap_or_default();
     let opening = Opening::parse(opening).map_err(|e| bad_opening(e.to_string()))?;
     let value = opening

@@ -51,13 +51,16 @@ impl Batcher {
         loop {
             let period = self.period().unwrap_or(Duration::from_secs(60));
             tokio::time::sleep(period).await;
+            self.service.keep_house();
+            if self.service.ledger.closed().is_some() {
+                continue;
+            }
             match self.batch().await {
                 Ok(()) => {}
                 // The limits in force changed, or the last one is from this very minute.
                 Err(ApiError::Refused(refusal)) => tracing::info!(%refusal, "no batch this time"),
                 Err(error) => tracing::warn!(?error, "no batch this time"),
             }
-            self.service.keep_house();
         }
     }
 

@@ -145,6 +145,7 @@ impl Service {
         let Statement::Disclosure(disclosure) = &signed.statement else {
             return Err(bad("/statement", "a disclosure"));
         };
+        self.check_open_to(&signed)?;
         let clips = self
             .check_openings(vault.id, disclosure, &body.openings)
             .await?;

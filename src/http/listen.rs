@@ -1,4 +1,4 @@
-//! The listening socket: bounded connections, slow senders cut off, a clean end.
+//! The listening socket: bounded connections, slow senders and slow readers cut off, a clean end.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -20,11 +20,18 @@ use tower::{Service, ServiceExt as _};
 
 use super::ApiError;
 use super::door::Door;
+use super::stall::Impatient;
 
 /// Connections open at once, unless an operator says otherwise.
 pub const MAX_CONNECTIONS: usize = 1024;
 /// The longest that the head of a request may take to arrive.
 const HEADER_TIME: Duration = Duration::from_secs(10);
+/// The longest that a peer may leave an answer in the socket without making room in it.
+const READ_GAP: Duration = Duration::from_secs(30);
+/// Bytes of an answer that wait in a socket for its peer. A socket takes more bytes once a third of
+/// it is free, so this and `READ_GAP` say how slow a reader may be: some 4 kB/s. The peer is a proxy
+/// nearby, so no distance has to be filled.
+const SEND_BUFFER: usize = 256 << 10;
 /// How long a clean end waits for requests that are being answered: longer than any answer takes
 /// whose request has arrived, but for a clip's.
 const GRACE: Duration = Duration::from_secs(15);
@@ -58,6 +65,11 @@ where
     A: Clone + Send + Unpin + 'static,
     A::Future: Send,
 {
+    // Accepted sockets inherit it.
+    let sized = socket2::SockRef::from(&config.listener).set_send_buffer_size(SEND_BUFFER);
+    if let Err(error) = sized {
+        tracing::warn!(%error, "slow readers are cut off later than they should be");
+    }
     let permits = Arc::new(Semaphore::new(config.connections));
     let (goes_on, ending) = watch::channel(());
     let mut connections = JoinSet::new();
@@ -126,7 +138,7 @@ async fn converse<A>(
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIME)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Impatient::new(stream, READ_GAP)), service);
     let mut ends = pin!(ending.changed());
     let mut ended = false;
     let done = loop {

@@ -15,21 +15,28 @@ mod log;
 pub mod metrics;
 mod page;
 mod problem;
+mod stall;
 mod statements;
 mod vault;
 pub mod witness;
 
+use std::convert::Infallible;
+use std::future::{Ready, ready};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, FromRequestParts};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, Request, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
+use axum::routing::future::RouteFuture;
 use axum::routing::{get, post, put};
 use axum::{Extension, Router};
+use hyper::body::Incoming;
 use serde::de::DeserializeOwned;
+use tokio_util::either::Either;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::RequestBodyTimeoutLayer;
@@ -109,14 +116,50 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     }
 }
 
+/// The whole server: the log's files by the short way, everything else by the router.
+#[derive(Clone)]
+pub struct App {
+    service: Arc<Service>,
+    router: Router,
+}
+
+impl App {
+    /// Serves what `service` has.
+    pub fn new(service: Arc<Service>) -> Self {
+        let router = router(service.clone());
+        Self { service, router }
+    }
+}
+
+impl tower::Service<Request<Incoming>> for App {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Either<Ready<Result<Response, Infallible>>, RouteFuture<Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // As the router, which is always ready.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        match log::requested(&request) {
+            Some(path) => {
+                let answer = log::answer(&self.service.ledger, request.method(), path);
+                Either::Left(ready(Ok(answer)))
+            }
+            None => Either::Right(self.router.call(request)),
+        }
+    }
+}
+
 /// Answers with a problem what is not answered in `time`.
 async fn within(time: Duration, request: axum::extract::Request, next: Next) -> Response {
     let answered = tokio::time::timeout(time, next.run(request)).await;
     answered.unwrap_or_else(|_| ApiError::TooSlow.into_response())
 }
 
-/// All routes.
-pub fn router(service: Arc<Service>) -> Router {
+/// All routes but those of the log's files.
+fn router(service: Arc<Service>) -> Router {
     let uploads = Router::new()
         .route(
             "/vault/v1/clips/{clip}/{part}",
@@ -146,7 +189,6 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/healthz", get(statements::health))
         .route("/batches/{id}", get(batches::read))
         .route("/bundles/{jurisdiction}", get(bundles::read))
-        .route("/log/{*path}", get(log::read))
         .route("/vault/v1/enrol", post(vault::enrol))
         .route("/vault/v1/vault", get(vault::describe))
         .route(

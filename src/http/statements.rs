@@ -15,10 +15,9 @@ use crate::ledger::Published;
 use crate::statement::envelope::MAX_ENVELOPE;
 use crate::statement::leaf::Leaf;
 use crate::statement::refusal::{Reason, Refusal};
-use crate::statement::{Signed, Statement};
+use crate::statement::{Signed, Statement, rules};
 use crate::store::journal::JournalRead as _;
 use crate::tlog::proof::TlogProof;
-use crate::tlog::prove;
 use crate::tlog::tree::LeafIndex;
 use crate::wire::signature;
 use crate::wire::statements::{Entry, Logged};
@@ -57,11 +56,30 @@ async fn admit(service: &Service, body: &[u8], turn: Turn) -> Result<Response, A
             accepted: "a disclosure is logged by POST /vault/v1/disclosures".to_owned(),
         });
     }
+    service.check_open_to(&signed)?;
     service.check_attachments(&signed)?;
     service.log(signed, turn).await
 }
 
 impl Service {
+    /// Refuses what would be kept for a log that takes nothing any more.
+    pub(super) fn check_open(&self) -> Result<(), ApiError> {
+        match self.ledger.closed() {
+            None => Ok(()),
+            Some(closed) => Err(rules::log_closed(&closed).into()),
+        }
+    }
+
+    /// As [`Service::check_open`], but for a statement that stands in the log: it is told its place.
+    /// The rules say the same; asked first, so that a missing attachment is not what is complained of.
+    pub(super) fn check_open_to(&self, signed: &Signed) -> Result<(), ApiError> {
+        let closed = self.check_open();
+        if closed.is_err() && self.ledger.journal().find(&signed.id)?.is_some() {
+            return Ok(());
+        }
+        closed
+    }
+
     /// Logs a statement that passed the door rules, and answers once it is published.
     pub(super) async fn log(&self, signed: Signed, turn: Turn) -> Result<Response, ApiError> {
         let id = signed.id;
@@ -92,8 +110,8 @@ impl Service {
         leaf: Vec<u8>,
         published: &Published,
     ) -> Result<String, ApiError> {
-        let hashes = prove::inclusion_proof(index, published.checkpoint.size, self.ledger.log())
-            .map_err(ApiError::internal)?;
+        let log = self.ledger.log();
+        let hashes = log.inclusion_proof(index, published.checkpoint.size)?;
         let proof = TlogProof {
             extra: Some(leaf),
             index,
@@ -233,9 +251,11 @@ pub async fn health(State(service): Shared) -> Response {
         })
         .collect();
     let waits = ledger.waits_for_clock(service.clock.now());
-    let status = match waits {
-        None => "ok",
-        Some(_) => "the clock shows a time before the last entry",
+    let closed = ledger.closed();
+    let status = match (&closed, waits) {
+        (Some(_), _) => "closed",
+        (None, None) => "ok",
+        (None, Some(_)) => "the clock shows a time before the last entry",
     };
     let mut body = json!({
         "status": status,
@@ -244,6 +264,9 @@ pub async fn health(State(service): Shared) -> Response {
         "published_at": published.at,
         "witnesses": witnesses,
     });
+    if let Some(closed) = closed {
+        body["closed"] = json!(*closed);
+    }
     if let Some(until) = waits {
         body["waits_until"] = json!(until);
     }

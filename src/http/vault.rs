@@ -37,6 +37,9 @@ pub async fn enrol(State(service): Shared, request: Request) -> Result<Response,
     let (caller, body) = service.signed_json::<wire::Enrol>(request).await?;
     let key = caller.key.to_bytes();
     let known = service.vaults.vault_by_key(key)?.is_some();
+    if !known {
+        service.check_open()?;
+    }
     let vault = service.vaults.enrol(
         Digest::of(&body.code),
         key,
@@ -95,6 +98,9 @@ pub async fn put_part(
         });
     }
     let known = service.clips.file(&path)?.is_some();
+    if !known {
+        service.check_open()?;
+    }
     let stored = service.stored_bytes(vault.id)?;
     if !known && stored.saturating_add(length) > vault.quota_bytes {
         let left = vault.quota_bytes.saturating_sub(stored);
@@ -157,6 +163,10 @@ pub async fn complete(
         .clips(vault.id)?
         .iter()
         .any(|(id, _)| *id == clip);
+    // Its commitments would come into no batch any more.
+    if !known {
+        service.check_open()?;
+    }
     let size = |part| {
         let file = service.clips.file(&part_path(vault.id, clip, part)?)?;
         let file = file.ok_or_else(|| {

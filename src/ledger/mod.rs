@@ -1,11 +1,13 @@
 //! The write path of one log: statements in, witnessed checkpoints out.
 //!
 //! One thread, the `sequencer`, owns the journal and the log's key and does everything in order up
-//! to the signed head; another, the `publisher`, has heads cosigned and published. [`Ledger`] is the handle that the rest of the server holds: it hands statements in and waits
-//! until they stand under a published checkpoint. Not here: HTTP, attachments, vaults.
+//! to the signed head; another, the `publisher`, has heads cosigned and published. [`Ledger`] is the
+//! handle that the rest of the server holds: it hands statements in and waits until they stand under
+//! a published checkpoint; [`LogReads`] reads what is published. Not here: HTTP, attachments, vaults.
 
 mod metrics;
 mod publisher;
+mod reads;
 mod sequencer;
 #[cfg(test)]
 mod tests;
@@ -21,6 +23,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::digest::StatementId;
 use crate::statement::Signed;
+use crate::statement::facts::ClosedFact;
 use crate::statement::refusal::Refusal;
 use crate::store::StoreError;
 use crate::store::files::Files;
@@ -34,8 +37,10 @@ use crate::tlog::tree::{LeafIndex, TreeSize};
 pub use metrics::Metrics;
 use publisher::Publisher;
 use sequencer::Sequencer;
-pub use tiles::LogFiles;
 use witnesses::Witnesses;
+
+pub use reads::LogReads;
+pub use tiles::LogFiles;
 
 /// Statements that may wait for the sequencer, unless an operator says otherwise: as many as one
 /// round takes, so that nobody waits for more than two.
@@ -102,6 +107,8 @@ struct Progress {
     /// Entries, all durable and integrated.
     size: TreeSize,
     last_logged_at: Option<Time>,
+    /// The end, if the log was closed.
+    closed: Option<Arc<ClosedFact>>,
     /// The checkpoint over them with the log's own signatures.
     head: Option<Arc<[u8]>>,
 }
@@ -128,7 +135,7 @@ pub struct Ledger {
     published: watch::Receiver<Option<Published>>,
     progress: watch::Receiver<Progress>,
     reader: SqliteReader,
-    log: LogFiles,
+    log: Arc<LogReads>,
     origin: Arc<str>,
     metrics: Metrics,
 }
@@ -180,6 +187,7 @@ impl Ledger {
         let (queue, submissions) = mpsc::channel(config.queue);
         let (publish, published) = watch::channel(None);
         let (tell, progress) = watch::channel(Progress::default());
+        let reads = Arc::new(LogReads::new(config.log.clone()));
         let log = LogFiles::new(config.log);
         let origin = config.signer.origin().as_str().into();
         let mut journal = SqliteJournal::open(&config.journal)?;
@@ -208,7 +216,7 @@ impl Ledger {
             published,
             progress,
             reader,
-            log,
+            log: reads,
             origin,
             metrics,
         };
@@ -260,9 +268,19 @@ impl Ledger {
         last.filter(|last| now < *last)
     }
 
+    /// The end, if the log was closed: it is durable, and may wait for the witnesses yet.
+    pub fn closed(&self) -> Option<Arc<ClosedFact>> {
+        self.progress.borrow().closed.clone()
+    }
+
     /// The checkpoint published last.
     pub fn published(&self) -> Option<Published> {
         self.published.borrow().clone()
+    }
+
+    /// The note of the checkpoint published last.
+    pub fn published_note(&self) -> Option<Arc<[u8]>> {
+        self.published.borrow().as_ref().map(|p| p.note.clone())
     }
 
     /// The index of a statement, if it stands under the published checkpoint.
@@ -286,8 +304,8 @@ impl Ledger {
         &self.reader
     }
 
-    /// The files served as `/log/`.
-    pub fn log(&self) -> &LogFiles {
+    /// What is served as `/log/`, and proofs out of it.
+    pub fn log(&self) -> &LogReads {
         &self.log
     }
 

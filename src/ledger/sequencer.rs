@@ -6,17 +6,21 @@
 //! witness holds up nothing but the checkpoint. Any failure to write is fatal: after it, what is
 //! durable is known only by starting anew. Refusals are answers, not failures.
 
+use std::sync::Arc;
+
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::metrics::{Metrics, timed};
 use super::tiles::{LogEnd, LogFiles};
 use super::{LedgerError, Progress, Sequenced, Submission, SubmitError};
 use crate::statement::Signed;
-use crate::statement::facts::{Change, Fact, FactKey, Facts as _, Pending};
+use crate::statement::facts::{
+    Change, ClosedFact, Fact, FactKey, Facts as _, FactsExt as _, Pending, Whole,
+};
 use crate::statement::leaf::{Leaf, MAX_LEAF};
 use crate::statement::refusal::{Reason, Refusal, Verdict};
 use crate::statement::rules;
-use crate::store::facts::{CachedFacts, FactCache, encode};
+use crate::store::facts::{CachedFacts, FactCache, JournalFacts, encode};
 use crate::store::journal::{Commit, Head, Journal, NewEntry};
 use crate::time::{Clock, Time};
 use crate::tlog::checkpoint::Checkpoint;
@@ -40,6 +44,8 @@ pub(super) struct Sequencer<J> {
     head: Option<Head>,
     /// When the last entry was logged.
     last_logged_at: Option<Time>,
+    /// The end, if the log was closed. The rules keep everything out after it; this tells others.
+    closed: Option<Arc<ClosedFact>>,
     progress: watch::Sender<Progress>,
     pub metrics: Metrics,
 }
@@ -83,8 +89,10 @@ impl<J: Journal> Sequencer<J> {
             None => None,
             Some(last) => Some(parse_logged_at(&leaf(&journal, last)?)?),
         };
+        let closed = JournalFacts(&journal).closed(&Whole)?.map(Arc::new);
         let mut sequencer = Self {
             journal,
+            closed,
             facts: FactCache::default(),
             log,
             signer,
@@ -162,6 +170,7 @@ impl<J: Journal> Sequencer<J> {
             // until the head is durable, so there is never a second one over other entries.
             self.sign_and_advance()?;
         }
+        self.note_end(&admitted);
         // Cosign, publish, release who waits: beside this thread, in `Publisher::publish`, for the
         // last head alone.
         self.tell();
@@ -290,6 +299,16 @@ impl<J: Journal> Sequencer<J> {
         Ok(())
     }
 
+    /// Learns from a durable round that the log is closed.
+    fn note_end(&mut self, admitted: &Admitted) {
+        for (_, fact) in &admitted.facts {
+            if let Fact::Closed(closed) = fact {
+                tracing::info!(%closed, "nothing is admitted any more");
+                self.closed = Some(Arc::new(closed.clone()));
+            }
+        }
+    }
+
     /// Answers whoever waits in a round that is durable.
     fn conclude(&mut self, admitted: Admitted) -> Result<(), LedgerError> {
         self.facts
@@ -325,6 +344,7 @@ impl<J: Journal> Sequencer<J> {
         self.progress.send_replace(Progress {
             size: self.end.size(),
             last_logged_at: self.last_logged_at,
+            closed: self.closed.clone(),
             head: self.head.as_ref().map(|head| head.note.as_slice().into()),
         });
     }
@@ -392,3 +412,6 @@ fn parse_logged_at(leaf: &[u8]) -> Result<Time, LedgerError> {
         .map(|leaf| leaf.logged_at)
         .map_err(|e| LedgerError::Inconsistent(format!("a leaf of the journal is damaged: {e}")))
 }
+
+#[cfg(test)]
+mod tests;

@@ -86,21 +86,11 @@ impl LogFiles {
 impl HashTiles for LogFiles {
     type Error = StoreError;
 
-    /// A partial tile is pruned once nobody needs it, and its hashes are the first of the full one.
     fn tile(&self, tile: Tile) -> Result<Vec<Hash>, StoreError> {
         let path = tile.path();
         let damaged = |why: &str| StoreError::Damaged(format!("log/{path}: {why}"));
-        if let Some(bytes) = self.0.read(&path)? {
-            return tile::decode_hashes(&bytes, tile.width)
-                .map_err(|_| damaged("not of its width"));
-        }
-        let width = tile::FULL;
-        let full = self.0.read(&Tile { width, ..tile }.path())?;
-        let bytes = full.ok_or_else(|| damaged("missing"))?;
-        let mut hashes =
-            tile::decode_hashes(&bytes, width).map_err(|_| damaged("not of its width"))?;
-        hashes.truncate(tile.width.into());
-        Ok(hashes)
+        let bytes = self.0.read(&path)?.ok_or_else(|| damaged("missing"))?;
+        tile::decode_hashes(&bytes, tile.width).map_err(|_| damaged("not of its width"))
     }
 }
 

@@ -145,7 +145,8 @@ impl Official {
         let journal = SqliteJournal::open(&self.home.root().join("follower.db"))?;
         let mut follower = Follower::open(journal, self.policy.clone())?;
         let source = UrlSource::of_server(self.client.base().as_str())?;
-        let update = follower.update(&source, self.clock.now(), progress)?;
+        let update = follower.update(&source, self.clock.now(), progress);
+        let update = update.map_err(|error| error.keep_evidence(self.home.root()))?;
         Ok((follower, update))
     }
 

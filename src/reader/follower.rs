@@ -6,20 +6,22 @@
 //! on the reader's own machine, and holds only what was verified.
 
 use std::cell::RefCell;
+use std::path::PathBuf;
 
 use super::freshness;
 use super::replay::{self, Admitted, Logged};
 use super::source::{LogSource, SourceError, Tiles};
 use super::tree::Tree;
 use crate::digest::StatementId;
-use crate::statement::Signed;
-use crate::statement::facts::{Facts as _, Pending};
+use crate::statement::facts::{ClosedFact, Facts as _, FactsExt as _, Pending, Whole};
 use crate::statement::refusal::{Refusal, Verdict};
+use crate::statement::{Signed, Statement};
 use crate::store::StoreError;
 use crate::store::facts::{JournalFacts, encode};
 use crate::store::journal::{Commit, Head, Journal, NewEntry};
 use crate::time::Time;
 use crate::tlog::checkpoint::{Checkpoint, Origin};
+use crate::tlog::evidence::Evidence;
 use crate::tlog::hash::leaf_hash;
 use crate::tlog::note::Note;
 use crate::tlog::policy::{Policy, PolicyError, WitnessedCheckpoint};
@@ -28,6 +30,7 @@ use crate::tlog::prove::{self, HashTiles as _};
 use crate::tlog::tile::{self, Tile};
 use crate::tlog::tree::{Frontier, LeafIndex, TreeSize, verify_consistency};
 
+mod fork;
 #[cfg(test)]
 mod tests;
 
@@ -53,12 +56,17 @@ pub enum FollowError {
     RolledBack { shown: TreeSize, seen: TreeSize },
     #[error(
         "the ledger rewrote its past: the {at} entries seen before are not the first {at} it shows \
-         now. Keep this folder and what the ledger shows; tell the witnesses"
+         now. Keep this folder and what the ledger shows; tell the witnesses{}",
+        fork::told(kept.as_ref())
     )]
     Forked {
         at: TreeSize,
-        /// The signed checkpoint of the other history: with the one in the journal, it proves the fork.
+        /// The signed checkpoint of the other history.
         shown: Vec<u8>,
+        /// What proves the fork to others, as far as it can be had.
+        evidence: Option<Box<Evidence>>,
+        /// Where the evidence was written ([`FollowError::keep_evidence`]).
+        kept: Option<PathBuf>,
     },
     #[error(
         "the ledger's files are damaged: they do not make the tree that its checkpoint stands for"
@@ -157,14 +165,21 @@ impl<J: Journal> Follower<J> {
     ) -> Result<Update, FollowError> {
         let note = source.checkpoint()?;
         let fresh = freshness::verify(&self.policy, &note, now).map_err(FollowError::Checkpoint)?;
-        if let Some(stale) = fresh.stale {
+        let shown = fresh.witnessed.checkpoint;
+        let mut stale = fresh.stale;
+        if let Some(stale) = stale.take_if(|_| !may_be_final(source, &shown)) {
             return Err(FollowError::Stale(stale));
         }
-        let shown = fresh.witnessed.checkpoint;
         let seen = self.checkpoint()?.map(|(checkpoint, _)| checkpoint);
-        self.check_against(seen.as_ref(), &shown, &note)?;
+        self.check_against(source, seen.as_ref(), &shown, &note)?;
 
         let findings = self.take_entries(source, &shown, &note, progress)?;
+        // The last word of a log does not age: what could come after it counts for nothing.
+        if let Some(stale) = stale
+            && self.closed()?.is_none()
+        {
+            return Err(FollowError::Stale(stale));
+        }
         let head = Head {
             size: shown.size.as_u64(),
             root: *shown.root.as_bytes(),
@@ -182,6 +197,7 @@ impl<J: Journal> Follower<J> {
     /// The checkpoint shown follows what was seen, as far as sizes and roots tell.
     fn check_against(
         &self,
+        source: &dyn LogSource,
         seen: Option<&Checkpoint>,
         shown: &Checkpoint,
         note: &[u8],
@@ -191,10 +207,7 @@ impl<J: Journal> Follower<J> {
                 return Err(FollowError::OtherLog(seen.origin.clone()));
             }
             if seen.size == shown.size && seen.root != shown.root {
-                return Err(FollowError::Forked {
-                    at: seen.size,
-                    shown: note.to_vec(),
-                });
+                return Err(self.forked(seen.size, source, shown, note));
             }
         }
         // A crash may leave entries beyond the head: they were verified, and count as seen.
@@ -285,12 +298,24 @@ impl<J: Journal> Follower<J> {
             }
         }
         if tree.root() == shown.root && root_then != known.root() {
-            return Ok(FollowError::Forked {
-                at: known.size(),
-                shown: note.to_vec(),
-            });
+            return Ok(self.forked(known.size(), source, shown, note));
         }
         Ok(FollowError::Damaged)
+    }
+
+    fn forked(
+        &self,
+        at: TreeSize,
+        source: &dyn LogSource,
+        shown: &Checkpoint,
+        note: &[u8],
+    ) -> FollowError {
+        FollowError::Forked {
+            at,
+            evidence: self.evidence(source, shown, note),
+            shown: note.to_vec(),
+            kept: None,
+        }
     }
 
     /// Replays `leaves` and commits them; `tree` has their hashes already.
@@ -393,6 +418,14 @@ impl<J: Journal> Follower<J> {
         JournalFacts(&self.journal)
     }
 
+    /// The end, if the log was closed.
+    ///
+    /// # Errors
+    /// The journal's.
+    pub fn closed(&self) -> Result<Option<ClosedFact>, StoreError> {
+        self.facts().closed(&Whole)
+    }
+
     /// The index of an admitted statement.
     ///
     /// # Errors
@@ -457,6 +490,15 @@ impl<J: Journal> Follower<J> {
             checkpoint: note,
         })
     }
+}
+
+/// Whether the last entry under `shown` closes the log, as far as it can be told without a replay.
+fn may_be_final(source: &dyn LogSource, shown: &Checkpoint) -> bool {
+    let last = tile::entry_tiles(shown.size).last();
+    let entries = last.and_then(|bundle| source.entries(bundle).ok());
+    let last = entries.and_then(|entries| entries.into_iter().last());
+    let said = last.and_then(|leaf| replay::read_again(&leaf).ok());
+    said.is_some_and(|logged| matches!(logged.signed.statement, Statement::LogClosed(_)))
 }
 
 /// Whether the tree that `shown` stands for begins with `tree`.

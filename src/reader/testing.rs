@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use super::source::{LogSource, SourceError};
+use crate::statement::Signed;
 use crate::statement::leaf::Leaf;
-use crate::statement::testing::{self as statements, ORIGIN, Stage, World, listed, operator_admin};
+use crate::statement::testing::{
+    self as statements, ORIGIN, Stage, World, agency_officer, listed, operator_admin,
+};
 use crate::statement::words::PartyKind;
 use crate::time::Time;
 use crate::tlog::checkpoint::Checkpoint;
@@ -72,17 +75,28 @@ pub(crate) static LEAVES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         let party = listed(&format!("p{n}.example"), PartyKind::Agency);
         world.log(party, operator_admin()).unwrap();
     }
-    let leaf = |(logged_at, signed): &(Time, crate::statement::Signed)| {
-        let envelope = signed.envelope.clone();
-        let logged_at = *logged_at;
-        Leaf {
-            logged_at,
-            envelope,
-        }
-        .to_bytes()
-    };
     world.history.iter().map(leaf).collect()
 });
+
+/// An entry as a leaf.
+pub(crate) fn leaf((logged_at, signed): &(Time, Signed)) -> Vec<u8> {
+    Leaf {
+        logged_at: *logged_at,
+        envelope: signed.envelope.clone(),
+    }
+    .to_bytes()
+}
+
+/// The leaves of a log that ends with a consent and a close, and the collection that a lying
+/// operator appends to it: one that the rules would admit, had the log not been closed.
+pub(crate) fn closed() -> (Vec<Vec<u8>>, Vec<u8>) {
+    let mut world = World::at(Stage::Disclosure);
+    let mut open = world.clone();
+    open.log(open.collect(), agency_officer()).unwrap();
+    world.close();
+    let leaves = world.history.iter().map(leaf).collect();
+    (leaves, leaf(open.history.last().unwrap()))
+}
 
 /// A log's files by path.
 #[derive(Debug, Clone, Default)]

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::key::PublicKey;
 use super::kinds::agreement::Status;
 use super::kinds::limits::Limits;
+use super::kinds::log_closed::{ClosingReason, Successor};
 use super::sealed::SealDigest;
 use super::words::{Day, Investigation, Label, PartyId, PartyKind, Role};
 use crate::digest::{Digest, StatementId};
@@ -104,6 +105,8 @@ facts! {
     Commitment commitment(Commitment) = b'm' => LeafIndex,
     /// The disclosure at an index.
     Disclosure disclosure(LeafIndex) = b'D' => DisclosureFact,
+    /// That the log was closed, and how.
+    Closed closed(Whole) = b'C' => ClosedFact,
 }
 
 /// The one key of a fact about the log as a whole.
@@ -199,6 +202,29 @@ pub struct DisclosureFact {
     pub expires: Time,
     pub withdrawn: Option<LeafIndex>,
     pub collected: Option<LeafIndex>,
+}
+
+/// The end of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClosedFact {
+    /// The last entry that counts.
+    pub index: LeafIndex,
+    pub logged_at: Time,
+    pub reason: ClosingReason,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub successor: Option<Successor>,
+}
+
+/// What every reader of a closed log is told.
+impl std::fmt::Display for ClosedFact {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (at, index, why) = (self.logged_at, self.index, self.reason.plain());
+        write!(f, "this log was closed on {at}, with entry {index}: {why}")?;
+        match &self.successor {
+            None => f.write_str("; it names no successor"),
+            Some(successor) => write!(f, "; its successor is {}", successor.origin),
+        }
+    }
 }
 
 /// How a key is written as bytes: unambiguous for its type.

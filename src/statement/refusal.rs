@@ -69,6 +69,7 @@ reasons! {
     WrongAuthor "wrong-author" Signature "The statement's author is not one that may say this"
 
     NotGenesis "not-genesis" Rule "A log begins with its operator's party, then its limits"
+    LogClosed "log-closed" Conflict "The log is closed: nothing can be added to it"
     AlreadyLogged "already-logged" Conflict "The statement stands in the log already"
     UnknownParty "unknown-party" Rule "A party that the log does not know"
     PartyExists "party-exists" Conflict "The party id is taken, for good"

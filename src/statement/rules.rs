@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::facts::{Change, Facts, FactsExt, Whole};
+use super::facts::{Change, ClosedFact, Facts, FactsExt, Whole};
 use super::key::PublicKey;
 use super::kinds::limits::Limits;
 use super::refusal::{Reason, Refusal, Verdict};
@@ -51,6 +51,7 @@ pub fn judge<F: Facts>(
     if signed.head.log != origin {
         return Err(Refusal::new(Reason::WrongLog, "/log", format!("this log is {origin}")).into());
     }
+    entry.check_open()?;
     entry.check_time()?;
     entry.check_genesis()?;
     entry.check_new()?;
@@ -92,6 +93,14 @@ impl<'a, F: Facts> Entry<'a, F> {
             "/type",
             format!("entry {} of a log is a `{expected}`", self.index),
         ))
+    }
+
+    /// Nothing follows the entry that closes a log.
+    fn check_open(&self) -> Result<(), Verdict<F::Error>> {
+        match self.facts.closed(&Whole).map_err(Verdict::Facts)? {
+            None => Ok(()),
+            Some(closed) => Err(log_closed(&closed).into()),
+        }
     }
 
     /// The statement's id.
@@ -321,6 +330,11 @@ fn names(roles: &[Role]) -> String {
         .map(|role| role.code())
         .collect::<Vec<_>>()
         .join(" or ")
+}
+
+/// The refusal of whatever comes after the end.
+pub fn log_closed(closed: &ClosedFact) -> Refusal {
+    Refusal::new(Reason::LogClosed, "", closed.to_string())
 }
 
 /// A refusal of the statement's author.

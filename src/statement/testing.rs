@@ -17,6 +17,7 @@ use super::kinds::collection::Collection;
 use super::kinds::commitment_batch::CommitmentBatch;
 use super::kinds::disclosure::{DisclosedClip, Disclosure};
 use super::kinds::limits::Limits;
+use super::kinds::log_closed::LogClosed;
 use super::kinds::party::{NewKey, Party};
 use super::refusal::{Refusal, Verdict};
 use super::rules::judge;
@@ -360,6 +361,11 @@ impl World {
             disclosure: self.disclosure,
             label: LABELS[0].parse().unwrap(),
         }
+    }
+
+    /// The operator ends the log.
+    pub fn close(&mut self) {
+        self.log(LogClosed::example(), operator_admin()).unwrap();
     }
 
     pub fn pass(&mut self, seconds: i64) {

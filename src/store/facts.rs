@@ -33,14 +33,14 @@ impl<J: JournalRead + ?Sized> Facts for JournalFacts<'_, J> {
 ///
 /// For the one writer of a journal: [`FactCache::update`] must hear of every commit.
 #[derive(Debug, Default)]
-pub struct FactCache(RefCell<BTreeMap<FactKey, Fact>>);
+pub struct FactCache(RefCell<BTreeMap<FactKey, Option<Fact>>>);
 
 /// Facts held in memory; beyond that all are forgotten and read anew.
 const CACHED: usize = 1 << 14;
 
 impl FactCache {
     fn holds(key: &FactKey) -> bool {
-        use FactKey::{Agreement, AgreementHead, Key, LastBatch, Limits, Operator, Party};
+        use FactKey::{Agreement, AgreementHead, Closed, Key, LastBatch, Limits, Operator, Party};
         matches!(
             key,
             Operator(_)
@@ -50,7 +50,14 @@ impl FactCache {
                 | Agreement(_)
                 | AgreementHead(_)
                 | LastBatch(_)
+                | Closed(_)
         )
+    }
+
+    /// Keys that nothing is known of are many, and asked for once; that a log is not closed is asked
+    /// for each time.
+    fn holds_absence(key: &FactKey) -> bool {
+        matches!(key, FactKey::Closed(_))
     }
 
     /// Takes over what was committed.
@@ -58,7 +65,7 @@ impl FactCache {
         let mut cache = self.0.borrow_mut();
         for (key, fact) in facts {
             if let Some(known) = cache.get_mut(key) {
-                known.clone_from(fact);
+                *known = Some(fact.clone());
             }
         }
     }
@@ -75,10 +82,10 @@ impl<J: JournalRead + ?Sized> Facts for CachedFacts<'_, J> {
 
     fn fact(&self, key: &FactKey) -> Result<Option<Fact>, StoreError> {
         if let Some(fact) = self.cache.0.borrow().get(key) {
-            return Ok(Some(fact.clone()));
+            return Ok(fact.clone());
         }
         let fact = JournalFacts(self.journal).fact(key)?;
-        if let Some(fact) = fact.as_ref().filter(|_| FactCache::holds(key)) {
+        if FactCache::holds(key) && (fact.is_some() || FactCache::holds_absence(key)) {
             let mut cache = self.cache.0.borrow_mut();
             if cache.len() >= CACHED {
                 cache.clear();

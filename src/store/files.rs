@@ -90,10 +90,15 @@ impl Files {
 
     /// The object's file, for reading parts of it; `None` if there is no such object.
     pub fn file(&self, path: &str) -> Result<Option<File>, StoreError> {
+        Ok(self.open_file(path)?.map(|(file, _)| file))
+    }
+
+    /// The object's file and its length.
+    fn open_file(&self, path: &str) -> Result<Option<(File, u64)>, StoreError> {
         let path = self.0.locate(path)?;
-        let opened = File::open(&path).and_then(|file| Ok((file.metadata()?.is_file(), file)));
+        let opened = File::open(&path).and_then(|file| Ok((file.metadata()?, file)));
         match opened {
-            Ok((is_file, file)) => Ok(is_file.then_some(file)),
+            Ok((metadata, file)) => Ok(metadata.is_file().then_some((file, metadata.len()))),
             Err(error) if is_absence(&error) => Ok(None),
             Err(error) => Err(at(&path)(error)),
         }
@@ -148,11 +153,12 @@ impl Objects for Files {
     }
 
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let Some(mut file) = self.file(path)? else {
+        let Some((mut file, length)) = self.open_file(path)? else {
             return Ok(None);
         };
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)
+        // A file is written whole before it has its name, and never grows: one call reads it.
+        let mut bytes = vec![0; usize::try_from(length).expect("a file that fits in memory")];
+        file.read_exact(&mut bytes)
             .map_err(at(&self.0.locate(path)?))?;
         Ok(Some(bytes))
     }

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
 use super::cosignature;
 use super::hash::Hash;
 use super::note::{KeyName, LogSigner, Note, NoteError, NoteKey, NoteSignature, VerifierKey};
@@ -40,6 +42,22 @@ impl Origin {
 impl From<KeyName> for Origin {
     fn from(name: KeyName) -> Self {
         Self(name)
+    }
+}
+
+crate::encoding::serde_as_text!(Origin);
+
+impl JsonSchema for Origin {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Origin".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": "^[^+\\s]{0,254}[^+\\s/]$",
+            "description": "A log's name for life, such as ledger.example/log."
+        })
     }
 }
 
@@ -126,6 +144,28 @@ impl Checkpoint {
             }
         }
         Ok(signed)
+    }
+
+    /// Whether any of `keys`, those of one cosigner, cosigned this checkpoint, at whatever time or at
+    /// none.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::is_signed`].
+    pub fn is_cosigned<'k>(
+        &self,
+        note: &Note,
+        keys: impl IntoIterator<Item = &'k VerifierKey>,
+    ) -> Result<bool, NoteError> {
+        let mut cosigned = false;
+        for key in keys {
+            for line in note.signatures_by(key) {
+                match cosignature::verify(key, self, line) {
+                    Ok(_) | Err(NoteError::NoTime(_)) => cosigned = true,
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(cosigned)
     }
 
     /// A log's own signature: over the text, or over the whole tree, with or without a time.

@@ -5,12 +5,14 @@
 
 pub mod checkpoint;
 pub mod cosignature;
+pub mod evidence;
 pub mod hash;
 pub mod mldsa;
 pub mod note;
 pub mod policy;
 pub mod proof;
 pub mod prove;
+pub mod subtree;
 pub mod tile;
 pub mod tree;
 pub mod witness;

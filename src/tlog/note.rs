@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use ed25519_dalek::{Signer as _, SigningKey};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use sha2::{Digest as _, Sha256};
 
 use super::checkpoint::{Checkpoint, Origin};
@@ -301,6 +302,22 @@ impl VerifierKey {
             (NoteKey::Ed25519(key), Ok(bytes)) if key.verifies(text.as_bytes(), &bytes) => Ok(()),
             _ => Err(NoteError::BadSignature(self.name.clone())),
         }
+    }
+}
+
+crate::encoding::serde_as_text!(VerifierKey);
+
+impl JsonSchema for VerifierKey {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "VerifierKey".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": "^[^+\\s]{1,255}\\+[0-9a-f]{8}\\+[A-Za-z0-9+/]+={0,2}$",
+            "description": "A key as C2SP signed-note writes it: name, key id and key."
+        })
     }
 }
 

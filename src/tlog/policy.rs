@@ -128,7 +128,8 @@ impl Policy {
                 }
             }
         }
-        let quorum = (!members.is_empty()).then(|| "quorum".to_owned());
+        // No keyword for a name, though the specification allows it: Tessera's reader does not.
+        let quorum = (!members.is_empty()).then(|| "witnesses".to_owned());
         groups.extend(quorum.clone().map(|name| Group {
             name,
             threshold,

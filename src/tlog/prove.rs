@@ -1,13 +1,24 @@
 //! Proofs and roots out of a log's tiles, for those who serve them.
 //!
+//! A tree is walked in blocks: sixteen neighbours of one row, where row `r` has the roots over
+//! 16^r leaves each. A proof takes one block of each row. Every other row is written in the log's
+//! tiles as it is; those between have to be hashed, so a server keeps them ([`Blocks`]).
+//!
 //! Spec: [tlog-tiles](https://c2sp.org/tlog-tiles), RFC 6962 section 2.1. Nobody verifies with this.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
 
 use super::hash::{EMPTY_ROOT, Hash, node_hash};
-use super::tile::{FULL, Tile, perfect_root};
+use super::tile::{FULL, Tile};
 use super::tree::{LeafIndex, TreeSize};
+
+/// Nodes of a full block.
+const WIDTH: u64 = 16;
+/// `WIDTH` as a power of two.
+const HEIGHT: u32 = 4;
 
 /// Whoever holds a log's tiles.
 pub trait HashTiles {
@@ -18,6 +29,102 @@ pub trait HashTiles {
     /// # Errors
     /// If the tile is missing, unreadable or of another width.
     fn tile(&self, tile: Tile) -> Result<Vec<Hash>, Self::Error>;
+
+    /// The hashes of a tile from `range.start` to before `range.end`, which is at most its width.
+    ///
+    /// # Errors
+    /// Those of [`HashTiles::tile`].
+    fn part(&self, tile: Tile, range: Range<usize>) -> Result<Vec<Hash>, Self::Error> {
+        Ok(self.tile(tile)?[range].to_vec())
+    }
+}
+
+/// A block of a tree: nodes `16 * index` and after, of the row of roots over `16^row` leaves each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Block {
+    pub row: u8,
+    pub index: u64,
+}
+
+/// Whoever holds a tree's blocks, or can make them with [`fold`].
+pub trait Blocks {
+    type Error;
+
+    /// The nodes of a block in the tree of `size`: 16, or as many as there are. Where leaves are
+    /// left over at the end of the row, the root over them is its last node.
+    ///
+    /// # Errors
+    /// If it can neither be read nor made.
+    fn block(&self, block: Block, size: TreeSize) -> Result<Arc<[Hash]>, Self::Error>;
+}
+
+impl Block {
+    /// How far it sees into a tree of `size`: leaves behind its end change nothing in it, so that
+    /// this and the block's place say what is in it.
+    pub fn sight(&self, size: TreeSize) -> TreeSize {
+        let shift = HEIGHT * (u32::from(self.row) + 1);
+        let end = u128::from(self.index + 1) << shift;
+        u64::try_from(end).map_or(size, |end| size.min(TreeSize::new(end)))
+    }
+
+    /// Whether a tree of `size` has all of the block's nodes in full.
+    pub fn is_full(&self, size: TreeSize) -> bool {
+        (size.as_u64() >> self.shift()) >= (self.index + 1) * WIDTH
+    }
+
+    /// The leaves that each node covers, as a power of two.
+    fn shift(&self) -> u32 {
+        HEIGHT * u32::from(self.row)
+    }
+}
+
+/// Makes a block out of tiles, and the root over leaves left over out of the block below it.
+///
+/// # Errors
+/// Those of `tiles` and `below`.
+pub fn fold<T, B>(block: Block, size: TreeSize, tiles: &T, below: &B) -> Result<Vec<Hash>, T::Error>
+where
+    T: HashTiles,
+    B: Blocks<Error = T::Error>,
+{
+    let Block { row, index } = block;
+    let first = index * WIDTH;
+    let whole = size.as_u64() >> block.shift();
+    let count = whole.saturating_sub(first).min(WIDTH) as usize;
+    let level = row / 2;
+    let mut nodes = match (count, row % 2) {
+        (0, _) => Vec::new(),
+        (_, 0) => {
+            let tile = tile_at(level, first / u64::from(FULL), size);
+            let from = (first % u64::from(FULL)) as usize;
+            tiles.part(tile, from..from + count)?
+        }
+        _ => {
+            let hashes = tiles.part(tile_at(level, index, size), 0..count * WIDTH as usize)?;
+            let roots = hashes.chunks_exact(WIDTH as usize);
+            roots.map(root_over).collect()
+        }
+    };
+    let left_over = whole << block.shift() < size.as_u64();
+    if left_over && (first..first + WIDTH).contains(&whole) {
+        let rest = Block {
+            row: row - 1,
+            index: whole,
+        };
+        nodes.push(root_over(&below.block(rest, size)?));
+    }
+    Ok(nodes)
+}
+
+/// A tile as wide as a tree of `size` has it.
+fn tile_at(level: u8, index: u64, size: TreeSize) -> Tile {
+    let row = size.as_u64() >> (8 * u32::from(level));
+    let width = (row - index * u64::from(FULL)).min(u64::from(FULL)) as u16;
+    Tile {
+        level,
+        index,
+        width,
+    }
 }
 
 /// The hashes from the sibling of entry `index` to the child of the root of the tree of `size`.
@@ -32,24 +139,27 @@ pub fn inclusion_proof<T: HashTiles>(
     size: TreeSize,
     tiles: &T,
 ) -> Result<Vec<Hash>, T::Error> {
+    inclusion_proof_in(index, size, &OfTiles::new(tiles))
+}
+
+/// [`inclusion_proof`] for those who keep blocks.
+///
+/// # Errors
+/// Those of `blocks`.
+///
+/// # Panics
+/// If there is no such entry.
+pub fn inclusion_proof_in<B: Blocks>(
+    index: LeafIndex,
+    size: TreeSize,
+    blocks: &B,
+) -> Result<Vec<Hash>, B::Error> {
     assert!(
         index.as_u64() < size.as_u64(),
         "the caller checked the index"
     );
-    let reader = Reader::new(size, tiles);
-    let (mut start, mut end) = (0, size.as_u64());
-    let mut proof = Vec::new();
-    while end - start > 1 {
-        let middle = start + split(end - start);
-        if index.as_u64() < middle {
-            proof.push(reader.range(middle, end)?);
-            end = middle;
-        } else {
-            proof.push(reader.range(start, middle)?);
-            start = middle;
-        }
-    }
-    proof.reverse();
+    let mut proof = Vec::with_capacity(64);
+    climb(index.as_u64(), 0, size, blocks, &mut proof)?;
     Ok(proof)
 }
 
@@ -69,24 +179,45 @@ pub fn consistency_proof<T: HashTiles>(
     if old == new || old.as_u64() == 0 {
         return Ok(Vec::new());
     }
-    let reader = Reader::new(new, tiles);
-    let (mut start, mut end) = (0, new.as_u64());
+    // Whoever has the root of an old tree that is one perfect subtree has the path's first hash.
+    nodes(old, new, tiles, !old.as_u64().is_power_of_two())
+}
+
+/// A consistency proof with its first hash always in it, from which anyone computes both roots
+/// ([`consistency_roots`](super::tree::consistency_roots)).
+///
+/// # Errors
+/// Those of `tiles`.
+///
+/// # Panics
+/// Unless `0 < old < new`.
+pub fn consistency_path<T: HashTiles>(
+    old: TreeSize,
+    new: TreeSize,
+    tiles: &T,
+) -> Result<Vec<Hash>, T::Error> {
+    assert!(
+        old < new && old.as_u64() > 0,
+        "the caller checked the sizes"
+    );
+    nodes(old, new, tiles, true)
+}
+
+/// The siblings from the old tree's last perfect subtree up, after its own root if it is wanted.
+fn nodes<T: HashTiles>(
+    old: TreeSize,
+    new: TreeSize,
+    tiles: &T,
+    with_first: bool,
+) -> Result<Vec<Hash>, T::Error> {
+    // From the old tree's last perfect subtree upwards.
+    let height = old.as_u64().trailing_zeros();
+    let position = (old.as_u64() - 1) >> height;
     let mut proof = Vec::new();
-    while end > old.as_u64() {
-        let middle = start + split(end - start);
-        if old.as_u64() <= middle {
-            proof.push(reader.range(middle, end)?);
-            end = middle;
-        } else {
-            proof.push(reader.range(start, middle)?);
-            start = middle;
-        }
+    let subtree = climb(position, height, new, &OfTiles::new(tiles), &mut proof)?;
+    if with_first {
+        proof.insert(0, subtree);
     }
-    // What remains is the old tree's last perfect subtree; if it is all of it, its root is known.
-    if start > 0 {
-        proof.push(reader.range(start, end)?);
-    }
-    proof.reverse();
     Ok(proof)
 }
 
@@ -95,65 +226,100 @@ pub fn consistency_proof<T: HashTiles>(
 /// # Errors
 /// Those of `tiles`.
 pub fn root<T: HashTiles>(size: TreeSize, tiles: &T) -> Result<Hash, T::Error> {
-    match size.as_u64() {
-        0 => Ok(EMPTY_ROOT),
-        size_ => Reader::new(size, tiles).range(0, size_),
+    if size.as_u64() == 0 {
+        return Ok(EMPTY_ROOT);
+    }
+    let mut top = Block { row: 0, index: 0 };
+    while size > top.sight(size) {
+        top.row += 1;
+    }
+    Ok(root_over(&OfTiles::new(tiles).block(top, size)?))
+}
+
+/// Pushes the siblings on the way from the node at `position` among the roots over `2^height` leaves
+/// up to the root of the tree of `size`; returns the node itself.
+fn climb<B: Blocks>(
+    position: u64,
+    height: u32,
+    size: TreeSize,
+    blocks: &B,
+    proof: &mut Vec<Hash>,
+) -> Result<Hash, B::Error> {
+    let skipped = height % HEIGHT;
+    let mut block = Block {
+        row: (height / HEIGHT) as u8,
+        index: position >> (HEIGHT - skipped),
+    };
+    let mut nodes = blocks.block(block, size)?.to_vec();
+    for _ in 0..skipped {
+        halve(&mut nodes);
+    }
+    let mut at = (position % (WIDTH >> skipped)) as usize;
+    let node = nodes[at];
+    loop {
+        while nodes.len() > 1 {
+            proof.extend(nodes.get(at ^ 1));
+            at /= 2;
+            halve(&mut nodes);
+        }
+        if block.sight(size) == size && block.index == 0 {
+            return Ok(node);
+        }
+        at = (block.index % WIDTH) as usize;
+        block = Block {
+            row: block.row + 1,
+            index: block.index / WIDTH,
+        };
+        nodes.clear();
+        nodes.extend_from_slice(&blocks.block(block, size)?);
     }
 }
 
-/// The largest power of two smaller than `width` (> 1).
-fn split(width: u64) -> u64 {
-    1 << (63 - (width - 1).leading_zeros())
+/// The root over the nodes of a block.
+fn root_over(nodes: &[Hash]) -> Hash {
+    let mut nodes = nodes.to_vec();
+    while nodes.len() > 1 {
+        halve(&mut nodes);
+    }
+    nodes[0]
 }
 
-struct Reader<'a, T> {
-    size: u64,
+/// Puts a row's parents in its place; a last node without a sibling goes up as it is.
+fn halve(nodes: &mut Vec<Hash>) {
+    let parents = nodes.len().div_ceil(2);
+    for parent in 0..parents {
+        nodes[parent] = match nodes.get(2 * parent + 1) {
+            Some(right) => node_hash(&nodes[2 * parent], right),
+            None => nodes[2 * parent],
+        };
+    }
+    nodes.truncate(parents);
+}
+
+/// The blocks of one proof, each made once.
+struct OfTiles<'a, T> {
     tiles: &'a T,
-    read: RefCell<HashMap<Tile, Vec<Hash>>>,
+    made: RefCell<HashMap<Block, Arc<[Hash]>>>,
 }
 
-impl<'a, T: HashTiles> Reader<'a, T> {
-    fn new(size: TreeSize, tiles: &'a T) -> Self {
+impl<'a, T> OfTiles<'a, T> {
+    fn new(tiles: &'a T) -> Self {
         Self {
-            size: size.as_u64(),
             tiles,
-            read: RefCell::default(),
+            made: RefCell::default(),
         }
     }
+}
 
-    /// The root over the leaves `start..end`, which begin at a multiple of the power of two that
-    /// covers them.
-    fn range(&self, start: u64, end: u64) -> Result<Hash, T::Error> {
-        let width = end - start;
-        if width.is_power_of_two() {
-            return self.perfect(start, width.trailing_zeros());
+impl<T: HashTiles> Blocks for OfTiles<'_, T> {
+    type Error = T::Error;
+
+    fn block(&self, block: Block, size: TreeSize) -> Result<Arc<[Hash]>, T::Error> {
+        if let Some(made) = self.made.borrow().get(&block) {
+            return Ok(made.clone());
         }
-        let middle = start + split(width);
-        let left = self.perfect(start, (middle - start).trailing_zeros())?;
-        Ok(node_hash(&left, &self.range(middle, end)?))
-    }
-
-    /// The root over `2^height` leaves from `start`: out of the one tile that has them all.
-    fn perfect(&self, start: u64, height: u32) -> Result<Hash, T::Error> {
-        let level = (height / 8) as u8;
-        let shift = 8 * u32::from(level);
-        let (first, count) = (start >> shift, 1usize << (height - shift));
-        let index = first / 256;
-        let row = self.size >> shift;
-        let width = (row - index * 256).min(u64::from(FULL)) as u16;
-        let tile = Tile {
-            level,
-            index,
-            width,
-        };
-        let mut read = self.read.borrow_mut();
-        let hashes = match read.entry(tile) {
-            std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
-            std::collections::hash_map::Entry::Vacant(empty) => {
-                empty.insert(self.tiles.tile(tile)?)
-            }
-        };
-        let at = (first % 256) as usize;
-        Ok(perfect_root(hashes[at..at + count].to_vec()))
+        let nodes: Arc<[Hash]> = fold(block, size, self.tiles, self)?.into();
+        self.made.borrow_mut().insert(block, nodes.clone());
+        Ok(nodes)
     }
 }

@@ -373,7 +373,7 @@ impl RightEdge {
 }
 
 /// The root over hashes whose number is a power of two.
-pub(super) fn perfect_root(mut hashes: Vec<Hash>) -> Hash {
+fn perfect_root(mut hashes: Vec<Hash>) -> Hash {
     while hashes.len() > 1 {
         hashes = hashes
             .chunks_exact(2)

@@ -210,20 +210,49 @@ pub fn verify_consistency(
     }
     // The old tree's last perfect subtree: its root begins both paths. It is the first hash of the
     // proof, unless the old tree is one perfect subtree, whose root is known.
+    let roots = if old.is_power_of_two() {
+        fold(old, new, *old_root, proof)
+    } else {
+        consistency_roots(TreeSize(old), TreeSize(new), proof)
+    };
+    match roots? {
+        (old_found, new_found) if old_found == *old_root && new_found == *new_root => Ok(()),
+        _ => Err(ProofError::Root),
+    }
+}
+
+/// What the nodes of a consistency path hash to: the root over the first `old` leaves, and the root
+/// over all `new`.
+///
+/// A path is a consistency proof that never leaves its first hash out: the root of the old tree's last
+/// perfect subtree. Nodes that hash to the root of a tree are nodes of that tree, so whoever knows the
+/// new root to be right knows the old one.
+///
+/// # Errors
+/// [`ProofError::Shrinks`] unless `0 < old < new`; [`ProofError::Length`].
+pub fn consistency_roots(
+    old: TreeSize,
+    new: TreeSize,
+    path: &[Hash],
+) -> Result<(Hash, Hash), ProofError> {
+    let (old, new) = (old.0, new.0);
+    if old == 0 || old >= new {
+        return Err(ProofError::Shrinks { old, new });
+    }
+    match path.split_first() {
+        Some((first, rest)) => fold(old, new, *first, rest),
+        None => Err(ProofError::Length {
+            found: 0,
+            expected: 1,
+        }),
+    }
+}
+
+/// Both roots, from the root of the old tree's last perfect subtree and the hashes above it.
+fn fold(old: u64, new: u64, first: Hash, rest: &[Hash]) -> Result<(Hash, Hash), ProofError> {
     let shift = old.trailing_zeros() as usize;
     let (inner, border) = path_shape(old - 1, new);
     let inner = inner - shift;
-    let (first, rest) = if old.is_power_of_two() {
-        (*old_root, proof)
-    } else {
-        let Some((first, rest)) = proof.split_first() else {
-            return Err(ProofError::Length {
-                found: 0,
-                expected: inner + border + 1,
-            });
-        };
-        (*first, rest)
-    };
     check_length(rest, inner + border)?;
     let (inner_proof, border_proof) = rest.split_at(inner);
     let index = (old - 1) >> shift;
@@ -240,11 +269,7 @@ pub fn verify_consistency(
         old_node = node_hash(left, &old_node);
         new_node = node_hash(left, &new_node);
     }
-    if old_node == *old_root && new_node == *new_root {
-        Ok(())
-    } else {
-        Err(ProofError::Root)
-    }
+    Ok((old_node, new_node))
 }
 
 #[cfg(test)]

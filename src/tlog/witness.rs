@@ -1,15 +1,19 @@
 //! What a witness is asked and what it answers ([tlog-witness](https://c2sp.org/tlog-witness)),
 //! without storage or HTTP: those keep what [`judge`] is told and send what it says.
+//!
+//! A checkpoint with extension lines is malformed here: an ML-DSA-44 cosignature does not cover them,
+//! and a witness must not seem to say one thing with one key and more with the other.
 
 use std::fmt;
 
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, CheckpointError};
 use super::hash::{EMPTY_ROOT, Hash};
-use super::note::{Note, VerifierKey};
+use super::note::{Note, NoteError, VerifierKey};
 use super::tree::{TreeSize, verify_consistency};
 
-/// The largest request that a witness reads, in bytes.
-pub const MAX_REQUEST: usize = 16 << 10;
+/// The largest request that a witness reads, in bytes: 63 hashes, and a note with sixteen ML-DSA-44
+/// lines of about 3.3 kB, with room to spare.
+pub const MAX_REQUEST: usize = 64 << 10;
 /// No consistency proof is longer.
 const MAX_HASHES: usize = 63;
 /// The content type of a conflict's body.
@@ -31,6 +35,10 @@ pub struct AddCheckpoint {
 pub enum WitnessRefusal {
     #[error("malformed: {0}")]
     Malformed(&'static str),
+    #[error("malformed: {0}")]
+    Note(#[from] NoteError),
+    #[error("malformed: {0}")]
+    Checkpoint(#[from] CheckpointError),
     #[error("the log {0} is not known here")]
     UnknownLog(String),
     #[error("no valid signature by the log's key")]
@@ -39,17 +47,21 @@ pub enum WitnessRefusal {
     Conflict(TreeSize),
     #[error("the checkpoint does not extend the one cosigned last")]
     Inconsistent,
+    #[error("no valid cosignature by this witness")]
+    NotCosigned,
+    #[error("the checkpoint's tree has no such subtree by this proof")]
+    NoSubtree,
 }
 
 impl WitnessRefusal {
     /// The HTTP status of the answer.
     pub fn status(&self) -> u16 {
         match self {
-            Self::Malformed(_) => 400,
+            Self::Malformed(_) | Self::Note(_) | Self::Checkpoint(_) => 400,
             Self::UnknownLog(_) => 404,
-            Self::NoSignature => 403,
+            Self::NoSignature | Self::NotCosigned => 403,
             Self::Conflict(_) => 409,
-            Self::Inconsistent => 422,
+            Self::Inconsistent | Self::NoSubtree => 422,
         }
     }
 }
@@ -62,7 +74,7 @@ impl AddCheckpoint {
     pub fn parse(body: &[u8]) -> Result<Self, WitnessRefusal> {
         let fault = WitnessRefusal::Malformed;
         if body.len() > MAX_REQUEST {
-            return Err(fault("larger than 16 KiB"));
+            return Err(fault("larger than 64 KiB"));
         }
         let text = std::str::from_utf8(body).map_err(|_| fault("not UTF-8"))?;
         let (head, note) = text.split_once("\n\n").ok_or(fault("no empty line"))?;
@@ -70,14 +82,9 @@ impl AddCheckpoint {
         let old = lines.next().and_then(|line| line.strip_prefix("old "));
         let old = old.and_then(|size| size.parse().ok());
         let old = old.ok_or(fault("the first line is `old <size>`"))?;
-        let proof: Result<Vec<Hash>, _> = lines.take(MAX_HASHES + 1).map(str::parse).collect();
-        let proof = proof.map_err(|_| fault("hashes are 32 bytes in base64"))?;
-        if proof.len() > MAX_HASHES {
-            return Err(fault("more than 63 hashes"));
-        }
         Ok(Self {
             old,
-            proof,
+            proof: parse_hashes(lines)?,
             note: note.as_bytes().to_vec(),
         })
     }
@@ -94,33 +101,59 @@ impl fmt::Display for AddCheckpoint {
     }
 }
 
-/// The checkpoint of a request, once it is known to be signed by a log the witness knows.
+/// The hashes of a request's remaining lines.
+pub(super) fn parse_hashes<'a>(
+    lines: impl Iterator<Item = &'a str>,
+) -> Result<Vec<Hash>, WitnessRefusal> {
+    let fault = WitnessRefusal::Malformed;
+    let hashes: Result<Vec<Hash>, _> = lines.take(MAX_HASHES + 1).map(str::parse).collect();
+    let hashes = hashes.map_err(|_| fault("hashes are 32 bytes in base64"))?;
+    if hashes.len() > MAX_HASHES {
+        return Err(fault("more than 63 hashes"));
+    }
+    Ok(hashes)
+}
+
+/// The checkpoint of a request, whoever signed it.
+pub(super) fn checkpoint_of(note: &[u8]) -> Result<(Note, Checkpoint), WitnessRefusal> {
+    let note = Note::parse(note)?;
+    let checkpoint = Checkpoint::parse(&note.text)?;
+    Ok((note, checkpoint))
+}
+
+/// The checkpoint of a request, once it is known to be signed by a log the witness knows; the note has
+/// lost every line but those that were verified.
 ///
 /// # Errors
-/// [`WitnessRefusal::Malformed`], [`WitnessRefusal::UnknownLog`], [`WitnessRefusal::NoSignature`].
+/// [`WitnessRefusal::Note`], [`WitnessRefusal::UnknownLog`], [`WitnessRefusal::Checkpoint`],
+/// [`WitnessRefusal::NoSignature`].
 pub fn authenticate(
     request: &AddCheckpoint,
     logs: &[VerifierKey],
 ) -> Result<(Note, Checkpoint), WitnessRefusal> {
-    let fault = WitnessRefusal::Malformed;
-    let note = Note::parse(&request.note).map_err(|_| fault("no signed note"))?;
+    let mut note = Note::parse(&request.note)?;
+    // Before all else: what other logs put into their checkpoints is no concern of this witness.
     let origin = note.text.split('\n').next().unwrap_or_default();
-    let keys: Vec<&VerifierKey> = logs
-        .iter()
-        .filter(|log| log.name.as_str() == origin)
-        .collect();
+    let keys = logs.iter().filter(|log| log.name.as_str() == origin);
+    let keys: Vec<&VerifierKey> = keys.collect();
     if keys.is_empty() {
         let origin = origin.chars().take(255).collect();
         return Err(WitnessRefusal::UnknownLog(origin));
     }
-    let checkpoint = Checkpoint::parse(&note.text).map_err(|_| fault("no checkpoint"))?;
-    match checkpoint.is_signed(&note, keys) {
-        Ok(true) => Ok((note, checkpoint)),
-        Ok(false) | Err(_) => Err(WitnessRefusal::NoSignature),
+    let checkpoint = Checkpoint::parse(&note.text)?;
+    if !matches!(checkpoint.is_signed(&note, keys.iter().copied()), Ok(true)) {
+        return Err(WitnessRefusal::NoSignature);
     }
+    // What others put there may be anything, even a false line by this witness.
+    let ids: Vec<[u8; 4]> = keys.iter().map(|key| key.id()).collect();
+    let name = &keys[0].name;
+    note.signatures
+        .retain(|line| line.name == *name && ids.contains(&line.key_id));
+    Ok((note, checkpoint))
 }
 
-/// Whether the witness may cosign `checkpoint`, where `last` is the one it cosigned last.
+/// Whether the witness may cosign `checkpoint`, where `last` is the one it cosigned last. In the order
+/// of the specification.
 ///
 /// # Errors
 /// [`WitnessRefusal::Malformed`], [`WitnessRefusal::Conflict`], [`WitnessRefusal::Inconsistent`].
@@ -150,3 +183,6 @@ pub fn judge(
     )
     .map_err(|_| WitnessRefusal::Inconsistent)
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,7 @@ use super::folder;
 use crate::reader::freshness::{self, Seen};
 use crate::reader::replay::{self, Reading};
 use crate::reader::source::{LogSource, SourceError};
-use crate::statement::facts::FactMap;
+use crate::statement::facts::{ClosedFact, FactMap, FactsExt as _, Whole};
 use crate::statement::refusal::Verdict;
 use crate::time::Time;
 use crate::tlog::checkpoint::Checkpoint;
@@ -58,6 +58,9 @@ pub struct Audit {
     pub cosignatures: BTreeMap<String, Time>,
     /// Signatures on the checkpoint by keys that the trust file does not name: nobody checked them.
     pub unchecked: Vec<String>,
+    /// The end, if the log was closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closed: Option<ClosedFact>,
     /// What does not hold; empty if all does.
     pub findings: Vec<Finding>,
 }
@@ -95,6 +98,7 @@ pub fn audit(
     let unchecked = auditor.other_signatures(policy, &note, folder.is_some());
     if let Some(WitnessedCheckpoint { checkpoint, .. }) = &witnessed {
         auditor.entries(source, checkpoint, progress)?;
+        auditor.forgive_age(checkpoint.size);
         auditor.tiles(source, checkpoint.size)?;
         if let Some(folder) = folder {
             auditor.folder(folder, checkpoint.size)?;
@@ -107,6 +111,7 @@ pub fn audit(
         root: checkpoint.map_or(String::new(), |c| c.root.to_string()),
         cosignatures: witnessed.map(|w| w.cosignatures).unwrap_or_default(),
         unchecked,
+        closed: auditor.closed(),
         findings: auditor.findings,
     })
 }
@@ -141,7 +146,7 @@ impl Auditor {
         match freshness::verify(policy, note, now) {
             Ok(Seen { witnessed, stale }) => {
                 if let Some(stale) = stale {
-                    self.find("stale", "checkpoint", stale);
+                    self.find(STALE, "checkpoint", stale);
                 }
                 Some(witnessed)
             }
@@ -154,6 +159,19 @@ impl Auditor {
                 let logs_alone = Policy::of(policy.logs().to_vec(), Vec::new(), 0).ok()?;
                 logs_alone.verify(note, None, None).ok()
             }
+        }
+    }
+
+    fn closed(&self) -> Option<ClosedFact> {
+        let Ok(closed) = self.facts.closed(&Whole);
+        closed
+    }
+
+    /// The last word of a log does not age: what could come after it counts for nothing.
+    fn forgive_age(&mut self, size: TreeSize) {
+        let is_last = |closed: ClosedFact| closed.index.as_u64() + 1 == size.as_u64();
+        if self.closed().is_some_and(is_last) {
+            self.findings.retain(|finding| finding.code != STALE);
         }
     }
 
@@ -366,6 +384,7 @@ impl Auditor {
     }
 }
 
+const STALE: &str = "stale";
 const OTHER_HASHES: &str = "not the hashes that the entries make";
 const BEYOND: &str = "holds more than the checkpoint does; a server that was stopped between writing \
                       and publishing leaves such files until it starts again";

@@ -14,6 +14,7 @@ use crate::digest::StatementId;
 use crate::statement::kinds::access_request::AccessRequest;
 use crate::statement::kinds::agreement::{Agreement, EndReason, Instrument, Status, Term};
 use crate::statement::kinds::benefit::Benefit;
+use crate::statement::kinds::log_closed::LogClosed;
 use crate::statement::leaf::Leaf;
 use crate::statement::refusal::Refusal;
 use crate::statement::sealed::SealDigest;
@@ -41,6 +42,8 @@ pub struct Record {
     /// Every disclosure, and the place of its request in `requests`.
     answered: HashMap<StatementId, usize>,
     latest: VecDeque<Row>,
+    /// When the log was closed, and how.
+    closed: Option<(Time, LogClosed)>,
 }
 
 /// An agreement from its first statement to its last.
@@ -169,6 +172,7 @@ impl Record {
                     self.requests[at].collected += 1;
                 }
             }
+            Statement::LogClosed(closed) => self.closed = Some((leaf.logged_at, closed)),
             Statement::KeyChange(_)
             | Statement::Limits(_)
             | Statement::CommitmentBatch(_)

@@ -8,6 +8,7 @@ use super::{Asked, Chain, Record, SHOWN};
 use crate::ledger::Published;
 use crate::statement::kinds::agreement::{Instrument, Status, Term};
 use crate::statement::kinds::benefit::Benefit;
+use crate::statement::kinds::log_closed::LogClosed;
 use crate::statement::words::PartyId;
 use crate::statement::{Author, Statement};
 use crate::time::Time;
@@ -24,6 +25,8 @@ pub struct Page {
     pub origin: String,
     /// None before the witnesses' first quorum.
     pub checkpoint: Option<CheckpointView>,
+    /// The end, if the log was closed.
+    pub closed: Option<ClosedView>,
     /// Those that stand now first, then the latest.
     pub agreements: Vec<AgreementView>,
     /// Reported under no agreement.
@@ -57,6 +60,14 @@ pub struct CheckpointView {
     pub cosigned: Vec<(String, Moment)>,
     /// Witnesses that did not.
     pub missing: Vec<String>,
+}
+
+#[derive(Debug)]
+pub struct ClosedView {
+    pub at: Moment,
+    pub why: &'static str,
+    /// The origin of the log in which things go on.
+    pub successor: Option<String>,
 }
 
 #[derive(Debug)]
@@ -132,11 +143,14 @@ impl Page {
         let mut agreements: Vec<&Chain> = record.agreements.iter().rev().collect();
         agreements.sort_by_key(|chain| chain.status != Status::InForce);
         // "Open" means open at the checkpoint: the page says nothing that it does not date.
+        // After the end nothing can be answered.
         let now = published.map(|published| published.at);
+        let now = now.filter(|_| record.closed.is_none());
         let shown = record.requests.iter().rev().take(SHOWN);
         Self {
             origin: origin.to_owned(),
             checkpoint: published.map(CheckpointView::of),
+            closed: record.closed.as_ref().map(ClosedView::of),
             agreements: agreements
                 .into_iter()
                 .map(|chain| AgreementView::of(record, chain))
@@ -206,6 +220,17 @@ impl CheckpointView {
             root: published.checkpoint.root.to_string(),
             cosigned: cosigned.collect(),
             missing: missing.map(|(name, _)| name.clone()).collect(),
+        }
+    }
+}
+
+impl ClosedView {
+    fn of((at, closed): &(Time, LogClosed)) -> Self {
+        let successor = closed.successor.as_ref();
+        Self {
+            at: (*at).into(),
+            why: closed.reason.plain(),
+            successor: successor.map(|successor| successor.origin.to_string()),
         }
     }
 }

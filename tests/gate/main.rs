@@ -20,6 +20,7 @@ use whosaw::statement::{Author, Head, Statement, parse_payload, sign};
 
 use forgery::leaf;
 use proxy::Proxy;
+use support::{Outcome, run};
 use world::{Device, now, serve_log, world};
 
 const FORBIDDEN: &str = "the log's rules forbid it";
@@ -199,9 +200,28 @@ fn a_log_with_another_history_is_refused() {
         let filler = sign(&agency_head(), &another_request(90).into(), &[&stranger]);
         leaves.extend((0..more).map(|_| leaf(filler.clone(), now())));
         serve_log(&proxy, world().forger().log(&leaves, now()));
-        device.run("sync").refused("rewrote its past");
+        let refused = device.run("sync");
+        refused.refused("rewrote its past");
         nothing_secret_left(&device, &proxy);
+        convicted(&device, &refused);
     }
+}
+
+/// The refusal names a file by which the log is convicted before anyone who has its key.
+fn convicted(device: &Device, refused: &Outcome) {
+    let mut kept = std::fs::read_dir(&device.path).unwrap();
+    let kept = kept.find_map(|entry| {
+        let path = entry.unwrap().path();
+        (path.extension()? == "tlog-evidence").then_some(path)
+    });
+    let path = kept.expect("evidence is kept").display().to_string();
+    let name = path.rsplit('/').next().unwrap();
+    assert!(refused.both().contains(name), "{}", refused.both());
+    let said = run(
+        &world().root,
+        &format!("log evidence {path} --policy operator/log.policy"),
+    );
+    assert!(said.contains("ledger.example/log"), "{said}");
 }
 
 #[test]

@@ -122,7 +122,7 @@ pub fn make_ledger(root: &Path, running: &mut Vec<Child>) -> Vec<String> {
             root,
             &format!(
                 "operator add-witness --data operator --name {name} --vkey {} --url {url}",
-                vkey.trim()
+                vkey.lines().next().unwrap()
             ),
         );
         url

@@ -141,13 +141,13 @@ impl Call {
         if bytes.is_empty() {
             read?;
         }
-        parse(&bytes)
+        parse(&bytes, self.method == "HEAD")
             .ok_or_else(|| std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "no answer"))
     }
 }
 
-/// Reads an answer whose end is the connection's.
-fn parse(bytes: &[u8]) -> Option<Answer> {
+/// Reads an answer whose end is the connection's; one to HEAD tells a length and has no body.
+fn parse(bytes: &[u8], head_only: bool) -> Option<Answer> {
     let end = bytes.windows(4).position(|w| w == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&bytes[..end]).ok()?;
     let mut lines = head.split("\r\n");
@@ -160,5 +160,5 @@ fn parse(bytes: &[u8]) -> Option<Answer> {
         body: bytes[end + 4..].to_vec(),
     };
     let length = answer.header("content-length").parse();
-    (length.is_err() || length == Ok(answer.body.len())).then_some(answer)
+    (head_only || length.is_err() || length == Ok(answer.body.len())).then_some(answer)
 }

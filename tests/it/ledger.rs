@@ -51,7 +51,7 @@ pub struct Server {
 
 impl Server {
     /// Starts `whosaw` with these arguments and waits until it listens.
-    fn start(args: &[&str], errors: &Path) -> Self {
+    pub fn start(args: &[&str], errors: &Path) -> Self {
         let words = [&[env!("CARGO_BIN_EXE_whosaw")], args].concat();
         let started = Self::try_start(&words, errors);
         started.unwrap_or_else(|ended| panic!("{args:?} does not listen: {ended}"))
@@ -180,7 +180,7 @@ impl Ledger {
                 "--name",
                 name,
                 "--vkey",
-                vkey.trim(),
+                vkey.lines().next().unwrap(),
                 "--url",
                 &url,
             ]);

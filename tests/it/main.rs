@@ -4,6 +4,8 @@ mod bad_input;
 mod crash;
 mod http;
 mod ledger;
+mod log_files;
 mod pressure;
 mod process;
 mod syscalls;
+mod witness;

@@ -15,7 +15,9 @@ use whosaw::statement::kinds::limits::Limits;
 use whosaw::wire::statements::Logged;
 
 use super::http::Call;
-use super::ledger::{Ledger, done, proven, signed_benefit, submission, whosaw};
+use super::ledger::{
+    AGENCY, Ledger, ORIGIN, VENDOR, done, proven, signed_benefit, submission, whosaw,
+};
 
 /// A folder has one server, and a refusal says what to do.
 #[test]
@@ -89,8 +91,8 @@ fn key_files_are_their_owners_alone() {
             seen += 1;
         }
     });
-    // Three roles of three parties, the log's two keys, and a key for each witness.
-    assert_eq!(seen, 3 * 3 + 2 + 2);
+    // Three roles of three parties, and two keys each of the log and of the witnesses.
+    assert_eq!(seen, 3 * 3 + 2 + 2 * 2);
 }
 
 fn visit(folder: &Path, look: &mut dyn FnMut(&Path)) {
@@ -180,6 +182,34 @@ fn slow_senders_are_cut_off() {
     assert_eq!(ledger.send(&Call::new("GET", "/healthz", [])).status, 200);
 }
 
+/// A reader that takes byte after byte and no more is cut off in the midst of its answers.
+#[test]
+fn slow_readers_are_cut_off() {
+    const ASKED: usize = 4000;
+    let ledger = Ledger::start(|_| {});
+    let style = Call::new("GET", "/assets/whosaw.css", []);
+    let length = ledger.send(&style).body.len();
+    assert!(ASKED * length > 8 << 20, "more than sockets hold");
+    let mut slow = TcpStream::connect(ledger.authority()).unwrap();
+    let request = format!("GET {} HTTP/1.1\r\nhost: slow\r\n\r\n", style.path);
+    slow.write_all(request.repeat(ASKED).as_bytes()).unwrap();
+    let (since, mut byte) = (Instant::now(), [0]);
+    while since.elapsed() < Duration::from_secs(40) {
+        slow.read_exact(&mut byte).unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    // What the sockets held comes at once, and then nothing more.
+    let mut held = Vec::new();
+    slow.set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    let ended = slow.read_to_end(&mut held);
+    if let Err(error) = ended {
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    }
+    assert!(held.len() < ASKED * length, "all of it came");
+    assert_eq!(ledger.send(&style).status, 200);
+}
+
 /// A witness that is down: accepted, not yet proven, and named; back again, all is made good.
 #[test]
 fn an_absent_witness_delays_proofs_and_loses_nothing() {
@@ -254,4 +284,93 @@ fn other_limits_are_declared_from_the_command_line() {
         said.contains("900 minutes") && said.contains("proof verified"),
         "{said}"
     );
+}
+
+/// The operator ends the log: everybody is told, nothing is added, and what stands there is served
+/// and cosigned on, after a start anew too.
+#[test]
+fn a_closed_log_is_served_and_takes_nothing() {
+    let mut ledger = Ledger::start(|limits| limits.batch_seconds = 3600);
+    ledger.settle();
+    let (vendor, policy) = (ledger.home("vendor"), ledger.policy());
+    let before = signed_benefit(&vendor);
+    assert_eq!(ledger.submit(&before.to_json()).status, 201);
+    let (data, url) = (ledger.file("operator"), ledger.url());
+    let close = ["operator", "close", "--data", &data, "--server", &url];
+    let close = |more: &[&str]| whosaw(&[&close, more].concat());
+
+    // Nobody types the origin; a log that has moved names where to.
+    let unasked = close(&["--reason", "discontinued"]);
+    assert_ne!(unasked.code, Some(0));
+    assert!(unasked.stderr.contains("--yes"), "{}", unasked.stderr);
+    let nowhere = close(&["--reason", "moved", "--yes"]);
+    assert!(nowhere.stderr.contains("bad-value"), "{}", nowhere.stderr);
+    let end = ledger.size();
+    let vkey = std::fs::read_to_string(ledger.path("operator/log.vkey")).unwrap();
+    let own = ["--successor", ORIGIN, "--successor-vkey", vkey.trim()];
+    let to_itself = close(&[&["--reason", "moved", "--yes"], &own[..]].concat());
+    assert!(
+        to_itself.stderr.contains("another log"),
+        "{}",
+        to_itself.stderr
+    );
+
+    let said = close(&["--reason", "discontinued", "--yes"]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert!(said.stdout.contains("cosigned the final checkpoint"));
+    assert_eq!(ledger.size(), end + 1);
+
+    let check = |ledger: &Ledger| {
+        let refused = ledger.submit(&signed_benefit(&vendor).to_json());
+        assert_eq!(refused.problem().0, 409);
+        assert_eq!(refused.problem().1, "log-closed");
+        let again = ledger.submit(&before.to_json());
+        assert_eq!(again.status, 200);
+        proven(&again, &policy, &before);
+        let health = ledger.send(&Call::new("GET", "/healthz", [])).json();
+        assert_eq!(health["status"], "closed", "{health}");
+        assert_eq!(health["closed"]["index"], end, "{health}");
+        assert_eq!(health["closed"]["reason"], "discontinued", "{health}");
+        let page = ledger.send(&Call::new("GET", "/", []));
+        assert!(String::from_utf8_lossy(&page.body).contains("This log is closed"));
+        assert!(ledger.verify().contains("this log was closed on"));
+        assert_eq!(ledger.size(), end + 1);
+    };
+    check(&ledger);
+    let twice = close(&["--reason", "compromised", "--yes"]);
+    assert!(twice.stderr.contains("log-closed"), "{}", twice.stderr);
+    ledger.terminate();
+    assert_eq!(ledger.take_server().ended().code(), Some(0));
+    ledger.serve();
+    check(&ledger);
+
+    // Agencies are refused with the reason, and readers are told.
+    let (home, url) = (ledger.file("vendor"), ledger.url());
+    let benefit = ["vendor", "benefit", "--home", &home, "--server", &url];
+    let what = [
+        "--kind",
+        "equipment",
+        "--giver",
+        VENDOR,
+        "--receiver",
+        AGENCY,
+    ];
+    let item = ["--item", "doorbell-camera", "--count", "1"];
+    let refused = whosaw(&[&benefit[..], &what, &item].concat());
+    assert!(
+        refused.stderr.contains("it is discontinued"),
+        "{}",
+        refused.stderr
+    );
+    let (log, trust) = (
+        ledger.file("operator/log"),
+        ledger.file("operator/log.policy"),
+    );
+    for command in [&["list"][..], &["show", "#0"]] {
+        let said = done(&[&["log"], command, &["--log", &log, "--policy", &trust]].concat());
+        assert!(said.contains("this log was closed on"), "{said}");
+    }
+    let json = done(&["log", "verify", "--log", &log, "--policy", &trust, "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["closed"]["index"], end, "{json}");
 }

@@ -172,8 +172,9 @@ impl Disk {
         std::fs::create_dir(&folder).unwrap();
         let disk = Self(folder);
         disk.mount(&["-t", "tmpfs", "-o", "size=64m,mode=700", "tmpfs"]);
-        let copied = Command::new("cp").arg("-a").arg(was.join(".")).arg(&disk.0);
-        assert!({ copied }.status().unwrap().success());
+        let mut copy = Command::new("cp");
+        let copied = copy.arg("-a").arg(was.join(".")).arg(&disk.0).status();
+        assert!(copied.unwrap().success());
         disk
     }
 

@@ -57,6 +57,13 @@ pub(super) fn print_checkpoint(checkpoint: &Checkpoint) {
         checkpoint.witnesses.join(", "),
         checkpoint.cosigned_at
     );
+    print_closed(checkpoint);
+}
+
+fn print_closed(checkpoint: &Checkpoint) {
+    if let Some(closed) = &checkpoint.closed {
+        println!("NOTE: {closed}");
+    }
 }
 
 pub(super) fn print_warnings(warnings: &[String]) {
@@ -202,6 +209,7 @@ pub(super) fn print_said(said: &Said, what: &str, json: bool) -> anyhow::Result<
 pub(super) fn print_report(report: &Report) {
     print_attacks(&report.attacks);
     let checkpoint = &report.checkpoint;
+    print_closed(checkpoint);
     for clip in &report.clips {
         println!(
             "clip {}  {}, {} until {}",

@@ -12,7 +12,9 @@ use crate::digest::{Digest, StatementId};
 use crate::encoding::from_base64;
 use crate::seal::batch;
 use crate::seal::commitment::Commitment;
-use crate::statement::facts::{AgreementFact, BatchFact, DisclosureFact, KeyFact, RequestFact};
+use crate::statement::facts::{
+    AgreementFact, BatchFact, ClosedFact, DisclosureFact, KeyFact, RequestFact,
+};
 use crate::statement::key::PublicKey;
 use crate::statement::kinds::access_request::AccessRequest;
 use crate::statement::kinds::agreement::Status;
@@ -45,6 +47,8 @@ pub struct Seen {
     pub cosigned_at: Time,
     /// Who cosigned, by their names in the trust file.
     pub witnesses: Vec<String>,
+    /// The end, if the log was closed: nothing counts that comes after.
+    pub closed: Option<ClosedFact>,
 }
 
 /// What time it is, and what the device knows then.
@@ -138,6 +142,8 @@ pub enum Fault {
     },
     #[error("the key that clips would be sealed for is not the one in the log")]
     RecipientSwapped,
+    #[error("{0}")]
+    LogClosed(Box<ClosedFact>),
     #[error("answers counted until {0}")]
     Closed(Time),
 
@@ -191,6 +197,7 @@ impl Fault {
             Self::NoAgreement(_) => "no-agreement",
             Self::OutsideLimits { .. } => "outside-limits",
             Self::RecipientSwapped => "recipient-swapped",
+            Self::LogClosed(_) => "log-closed",
             Self::Closed(_) => "closed",
             Self::Withheld(_) => "withheld",
             Self::Swapped(_) => "swapped",
@@ -349,6 +356,9 @@ pub fn check_consent(
     batches: &[(Option<BatchFact>, bool)],
     now: &Now<'_>,
 ) -> Result<(), Fault> {
+    if let Some(closed) = now.seen.and_then(|seen| seen.closed.as_ref()) {
+        return Err(Fault::LogClosed(Box::new(closed.clone())));
+    }
     now.check_fresh()?;
     check_request(claim)?;
     if now.time >= claim.body.deadline {
@@ -445,6 +455,12 @@ pub fn check_hand_over<'a>(
     };
     if fact.collected != Some(taking.index) || taking.index.as_u64() >= seen.size.as_u64() {
         return Err(Fault::NotCollected);
+    }
+    // The rules admit nothing after the end, a collection least of all.
+    if let Some(closed) = &seen.closed
+        && taking.index > closed.index
+    {
+        return Err(Fault::LogClosed(Box::new(closed.clone())));
     }
     if taking.by != claim.agency {
         return Err(Fault::WrongCollector(taking.by.clone()));

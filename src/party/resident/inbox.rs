@@ -11,7 +11,7 @@ use super::state::{Camera, SeenRequest};
 use super::{BUNDLE, Resident, ResidentError};
 use crate::digest::StatementId;
 use crate::statement::Statement;
-use crate::statement::facts::FactsExt as _;
+use crate::statement::facts::{ClosedFact, FactsExt as _};
 use crate::statement::kinds::agreement::{Agreement, Instrument, Term};
 use crate::statement::words::{DataKind, Day, Label, Offence, PartyId};
 use crate::time::Time;
@@ -34,6 +34,9 @@ pub struct Checkpoint {
     pub size: TreeSize,
     pub cosigned_at: Time,
     pub witnesses: Vec<String>,
+    /// The end, if the log was closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closed: Option<ClosedFact>,
 }
 
 impl From<&Seen> for Checkpoint {
@@ -42,6 +45,7 @@ impl From<&Seen> for Checkpoint {
             size: seen.size,
             cosigned_at: seen.cosigned_at,
             witnesses: seen.witnesses.clone(),
+            closed: seen.closed.clone(),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! [`Follower`] makes the copy; this asks it for what the gate is told. Nothing here is taken from
 //! an answer of a server.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::gate::{Claim, Given, Seen, Taking};
 use crate::client::base::BaseUrl;
@@ -30,6 +30,8 @@ pub struct Ledger {
     follower: Follower<SqliteJournal>,
     /// For entries that the rules forbid: the follower does not give them out.
     leaves: SqliteReader,
+    /// Where the copy lies, and evidence of a fork would.
+    folder: PathBuf,
 }
 
 impl Ledger {
@@ -41,6 +43,7 @@ impl Ledger {
         let journal = SqliteJournal::open(path)?;
         Ok(Self {
             leaves: SqliteReader::open(path)?,
+            folder: path.parent().map(Path::to_owned).unwrap_or_default(),
             follower: Follower::open(journal, policy)?,
         })
     }
@@ -57,7 +60,8 @@ impl Ledger {
     ) -> Result<Update, LedgerError> {
         let source = UrlSource::of_server(server.as_str()).expect("an address goes on as one");
         let mut progress = |done, of| progress(done, of);
-        self.follower.update(&source, now, &mut progress)
+        let updated = self.follower.update(&source, now, &mut progress);
+        updated.map_err(|error| error.keep_evidence(&self.folder))
     }
 
     /// The checkpoint up to which the copy goes.
@@ -71,7 +75,9 @@ impl Ledger {
         let witnessed = self.follower.policy().verify(&note, None, None);
         let witnessed = witnessed.map_err(FollowError::Checkpoint)?;
         let cosigned_at = witnessed.median_time();
+        let closed = self.facts().closed(&Whole)?;
         Ok(cosigned_at.map(|cosigned_at| Seen {
+            closed,
             size: checkpoint.size,
             note,
             cosigned_at,

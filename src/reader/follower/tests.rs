@@ -5,11 +5,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::reader::testing::{
-    LEAVES, Shown, WITNESSES, now, policies_of_one_key, policy, policy_of,
+    LEAVES, Shown, WITNESSES, closed, now, policies_of_one_key, policy, policy_of,
 };
 use crate::statement::envelope::Envelope;
 use crate::statement::facts::FactMap;
 use crate::statement::leaf::Leaf;
+use crate::statement::refusal::Reason;
 use crate::statement::testing::{ORIGIN, key};
 use crate::store::journal::JournalRead as _;
 use crate::store::memory::MemoryJournal;
@@ -180,8 +181,19 @@ fn a_log_that_goes_back_or_rewrites_its_past_is_told_apart() {
         for index in [0, 256, 299] {
             let fork = Shown::new(&rewritten(&LEAVES[..size], index), &[]);
             let note = fork.0["checkpoint"].clone();
-            assert_refused!(fork, FollowError::Forked { at, ref shown }
+            assert_refused!(fork, FollowError::Forked { at, ref shown, .. }
                 if at.as_u64() == 300 && *shown == note);
+            let FollowError::Forked { evidence, .. } = refused(&fork) else {
+                panic!("a fork");
+            };
+            let keys = policy()
+                .logs()
+                .iter()
+                .map(|log| log.key.clone())
+                .collect::<Vec<_>>();
+            let proved = evidence.unwrap().verify(&keys).unwrap();
+            assert_eq!(proved.earlier.size.as_u64(), 300);
+            assert_eq!(proved.later, fork.checkpoint_shown());
         }
     }
     // Its rewritten part is later than what was seen: no fork of this copy.
@@ -340,7 +352,10 @@ fn what_a_crash_left_beyond_the_head_counts_as_seen() {
     for size in [500, 600] {
         let fork = Shown::new(&rewritten(&LEAVES[..size], 450), &[]);
         let fork = update(&mut copy, &fork).unwrap_err();
-        assert!(matches!(fork, FollowError::Forked { at, .. } if at.as_u64() == 500));
+        // Its signed checkpoint of 300 entries stands: what it went against was signed by none kept.
+        assert!(
+            matches!(fork, FollowError::Forked { at, evidence: None, .. } if at.as_u64() == 500)
+        );
     }
     assert_eq!(head(&copy), 300);
     update(&mut copy, &shown).unwrap();
@@ -350,7 +365,9 @@ fn what_a_crash_left_beyond_the_head_counts_as_seen() {
 
 #[test]
 fn a_trust_file_binds_the_operator_and_may_change() {
-    let alone = policy().to_string().replace("quorum quorum", "quorum none");
+    let alone = policy()
+        .to_string()
+        .replace("quorum witnesses", "quorum none");
     let alone = Policy::parse(&alone).unwrap();
     let refused = Follower::open(MemoryJournal::default(), alone);
     assert!(matches!(
@@ -365,6 +382,57 @@ fn a_trust_file_binds_the_operator_and_may_change() {
     let shown = Shown::new(&LEAVES[..310], &[]).cosigned(&witnesses, now());
     assert_eq!(update(&mut copy, &shown).unwrap().from.as_u64(), 300);
     assert!(copy.witnessed().unwrap().is_some());
+}
+
+#[test]
+fn what_stands_after_the_end_changes_nothing_and_is_found() {
+    let (leaves, appended) = closed();
+    let end = LeafIndex::new(leaves.len() as u64 - 1);
+    let mut copy = empty();
+    let update_at_end = update(&mut copy, &Shown::new(&leaves, &[])).unwrap();
+    assert_eq!(update_at_end.findings, []);
+    let known = copy.closed().unwrap().expect("closed");
+    assert_eq!(known.index, end);
+
+    let lie = [leaves.clone(), vec![appended]].concat();
+    let done = update(&mut copy, &Shown::new(&lie, &[])).unwrap();
+    let found: Vec<_> = done
+        .findings
+        .iter()
+        .map(|(at, r)| (*at, r.reason))
+        .collect();
+    assert_eq!(
+        found,
+        [(LeafIndex::new(lie.len() as u64 - 1), Reason::LogClosed)]
+    );
+    assert_eq!(copy.closed().unwrap(), Some(known));
+    // The consent in it was never collected: the gate stays shut.
+    let consent = LeafIndex::new(end.as_u64() - 1);
+    let fact = copy.facts().disclosure(&consent).unwrap();
+    assert_eq!(fact.expect("a disclosure").collected, None);
+}
+
+#[test]
+fn the_last_word_of_a_closed_log_does_not_age() {
+    let (leaves, appended) = closed();
+    let old = |leaves: &[Vec<u8>]| {
+        Shown::new(leaves, &[]).cosigned(&WITNESSES, now().plus_seconds(-30 * 86_400))
+    };
+    let mut copy = empty();
+    let open = update(&mut copy, &old(&leaves[..leaves.len() - 1])).unwrap_err();
+    assert!(matches!(open, FollowError::Stale(_)));
+    update(&mut copy, &old(&leaves)).unwrap();
+    assert!(copy.closed().unwrap().is_some());
+
+    // Whoever appends to it is asked how old that is.
+    let lie = [leaves.clone(), vec![appended]].concat();
+    let stale = update(&mut copy, &old(&lie)).unwrap_err();
+    assert!(matches!(stale, FollowError::Stale(_)));
+    // A statement that the rules forbid closes nothing.
+    let mut without_operator = leaves;
+    without_operator[0] = b"{}".to_vec();
+    let stale = update(&mut empty(), &old(&without_operator)).unwrap_err();
+    assert!(matches!(stale, FollowError::Stale(_)));
 }
 
 proptest! {
@@ -387,4 +455,27 @@ proptest! {
             prop_assert!(proof.verify(&leaves[index], &policy(), None, None).is_ok());
         }
     }
+}
+
+#[test]
+fn the_evidence_of_a_fork_is_written_once_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut written = Vec::new();
+    for size in [400, 500] {
+        let fork = Shown::new(&rewritten(&LEAVES[..size], 7), &[]);
+        let error = refused(&fork).keep_evidence(folder.path());
+        let path = folder.path().join("fork-at-300.tlog-evidence");
+        let said = error.to_string();
+        assert!(said.contains(path.to_str().unwrap()), "{said}");
+        written.push(std::fs::read(path).unwrap());
+    }
+    assert_eq!(written[0], written[1], "the first stays");
+    let keys = [policy().logs()[0].key.clone()];
+    let evidence = Evidence::parse(&written[0]).unwrap();
+    assert_eq!(evidence.verify(&keys).unwrap().later.size.as_u64(), 400);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    // Nowhere to write: the error is told all the same.
+    let fork = Shown::new(&rewritten(&LEAVES[..400], 7), &[]);
+    let error = refused(&fork).keep_evidence(&folder.path().join("nowhere"));
+    assert!(!error.to_string().contains("evidence"), "{error}");
 }

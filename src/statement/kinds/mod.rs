@@ -11,6 +11,7 @@ pub mod decision;
 pub mod disclosure;
 pub mod key_change;
 pub mod limits;
+pub mod log_closed;
 pub mod party;
 pub mod withdrawal;
 
@@ -138,4 +139,5 @@ kinds! {
     Withdrawal withdrawal,
     Collection collection,
     Decision decision,
+    LogClosed log_closed,
 }

@@ -414,8 +414,8 @@ fn a_policy_made_of_lines_joins_the_keys_of_a_witness() {
     )
     .unwrap();
     let text = policy.to_string();
-    let end = "group any-key-of-w0.example 1 w0 p0\ngroup quorum 2 any-key-of-w0.example w1\n\
-               quorum quorum\n";
+    let end = "group any-key-of-w0.example 1 w0 p0\ngroup witnesses 2 any-key-of-w0.example w1\n\
+               quorum witnesses\n";
     assert!(text.ends_with(end), "{text}");
     assert_eq!(policy.check_independent(), Ok(()));
 }

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::reader::source::FolderSource;
 use crate::reader::testing::{
-    LEAVES, Shown, WITNESSES, now, policies_of_one_key, policy, policy_of,
+    LEAVES, Shown, WITNESSES, closed, now, policies_of_one_key, policy, policy_of,
 };
 
 fn folder(shown: &Shown) -> TempDir {
@@ -210,7 +210,9 @@ fn a_checkpoint_that_does_not_count_is_a_finding_and_the_rest_is_checked_all_the
 }
 
 fn operators_own() -> Policy {
-    let policy = policy().to_string().replace("quorum quorum", "quorum none");
+    let policy = policy()
+        .to_string()
+        .replace("quorum witnesses", "quorum none");
     Policy::parse(&policy).unwrap()
 }
 
@@ -253,6 +255,29 @@ fn entries_that_the_rules_forbid_are_findings() {
     let nothing_first = Shown::new(&LEAVES[1..3], &[]);
     let seen = of_server(&nothing_first);
     assert_eq!(found(&seen)[0], ("not-genesis", "entry 0"));
+}
+
+#[test]
+fn what_stands_after_the_end_is_a_finding() {
+    let (leaves, appended) = closed();
+    let shown = Shown::new(&leaves, &[]);
+    for seen in [of_folder(&folder(&shown)), of_server(&shown)] {
+        assert_eq!(found(&seen), []);
+        let end = seen.closed.expect("closed").index.as_u64();
+        assert_eq!(end, leaves.len() as u64 - 1);
+    }
+    let month_ago = now().plus_seconds(-30 * 86_400);
+    let old = shown.cosigned(&WITNESSES, month_ago);
+    assert_eq!(found(&of_server(&old)), []);
+
+    let lie = Shown::new(&[leaves.clone(), vec![appended]].concat(), &[]);
+    let place = format!("entry {}", leaves.len());
+    let seen = of_server(&lie);
+    assert_eq!(found(&seen), [("log-closed", place.as_str())]);
+    assert!(seen.closed.is_some());
+    let old = lie.cosigned(&WITNESSES, month_ago);
+    let both = [("stale", "checkpoint"), ("log-closed", place.as_str())];
+    assert_eq!(found(&of_server(&old)), both);
 }
 
 #[test]

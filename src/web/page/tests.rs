@@ -301,3 +301,25 @@ fn headings_descend_one_by_one_and_every_link_target_is_there() {
         assert!(html.contains(&format!("id=\"{target}\"")), "{target}");
     }
 }
+
+#[test]
+fn the_page_of_a_closed_log_says_so_first() {
+    let mut world = World::at(Stage::Request);
+    assert!(
+        !page(&world)
+            .render()
+            .unwrap()
+            .contains("This log is closed")
+    );
+    assert_eq!(page(&world).figures.requests_open, "1");
+    world.close();
+    let page = page(&world);
+    assert_eq!(
+        page.figures.requests_open, "0",
+        "nobody can answer any more"
+    );
+    let html = page.render().unwrap();
+    let banner = html.find("This log is closed").expect("a banner");
+    assert!(banner < html.find("<section").unwrap());
+    assert!(html.contains("next.example/log"));
+}

@@ -178,6 +178,13 @@ const OF_ADDRESSES: &[Bad] = &[
     ("a way out of the log", |_| Call::new("GET", "/log/../keys/log.key", []), 404, "not-found", ""),
     ("a way out of the log, escaped", |_| Call::new("GET", "/log/%2e%2e/keys/log.key", []), 404, "not-found", ""),
     ("a way out of the log, escaped whole", |_| Call::new("GET", "/log/..%2fkeys%2flog.key", []), 404, "not-found", ""),
+    ("a way out of a tile", |_| Call::new("GET", "/log/tile/0/../../../keys/log.key", []), 404, "not-found", ""),
+    ("a tile of no level", |_| Call::new("GET", "/log/tile/8/000", []), 404, "not-found", ""),
+    ("a tile that is not full yet", |_| Call::new("GET", "/log/tile/0/000", []), 404, "not-found", ""),
+    ("a tile in another spelling", |_| Call::new("GET", "/log/tile/0/%30%30%30", []), 404, "not-found", ""),
+    ("no file of the log's", |_| Call::new("GET", "/log/", []), 404, "not-found", ""),
+    ("the log and no file", |_| Call::new("GET", "/log", []), 404, "not-found", ""),
+    ("a file put into the log", |_| Call::new("PUT", "/log/tile/0/000", []), 405, "no-such-method", ""),
     ("a second spelling in the log", |_| Call::new("GET", "/log//checkpoint", []), 404, "not-found", ""),
 ];
 

@@ -7,6 +7,7 @@ use crate::reader::follower::Entry;
 use crate::statement::facts::FactsExt as _;
 use crate::statement::kinds::agreement::EndReason;
 use crate::statement::kinds::key_change::{KeyChange, RevocationReason, RevokedKey};
+use crate::statement::kinds::log_closed::ClosingReason;
 use crate::statement::kinds::withdrawal::Withdrawal;
 use crate::statement::scope::{Position, Ring};
 use crate::statement::sealed::AttachmentValue;
@@ -151,6 +152,7 @@ impl Log {
             note: self.note(size as u64, b"", Some(cosigned_at)),
             cosigned_at,
             witnesses: vec!["w1".to_owned()],
+            closed: None,
         }
     }
 
@@ -597,6 +599,42 @@ fn nothing_is_handed_over_before_the_collection_stands_in_the_log() {
     let late = world.now.plus_seconds(FRESH + 1);
     let stale = check_hand_over(&claim, &given, &own, &headers, &log.now(&seen, late));
     assert!(matches!(stale, Err(Fault::Stale(_))));
+}
+
+/// What was collected before the end is handed over; nothing else is, whatever a replay made of it.
+#[test]
+fn nothing_that_came_after_the_end_opens_a_clip() {
+    let mut world = consented();
+    world.log(world.collect(), agency_officer()).unwrap();
+    let (log, claim, given) = (log(), claim(&world), given(&world));
+    let taken = given.collection.clone().unwrap();
+    let headers = [b"header".to_vec()];
+    let closed_at = |index: u64| ClosedFact {
+        index: LeafIndex::new(index),
+        logged_at: world.now,
+        reason: ClosingReason::Discontinued,
+        successor: None,
+    };
+    let handed_over = |end: u64| {
+        let mut seen = log.seen(world.history.len() + 1, world.now);
+        seen.closed = Some(closed_at(end));
+        let now = log.now(&seen, world.now);
+        check_hand_over(&claim, &given, &public("resident"), &headers, &now).cloned()
+    };
+    let at = taken.index.as_u64();
+    assert_eq!(handed_over(at + 1), Ok(taken));
+    assert!(matches!(handed_over(at - 1), Err(Fault::LogClosed(_))));
+
+    let mut seen = log.seen(world.history.len(), world.now);
+    seen.closed = Some(closed_at(at + 1));
+    let now = log.now(&seen, world.now);
+    let consent = check_consent(
+        &claim,
+        &consent(&world),
+        &[(Some(batch_fact()), false)],
+        &now,
+    );
+    assert!(matches!(consent, Err(Fault::LogClosed(_))));
 }
 
 #[test]

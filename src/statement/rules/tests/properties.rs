@@ -17,6 +17,7 @@ use crate::statement::kinds::benefit::Benefit;
 use crate::statement::kinds::collection::Collection;
 use crate::statement::kinds::key_change::{KeyChange, RevocationReason, RevokedKey};
 use crate::statement::kinds::limits::Limits;
+use crate::statement::kinds::log_closed::{ClosingReason, LogClosed};
 use crate::statement::kinds::party::Party;
 use crate::statement::kinds::withdrawal::Withdrawal;
 use crate::statement::refusal::Refusal;
@@ -49,6 +50,7 @@ enum What {
     Withdraw,
     Collect,
     Report,
+    Close,
     /// An admitted statement again, in the same bytes.
     Repeat,
 }
@@ -66,7 +68,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     use What::*;
     let what = prop::sample::select(vec![
         Register, ChangeKeys, ChangeKeys, Declare, Agree, Agree, Ask, Ask, Ask, Anchor, Consent,
-        Consent, Consent, Withdraw, Withdraw, Collect, Collect, Report, Repeat,
+        Consent, Consent, Withdraw, Withdraw, Collect, Collect, Report, Repeat, Close,
     ]);
     let after = prop_oneof![
         4 => Just(0_i64),
@@ -168,6 +170,13 @@ fn say(world: &World, ids: &[StatementId], event: Event) -> Option<(Statement, V
             (collection.into(), party(AGENCY, choose(pick, &OFFICERS)))
         }
         What::Report => (Benefit::example().into(), party(VENDOR, "vendor admin")),
+        What::Close => {
+            let closed = LogClosed {
+                successor: None,
+                reason: choose(pick, &[ClosingReason::Discontinued, ClosingReason::Moved]),
+            };
+            (closed.into(), operator_admin())
+        }
         What::Repeat => return None,
     })
 }
@@ -325,6 +334,9 @@ proptest! {
         let mut revoked = BTreeSet::<PublicKey>::new();
         for (i, (_, signed)) in world.history.iter().enumerate() {
             let mut first_time = |what: String| once.insert(what);
+            if i + 1 < world.history.len() {
+                prop_assert!(!matches!(signed.statement, Statement::LogClosed(_)));
+            }
             prop_assert!(first_time(signed.id.to_string()));
             prop_assert!(signed.signers.is_disjoint(&revoked));
             prop_assert_eq!(i == 0, matches!(&signed.statement, Statement::Party(p) if p.party == id(OPERATOR)));

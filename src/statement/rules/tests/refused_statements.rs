@@ -6,10 +6,12 @@ use crate::statement::kinds::Kind as _;
 use crate::statement::kinds::agreement::{Agreement, EndReason, Instrument, Status, Term};
 use crate::statement::kinds::benefit::Benefit;
 use crate::statement::kinds::limits::Limits;
+use crate::statement::kinds::log_closed::{ClosingReason, LogClosed, Successor};
 use crate::statement::kinds::party::Party;
 use crate::statement::refusal::{Reason, Refusal};
 use crate::statement::testing::*;
 use crate::statement::words::PartyKind;
+use crate::tlog::note::NoteKey;
 
 fn end(world: &World, status: Status) -> Agreement {
     Agreement {
@@ -18,6 +20,12 @@ fn end(world: &World, status: Status) -> Agreement {
         reason: Some(EndReason::CouncilVote),
         ..agreement()
     }
+}
+
+fn succeeded(alter: impl FnOnce(&mut Successor)) -> LogClosed {
+    let mut closed = LogClosed::example();
+    closed.successor.as_mut().map(alter);
+    closed
 }
 
 fn promotion(bound: &str) -> Term {
@@ -98,6 +106,35 @@ refusals! {
         w.pass(MINUTE);
         w.log(limits(), operator_admin())
     };
+
+    anything_after_the_end: LogClosed "", at Disclosure: |w| {
+        w.close();
+        w.log(w.collect(), agency_officer())
+    };
+    a_second_end: LogClosed "", at Limits: |w| {
+        w.close();
+        w.log(LogClosed { reason: ClosingReason::Ordered, ..LogClosed::example() }, operator_admin())
+    };
+    the_end_said_again: LogClosed "", at Limits: |w| {
+        w.close();
+        w.log(LogClosed::example(), operator_admin())
+    };
+    closed_by_an_agency: WrongAuthor "/issuer", at Agency: |w| w.log(LogClosed::example(), agency_admin());
+    closed_by_an_everyday_key: KeyNotLive "/signatures", at Limits: |w|
+        w.log(LogClosed::example(), operator_officer());
+    closed_before_it_began: NotGenesis "/type", at Operator: |w| w.log(LogClosed::example(), operator_admin());
+    moved_nowhere: BadValue "/successor", at Limits: |w|
+        w.log(LogClosed { successor: None, ..LogClosed::example() }, operator_admin());
+    succeeded_by_itself: BadValue "/successor/origin", at Limits: |w|
+        w.log(succeeded(|s| s.origin = ORIGIN.parse().unwrap()), operator_admin());
+    succeeded_by_a_log_without_keys: BadValue "/successor/vkeys", at Limits: |w|
+        w.log(succeeded(|s| s.vkeys.clear()), operator_admin());
+    a_successors_key_of_another_name: BadValue "/successor/vkeys/0", at Limits: |w|
+        w.log(succeeded(|s| s.vkeys[0].name = "other.example/log".parse().unwrap()), operator_admin());
+    a_successors_key_that_is_a_witnesss: BadValue "/successor/vkeys/0", at Limits: |w|
+        w.log(succeeded(|s| s.vkeys[0].key = NoteKey::Ed25519Cosignature(public("witness"))), operator_admin());
+    a_successors_key_twice: BadValue "/successor/vkeys/1", at Limits: |w|
+        w.log(succeeded(|s| s.vkeys.push(s.vkeys[0].clone())), operator_admin());
 
     a_listed_party_registered_again: PartyExists "/party", at Limits: |w| {
         w.log(listed(VENDOR, PartyKind::Vendor), operator_admin()).unwrap();

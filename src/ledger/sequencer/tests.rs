@@ -1,0 +1,86 @@
+//! The end of a log, as the one thread that writes it sees it.
+
+use super::*;
+use crate::ledger::Answer as Answered;
+use crate::reader::replay;
+use crate::statement::facts::FactMap;
+use crate::statement::testing::{ORIGIN, Stage, World, key, listed, operator_admin};
+use crate::statement::words::PartyKind;
+use crate::store::files::{Access, Files};
+use crate::store::journal::JournalRead as _;
+use crate::store::sqlite::SqliteJournal;
+
+type Opened = (Sequencer<SqliteJournal>, watch::Receiver<Progress>);
+
+/// The log in a folder, opened as at a start.
+fn open(folder: &std::path::Path, now: Time) -> Opened {
+    let (log, staging) = (folder.join("log"), folder.join("staging"));
+    let files = Files::open(&log, &staging, Access::Public).unwrap();
+    let journal = SqliteJournal::open(&folder.join("ledger.db")).unwrap();
+    let signer = LogSigner::new(ORIGIN.parse().unwrap(), key("log"));
+    let (tell, progress) = watch::channel(Progress::default());
+    let clock = Clock::from_fn(move || now);
+    let sequencer = Sequencer::open(journal, LogFiles::new(files), signer, clock, tell);
+    (sequencer.unwrap(), progress)
+}
+
+/// One round of these statements, and the answer to each: an index, or the reason of a refusal.
+fn round(
+    sequencer: &mut Sequencer<SqliteJournal>,
+    statements: &[&Signed],
+) -> Vec<Result<u64, Reason>> {
+    let submissions = statements.iter().map(|signed| (*signed).clone());
+    let (batch, answers): (Vec<_>, Vec<_>) = submissions.map(Submission::new).unzip();
+    sequencer.round(batch).unwrap();
+    let read = |mut answer: oneshot::Receiver<Answered>| match answer.try_recv().unwrap() {
+        Ok(sequenced) => Ok(sequenced.index.as_u64()),
+        Err(SubmitError::Refused(refusal)) => Err(refusal.reason),
+        Err(error) => panic!("{error}"),
+    };
+    answers.into_iter().map(read).collect()
+}
+
+#[test]
+fn nothing_lands_after_the_end_in_its_own_batch_or_a_later_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::at(Stage::Limits);
+    let mut open_world = world.clone();
+    for n in 0..3 {
+        let party = listed(&format!("p{n}.example"), PartyKind::Agency);
+        open_world.log(party, operator_admin()).unwrap();
+    }
+    let [genesis, limits, first, second, third] = open_world.history.as_slice() else {
+        panic!("five statements")
+    };
+    world.close();
+    let close = &world.history[2].1;
+
+    let (mut sequencer, progress) = open(folder.path(), world.now);
+    let batch = [&genesis.1, &limits.1, &first.1, close, &second.1, close];
+    let answers = round(&mut sequencer, &batch);
+    let after = Err(Reason::LogClosed);
+    assert_eq!(answers, [Ok(0), Ok(1), Ok(2), Ok(3), after, Ok(3)]);
+    let closed = progress.borrow().closed.clone().expect("closed");
+    assert_eq!(closed.index, LeafIndex::new(3));
+    let head = progress.borrow().head.clone();
+
+    // Later, and after a start anew: what stands there is told its place, the rest is refused.
+    let answers = round(&mut sequencer, &[&third.1, &first.1]);
+    assert_eq!(answers, [after, Ok(2)]);
+    drop(sequencer);
+    let (mut sequencer, progress) = open(folder.path(), world.now);
+    assert_eq!(progress.borrow().closed.as_deref(), Some(&*closed));
+    assert_eq!(round(&mut sequencer, &[&third.1, close]), [after, Ok(3)]);
+    assert_eq!(progress.borrow().head, head, "the final checkpoint stays");
+
+    // An auditor sees the same end.
+    let mut facts = FactMap::default();
+    let leaves = sequencer.journal.leaves(0..10).unwrap();
+    assert_eq!(leaves.len(), 4);
+    for (leaf, index) in leaves.iter().zip(0..) {
+        let index = LeafIndex::new(index);
+        let entry = replay::judge(replay::read(leaf), ORIGIN, index, None, &facts).unwrap();
+        facts.apply(entry.id, index, entry.change);
+    }
+    assert_eq!(facts.closed(&Whole), Ok(Some((*closed).clone())));
+}
