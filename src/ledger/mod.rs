@@ -10,6 +10,8 @@ mod metrics;
 mod publisher;
 mod reads;
 mod sequencer;
+#[cfg(test)]
+mod tests;
 mod tiles;
 mod witnesses;
 

@@ -106,7 +106,10 @@ impl Publisher {
     }
 
     /// Asks all witnesses at once and publishes if their quorum is met; when to ask again.
-    fn publish(&mut self, head: &[u8]) -> Result<Duration, LedgerError> {
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn publish(&mut self, head: &[u8]) -> Result<Duration, LedgerError> {
         let now = self.clock.now();
         let cosigned = self.witnesses.cosign(head, &self.log, now)?;
         self.metrics.asked(&cosigned.witnesses, now);

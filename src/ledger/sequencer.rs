@@ -182,7 +182,6 @@ impl<J: Journal> Sequencer<J> {
     /// Judges each statement over the facts of all before it; answers refusals and repetitions.
     fn admit(&self, batch: Vec<Submission>) -> Result<Admitted, LedgerError> {
         let now = self.clock.now().cut_to_minute();
-        let behind = self.last_logged_at.is_some_and(|last| now < last);
         let facts = CachedFacts {
             journal: &self.journal,
             cache: &self.facts,
@@ -201,8 +200,7 @@ impl<J: Journal> Sequencer<J> {
                 Judged::Refused(refusal) => {
                     let _ = answer.send(Err(SubmitError::Refused(refusal)));
                 }
-                // Times of logging never decrease: a clock set back is waited out.
-                Judged::Admitted(..) if behind => {
+                Judged::TooEarly => {
                     let _ = answer.send(Err(SubmitError::ClockBehind));
                 }
                 Judged::Admitted(leaf, change) => {
@@ -245,6 +243,11 @@ impl<J: Journal> Sequencer<J> {
     ) -> Result<Judged, LedgerError> {
         if let Some(index) = facts.find(&signed.id)? {
             return Ok(Judged::Known(index));
+        }
+        // Times of logging never decrease: a clock set back is waited out. Rules that compare times
+        // would refuse by it what they admit a moment later.
+        if self.last_logged_at.is_some_and(|last| now < last) {
+            return Ok(Judged::TooEarly);
         }
         let change = match rules::judge(signed, self.signer.origin().as_str(), index, now, facts) {
             Ok(change) => change,
@@ -356,6 +359,8 @@ impl Admitted {
 
 enum Judged {
     Known(LeafIndex),
+    /// The clock shows a time before the last entry.
+    TooEarly,
     Refused(Refusal),
     Admitted(Vec<u8>, Change),
 }

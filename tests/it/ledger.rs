@@ -31,6 +31,15 @@ const WITNESSES: [&str; 2] = ["north", "south"];
 /// The longest that a process may take to begin or to end.
 const PATIENCE: Duration = Duration::from_secs(45);
 
+/// Options without limits on what one address and one party may ask: all tests come from one.
+pub const OPEN: &[&str] = &[
+    "--rate=0",
+    "--address-limit=0",
+    "--party-limit=0",
+    "--waiting-limit=0",
+    "--address-connections=0",
+];
+
 /// A server as a process; it is killed when this is dropped.
 pub struct Server {
     child: Child,
@@ -43,12 +52,19 @@ pub struct Server {
 impl Server {
     /// Starts `whosaw` with these arguments and waits until it listens.
     pub fn start(args: &[&str], errors: &Path) -> Self {
+        let words = [&[env!("CARGO_BIN_EXE_whosaw")], args].concat();
+        let started = Self::try_start(&words, errors);
+        started.unwrap_or_else(|ended| panic!("{args:?} does not listen: {ended}"))
+    }
+
+    /// Runs `words` and waits until it listens; how it ended if it does not.
+    fn try_start(words: &[&str], errors: &Path) -> Result<Self, ExitStatus> {
         let errors = std::fs::File::options()
             .create(true)
             .append(true)
             .open(errors);
-        let mut child = Command::new(env!("CARGO_BIN_EXE_whosaw"))
-            .args(args)
+        let mut child = Command::new(words[0])
+            .args(&words[1..])
             .stdout(Stdio::piped())
             .stderr(errors.unwrap())
             .spawn()
@@ -62,11 +78,19 @@ impl Server {
             }
             Some(line.strip_prefix("listening on http://")?.to_owned())
         });
-        Self {
-            child,
-            metrics,
-            authority: authority.unwrap_or_else(|| panic!("{args:?} does not listen")),
+        match authority {
+            None => Err(child.wait().unwrap()),
+            Some(authority) => Ok(Self {
+                child,
+                metrics,
+                authority,
+            }),
         }
+    }
+
+    /// Its number.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Ends it as a power cut would.
@@ -211,16 +235,19 @@ impl Ledger {
         self.folder.path().join(name)
     }
 
-    /// Starts the server on a free port, without limits on what one address and one party may ask:
-    /// all tests come from one.
+    /// Starts the server on a free port, open to all.
     pub fn serve(&mut self) {
-        self.serve_with(&[
-            "--rate=0",
-            "--address-limit=0",
-            "--party-limit=0",
-            "--waiting-limit=0",
-            "--address-connections=0",
-        ]);
+        self.serve_with(OPEN);
+    }
+
+    /// Starts a server on a free port by `wrapper`, a program that runs another; none if it ended
+    /// instead.
+    pub fn try_serve(&self, wrapper: &[&str], options: &[&str]) -> Option<Server> {
+        let data = self.file("operator");
+        let own = ["serve", "--data", &data, "--listen", "127.0.0.1:0"];
+        let program = env!("CARGO_BIN_EXE_whosaw");
+        let words = [wrapper, &[program], &own, options].concat();
+        Server::try_start(&words, &self.path("serve.log")).ok()
     }
 
     /// Starts the server on a free port with these options besides.

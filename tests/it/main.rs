@@ -8,4 +8,5 @@ mod ledger;
 mod log_files;
 mod pressure;
 mod process;
+mod syscalls;
 mod witness;
