@@ -423,6 +423,15 @@ impl Ledger {
         text.lines().nth(1).unwrap().parse().unwrap()
     }
 
+    /// Ends the server, and checks its data as its operator and then as a stranger does.
+    pub fn examine(&mut self) {
+        let server = self.take_server();
+        server.terminate();
+        assert!(server.ended().success());
+        done(&["log", "fsck", "--data", &self.file("operator")]);
+        self.verify();
+    }
+
     /// Checks the log from its files; it must be clean.
     pub fn verify(&self) -> String {
         let (log, policy) = (self.file("operator/log"), self.file("operator/log.policy"));
