@@ -369,8 +369,14 @@ fn clean(base: &Path, rounds: &[Vec<Signed>]) -> (usize, Held) {
     (fuse.taken(), held)
 }
 
-/// Fails at `faults` one after another, each in a start of its own, then goes on without.
-fn crash(base: &Path, rounds: &[Vec<Signed>], faults: &[(usize, Failed)]) -> Held {
+/// Fails at `faults` one after another, each in a start of its own, then goes on without, with
+/// `after`.
+fn crash(
+    base: &Path,
+    rounds: &[Vec<Signed>],
+    faults: &[(usize, Failed)],
+    after: &[Vec<Signed>],
+) -> Held {
     let folder = copy(base);
     let mut acknowledged = Acknowledged::new();
     let mut notes = Vec::new();
@@ -381,7 +387,7 @@ fn crash(base: &Path, rounds: &[Vec<Signed>], faults: &[(usize, Failed)]) -> Hel
             fuse: fuse.clone(),
             acknowledged: std::mem::take(&mut acknowledged),
         };
-        let ended = run.go(rounds);
+        let ended = run.go(if fault.is_some() { rounds } else { after });
         acknowledged = run.acknowledged;
         notes.append(&mut fuse.notes.lock().unwrap());
         let step = fuse.names.lock().unwrap().last().cloned();
@@ -426,7 +432,7 @@ fn a_log_that_failed_at_any_step_comes_to_the_same_end() {
         assert!(steps > 3 * 4, "{steps}");
         for step in 0..steps {
             for how in [Failed::Undone, Failed::Done] {
-                let held = crash(base.path(), &rounds, &[(step, how)]);
+                let held = crash(base.path(), &rounds, &[(step, how)], &rounds);
                 assert!(held == expected, "after step {step} failed, {how:?}");
             }
         }
@@ -447,8 +453,32 @@ fn a_log_whose_recovery_fails_comes_to_the_same_end() {
                 [Failed::Done, Failed::Undone],
             ] {
                 let faults = [(first, how[0]), (second, how[1])];
-                let held = crash(base.path(), &rounds, &faults);
+                let held = crash(base.path(), &rounds, &faults, &rounds);
                 assert!(held == expected, "after {faults:?}");
+            }
+        }
+    }
+}
+
+/// Who had no answer does not ask again, and others come first: nothing of what failed stands in
+/// their way.
+#[test]
+fn a_log_that_failed_goes_on_with_others() {
+    for (base, rounds) in logs() {
+        let (steps, _) = clean(base.path(), &rounds);
+        // The first two statements of a log are what they are.
+        let genesis = rounds[0].len() == 2;
+        let mut others = if genesis {
+            vec![statements(0..2)]
+        } else {
+            Vec::new()
+        };
+        others.push(statements(259..262));
+        for step in 0..steps {
+            for how in [Failed::Undone, Failed::Done] {
+                let held = crash(base.path(), &rounds, &[(step, how)], &others);
+                let leaves: usize = others.iter().map(Vec::len).sum();
+                assert!(held.leaves.len() >= leaves);
             }
         }
     }
