@@ -8,6 +8,15 @@ use std::time::{Duration, Instant};
 /// The program that people run.
 pub const WHOSAW: &str = env!("CARGO_BIN_EXE_whosaw");
 
+/// Limits of `whosaw serve` on what one address and one party may ask: all load comes from one.
+const LIMITS: [&str; 5] = [
+    "--rate",
+    "--address-limit",
+    "--party-limit",
+    "--waiting-limit",
+    "--address-connections",
+];
+
 /// A server; it is killed when this is dropped.
 pub struct Server {
     child: Child,
@@ -37,6 +46,15 @@ impl Server {
             started_in: since.elapsed(),
             child,
         }
+    }
+
+    /// Serves the log of an operator's folder, without limits.
+    pub fn log(operator: &Path, more: &[&str]) -> Self {
+        let data = operator.to_str().expect("a path in UTF-8");
+        let listen = ["serve", "--data", data, "--listen", "127.0.0.1:0"];
+        let limits = LIMITS.iter().flat_map(|limit| [limit, "0"]);
+        let all = listen.into_iter().chain(limits).chain(more.iter().copied());
+        Self::start(WHOSAW, &all.collect::<Vec<_>>())
     }
 
     /// Memory that no file backs (RssAnon and RssShmem), in bytes.
