@@ -1,0 +1,126 @@
+//! Reads of tiles over HTTP, beside nginx with the same files, load generator on the same cores.
+//!
+//! `cargo bench --bench tiles [-- --tiles N --bundles N --reads N --rounds N]`. By default there are
+//! as many hash tiles as ten million entries have, all read equally often, so that most are in no
+//! memory of the server but the page cache; then a few that fit into it; then entry bundles. The two
+//! servers take turns, and what counts is the median of the rounds' ratios. nginx reads as it does
+//! where it cannot pass files on in the kernel (`sendfile off`), which TLS or compression rule out.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use support::load::{closed_loop, get};
+use support::server::{Nginx, Server, cpu};
+use support::workload::Workload;
+use support::{option, per_second, percent, row};
+use whosaw::tlog::tile::{EntryTile, FULL, Tile};
+
+const CONNECTIONS: usize = 64;
+/// Tiles that are read again and again by whoever follows a log.
+const POPULAR: u64 = 1000;
+/// About the bytes of a full bundle: 256 statements.
+const BUNDLE: usize = 256 * 1100;
+
+fn main() {
+    let (tiles, bundles) = (option("tiles", 39_062), option("bundles", 500));
+    let (reads, rounds) = (option("reads", 100_000), option("rounds", 5));
+    let folder = support::folder();
+    let operator = folder.path().join("operator");
+    Workload::new(&operator);
+    let log = operator.join("log");
+    for tile in 0..tiles {
+        write(&log.join(tile_path(tile)), &[b'x'; 32 * FULL as usize]);
+    }
+    for bundle in 0..bundles {
+        write(&log.join(bundle_path(bundle)), &vec![b'x'; BUNDLE]);
+    }
+    let server = Server::log(&operator, &["--unwitnessed"]);
+    let Some(nginx) = Nginx::start(folder.path(), &log) else {
+        println!("nginx is not installed: there is nothing to compare with");
+        return;
+    };
+    let both = Both {
+        server,
+        nginx,
+        rounds,
+    };
+    let tile = |number| get(&format!("/log/{}", tile_path(number)));
+    let bundle = |number| get(&format!("/log/{}", bundle_path(number)));
+    both.compare(
+        &format!("{tiles} tiles"),
+        support::random(1, tiles).map(tile).take(reads),
+    );
+    both.compare(
+        &format!("{POPULAR} tiles"),
+        support::random(2, POPULAR.min(tiles)).map(tile).take(reads),
+    );
+    both.compare(
+        &format!("{bundles} entry bundles"),
+        support::random(3, bundles).map(bundle).take(reads / 20),
+    );
+    println!("the server's memory: {} MiB", both.server.memory() >> 20);
+    both.server.stop();
+}
+
+struct Both {
+    server: Server,
+    nginx: Nginx,
+    rounds: usize,
+}
+
+impl Both {
+    /// Sends both the same requests, in turns.
+    fn compare(&self, what: &str, requests: impl Iterator<Item = Vec<u8>>) {
+        let requests = Arc::new(requests.collect::<Vec<_>>());
+        let ask = |authority: &str| closed_loop(authority, &requests, CONNECTIONS).rate;
+        // Once for the caches of both.
+        ask(&self.server.authority);
+        ask(&self.nginx.authority);
+        let before = (self.server.cpu(), self.nginx.cpu(), cpu("self"));
+        let mut rates: Vec<(f64, f64)> = (0..self.rounds)
+            .map(|_| (ask(&self.server.authority), ask(&self.nginx.authority)))
+            .collect();
+        rates.sort_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1)));
+        let (ours, theirs) = rates[rates.len() / 2];
+        let count = u32::try_from(requests.len() * self.rounds).expect("few enough");
+        let each = |time: Duration| format!("{:.1} µs", (time / count).as_secs_f64() * 1e6);
+        row(&format!("{what}: this server"), per_second(ours), "");
+        row("  nginx", per_second(theirs), "");
+        row("  ratio", percent(ours / theirs), ">= 90 %");
+        let spread = |at: usize| percent(rates[at].0 / rates[at].1);
+        row("  lowest ratio", spread(0), "");
+        row("  highest ratio", spread(rates.len() - 1), "");
+        row(
+            "  processor time a read, this server",
+            each(self.server.cpu() - before.0),
+            "",
+        );
+        row("  nginx", each(self.nginx.cpu() - before.1), "");
+        // It serves both.
+        row("  load generator", each((cpu("self") - before.2) / 2), "");
+    }
+}
+
+fn tile_path(index: u64) -> String {
+    let (level, width) = (0, FULL);
+    Tile {
+        level,
+        index,
+        width,
+    }
+    .path()
+}
+
+fn bundle_path(index: u64) -> String {
+    EntryTile { index, width: FULL }.path()
+}
+
+fn write(path: &Path, bytes: &[u8]) {
+    // Those of the real log stay.
+    fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+    fs::write(path, bytes).expect("room for files");
+}
