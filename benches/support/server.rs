@@ -119,8 +119,10 @@ impl Nginx {
         std::fs::write(&path, config).expect("a file");
         let start = |program| Command::new(program).args(["-c", &path]).spawn().ok();
         let child = ["nginx", "/usr/sbin/nginx"].into_iter().find_map(start)?;
-        let nginx = Self { child, authority };
+        let mut nginx = Self { child, authority };
         while TcpStream::connect(&nginx.authority).is_err() {
+            let ended = nginx.child.try_wait().expect("a child");
+            assert!(ended.is_none(), "nginx does not start");
             std::thread::sleep(Duration::from_millis(10));
         }
         Some(nginx)
@@ -138,7 +140,9 @@ impl Nginx {
 impl Drop for Nginx {
     fn drop(&mut self) {
         // Killed, it would leave its workers behind.
-        terminate(&self.child);
+        if matches!(self.child.try_wait(), Ok(None)) {
+            terminate(&self.child);
+        }
         let _ = self.child.wait();
     }
 }
