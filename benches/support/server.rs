@@ -97,10 +97,11 @@ impl Nginx {
         // The master may be root, and the folder is for its owner alone.
         let config = format!(
             "daemon off; pid {home}/nginx.pid; error_log stderr; worker_processes auto; user root;
+             worker_rlimit_nofile 65536;
              events {{ worker_connections 1024; }}
              http {{
                  access_log off; sendfile off; default_type application/octet-stream;
-                 open_file_cache max=100000 inactive=1h; open_file_cache_valid 1h;
+                 open_file_cache max=50000 inactive=1h; open_file_cache_valid 1h;
                  keepalive_requests 1000000000; tcp_nodelay on;
                  client_body_temp_path {home}/body; proxy_temp_path {home}/proxy;
                  fastcgi_temp_path {home}/fastcgi; uwsgi_temp_path {home}/uwsgi;
