@@ -8,9 +8,10 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use support::load::{closed_loop, get};
-use support::server::Server;
+use support::server::{Server, cpu};
 use support::workload::Workload;
 use support::{milliseconds, option, per_second, row, synthetic};
 use whosaw::ledger::LogReads;
@@ -38,15 +39,19 @@ fn main() {
     let files = Files::open(&log, &staging, Access::Public).expect("the log's files");
     let reads = LogReads::new(files);
     for (what, limit) in [("cold", ""), ("warm", ">= 50000/s")] {
+        let before = cpu("self");
         let rate = support::rate(|| in_library(&reads, &checkpoint, length, proofs));
         let what = format!("proofs in the library, {THREADS} threads, {what}");
         row(&what, per_second(rate), limit);
+        let each = support::microseconds(cpu("self") - before, proofs);
+        row("  processor time a proof", each, "");
     }
 
     let server = Server::log(&operator, &["--unwitnessed"]);
     for (seed, what, limit) in [(3, "cold", ""), (4, "warm", ">= 20000/s")] {
         let request = |index| get(&format!("/api/v1/proofs/{}", synthetic::id(index)));
         let requests = support::random(seed, entries).take(proofs).map(request);
+        let before = (server.cpu(), cpu("self"));
         let ran = closed_loop(
             &server.authority,
             &Arc::new(requests.collect()),
@@ -58,6 +63,17 @@ fn main() {
             limit,
         );
         row("  p99", milliseconds(ran.quantile(0.99)), "");
+        let each = |time: Duration| support::microseconds(time, proofs);
+        row(
+            "  processor time of the server, a proof",
+            each(server.cpu() - before.0),
+            "",
+        );
+        row(
+            "  processor time of the load generator",
+            each(cpu("self") - before.1),
+            "",
+        );
     }
     let memory = format!("{} MiB", server.memory() >> 20);
     row("  memory of the server", memory, "<= 286 MiB");

@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench tiles [-- --tiles N --bundles N --reads N --rounds N]`. By default there are
 //! as many hash tiles as ten million entries have, all read equally often, so that most are in no
-//! memory of the server but the page cache; then a few that fit into it; then entry bundles. The two
+//! memory of the server but the page cache, nor held open by nginx; then a few that fit into it; then entry bundles. The two
 //! servers take turns, and what counts is the median of the rounds' ratios. nginx reads as it does
 //! where it cannot pass files on in the kernel (`sendfile off`), which TLS or compression rule out.
 
@@ -86,8 +86,7 @@ impl Both {
             .collect();
         rates.sort_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1)));
         let (ours, theirs) = rates[rates.len() / 2];
-        let count = u32::try_from(requests.len() * self.rounds).expect("few enough");
-        let each = |time: Duration| format!("{:.1} µs", (time / count).as_secs_f64() * 1e6);
+        let each = |time: Duration| support::microseconds(time, requests.len() * self.rounds);
         row(&format!("{what}: this server"), per_second(ours), "");
         row("  nginx", per_second(theirs), "");
         row("  ratio", percent(ours / theirs), ">= 90 %");

@@ -52,6 +52,11 @@ pub fn milliseconds(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1e3)
 }
 
+/// The time that each of `count` took, as a table has it.
+pub fn microseconds(time: Duration, count: usize) -> String {
+    format!("{:.1} µs", time.as_secs_f64() * 1e6 / count as f64)
+}
+
 /// A ratio as a table has it.
 pub fn percent(ratio: f64) -> String {
     format!("{:.0} %", ratio * 100.0)

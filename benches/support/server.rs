@@ -88,7 +88,8 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// Starts it with a worker for each core, its own files in `home`; `None` if there is none.
+    /// Starts it with a worker for each core, its own files in `home`; `None` if there is none. Each
+    /// worker keeps as many files open as a process usually may.
     pub fn start(home: &Path, log: &Path) -> Option<Self> {
         let free = TcpListener::bind("127.0.0.1:0").expect("a port");
         let authority = free.local_addr().expect("its address").to_string();
@@ -97,11 +98,10 @@ impl Nginx {
         // The master may be root, and the folder is for its owner alone.
         let config = format!(
             "daemon off; pid {home}/nginx.pid; error_log stderr; worker_processes auto; user root;
-             worker_rlimit_nofile 65536;
              events {{ worker_connections 1024; }}
              http {{
                  access_log off; sendfile off; default_type application/octet-stream;
-                 open_file_cache max=50000 inactive=1h; open_file_cache_valid 1h;
+                 open_file_cache max=16000 inactive=1h; open_file_cache_valid 1h;
                  keepalive_requests 1000000000; tcp_nodelay on;
                  client_body_temp_path {home}/body; proxy_temp_path {home}/proxy;
                  fastcgi_temp_path {home}/fastcgi; uwsgi_temp_path {home}/uwsgi;
