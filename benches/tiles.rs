@@ -3,7 +3,7 @@
 //! `cargo bench --bench tiles [-- --tiles N --bundles N --reads N --rounds N]`. By default there are
 //! as many hash tiles as ten million entries have, all read equally often, so that most are in no
 //! memory of the server but the page cache, nor held open by nginx; then a few that fit into it; then entry bundles. The two
-//! servers take turns, and what counts is the median of the rounds' ratios. nginx reads as it does
+//! servers take turns, many short ones, and what counts is the median of the rounds' ratios. nginx reads as it does
 //! where it cannot pass files on in the kernel (`sendfile off`), which TLS or compression rule out.
 
 mod support;
@@ -27,7 +27,7 @@ const BUNDLE: usize = 256 * 1100;
 
 fn main() {
     let (tiles, bundles) = (option("tiles", 39_062), option("bundles", 500));
-    let (reads, rounds) = (option("reads", 100_000), option("rounds", 5));
+    let (reads, rounds) = (option("reads", 10_000), option("rounds", 25));
     let folder = support::folder();
     let operator = folder.path().join("operator");
     Workload::new(&operator);
@@ -50,17 +50,14 @@ fn main() {
     };
     let tile = |number| get(&format!("/log/{}", tile_path(number)));
     let bundle = |number| get(&format!("/log/{}", bundle_path(number)));
-    both.compare(
-        &format!("{tiles} tiles"),
-        support::random(1, tiles).map(tile).take(reads),
-    );
-    both.compare(
-        &format!("{POPULAR} tiles"),
-        support::random(2, POPULAR.min(tiles)).map(tile).take(reads),
-    );
+    let popular = POPULAR.min(tiles);
+    both.compare(&format!("{tiles} tiles"), reads, tiles, tile);
+    both.compare(&format!("{popular} tiles"), reads, popular, tile);
     both.compare(
         &format!("{bundles} entry bundles"),
-        support::random(3, bundles).map(bundle).take(reads / 20),
+        reads / 20,
+        bundles,
+        bundle,
     );
     println!("the server's memory: {} MiB", both.server.memory() >> 20);
     both.server.stop();
@@ -73,26 +70,38 @@ struct Both {
 }
 
 impl Both {
-    /// Sends both the same requests, in turns.
-    fn compare(&self, what: &str, requests: impl Iterator<Item = Vec<u8>>) {
-        let requests = Arc::new(requests.collect::<Vec<_>>());
-        let ask = |authority: &str| closed_loop(authority, &requests, CONNECTIONS).rate;
-        // Once for the caches of both.
-        ask(&self.server.authority);
-        ask(&self.nginx.authority);
+    /// Sends both the same requests for files below `files`, other ones in each round.
+    fn compare(&self, what: &str, reads: usize, files: u64, request: impl Fn(u64) -> Vec<u8>) {
+        let mut requests = support::random(1, files).map(request);
+        let mut round = |reads: usize, ours_first: bool| {
+            let requests = Arc::new(requests.by_ref().take(reads).collect::<Vec<_>>());
+            let ask = |authority: &str| closed_loop(authority, &requests, CONNECTIONS).rate;
+            if ours_first {
+                (ask(&self.server.authority), ask(&self.nginx.authority))
+            } else {
+                let theirs = ask(&self.nginx.authority);
+                (ask(&self.server.authority), theirs)
+            }
+        };
+        // For the caches of both.
+        round(2 * files as usize, true);
         let before = (self.server.cpu(), self.nginx.cpu(), cpu("self"));
         let mut rates: Vec<(f64, f64)> = (0..self.rounds)
-            .map(|_| (ask(&self.server.authority), ask(&self.nginx.authority)))
+            .map(|number| round(reads, number % 2 == 0))
             .collect();
         rates.sort_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1)));
         let (ours, theirs) = rates[rates.len() / 2];
-        let each = |time: Duration| support::microseconds(time, requests.len() * self.rounds);
+        let each = |time: Duration| support::microseconds(time, reads * self.rounds);
         row(&format!("{what}: this server"), per_second(ours), "");
         row("  nginx", per_second(theirs), "");
         row("  ratio", percent(ours / theirs), ">= 90 %");
-        let spread = |at: usize| percent(rates[at].0 / rates[at].1);
-        row("  lowest ratio", spread(0), "");
-        row("  highest ratio", spread(rates.len() - 1), "");
+        let quartile =
+            |of: usize| percent(rates[rates.len() * of / 4].0 / rates[rates.len() * of / 4].1);
+        row(
+            "  half of the rounds between",
+            format!("{} and {}", quartile(1), quartile(3)),
+            "",
+        );
         row(
             "  processor time a read, this server",
             each(self.server.cpu() - before.0),
