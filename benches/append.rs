@@ -21,13 +21,6 @@ const CONNECTIONS: usize = 512;
 const SUBMIT: &str = "/api/v1/statements";
 /// Statements a second that are offered in the second part.
 const OFFERED: f64 = 1000.0;
-const NO_LIMIT: [&str; 5] = [
-    "--rate",
-    "--address-limit",
-    "--party-limit",
-    "--waiting-limit",
-    "--address-connections",
-];
 /// About the bytes of an answer with its proof, for the echo.
 const ANSWER: usize = 6 << 10;
 
@@ -190,16 +183,9 @@ impl Ledger {
     }
 
     fn serve(&self) -> Server {
-        let data = self.file("operator");
-        let mut arguments = vec!["serve", "--data", &data, "--listen", "127.0.0.1:0"];
-        // All load comes from one address and one agency.
-        for limit in NO_LIMIT {
-            arguments.extend([limit, "0"]);
-        }
-        if self.witnesses.is_empty() {
-            arguments.push("--unwitnessed");
-        }
-        let server = Server::start(WHOSAW, &arguments);
+        let unwitnessed = self.witnesses.is_empty().then_some("--unwitnessed");
+        let operator = self.path().join("operator");
+        let server = Server::log(&operator, unwitnessed.as_slice());
         for envelope in self.workload.founding() {
             let request = Arc::new(vec![post(SUBMIT, &envelope.to_json())]);
             closed_loop(&server.authority, &request, 1);

@@ -55,10 +55,7 @@ fn main() {
 
 /// Starts the program on what the log has become.
 fn start(operator: &Path) {
-    let data = operator.to_str().expect("a path in UTF-8");
-    let listen = ["serve", "--data", data, "--listen", "127.0.0.1:0"];
-    let arguments = [&listen[..], &["--unwitnessed"]].concat();
-    let server = Server::start(support::server::WHOSAW, &arguments);
+    let server = Server::log(operator, &["--unwitnessed"]);
     row(
         "start, until it listens",
         format!("{:.2} s", server.started_in.as_secs_f64()),

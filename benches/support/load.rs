@@ -116,10 +116,13 @@ async fn connection(
 }
 
 /// Reads one answer, which must be of success.
-async fn read_answer(stream: &mut TcpStream, buffer: &mut [u8]) {
+async fn read_answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) {
     let mut read = 0;
     let mut whole = None;
     while whole.is_none_or(|whole| read < whole) {
+        if read == buffer.len() {
+            buffer.resize(2 * read, 0);
+        }
         let more = stream.read(&mut buffer[read..]).await.expect("an answer");
         assert!(more > 0, "the server closed a connection");
         read += more;

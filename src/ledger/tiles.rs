@@ -86,11 +86,22 @@ impl LogFiles {
 impl HashTiles for LogFiles {
     type Error = StoreError;
 
+    /// A partial tile is pruned once nobody needs it, and its hashes are the first of the full one.
     fn tile(&self, tile: Tile) -> Result<Vec<Hash>, StoreError> {
-        let path = tile.path();
-        let damaged = |why: &str| StoreError::Damaged(format!("log/{path}: {why}"));
-        let bytes = self.0.read(&path)?.ok_or_else(|| damaged("missing"))?;
-        tile::decode_hashes(&bytes, tile.width).map_err(|_| damaged("not of its width"))
+        let damaged = |why: &str| StoreError::Damaged(format!("log/{}: {why}", tile.path()));
+        let full = Tile {
+            width: tile::FULL,
+            ..tile
+        };
+        let found = match self.0.read(&tile.path())? {
+            Some(bytes) => Some((bytes, tile.width)),
+            None => self.0.read(&full.path())?.map(|bytes| (bytes, full.width)),
+        };
+        let (bytes, width) = found.ok_or_else(|| damaged("missing"))?;
+        let hashes = tile::decode_hashes(&bytes, width);
+        let mut hashes = hashes.map_err(|_| damaged("not of its width"))?;
+        hashes.truncate(tile.width.into());
+        Ok(hashes)
     }
 }
 
@@ -170,5 +181,52 @@ impl LogFiles {
     /// A file that exists with other bytes: another writer, or a second history.
     pub(super) fn create(&self, files: &[(String, Vec<u8>)]) -> Result<(), StoreError> {
         self.0.create_all(files)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::files::{Access, Files};
+    use crate::tlog::prove;
+    use crate::tlog::tree::verify_consistency;
+
+    /// A slow witness asks for what it lacks after the tiles that it needs were pruned.
+    #[test]
+    fn a_pruned_tile_is_read_from_the_full_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, staging) = (folder.path().join("log"), folder.path().join("staging"));
+        let log = LogFiles::new(Files::open(&root, &staging, Access::Public).unwrap());
+        let mut end = LogEnd::new();
+        let mut grow = |leaves: std::ops::Range<u32>| {
+            let leaves: Vec<_> = leaves.map(u32::to_le_bytes).collect();
+            log.create(&end.append(&leaves)).unwrap();
+            (end.size(), end.root())
+        };
+        let (old, old_root) = grow(0..100);
+        let (new, new_root) = grow(100..250);
+        let (later, _) = grow(250..260);
+        log.prune(new, later).unwrap();
+        let partial = root.join("tile/0/000.p");
+        assert!(!partial.exists());
+        let proof = prove::consistency_proof(old, new, &log).unwrap();
+        let checked = verify_consistency(old, &old_root, new, &new_root, &proof);
+        assert_eq!(checked, Ok(()));
+        let cut = |width| {
+            log.tile(Tile {
+                level: 0,
+                index: 0,
+                width,
+            })
+        };
+        assert_eq!(cut(100).unwrap(), cut(256).unwrap()[..100]);
+        assert!(matches!(
+            log.tile(Tile {
+                level: 0,
+                index: 1,
+                width: 5
+            }),
+            Err(StoreError::Damaged(_))
+        ));
     }
 }

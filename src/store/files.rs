@@ -159,7 +159,7 @@ impl Objects for Files {
         // A file is written whole before it has its name, and never grows: one call reads it.
         let mut bytes = vec![0; usize::try_from(length).expect("a file that fits in memory")];
         file.read_exact(&mut bytes)
-            .map_err(at(&self.0.locate(path)?))?;
+            .map_err(|error| at(&self.0.root.join(path))(error))?;
         Ok(Some(bytes))
     }
 

@@ -1,6 +1,6 @@
 //! More than the server takes: it says so, in bounded memory, and goes on.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -267,6 +267,35 @@ fn who_stops_half_way_is_told_so() {
         assert!(said.contains("/problems/too-slow"), "{said}");
     }
     assert_eq!(nothing, "");
+}
+
+/// Whoever asks for more and more and reads none of it is cut off, and does not hold the server's
+/// memory for good; the others are answered.
+#[test]
+fn who_reads_nothing_is_cut_off() {
+    let ledger = ledger(&OPEN);
+    let mut stream = TcpStream::connect(ledger.authority()).unwrap();
+    stream
+        .set_write_timeout(Some(Duration::from_secs(60)))
+        .unwrap();
+    let asked = format!(
+        "GET /log/checkpoint HTTP/1.1\r\nhost: {}\r\n\r\n",
+        ledger.authority()
+    );
+    let since = Instant::now();
+    let error = loop {
+        if let Err(error) = stream.write_all(asked.as_bytes()) {
+            break error;
+        }
+    };
+    // Before that, sending only waits.
+    let cut_off = [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
+    assert!(cut_off.contains(&error.kind()), "{error}");
+    assert!(
+        since.elapsed() > Duration::from_secs(25),
+        "it was given time"
+    );
+    assert_eq!(ledger.send(&Call::new("GET", "/healthz", [])).status, 200);
 }
 
 /// Connections that are full of large bodies, faster than they are taken: memory does not grow with
