@@ -58,7 +58,7 @@ impl Listening {
 }
 
 /// Serves `app` until `shutdown`, then finishes what was begun, for a bounded time. Each request has
-/// its [`Client`](super::door::Client) among its extensions.
+/// its client among its extensions.
 pub async fn listen<A>(config: Listening, app: A, shutdown: impl Future<Output = ()>)
 where
     A: Service<Request<Incoming>, Response = Response, Error = Infallible>,

@@ -4,7 +4,7 @@
 //! spelling and trailing bytes at once. Numbers are integers within ±(2⁵³−1), so that no reader's
 //! floating point can change what was signed.
 //!
-//! What this module reads and explains slowly, [`plain`] reads fast where nothing is amiss.
+//! What this module reads and explains slowly, `plain` reads fast where nothing is amiss.
 
 pub(super) mod plain;
 
