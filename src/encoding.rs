@@ -49,6 +49,15 @@ pub fn from_base64url(text: &str) -> Result<Vec<u8>, EncodingError> {
         .map_err(|_| EncodingError::Base64Url)
 }
 
+/// A text with its control characters escaped: what strangers wrote must not steer a terminal.
+pub fn printable(text: &str) -> String {
+    let escape = |c: char| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(escape).collect()
+}
+
 /// Encodes as lower-case hexadecimal.
 pub fn hex(bytes: impl AsRef<[u8]>) -> String {
     ::hex::encode(bytes)

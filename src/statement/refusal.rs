@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::encoding;
+
 macro_rules! reasons {
     ($($variant:ident $code:literal $class:ident $title:literal)*) => {
         /// The stable reasons for a refusal; `docs/PROTOCOL.md` lists them.
@@ -118,22 +120,17 @@ impl Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.reason.code(), printable(&self.detail))?;
+        write!(
+            f,
+            "{}: {}",
+            self.reason.code(),
+            encoding::printable(&self.detail)
+        )?;
         if !self.member.is_empty() {
-            write!(f, " (at {})", printable(&self.member))?;
+            write!(f, " (at {})", encoding::printable(&self.member))?;
         }
         Ok(())
     }
-}
-
-/// A stranger's member names may hold what commands a terminal.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| match c.is_control() {
-            true => c.escape_default().to_string(),
-            false => c.to_string(),
-        })
-        .collect()
 }
 
 impl std::error::Error for Refusal {}

@@ -11,7 +11,7 @@ use super::cosignature::Subtree;
 use super::hash::{Hash, node_hash};
 use super::note::{Note, VerifierKey};
 use super::tree::{ProofError, TreeSize};
-use super::witness::{MAX_REQUEST, WitnessRefusal, checkpoint_of, parse_hashes};
+use super::witness::{WitnessRefusal, checkpoint_of, head_and_note, parse_hashes};
 
 /// `POST <prefix>/sign-subtree`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,11 +35,7 @@ impl SignSubtree {
     /// [`WitnessRefusal`] of status 400, for a range too that no tree of the checkpoint's size has.
     pub fn parse(body: &[u8]) -> Result<Self, WitnessRefusal> {
         let fault = WitnessRefusal::Malformed;
-        if body.len() > MAX_REQUEST {
-            return Err(fault("larger than 64 KiB"));
-        }
-        let text = std::str::from_utf8(body).map_err(|_| fault("not UTF-8"))?;
-        let (head, note) = text.split_once("\n\n").ok_or(fault("no empty line"))?;
+        let (head, note) = head_and_note(body)?;
         let mut lines = head.split('\n');
         let range = lines.next().and_then(|line| line.strip_prefix("subtree "));
         let range = range.and_then(|range| range.split_once(' '));

@@ -66,6 +66,16 @@ impl WitnessRefusal {
     }
 }
 
+/// What is asked, and the signed note after the empty line.
+pub(super) fn head_and_note(body: &[u8]) -> Result<(&str, &str), WitnessRefusal> {
+    let fault = WitnessRefusal::Malformed;
+    if body.len() > MAX_REQUEST {
+        return Err(fault("larger than 64 KiB"));
+    }
+    let text = std::str::from_utf8(body).map_err(|_| fault("not UTF-8"))?;
+    text.split_once("\n\n").ok_or(fault("no empty line"))
+}
+
 impl AddCheckpoint {
     /// Parses a request's body.
     ///
@@ -73,11 +83,7 @@ impl AddCheckpoint {
     /// [`WitnessRefusal::Malformed`].
     pub fn parse(body: &[u8]) -> Result<Self, WitnessRefusal> {
         let fault = WitnessRefusal::Malformed;
-        if body.len() > MAX_REQUEST {
-            return Err(fault("larger than 64 KiB"));
-        }
-        let text = std::str::from_utf8(body).map_err(|_| fault("not UTF-8"))?;
-        let (head, note) = text.split_once("\n\n").ok_or(fault("no empty line"))?;
+        let (head, note) = head_and_note(body)?;
         let mut lines = head.split('\n');
         let old = lines.next().and_then(|line| line.strip_prefix("old "));
         let old = old.and_then(|size| size.parse().ok());

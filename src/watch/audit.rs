@@ -16,6 +16,7 @@ use std::thread;
 use serde::Serialize;
 
 use super::folder;
+use crate::encoding;
 use crate::reader::freshness::{self, Seen};
 use crate::reader::replay::{self, Reading};
 use crate::reader::source::{LogSource, SourceError};
@@ -130,8 +131,8 @@ impl Auditor {
     fn find(&mut self, code: &str, place: impl ToString, detail: impl ToString) {
         self.findings.push(Finding {
             code: code.to_owned(),
-            place: printable(&place.to_string()),
-            detail: printable(&detail.to_string()),
+            place: encoding::printable(&place.to_string()),
+            detail: encoding::printable(&detail.to_string()),
         });
     }
 
@@ -391,13 +392,4 @@ const BEYOND: &str = "holds more than the checkpoint does; a server that was sto
 
 fn tile_length(tile: Tile) -> usize {
     usize::from(tile.width) * 32
-}
-
-/// Strangers name files and members: what is printed on a terminal must not steer it.
-fn printable(text: &str) -> String {
-    let escape = |c: char| match c.is_control() {
-        true => c.escape_default().to_string(),
-        false => c.to_string(),
-    };
-    text.chars().map(escape).collect()
 }

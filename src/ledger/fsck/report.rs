@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::encoding;
 use crate::tlog::hash::Hash;
 
 /// Findings of one code that are listed; the others are counted.
@@ -94,8 +95,8 @@ impl Findings {
         if *count <= LISTED {
             self.listed.push(Finding {
                 code,
-                place: printable(place.as_ref()),
-                detail: printable(&detail.to_string()),
+                place: encoding::printable(place.as_ref()),
+                detail: encoding::printable(&detail.to_string()),
                 mend,
             });
         }
@@ -125,13 +126,4 @@ impl Findings {
         });
         (self.listed, self.counts)
     }
-}
-
-/// Strangers' bytes are in names and statements: what is printed must not steer a terminal.
-fn printable(text: &str) -> String {
-    let escape = |c: char| match c.is_control() {
-        true => c.escape_default().to_string(),
-        false => c.to_string(),
-    };
-    text.chars().map(escape).collect()
 }
