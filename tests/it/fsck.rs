@@ -175,14 +175,19 @@ fn beyond_repair(code: &str, place: &str, damage: impl FnOnce(&Data)) {
     assert_eq!(data.changed_since(&before), Vec::<String>::new(), "{place}");
 }
 
-/// The log's public files are byte for byte those of the sound one.
+/// The log's public files are byte for byte those of the sound one, but for partial files of sizes in
+/// between, which nobody needs.
 fn assert_sound_log(data: &Data) {
+    let sound = SOUND.file("operator/log");
     let differs = std::process::Command::new("diff")
-        .args(["-r", &SOUND.file("operator/log"), &data.path("log")])
+        .args(["-r", &sound, &data.path("log")])
         .output()
         .unwrap();
     let said = String::from_utf8(differs.stdout).unwrap();
-    assert!(differs.status.success(), "{said}");
+    let lacks = format!("Only in {sound}/");
+    let in_between = |line: &&str| line.starts_with(&lacks) && line.contains(".p: ");
+    let faults: Vec<&str> = said.lines().filter(|line| !in_between(line)).collect();
+    assert_eq!(faults, Vec::<&str>::new());
 }
 
 #[test]

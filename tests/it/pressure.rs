@@ -164,10 +164,12 @@ fn an_address_has_so_many_places() {
         stream.write_all(head.as_bytes()).unwrap();
         stream
     };
-    let mut slow = [open(), open()];
-    let refused = until("refused", || {
+    // Both anew each time: a busy machine may answer only after they were cut off.
+    let (mut slow, refused) = until("refused", || {
+        let slow = [open(), open()];
+        std::thread::sleep(Duration::from_millis(50));
         let answer = ledger.submit(&signed_benefit(&vendor).to_json());
-        (answer.status != 201).then_some(answer)
+        (answer.status != 201).then_some((slow, answer))
     });
     assert_eq!(
         told_to_wait(&refused),
