@@ -20,7 +20,7 @@ use whosaw::time::Clock;
 /// The size that others are compared with.
 const SMALL: u64 = 10_000;
 /// Statements whose appending is timed at each size.
-const STRETCH: u64 = 20_000;
+const STRETCH: u64 = 60_000;
 /// Statements under way at once, about as many as connections load a server with.
 const UNDER_WAY: usize = 1024;
 /// Statements that are signed at once.
@@ -151,7 +151,7 @@ impl<'a> Log<'a> {
                     joined(under_way.join_next().await);
                 }
                 let ledger = self.ledger.clone();
-                under_way.spawn(async move { ledger.submit(signed).await });
+                under_way.spawn(async move { ledger.submit(signed, ()).await });
             }
             while let Some(one) = under_way.join_next().await {
                 joined(Some(one));

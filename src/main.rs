@@ -3,6 +3,11 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use whosaw::cli::{self, Cli, Command};
 
+/// Threads hand each other what they allocate, statement by statement: glibc's locks were a tenth
+/// of the time of an append.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(

@@ -81,7 +81,7 @@ impl Batcher {
             None => self.prepare()?,
         };
         let signed = Signed::read(&prepared.statement)?;
-        match self.service.ledger.submit(signed).await {
+        match self.service.ledger.submit(signed, ()).await {
             Ok(_) => Ok(vaults.batch_logged(prepared.id)?),
             Err(SubmitError::Refused(refusal)) => {
                 vaults.batch_refused(prepared.id)?;

@@ -282,14 +282,8 @@ impl Service {
         turn: Turn,
     ) -> Result<Sequenced, ApiError> {
         let turn = self.count_parties(&signed, turn)?;
-        let ledger = self.ledger.clone();
-        // A task of its own: a client that hangs up frees no place while its statement still waits.
-        let sequenced = tokio::spawn(async move {
-            let sequenced = ledger.submit(signed).await;
-            drop(turn);
-            sequenced
-        });
-        Ok(sequenced.await.map_err(ApiError::internal)??)
+        // A client that hangs up frees no place while its statement still waits.
+        Ok(self.ledger.submit(signed, turn).await?)
     }
 
     fn count_parties(&self, signed: &Signed, mut turn: Turn) -> Result<Turn, ApiError> {

@@ -1,5 +1,7 @@
 //! `/api/v1/statements`, `/api/v1/proofs`, `/schemas`, `/healthz`.
 
+use std::fmt::Write as _;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -21,6 +23,11 @@ use crate::tlog::proof::TlogProof;
 use crate::tlog::tree::LeafIndex;
 use crate::wire::signature;
 use crate::wire::statements::{Entry, Logged};
+
+/// Room for what an answer has beside its proof and the backslashes in it.
+const ANSWER: usize = 512;
+/// Room for what a proof has beside leaf and checkpoint: some thirty hashes.
+const PROOF: usize = 2048;
 
 /// `POST /api/v1/statements`.
 pub async fn submit(
@@ -100,7 +107,10 @@ impl Service {
             logged_at: sequenced.logged_at,
             proof,
         };
-        Ok((status, Json(logged)).into_response())
+        let mut body = Vec::with_capacity(ANSWER + logged.proof.as_ref().map_or(0, String::len));
+        serde_json::to_writer(&mut body, &logged).map_err(ApiError::internal)?;
+        let json = [(header::CONTENT_TYPE, "application/json")];
+        Ok((status, json, body).into_response())
     }
 
     /// The proof that the entry at `index` stands under a published checkpoint.
@@ -112,16 +122,18 @@ impl Service {
     ) -> Result<String, ApiError> {
         let log = self.ledger.log();
         let hashes = log.inclusion_proof(index, published.checkpoint.size)?;
+        let mut text = String::with_capacity(PROOF + 2 * leaf.len() + published.note.len());
         let proof = TlogProof {
             extra: Some(leaf),
             index,
             hashes,
             checkpoint: published.note.to_vec(),
         };
-        Ok(proof.to_string())
+        write!(text, "{proof}").map_err(ApiError::internal)?;
+        Ok(text)
     }
 
-    fn leaf(&self, index: LeafIndex) -> Result<Vec<u8>, ApiError> {
+    pub(super) fn leaf(&self, index: LeafIndex) -> Result<Vec<u8>, ApiError> {
         self.ledger
             .journal()
             .leaf(index.as_u64())?

@@ -1,13 +1,15 @@
 //! The write path of one log: statements in, witnessed checkpoints out.
 //!
 //! One thread, the `sequencer`, owns the journal and the log's key and does everything in order up
-//! to the signed head; another, the `publisher`, has heads cosigned and published. [`Ledger`] is the
-//! handle that the rest of the server holds: it hands statements in and waits until they stand under
+//! to the signed head; another, the `publisher`, has heads cosigned and published; a third, the
+//! `indexer`, goes through what is published for what is asked other than by index and id. [`Ledger`]
+//! is the handle that the rest of the server holds: it hands statements in and waits until they stand under
 //! a published checkpoint; [`LogReads`] reads what is published. Not here: HTTP, attachments, vaults.
 
 pub mod fsck;
 mod metrics;
 mod publisher;
+mod queries;
 mod reads;
 mod sequencer;
 #[cfg(test)]
@@ -26,9 +28,10 @@ use crate::digest::StatementId;
 use crate::statement::Signed;
 use crate::statement::facts::ClosedFact;
 use crate::statement::refusal::Refusal;
+use crate::statement::words::Jurisdiction;
 use crate::store::StoreError;
 use crate::store::files::Files;
-use crate::store::sqlite::{SqliteJournal, SqliteReader};
+use crate::store::sqlite::{QueryReader, SqliteJournal, SqliteReader};
 use crate::time::{Clock, Time};
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::note::LogSigner;
@@ -37,6 +40,7 @@ use crate::tlog::tree::{LeafIndex, TreeSize};
 
 pub use metrics::Metrics;
 use publisher::Publisher;
+use queries::Indexer;
 use sequencer::Sequencer;
 use witnesses::Witnesses;
 
@@ -51,6 +55,8 @@ pub const QUEUE: usize = 1024;
 pub struct Config {
     /// `ledger.db`.
     pub journal: PathBuf,
+    /// `queries.db`.
+    pub queries: PathBuf,
     /// The folder served as `/log/`.
     pub log: Files,
     pub signer: LogSigner,
@@ -117,15 +123,21 @@ struct Progress {
 struct Submission {
     signed: Box<Signed>,
     answer: oneshot::Sender<Answer>,
+    /// What its submitter holds until the answer, however soon that one goes away.
+    place: Box<dyn Send>,
 }
 
 type Answer = Result<Sequenced, SubmitError>;
 
 impl Submission {
-    fn new(signed: Signed) -> (Self, oneshot::Receiver<Answer>) {
+    fn new(signed: Signed, place: impl Send + 'static) -> (Self, oneshot::Receiver<Answer>) {
         let (answer, answered) = oneshot::channel();
-        let signed = Box::new(signed);
-        (Self { signed, answer }, answered)
+        let submission = Self {
+            signed: Box::new(signed),
+            answer,
+            place: Box::new(place),
+        };
+        (submission, answered)
     }
 }
 
@@ -136,6 +148,9 @@ pub struct Ledger {
     published: watch::Receiver<Option<Published>>,
     progress: watch::Receiver<Progress>,
     reader: SqliteReader,
+    queries: QueryReader,
+    /// How many entries the query index has.
+    followed: watch::Receiver<u64>,
     log: Arc<LogReads>,
     origin: Arc<str>,
     metrics: Metrics,
@@ -145,6 +160,7 @@ pub struct Ledger {
 pub struct Running {
     sequencer: JoinHandle<Result<(), LedgerError>>,
     publisher: JoinHandle<Result<(), LedgerError>>,
+    indexer: JoinHandle<Result<(), LedgerError>>,
 }
 
 impl Running {
@@ -155,7 +171,8 @@ impl Running {
     pub fn join(self) -> Result<(), LedgerError> {
         let sequenced = self.sequencer.join().expect("the sequencer does not panic");
         let published = self.publisher.join().expect("the publisher does not panic");
-        sequenced.and(published)
+        let indexed = self.indexer.join().expect("the indexer does not panic");
+        sequenced.and(published).and(indexed)
     }
 
     /// Whether one of them has stopped: the log goes on no more.
@@ -195,6 +212,14 @@ impl Ledger {
         journal.checkpoint_beside()?;
         publisher::check_published(&journal, &reads, &config.signer)?;
         let reader = journal.reader()?;
+        let (queries, known) = queries::open(&config.queries, &journal)?;
+        let (index, followed) = watch::channel(known);
+        let indexer = Indexer {
+            queries,
+            journal: reader.clone(),
+            published: published.clone(),
+            followed: index,
+        };
         let (signer, clock) = (config.signer, config.clock);
         let mut sequencer = Sequencer::open(journal, log.clone(), signer, clock.clone(), tell)?;
         sequencer.begin(config.genesis)?;
@@ -212,12 +237,15 @@ impl Ledger {
         let running = Running {
             sequencer: spawn("sequencer", move || sequencer.run(submissions))?,
             publisher: spawn("publisher", move || publisher.run())?,
+            indexer: spawn("indexer", move || indexer.run())?,
         };
         let ledger = Self {
             queue,
             published,
             progress,
             reader,
+            queries: QueryReader::new(config.queries),
+            followed,
             log: reads,
             origin,
             metrics,
@@ -225,12 +253,17 @@ impl Ledger {
         Ok((ledger, running))
     }
 
-    /// Hands a statement in; returns once it is durable and integrated, or refused.
+    /// Hands a statement in; returns once it is durable and integrated, or refused. `place` is
+    /// dropped then, even if nobody waits for the answer any more.
     ///
     /// # Errors
     /// See [`SubmitError`]; nothing was logged then.
-    pub async fn submit(&self, signed: Signed) -> Result<Sequenced, SubmitError> {
-        let (submission, answered) = Submission::new(signed);
+    pub async fn submit(
+        &self,
+        signed: Signed,
+        place: impl Send + 'static,
+    ) -> Result<Sequenced, SubmitError> {
+        let (submission, answered) = Submission::new(signed, place);
         self.queue.try_send(submission).map_err(|e| match e {
             mpsc::error::TrySendError::Full(_) => SubmitError::Busy,
             mpsc::error::TrySendError::Closed(_) => SubmitError::Stopped,
@@ -299,6 +332,27 @@ impl Ledger {
         Ok(index
             .zip(published)
             .filter(|(index, published)| published.covers(*index)))
+    }
+
+    /// Indices of a jurisdiction's published requests whose deadline is after `now`, ascending; `None`
+    /// if the index of them lags behind by more than `patience`.
+    ///
+    /// # Errors
+    /// The index's.
+    pub async fn open_requests(
+        &self,
+        of: &Jurisdiction,
+        now: Time,
+        patience: Duration,
+    ) -> Result<Option<Vec<LeafIndex>>, StoreError> {
+        let size = self.published().map_or(0, |p| p.checkpoint.size.as_u64());
+        let mut followed = self.followed.clone();
+        let caught_up = followed.wait_for(|followed| *followed >= size);
+        let Ok(Ok(_)) = tokio::time::timeout(patience, caught_up).await else {
+            return Ok(None);
+        };
+        let open = self.queries.open_requests(of, now)?;
+        Ok(Some(open.into_iter().map(LeafIndex::new).collect()))
     }
 
     /// The journal, for reading beside the sequencer.

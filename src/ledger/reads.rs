@@ -2,8 +2,8 @@
 //!
 //! A tile or bundle never changes under its name, so what was read may be kept; the checkpoint
 //! changes, and is no business of this file. Kept are whole files that are asked for often, and the
-//! blocks of the tree ([`Blocks`]) but for those of leaf hashes: these are most of the tree and cost
-//! nothing but a read of 512 bytes, so they are left to the kernel's page cache. Both caches are
+//! blocks of the tree ([`Blocks`]), but of leaf hashes only those near the end: the others are most
+//! of the tree and cost nothing but a read of 512 bytes, so they are left to the kernel's page cache. Both caches are
 //! bounded by bytes and keep what is asked for again rather than what was asked for last.
 //!
 //! Files are read where the call is made, on an async worker too: what lies in the page cache takes
@@ -12,7 +12,6 @@
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use quick_cache::Weighter;
@@ -22,14 +21,16 @@ use crate::store::StoreError;
 use crate::store::files::Files;
 use crate::store::objects::Objects as _;
 use crate::tlog::hash::Hash;
-use crate::tlog::prove::{self, Block, Blocks, HashTiles};
+use crate::tlog::prove::{self, Block, Blocks, HashTiles, Subtree};
 use crate::tlog::tile::{self, EntryTile, Tile};
 use crate::tlog::tree::{LeafIndex, TreeSize};
 
 /// Bytes of files that are kept: some eight thousand full tiles.
 const FILES_KEPT: u64 = 64 << 20;
 /// Bytes of blocks that are kept: all but the leaf hashes of a log of twelve million entries.
-const BLOCKS_KEPT: u64 = 32 << 20;
+const BLOCKS_KEPT: u64 = 64 << 20;
+/// How far from the end leaf hashes are kept too: proofs of new entries are what is asked for most.
+const RECENT: u64 = 1 << 14;
 /// What a kept thing costs beside its own bytes: key, counters, slots of the cache's tables.
 const OVERHEAD: u64 = 128;
 /// What the tables are laid out for at first; they grow.
@@ -41,7 +42,7 @@ pub struct LogReads {
     /// By path below `/log/`. Only paths of files that exist come in.
     whole: Cache<Box<str>, Bytes, OfFile>,
     /// By place and by how much of the tree the block has seen.
-    blocks: Cache<(Block, TreeSize), Arc<[Hash]>, OfBlock>,
+    blocks: Cache<(Block, TreeSize), Subtree, OfBlock>,
 }
 
 #[derive(Clone)]
@@ -56,9 +57,9 @@ impl Weighter<Box<str>, Bytes> for OfFile {
 #[derive(Clone)]
 struct OfBlock;
 
-impl Weighter<(Block, TreeSize), Arc<[Hash]>> for OfBlock {
-    fn weight(&self, _: &(Block, TreeSize), nodes: &Arc<[Hash]>) -> u64 {
-        OVERHEAD + size_of_val::<[Hash]>(nodes) as u64
+impl Weighter<(Block, TreeSize), Subtree> for OfBlock {
+    fn weight(&self, _: &(Block, TreeSize), subtree: &Subtree) -> u64 {
+        OVERHEAD + subtree.size() as u64
     }
 }
 
@@ -125,17 +126,18 @@ impl LogReads {
 impl Blocks for LogReads {
     type Error = StoreError;
 
-    fn block(&self, block: Block, size: TreeSize) -> Result<Arc<[Hash]>, StoreError> {
-        if block.row == 0 && block.is_full(size) {
-            return Ok(prove::fold(block, size, self, self)?.into());
+    fn block(&self, block: Block, size: TreeSize) -> Result<Subtree, StoreError> {
+        let recent = block.sight(size).as_u64() + RECENT >= size.as_u64();
+        if block.row == 0 && block.is_full(size) && !recent {
+            return prove::fold(block, size, self, self);
         }
         let key = (block, block.sight(size));
         if let Some(kept) = self.blocks.get(&key) {
             return Ok(kept);
         }
-        let nodes: Arc<[Hash]> = prove::fold(block, size, self, self)?.into();
-        self.blocks.insert(key, nodes.clone());
-        Ok(nodes)
+        let subtree = prove::fold(block, size, self, self)?;
+        self.blocks.insert(key, subtree.clone());
+        Ok(subtree)
     }
 }
 

@@ -66,6 +66,7 @@ struct Waiting {
     index: LeafIndex,
     /// Whether it is a repetition.
     known: bool,
+    _place: Box<dyn Send>,
 }
 
 impl<J: Journal> Sequencer<J> {
@@ -120,8 +121,10 @@ impl<J: Journal> Sequencer<J> {
         if genesis.is_empty() {
             return Err(LedgerError::NoGenesis);
         }
-        let (submissions, answers): (Vec<_>, Vec<_>) =
-            genesis.into_iter().map(Submission::new).unzip();
+        let (submissions, answers): (Vec<_>, Vec<_>) = genesis
+            .into_iter()
+            .map(|signed| Submission::new(signed, ()))
+            .unzip();
         self.round(submissions)?;
         for mut answer in answers {
             if let Ok(Err(SubmitError::Refused(refusal))) = answer.try_recv() {
@@ -189,13 +192,19 @@ impl<J: Journal> Sequencer<J> {
         let mut pending = Pending::new(&facts);
         let first = self.end.size().as_u64();
         let (mut entries, mut waiting) = (Vec::with_capacity(batch.len()), Vec::new());
-        for Submission { signed, answer } in batch {
+        for Submission {
+            signed,
+            answer,
+            place,
+        } in batch
+        {
             let index = LeafIndex::new(first + entries.len() as u64);
             match self.judge(&signed, index, now, &pending)? {
                 Judged::Known(index) => waiting.push(Waiting {
                     answer,
                     index,
                     known: true,
+                    _place: place,
                 }),
                 Judged::Refused(refusal) => {
                     let _ = answer.send(Err(SubmitError::Refused(refusal)));
@@ -214,6 +223,7 @@ impl<J: Journal> Sequencer<J> {
                         answer,
                         index,
                         known: false,
+                        _place: place,
                     });
                 }
             }
@@ -318,6 +328,7 @@ impl<J: Journal> Sequencer<J> {
             answer,
             index,
             known,
+            ..
         } in admitted.waiting
         {
             let place = index.as_u64().checked_sub(first);

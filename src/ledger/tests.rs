@@ -114,8 +114,8 @@ impl<J: JournalRead> JournalRead for Faulty<J> {
         self.store.fact(key)
     }
 
-    fn facts_with_prefix(&self, prefix: &[u8]) -> Result<Vec<KeyedFact>, StoreError> {
-        self.store.facts_with_prefix(prefix)
+    fn facts(&self) -> Result<Vec<KeyedFact>, StoreError> {
+        self.store.facts()
     }
 
     fn frontier(&self) -> Result<Vec<u8>, StoreError> {
@@ -248,8 +248,10 @@ impl Run<'_> {
         };
         publish(&progress)?;
         for round in rounds {
-            let (batch, answers): (Vec<_>, Vec<_>) =
-                round.iter().cloned().map(Submission::new).unzip();
+            let (batch, answers): (Vec<_>, Vec<_>) = round
+                .iter()
+                .map(|signed| Submission::new(signed.clone(), ()))
+                .unzip();
             let done = sequencer.round(batch);
             for (signed, answer) in round.iter().zip(answers) {
                 self.take(signed, answer, done.is_ok());
@@ -309,7 +311,7 @@ fn check(folder: &Path, notes: &[Vec<u8>], acknowledged: &Acknowledged) -> Held 
     check_files(&files(folder), &leaves);
     Held {
         leaves,
-        facts: journal.facts_with_prefix(b"").unwrap(),
+        facts: journal.facts().unwrap(),
         head: journal.head().unwrap(),
         checkpoint: files(folder).read(CHECKPOINT).unwrap(),
     }
@@ -502,7 +504,7 @@ fn a_clock_that_steps_back_is_waited_out() {
     };
     let submit = |sequencer: &mut Sequencer<SqliteJournal>, statement: usize| {
         let [signed] = statements(statement..statement + 1).try_into().unwrap();
-        let (submission, mut answer) = Submission::new(signed);
+        let (submission, mut answer) = Submission::new(signed, ());
         sequencer.round(vec![submission]).unwrap();
         answer.try_recv().unwrap()
     };

@@ -4,7 +4,7 @@
 //! the policy that share an address are one witness with several keys: it is asked once, and one line
 //! of its answer that does not verify discredits the rest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
@@ -121,19 +121,21 @@ impl Witnesses {
         for asker in self.askers.values_mut() {
             asker.ask(question.clone());
         }
-        let counts = |note: &Note| {
-            let latest = now.plus_seconds(300);
-            self.policy.verify(&note.to_bytes(), None, Some(latest))
+        let latest = now.plus_seconds(300);
+        // Verifies every line anew, so only where they may be enough.
+        let counts = |note: &Note, names: &BTreeSet<String>| {
+            self.policy
+                .quorum_met(&names.iter().map(String::as_str).collect())
+                && self
+                    .policy
+                    .verify(&note.to_bytes(), None, Some(latest))
+                    .is_ok()
         };
-        let mut cosigned = own.clone();
-        let mut quorum = counts(&cosigned);
-        let patience = if quorum.is_ok() { GRACE } else { self.timeout };
+        let (mut cosigned, mut names) = (own, BTreeSet::new());
+        let mut quorum = counts(&cosigned, &names);
+        let patience = if quorum { GRACE } else { self.timeout };
         let mut deadline = Instant::now() + patience;
-        while self
-            .askers
-            .values()
-            .any(|asker| asker.is_awaited(quorum.is_ok()))
-        {
+        while self.askers.values().any(|asker| asker.is_awaited(quorum)) {
             let patience = deadline.saturating_duration_since(Instant::now());
             let Ok(answer) = self.answers.recv_timeout(patience) else {
                 break;
@@ -144,9 +146,9 @@ impl Witnesses {
             }
             if let Ok(signatures) = &answer.cosigned {
                 cosigned.signatures.extend(signatures.values().cloned());
-                let had = quorum.is_ok();
-                quorum = counts(&cosigned);
-                if quorum.is_ok() && !had {
+                names.extend(signatures.keys().cloned());
+                if !quorum && counts(&cosigned, &names) {
+                    quorum = true;
                     deadline = deadline.min(Instant::now() + GRACE);
                 }
             }
@@ -159,12 +161,13 @@ impl Witnesses {
         {
             asker.state = State::Late;
         }
-        if let Err(error) = &quorum {
+        let note = cosigned.to_bytes();
+        if !quorum && let Err(error) = self.policy.verify(&note, None, Some(latest)) {
             let size = question.checkpoint.size;
             tracing::warn!(%size, %error, "the checkpoint is not published");
         }
         Ok(Cosigned {
-            note: quorum.is_ok().then(|| cosigned.to_bytes()),
+            note: quorum.then_some(note),
             witnesses: self.states(),
             checkpoint: question.checkpoint,
         })

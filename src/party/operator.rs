@@ -2,7 +2,7 @@
 //!
 //! `party.json`, `keys/` (the party's, `log.key` and `log-ml-dsa-44.key`), `log.vkey` and
 //! `log.ml-dsa-44.vkey` (what verifies them), `log.policy`, `limits.json` (the first ones),
-//! `ledger.db`, `vaults.db`, `log/` (served as it lies), `attachments/`, `batches/`, `clips/`.
+//! `ledger.db`, `queries.db`, `vaults.db`, `log/` (served as it lies), `attachments/`, `batches/`, `clips/`.
 //!
 //! A vkey has a file of its own: other programs read one line and no more. A folder without
 //! `log.ml-dsa-44.vkey` is an older one, whose log signs by Ed25519 alone.
@@ -166,6 +166,7 @@ impl Operator {
         let root = self.home.root();
         Ok(Config {
             journal: root.join("ledger.db"),
+            queries: root.join("queries.db"),
             log: Files::open(&root.join("log"), &root.join("staging/log"), Access::Public)?,
             signer: self.signer()?,
             policy,

@@ -34,11 +34,6 @@ pub trait Facts {
 /// The facts that one entry changes, to be applied together or not at all.
 pub type Change = Vec<(FactKey, Fact)>;
 
-impl FactKey {
-    /// The first byte of every [`FactKey::Request`], to list them by.
-    pub const REQUEST: u8 = b'q';
-}
-
 /// Declares fact keys, the fact behind each, the bytes of the keys and the typed look-ups at once.
 macro_rules! facts {
     ($($(#[$doc:meta])* $name:ident $look_up:ident($key:ty) = $tag:literal => $value:ty,)*) => {

@@ -63,8 +63,9 @@ pub trait JournalRead {
     /// The fact under this key.
     fn fact(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// The facts whose keys begin with `prefix`, in ascending order of keys.
-    fn facts_with_prefix(&self, prefix: &[u8]) -> Result<Vec<KeyedFact>, StoreError>;
+    /// All facts, in ascending order of keys.
+    #[cfg(test)]
+    fn facts(&self) -> Result<Vec<KeyedFact>, StoreError>;
 
     /// The frontier of the last commit; empty before the first.
     fn frontier(&self) -> Result<Vec<u8>, StoreError>;

@@ -102,7 +102,7 @@ impl TlogProof {
     }
 }
 
-/// The proof as a file. A checkpoint is text; anything else would not have been verified.
+/// The proof as a file.
 impl fmt::Display for TlogProof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{FIRST_LINE}")?;
@@ -113,6 +113,8 @@ impl fmt::Display for TlogProof {
         for hash in &self.hashes {
             writeln!(f, "{hash}")?;
         }
-        write!(f, "\n{}", String::from_utf8_lossy(&self.checkpoint))
+        // A checkpoint is text; anything else would not have been verified.
+        let checkpoint = std::str::from_utf8(&self.checkpoint).map_err(|_| fmt::Error)?;
+        write!(f, "\n{checkpoint}")
     }
 }

@@ -46,16 +46,62 @@ pub struct Block {
     pub index: u64,
 }
 
+/// The nodes of a block and the tree over them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subtree {
+    /// How many nodes: 16, or as many as there are. Where leaves are left over at the end of the
+    /// row, the root over them is the last.
+    width: usize,
+    /// The nodes, their parents, and so on up to the root.
+    hashes: Arc<[Hash]>,
+}
+
+impl Subtree {
+    /// A last node without a sibling goes up as it is.
+    fn over(nodes: Vec<Hash>) -> Self {
+        let (width, mut hashes) = (nodes.len(), nodes);
+        let mut row = 0..width;
+        while row.len() > 1 {
+            for at in row.clone().step_by(2) {
+                let right = hashes[..row.end].get(at + 1);
+                let parent = right.map_or(hashes[at], |right| node_hash(&hashes[at], right));
+                hashes.push(parent);
+            }
+            row = row.end..hashes.len();
+        }
+        let hashes = hashes.into();
+        Self { width, hashes }
+    }
+
+    /// The nodes, their parents, and so on up to the root.
+    fn rows(&self) -> impl Iterator<Item = &[Hash]> {
+        let (mut rest, mut width) = (&*self.hashes, self.width);
+        std::iter::from_fn(move || {
+            let (row, above) = rest.split_at_checked(width).filter(|_| !rest.is_empty())?;
+            (rest, width) = (above, width.div_ceil(2));
+            Some(row)
+        })
+    }
+
+    fn root(&self) -> Hash {
+        *self.hashes.last().expect("no block is empty")
+    }
+
+    /// What it takes in memory, in bytes.
+    pub fn size(&self) -> usize {
+        size_of_val(&*self.hashes)
+    }
+}
+
 /// Whoever holds a tree's blocks, or can make them with [`fold`].
 pub trait Blocks {
     type Error;
 
-    /// The nodes of a block in the tree of `size`: 16, or as many as there are. Where leaves are
-    /// left over at the end of the row, the root over them is its last node.
+    /// A block in the tree of `size`, and the tree over it.
     ///
     /// # Errors
     /// If it can neither be read nor made.
-    fn block(&self, block: Block, size: TreeSize) -> Result<Arc<[Hash]>, Self::Error>;
+    fn block(&self, block: Block, size: TreeSize) -> Result<Subtree, Self::Error>;
 }
 
 impl Block {
@@ -82,7 +128,7 @@ impl Block {
 ///
 /// # Errors
 /// Those of `tiles` and `below`.
-pub fn fold<T, B>(block: Block, size: TreeSize, tiles: &T, below: &B) -> Result<Vec<Hash>, T::Error>
+pub fn fold<T, B>(block: Block, size: TreeSize, tiles: &T, below: &B) -> Result<Subtree, T::Error>
 where
     T: HashTiles,
     B: Blocks<Error = T::Error>,
@@ -102,7 +148,9 @@ where
         _ => {
             let hashes = tiles.part(tile_at(level, index, size), 0..count * WIDTH as usize)?;
             let roots = hashes.chunks_exact(WIDTH as usize);
-            roots.map(root_over).collect()
+            roots
+                .map(|nodes| Subtree::over(nodes.to_vec()).root())
+                .collect()
         }
     };
     let left_over = whole << block.shift() < size.as_u64();
@@ -111,9 +159,9 @@ where
             row: row - 1,
             index: whole,
         };
-        nodes.push(root_over(&below.block(rest, size)?));
+        nodes.push(below.block(rest, size)?.root());
     }
-    Ok(nodes)
+    Ok(Subtree::over(nodes))
 }
 
 /// A tile as wide as a tree of `size` has it.
@@ -233,7 +281,7 @@ pub fn root<T: HashTiles>(size: TreeSize, tiles: &T) -> Result<Hash, T::Error> {
     while size > top.sight(size) {
         top.row += 1;
     }
-    Ok(root_over(&OfTiles::new(tiles).block(top, size)?))
+    Ok(OfTiles::new(tiles).block(top, size)?.root())
 }
 
 /// Pushes the siblings on the way from the node at `position` among the roots over `2^height` leaves
@@ -250,56 +298,30 @@ fn climb<B: Blocks>(
         row: (height / HEIGHT) as u8,
         index: position >> (HEIGHT - skipped),
     };
-    let mut nodes = blocks.block(block, size)?.to_vec();
-    for _ in 0..skipped {
-        halve(&mut nodes);
-    }
     let mut at = (position % (WIDTH >> skipped)) as usize;
-    let node = nodes[at];
+    let (mut below, mut node) = (skipped as usize, None);
     loop {
-        while nodes.len() > 1 {
-            proof.extend(nodes.get(at ^ 1));
+        let subtree = blocks.block(block, size)?;
+        for row in subtree.rows().skip(below) {
+            node = node.or(Some(row[at]));
+            proof.extend(row.get(at ^ 1));
             at /= 2;
-            halve(&mut nodes);
         }
         if block.sight(size) == size && block.index == 0 {
-            return Ok(node);
+            return Ok(node.expect("no block is empty"));
         }
-        at = (block.index % WIDTH) as usize;
+        (below, at) = (0, (block.index % WIDTH) as usize);
         block = Block {
             row: block.row + 1,
             index: block.index / WIDTH,
         };
-        nodes.clear();
-        nodes.extend_from_slice(&blocks.block(block, size)?);
     }
-}
-
-/// The root over the nodes of a block.
-fn root_over(nodes: &[Hash]) -> Hash {
-    let mut nodes = nodes.to_vec();
-    while nodes.len() > 1 {
-        halve(&mut nodes);
-    }
-    nodes[0]
-}
-
-/// Puts a row's parents in its place; a last node without a sibling goes up as it is.
-fn halve(nodes: &mut Vec<Hash>) {
-    let parents = nodes.len().div_ceil(2);
-    for parent in 0..parents {
-        nodes[parent] = match nodes.get(2 * parent + 1) {
-            Some(right) => node_hash(&nodes[2 * parent], right),
-            None => nodes[2 * parent],
-        };
-    }
-    nodes.truncate(parents);
 }
 
 /// The blocks of one proof, each made once.
 struct OfTiles<'a, T> {
     tiles: &'a T,
-    made: RefCell<HashMap<Block, Arc<[Hash]>>>,
+    made: RefCell<HashMap<Block, Subtree>>,
 }
 
 impl<'a, T> OfTiles<'a, T> {
@@ -314,12 +336,12 @@ impl<'a, T> OfTiles<'a, T> {
 impl<T: HashTiles> Blocks for OfTiles<'_, T> {
     type Error = T::Error;
 
-    fn block(&self, block: Block, size: TreeSize) -> Result<Arc<[Hash]>, T::Error> {
+    fn block(&self, block: Block, size: TreeSize) -> Result<Subtree, T::Error> {
         if let Some(made) = self.made.borrow().get(&block) {
             return Ok(made.clone());
         }
-        let nodes: Arc<[Hash]> = fold(block, size, self.tiles, self)?.into();
-        self.made.borrow_mut().insert(block, nodes.clone());
-        Ok(nodes)
+        let subtree = fold(block, size, self.tiles, self)?;
+        self.made.borrow_mut().insert(block, subtree.clone());
+        Ok(subtree)
     }
 }

@@ -43,7 +43,7 @@ static SOUND: LazyLock<Ledger> = LazyLock::new(|| {
         let mut submitted = tokio::task::JoinSet::new();
         for signed in (0..ENTRIES).map(listed) {
             let running = running.clone();
-            submitted.spawn(async move { running.submit(signed).await.unwrap().index });
+            submitted.spawn(async move { running.submit(signed, ()).await.unwrap().index });
         }
         let last = submitted.join_all().await.into_iter().max().unwrap();
         running.wait_published(last, Duration::from_secs(30)).await;
@@ -239,12 +239,12 @@ fn what_was_damaged_is_kept_aside() {
 }
 
 #[test]
-fn ids_facts_and_filters_are_made_again() {
+fn ids_and_facts_are_made_again() {
     let some_id = "(SELECT id FROM ids ORDER BY id LIMIT 1)";
     for damage in [
         format!("DELETE FROM ids WHERE id = {some_id}"),
-        format!("UPDATE ids SET position = 7 WHERE id = {some_id}"),
-        "INSERT INTO ids SELECT part, zeroblob(32), 3 FROM ids LIMIT 1".to_owned(),
+        format!("UPDATE ids SET position = 700 WHERE id = {some_id}"),
+        "INSERT INTO ids VALUES (700, zeroblob(32))".to_owned(),
         "DELETE FROM facts".to_owned(),
         "UPDATE facts SET value = x'00'".to_owned(),
     ] {
@@ -252,7 +252,7 @@ fn ids_facts_and_filters_are_made_again() {
         data.sql(&damage);
         let found = data.findings();
         let of_keys = |(code, place): &(String, String)| {
-            ["id", "fact", "filter"].contains(&code.as_str()) && place.starts_with("ledger.db ")
+            ["id", "fact", "index"].contains(&code.as_str()) && place.starts_with("ledger.db ")
         };
         assert!(!found.is_empty() && found.iter().all(of_keys), "{found:?}");
         assert_eq!(data.fsck(&["--repair"]).code, Some(0), "{damage}");
@@ -319,9 +319,37 @@ fn a_checkpoint_that_the_log_did_not_sign_is_moved_aside() {
 }
 
 #[test]
+fn a_query_index_that_says_something_else_is_made_anew() {
+    type Damage<'a> = &'a dyn Fn(&str);
+    let sql = |path: &str, sql| Connection::open(path).unwrap().execute_batch(sql).unwrap();
+    let cases: [Damage<'_>; 4] = [
+        &|path| sql(path, "INSERT INTO requests VALUES (5, 'US-FL', 0)"),
+        &|path| sql(path, "UPDATE followed SET size = 9999"),
+        &|path| sql(path, "DROP TABLE requests"),
+        &|path| {
+            fs::write(
+                path,
+                "no database at all, but a text of some length".repeat(99),
+            )
+            .unwrap()
+        },
+    ];
+    for damage in cases {
+        let data = Data::new();
+        damage(&data.path("queries.db"));
+        let found = ("query-index".to_owned(), "queries.db".to_owned());
+        assert_eq!(data.findings(), [found]);
+        assert_eq!(data.fsck(&["--repair"]).code, Some(0));
+        assert_eq!(data.findings(), []);
+        assert!(!Path::new(&data.path("queries.db")).exists());
+        assert_sound_log(&data);
+    }
+}
+
+#[test]
 fn no_server_starts_on_what_does_not_agree() {
     type Damage<'a> = &'a dyn Fn(&Data);
-    let cases: [(&str, Damage<'_>); 6] = [
+    let cases: [(&str, Damage<'_>); 7] = [
         ("a tile of the right edge is missing", &|data| {
             fs::remove_file(data.path("log/tile/0/001.p/46")).unwrap();
         }),
@@ -336,6 +364,12 @@ fn no_server_starts_on_what_does_not_agree() {
         }),
         ("the head has another root", &|data| {
             data.sql("UPDATE head SET root = zeroblob(32)");
+        }),
+        ("the query index knows more than there is", &|data| {
+            let connection = Connection::open(data.path("queries.db")).unwrap();
+            connection
+                .execute("UPDATE followed SET size = 9999", ())
+                .unwrap();
         }),
         ("more was published than there is", &|data| {
             data.sql("DELETE FROM entries; DELETE FROM head; DELETE FROM ids; DELETE FROM facts");

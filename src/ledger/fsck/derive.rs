@@ -8,6 +8,7 @@ use super::made::Maker;
 use super::report::{Findings, Mend};
 use super::{Fsck, FsckError};
 use crate::digest::StatementId;
+use crate::ledger::queries::requests;
 use crate::reader::replay;
 use crate::seal::batch::Batch;
 use crate::seal::commitment::Commitment;
@@ -16,9 +17,10 @@ use crate::statement::facts::Pending;
 use crate::statement::kinds::commitment_batch::CommitmentBatch;
 use crate::statement::leaf::MAX_LEAF;
 use crate::statement::refusal::Verdict;
+use crate::store::StoreError;
 use crate::store::facts::{CachedFacts, FactCache, encode};
 use crate::store::journal::{Commit, Journal as _, JournalRead, NewEntry};
-use crate::store::sqlite::SqliteJournal;
+use crate::store::sqlite::{QueryReader, SqliteJournal};
 use crate::time::Time;
 use crate::tlog::tree::LeafIndex;
 
@@ -43,6 +45,11 @@ impl Scratch {
     pub fn journal(&self) -> PathBuf {
         self.0.join("derived.db")
     }
+
+    /// Where the indexes that the examined journal should have are made.
+    pub fn index(&self) -> PathBuf {
+        self.0.join("index.db")
+    }
 }
 
 impl Drop for Scratch {
@@ -57,6 +64,10 @@ pub(super) struct Walk<'a, J> {
     pub fsck: &'a Fsck,
     pub journal: &'a J,
     pub derived: SqliteJournal,
+    /// The query index, if there is one.
+    pub queries: Option<&'a QueryReader>,
+    /// Whether it says what the entries make.
+    pub queries_hold: bool,
     pub maker: Maker,
     pub facts: FactCache,
     /// When the last admitted entry was logged.
@@ -91,9 +102,28 @@ impl<J: JournalRead> Walk<'_, J> {
                 log.compare(&made, findings)?;
             }
             admitted &= self.replay(first, &leaves, findings)?;
+            self.queries_hold &= self.compare_queries(first, &leaves).unwrap_or(false);
             progress(end, size);
         }
         Ok(admitted)
+    }
+
+    /// Whether the query index has of these entries what they make; it may end before them.
+    fn compare_queries(&self, first: u64, leaves: &[Vec<u8>]) -> Result<bool, StoreError> {
+        let Some(queries) = self.queries else {
+            return Ok(true);
+        };
+        let end = queries.size()?.min(first + leaves.len() as u64);
+        let made = requests(leaves, first).into_iter();
+        let made = made.filter(|row| row.position < end);
+        let made = made.map(|row| {
+            (
+                row.position,
+                row.jurisdiction.to_string(),
+                row.deadline.unix(),
+            )
+        });
+        Ok(made.eq(queries.requests(first, end)?))
     }
 
     /// Judges the entries from `first` on, and keeps what they change.

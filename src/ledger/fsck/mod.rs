@@ -21,8 +21,9 @@ use std::path::PathBuf;
 use crate::encoding::hex;
 use crate::store::StoreError;
 use crate::store::facts::FactCache;
+use crate::store::journal::JournalRead as _;
 use crate::store::sqlite::{
-    KeyFault, SqliteJournal, SqliteReader, Table, compare_keys, file_faults,
+    KeyFault, QueryReader, SqliteJournal, SqliteReader, Table, compare_keys, file_faults,
 };
 use crate::tlog::checkpoint::Origin;
 use crate::tlog::hash::{EMPTY_ROOT, Hash};
@@ -63,6 +64,9 @@ impl FsckError {
     }
 }
 
+/// The query index's file in the data folder.
+const QUERIES: &str = "queries.db";
+
 /// Told how many entries of how many are done.
 type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 
@@ -70,8 +74,10 @@ type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 struct Examined {
     report: Report,
     log: LogFolder,
-    /// Ids, facts or filters are not those of the scratch journal.
+    /// Ids, facts or their indexes are not those of the scratch journal.
     keys_differ: bool,
+    /// The query index is not what the entries make.
+    queries_differ: bool,
     scratch: Scratch,
 }
 
@@ -86,6 +92,10 @@ impl Fsck {
 
     fn journal(&self) -> PathBuf {
         self.data.join("ledger.db")
+    }
+
+    fn queries(&self) -> PathBuf {
+        self.data.join(QUERIES)
     }
 
     fn log(&self) -> PathBuf {
@@ -107,16 +117,31 @@ impl Fsck {
         let journal = SqliteReader::open(&path)?;
         let signed = Signed::read(self, &journal, &mut findings)?;
         let mut log = LogFolder::list(&self.log(), &signed, &mut findings)?;
+        let queries = self.queries();
+        let queries = queries.is_file().then(|| QueryReader::new(queries));
         let mut walk = Walk {
             fsck: self,
             journal: &journal,
+            queries: queries.as_ref(),
+            queries_hold: true,
             derived: SqliteJournal::scratch(&scratch.journal())?,
             maker: Maker::new(signed.sizes()),
             facts: FactCache::default(),
             last: None,
         };
         let whole = walk.run(&mut log, &mut findings, progress)?;
-        let Walk { maker, .. } = walk;
+        let Walk {
+            maker,
+            derived,
+            queries_hold,
+            ..
+        } = walk;
+        let known = queries.as_ref().map_or(Ok(0), QueryReader::size);
+        let queries_differ = !queries_hold || known.is_err() || known? > journal.size()?;
+        if queries_differ {
+            let detail = "not what the entries make";
+            findings.add("query-index", QUERIES, detail, Mend::Repair);
+        }
         signed.compare(|size| maker.root_at(size), &mut findings);
         let (size, root) = (maker.size().as_u64(), maker.root());
         for made in maker.finish() {
@@ -125,7 +150,7 @@ impl Fsck {
         log.finish(&mut findings);
         let mut keys_differ = false;
         if whole {
-            compare_keys(&path, &scratch.journal(), &mut |fault| {
+            compare_keys(&path, &derived, &scratch.index(), &mut |fault| {
                 keys_differ = true;
                 add_key_fault(fault, &mut findings);
             })?;
@@ -136,6 +161,7 @@ impl Fsck {
             report,
             log,
             keys_differ,
+            queries_differ,
             scratch,
         })
     }
@@ -147,6 +173,7 @@ impl Fsck {
             report: self.report(findings, entries, None, Vec::new()),
             log: LogFolder::default(),
             keys_differ: false,
+            queries_differ: false,
             scratch,
         }
     }
@@ -198,7 +225,16 @@ fn notes(signed: &Signed, size: u64, log: &LogFolder) -> Vec<String> {
 }
 
 fn add_key_fault(fault: KeyFault, findings: &mut Findings) {
-    let KeyFault { table, key, what } = fault;
+    let (table, key, what) = match fault {
+        KeyFault::Row { table, key, what } => (table, key, what),
+        KeyFault::Index { table, what } => {
+            let place = match table {
+                Table::Ids => "ledger.db index of ids",
+                Table::Facts => "ledger.db index of facts",
+            };
+            return findings.add("index", place, what, Mend::Repair);
+        }
+    };
     let (code, place) = match (table, key.split_first()) {
         (Table::Ids, _) => ("id", format!("ledger.db id {}", hex(&key))),
         // As the rules spell it: a letter for its kind, then what it is about.
@@ -207,7 +243,6 @@ fn add_key_fault(fault: KeyFault, findings: &mut Findings) {
             ("fact", format!("ledger.db fact {kind} {}", hex(about)))
         }
         (Table::Facts, None) => ("fact", "ledger.db fact without a key".to_owned()),
-        (Table::Filters, _) => ("filter", "ledger.db filters".to_owned()),
     };
     findings.add(code, place, what, Mend::Repair);
 }

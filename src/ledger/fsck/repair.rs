@@ -9,7 +9,7 @@ use super::derive::AT_ONCE;
 use super::files::LogFolder;
 use super::made::{Made, Maker};
 use super::report::Report;
-use super::{Fsck, FsckError, Progress};
+use super::{Fsck, FsckError, Progress, QUERIES};
 use crate::ledger::tiles::LogFiles;
 use crate::store::files::{Access, Files};
 use crate::store::journal::JournalRead as _;
@@ -53,9 +53,19 @@ impl Fsck {
         let mut done = Vec::new();
         if examined.keys_differ {
             replace_keys(&self.journal(), &examined.scratch.journal())?;
-            done.push("ids, facts and filters of ledger.db made of its entries".to_owned());
+            done.push("ids, facts and indexes of ledger.db made of its entries".to_owned());
         }
         let aside = Aside::new(&self.data, now);
+        if examined.queries_differ && aside.take(&self.data, QUERIES)? {
+            // What was not checkpointed yet belongs to the file that was moved.
+            for beside in ["-wal", "-shm"] {
+                aside.take(&self.data, &format!("{QUERIES}{beside}"))?;
+            }
+            let aside = &aside.name;
+            done.push(format!(
+                "{QUERIES} moved to {aside}; `whosaw serve` makes it anew"
+            ));
+        }
         self.mend_files(&examined.log, &aside, &mut done)?;
         // Its scratch folder makes room for the next one's.
         drop(examined.scratch);

@@ -62,8 +62,8 @@ struct Anew<'a>(&'a LogReads);
 impl Blocks for Anew<'_> {
     type Error = StoreError;
 
-    fn block(&self, block: Block, size: TreeSize) -> Result<Arc<[Hash]>, StoreError> {
-        Ok(prove::fold(block, size, self.0, self)?.into())
+    fn block(&self, block: Block, size: TreeSize) -> Result<Subtree, StoreError> {
+        prove::fold(block, size, self.0, self)
     }
 }
 

@@ -30,7 +30,9 @@ fn round(
     statements: &[&Signed],
 ) -> Vec<Result<u64, Reason>> {
     let submissions = statements.iter().map(|signed| (*signed).clone());
-    let (batch, answers): (Vec<_>, Vec<_>) = submissions.map(Submission::new).unzip();
+    let (batch, answers): (Vec<_>, Vec<_>) = submissions
+        .map(|signed| Submission::new(signed, ()))
+        .unzip();
     sequencer.round(batch).unwrap();
     let read = |mut answer: oneshot::Receiver<Answered>| match answer.try_recv().unwrap() {
         Ok(sequenced) => Ok(sequenced.index.as_u64()),

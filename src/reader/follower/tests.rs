@@ -36,7 +36,7 @@ fn at(size: usize) -> Copy {
 /// All that a copy holds.
 fn state(copy: &Copy) -> impl PartialEq + std::fmt::Debug + use<> {
     let journal = &copy.journal;
-    let facts = journal.facts_with_prefix(b"").unwrap();
+    let facts = journal.facts().unwrap();
     let leaves = journal.leaves(0..u64::MAX).unwrap();
     (
         journal.head().unwrap(),
@@ -318,9 +318,9 @@ fn forbidden_entries_are_findings_and_change_nothing() {
     assert_eq!(codes(found), expected);
     assert_eq!(at_once.entries(LeafIndex::new(0)).unwrap().len(), 30);
     assert!(at_once.entry(LeafIndex::new(21)).unwrap().is_none());
-    let honest = at(30).journal.facts_with_prefix(b"").unwrap();
+    let honest = at(30).journal.facts().unwrap();
     let keys = |facts: Vec<(Vec<u8>, Vec<u8>)>| facts.into_iter().map(|(key, _)| key);
-    assert!(keys(at_once.journal.facts_with_prefix(b"").unwrap()).eq(keys(honest)));
+    assert!(keys(at_once.journal.facts().unwrap()).eq(keys(honest)));
     // They stand in the log all the same.
     let proof = at_once.proof(LeafIndex::new(20)).unwrap();
     assert!(proof.verify(b"no JSON", &policy(), None, None).is_ok());

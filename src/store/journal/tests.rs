@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -42,7 +43,7 @@ fn an_empty_one_has_nothing(journal: &mut dyn Journal) {
     assert_eq!(journal.size().unwrap(), 0);
     assert_eq!(journal.find(&id(1)).unwrap(), None);
     assert_eq!(journal.fact(b"").unwrap(), None);
-    assert!(journal.facts_with_prefix(b"").unwrap().is_empty());
+    assert!(journal.facts().unwrap().is_empty());
     assert!(journal.frontier().unwrap().is_empty());
     assert_eq!(journal.head().unwrap(), None);
     assert_eq!(journal.leaf(0).unwrap(), None);
@@ -112,7 +113,7 @@ fn forbidden_entries_have_no_id(journal: &mut dyn Journal) {
     assert_eq!(journal.leaf(4).unwrap().unwrap(), b"leaf 4");
 }
 
-fn facts_are_found_by_prefix(journal: &mut dyn Journal) {
+fn the_last_value_of_a_fact_counts(journal: &mut dyn Journal) {
     let pair = |key: &[u8], value: &str| (key.to_vec(), value.as_bytes().to_vec());
     let mut first = commit(0, []);
     first.facts = vec![
@@ -128,19 +129,19 @@ fn facts_are_found_by_prefix(journal: &mut dyn Journal) {
     let mut second = commit(0, []);
     second.facts = vec![pair(b"k/1", "changed")];
     journal.commit(&second).unwrap();
-    let with = |prefix: &[u8]| journal.facts_with_prefix(prefix).unwrap();
-    let changed = pair(b"k/1", "changed");
-    let below = pair(b"k/1/a", "");
-    assert_eq!(with(b"k/1"), [changed.clone(), below.clone()]);
-    let last = pair(b"k/\xff\xff", "last");
-    assert_eq!(
-        with(b"k/"),
-        [changed, below, pair(b"k/2", "two"), last.clone()]
-    );
-    assert_eq!(with(b"k/\xff"), [last]);
-    assert_eq!(with(b"").len(), 6);
-    assert!(with(b"k/3").is_empty() && with(b"\xff").is_empty());
-    assert_eq!(journal.fact(b"k/1/a").unwrap(), Some(Vec::new()));
+    let all = [
+        pair(b"", "none"),
+        pair(b"k/1", "changed"),
+        pair(b"k/1/a", ""),
+        pair(b"k/2", "two"),
+        pair(b"k/\xff\xff", "last"),
+        pair(b"k0", "after"),
+    ];
+    assert_eq!(journal.facts().unwrap(), all);
+    for (key, value) in all {
+        assert_eq!(journal.fact(&key).unwrap(), Some(value));
+    }
+    assert_eq!(journal.fact(b"k/3").unwrap(), None);
 }
 
 fn the_head_moves_by_compare_and_swap(journal: &mut dyn Journal) {
@@ -197,7 +198,7 @@ macro_rules! on_every_engine {
         mod sqlite_in_small_partitions {
             $(#[test] fn $test() {
                 let folder = tempfile::tempdir().unwrap();
-                super::$test(&mut super::open(&folder).with_partitions_of(2));
+                super::$test(&mut super::in_partitions(&folder, 2));
             })*
         }
     };
@@ -208,12 +209,16 @@ on_every_engine! {
     commits_follow_each_other
     the_first_index_of_an_id_stays
     forbidden_entries_have_no_id
-    facts_are_found_by_prefix
+    the_last_value_of_a_fact_counts
     the_head_moves_by_compare_and_swap
 }
 
 fn open(folder: &TempDir) -> SqliteJournal {
     SqliteJournal::open(&folder.path().join("journal.db")).unwrap()
+}
+
+fn in_partitions(folder: &TempDir, partition: usize) -> SqliteJournal {
+    SqliteJournal::with_partitions_of(&folder.path().join("journal.db"), partition)
 }
 
 /// Everything that can be read, as text.
@@ -223,7 +228,7 @@ fn contents(journal: &impl JournalRead) -> String {
         "{} {ids:?} {:?} {:?} {:?} {:?}",
         journal.size().unwrap(),
         journal.leaves(0..u64::MAX).unwrap(),
-        journal.facts_with_prefix(b"").unwrap(),
+        journal.facts().unwrap(),
         journal.frontier().unwrap(),
         journal.head().unwrap(),
     )
@@ -282,7 +287,7 @@ proptest! {
     #[test]
     fn engines_cannot_be_told_apart(steps in prop::collection::vec(step(), 0..32)) {
         let folder = tempfile::tempdir().unwrap();
-        let open = || open(&folder).with_partitions_of(5);
+        let open = || in_partitions(&folder, 5);
         let (mut memory, mut sqlite) = (MemoryJournal::default(), open());
         for step in &steps {
             prop_assert_eq!(apply(&mut memory, step), apply(&mut sqlite, step));
@@ -292,8 +297,9 @@ proptest! {
             }
         }
         prop_assert_eq!(contents(&memory), contents(&sqlite));
-        for reader in [sqlite.reader(), SqliteReader::open(&folder.path().join("journal.db"))] {
-            prop_assert_eq!(contents(&memory), contents(&reader.unwrap()));
+        let alone = SqliteReader::with_partitions_of(&folder.path().join("journal.db"), 5);
+        for reader in [sqlite.reader().unwrap(), alone] {
+            prop_assert_eq!(contents(&memory), contents(&reader));
         }
     }
 }
@@ -307,18 +313,21 @@ fn readers_follow_the_writer_from_any_thread() {
         "a reader creates nothing"
     );
     assert!(!path.exists());
-    let mut journal = open(&folder).with_partitions_of(7);
+    let mut journal = in_partitions(&folder, 7);
     journal.checkpoint_beside().unwrap();
-    let reader = SqliteReader::open(&path).unwrap();
+    let alone = SqliteReader::with_partitions_of(&path, 7);
+    let readers = [alone.clone(), journal.reader().unwrap(), alone];
+    let committed = AtomicU64::new(0);
     std::thread::scope(|scope| {
-        for _ in 0..4 {
-            let reader = reader.clone();
+        for reader in readers.clone() {
+            let committed = &committed;
             scope.spawn(move || {
                 let mut size = 0;
                 while size < 40 {
+                    let found = committed.load(Ordering::SeqCst);
                     let now = reader.size().unwrap();
                     assert!(now >= size && now.is_multiple_of(2), "half a commit seen");
-                    assert!((0..now).all(|n| reader.find(&id(n)).unwrap() == Some(n)));
+                    assert!((0..found).all(|n| reader.find(&id(n)).unwrap() == Some(n)));
                     assert_eq!(reader.leaves(0..now).unwrap().len() as u64, now);
                     size = now;
                 }
@@ -326,10 +335,13 @@ fn readers_follow_the_writer_from_any_thread() {
         }
         for first in (0..40).step_by(2) {
             journal.commit(&commit(first, first..first + 2)).unwrap();
+            committed.store(first + 2, Ordering::SeqCst);
         }
     });
     journal.advance(None, &head_at(40)).unwrap();
-    assert_eq!(contents(&reader), contents(&journal));
+    for reader in readers {
+        assert_eq!(contents(&reader), contents(&journal));
+    }
 }
 
 #[test]

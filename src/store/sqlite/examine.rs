@@ -1,47 +1,34 @@
-//! A journal's ids, facts and filters as they lie in its tables, for an examiner that derived them
-//! again into a journal of its own.
+//! A journal's ids, facts and their indexes as they lie in its tables, for an examiner that derived
+//! them again into a journal of its own.
 //!
-//! The journal in use believes its partitions and filters; here nothing of them is believed.
+//! The journal in use believes its indexes; here nothing of them is believed.
 
-use std::cmp::Ordering;
 use std::path::Path;
 
-use rusqlite::types::FromSql;
-use rusqlite::{Connection, Rows, TransactionBehavior};
+use rusqlite::types::Value;
+use rusqlite::{Connection, TransactionBehavior};
 
-use super::filter::{Filter, Fingerprint};
-use super::journal::{CLOSED, KEYS_OF, SCHEMA};
+use super::index::{Index, PARTITION, Table};
+use super::journal::{SCHEMA, SqliteJournal, value_at};
+use super::{integer, number};
 use crate::store::StoreError;
 
 /// Faults that SQLite's own check names at most.
 const FAULTS: i64 = 20;
+/// Rows of a new index between two writings of what is past.
+const AT_ONCE: u64 = 1 << 16;
 
-/// What differs in a table of keys.
+/// What differs among the keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyFault {
-    pub table: Table,
-    /// The key; empty if it is the table that is at fault.
-    pub key: Vec<u8>,
-    pub what: String,
-}
-
-/// A table of keys, or the filters over them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Table {
-    Ids,
-    Facts,
-    Filters,
-}
-
-impl Table {
-    /// Its name, and the column of its keys and of its values.
-    const fn columns(self) -> (&'static str, &'static str, &'static str) {
-        match self {
-            Self::Ids => ("ids", "id", "position"),
-            Self::Facts => ("facts", "key", "value"),
-            Self::Filters => ("partitions", "part", "filter"),
-        }
-    }
+pub enum KeyFault {
+    /// In a row with this key.
+    Row {
+        table: Table,
+        key: Vec<u8>,
+        what: &'static str,
+    },
+    /// In the index of a table.
+    Index { table: Table, what: String },
 }
 
 /// What SQLite finds wrong with the file itself: pages, order of keys, constraints.
@@ -63,25 +50,51 @@ pub fn file_faults(journal: &Path) -> Result<Vec<String>, StoreError> {
     Ok(faults)
 }
 
-/// Tells how the ids, facts and filters in `journal` differ from those in `derived`. Reads both in
-/// the order of their keys, so memory does not grow with them. Partitions may be cut elsewhere.
+/// Tells how the ids and facts in `journal` differ from those in `derived`, and its indexes from
+/// what its rows make. New indexes lie in `scratch` meanwhile, a file that is not there yet.
 ///
 /// # Errors
 /// If one of the two cannot be read.
 pub fn compare_keys(
     journal: &Path,
-    derived: &Path,
+    derived: &SqliteJournal,
+    scratch: &Path,
     tell: &mut dyn FnMut(KeyFault),
 ) -> Result<(), StoreError> {
-    let kept = SCHEMA.open_read_only(journal)?;
-    let derived = SCHEMA.open_read_only(derived)?;
-    compare::<i64>(&kept, &derived, Table::Ids, tell)?;
-    compare::<Vec<u8>>(&kept, &derived, Table::Facts, tell)?;
-    compare_filters(&kept, tell)
+    compare(journal, derived, scratch, PARTITION, tell)
 }
 
-/// Puts ids, facts, partitions and filters of `derived` in place of those in `journal`, in one
-/// transaction. Entries, tree and head stay as they are.
+fn compare(
+    journal: &Path,
+    derived: &SqliteJournal,
+    scratch: &Path,
+    partition: usize,
+    tell: &mut dyn FnMut(KeyFault),
+) -> Result<(), StoreError> {
+    let scratch = SCHEMA.open(scratch)?;
+    scratch.pragma_update(None, "synchronous", "OFF")?;
+    let kept = SCHEMA.open_read_only(journal)?;
+    for table in [Table::Ids, Table::Facts] {
+        let kept = Rows {
+            table,
+            rows: &kept,
+            index: &new_index(&kept, table, partition, &scratch)?,
+            index_in: &scratch,
+        };
+        let derived = Rows {
+            table,
+            rows: derived.connection(),
+            index: derived.index(table),
+            index_in: derived.connection(),
+        };
+        compare_rows(&kept, &derived, tell)?;
+        compare_indexes(table, kept.rows, &scratch, tell)?;
+    }
+    Ok(())
+}
+
+/// Puts ids, facts and indexes of `derived` in place of those in `journal`, in one transaction.
+/// Entries, tree and head stay as they are.
 ///
 /// # Errors
 /// If it cannot be done; nothing was changed then.
@@ -91,163 +104,152 @@ pub fn replace_keys(journal: &Path, derived: &Path) -> Result<(), StoreError> {
     connection.execute("ATTACH ?1 AS derived", (path.as_ref(),))?;
     let behavior = TransactionBehavior::Immediate;
     let transaction = connection.transaction_with_behavior(behavior)?;
-    for table in [Table::Filters, Table::Ids, Table::Facts] {
-        let (name, key, value) = table.columns();
-        let columns = match table {
-            Table::Filters => format!("{key}, {value}"),
-            Table::Ids | Table::Facts => format!("part, {key}, {value}"),
-        };
+    for (table, columns) in [
+        ("ids", "position, id"),
+        ("facts", "number, key, value"),
+        ("filters", "of, part, filter"),
+        ("buckets", "of, part, bucket, places"),
+    ] {
         transaction.execute_batch(&format!(
-            "DELETE FROM main.{name};
-             INSERT INTO main.{name} ({columns}) SELECT {columns} FROM derived.{name};"
+            "DELETE FROM main.{table};
+             INSERT INTO main.{table} ({columns}) SELECT {columns} FROM derived.{table};"
         ))?;
     }
     Ok(transaction.commit()?)
 }
 
-/// A key, its value in the last partition that has it, and the partitions that have it.
-struct Row<T> {
-    key: Vec<u8>,
-    value: T,
-    parts: Vec<i64>,
-}
-
-/// All keys of a table in ascending order, each once.
-struct Keys<'a, T> {
-    rows: Rows<'a>,
-    next: Option<(Vec<u8>, i64, T)>,
-}
-
-impl<'a, T: FromSql> Keys<'a, T> {
-    fn new(rows: Rows<'a>) -> Result<Self, StoreError> {
-        let mut keys = Self { rows, next: None };
-        keys.next = keys.read()?;
-        Ok(keys)
-    }
-
-    fn read(&mut self) -> Result<Option<(Vec<u8>, i64, T)>, StoreError> {
-        let row = self.rows.next()?;
-        let read = row.map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
-        Ok(read.transpose().map_err(|e: rusqlite::Error| e)?)
-    }
-
-    fn next(&mut self) -> Result<Option<Row<T>>, StoreError> {
-        let Some((key, part, value)) = self.next.take() else {
-            return Ok(None);
-        };
-        let (mut last, mut parts) = ((part, value), vec![part]);
-        loop {
-            self.next = self.read()?;
-            match self.next.take() {
-                Some((other, part, value)) if other == key => {
-                    parts.push(part);
-                    if part > last.0 {
-                        last = (part, value);
-                    }
-                }
-                next => {
-                    self.next = next;
-                    let value = last.1;
-                    return Ok(Some(Row { key, value, parts }));
-                }
-            }
+/// The index that the rows of a table make; what of it belongs on disk goes into `scratch`.
+fn new_index(
+    kept: &Connection,
+    table: Table,
+    partition: usize,
+    scratch: &Connection,
+) -> Result<Index, StoreError> {
+    let index = Index::new(table, partition);
+    let mut statement = kept.prepare(table.rows_from())?;
+    let mut rows = statement.query((0,))?;
+    let mut unwritten = 0;
+    while let Some(row) = rows.next()? {
+        let key = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+        index.remember([(number(row.get(0)?), table.fingerprint(key))]);
+        unwritten += 1;
+        if unwritten == AT_ONCE {
+            index.take_over(index.write_past(scratch)?);
+            unwritten = 0;
         }
     }
+    index.take_over(index.write_past(scratch)?);
+    Ok(index)
 }
 
-/// One query for all keys in their order: SQLite merges the partitions, each of which is in order.
-fn sorted_keys(connection: &Connection, table: Table) -> Result<String, StoreError> {
-    let (name, key, value) = table.columns();
-    let mut next = connection.prepare(&format!("SELECT min(part) FROM {name} WHERE part > ?1"))?;
-    let (mut arms, mut last) = (Vec::new(), -1);
-    while let Some(part) = next.query_row((last,), |row| row.get::<_, Option<i64>>(0))? {
-        arms.push(format!(
-            "SELECT {key}, part, {value} FROM {name} WHERE part = {part}"
-        ));
-        last = part;
-    }
-    if arms.is_empty() {
-        arms.push(format!("SELECT {key}, part, {value} FROM {name}"));
-    }
-    Ok(format!("{} ORDER BY 1", arms.join(" UNION ALL ")))
-}
-
-fn compare<T: FromSql + PartialEq>(
-    kept: &Connection,
-    derived: &Connection,
+/// The rows of a table, and an index over them that holds.
+struct Rows<'a> {
     table: Table,
+    rows: &'a Connection,
+    index: &'a Index,
+    index_in: &'a Connection,
+}
+
+impl Rows<'_> {
+    /// Number and value of the last row with this key.
+    fn last(&self, key: &[u8]) -> Result<Option<(u64, Value)>, StoreError> {
+        self.index.look_up(self.index_in, key, |row| {
+            let value = value_at(self.rows, self.table.value_at(), row, key)?;
+            Ok(value.map(|value| (row, value)))
+        })
+    }
+
+    /// Shows each row's number and key.
+    fn each(
+        &self,
+        mut show: impl FnMut(u64, Vec<u8>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut statement = self.rows.prepare(self.table.rows_from())?;
+        let mut rows = statement.query((0,))?;
+        while let Some(row) = rows.next()? {
+            show(number(row.get(0)?), row.get(1)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// Of keys that came more than once, the last row counts; ids come once.
+fn compare_rows(
+    kept: &Rows<'_>,
+    derived: &Rows<'_>,
     tell: &mut dyn FnMut(KeyFault),
 ) -> Result<(), StoreError> {
-    let open: i64 = kept.query_row(CLOSED, (), |row| row.get(0))?;
-    let mut statement = kept.prepare(&sorted_keys(kept, table)?)?;
-    let mut kept = Keys::<T>::new(statement.query(())?)?;
-    let mut statement = derived.prepare(&sorted_keys(derived, table)?)?;
-    let mut derived = Keys::<T>::new(statement.query(())?)?;
-    let mut fault = |key: Vec<u8>, what: &str| {
-        let what = what.to_owned();
-        tell(KeyFault { table, key, what });
-    };
-    let (mut one, mut other) = (kept.next()?, derived.next()?);
-    loop {
-        let order = match (&one, &other) {
-            (None, None) => return Ok(()),
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (Some(one), Some(other)) => one.key.cmp(&other.key),
-        };
-        let found = match order {
-            Ordering::Greater => None,
-            _ => std::mem::replace(&mut one, kept.next()?),
-        };
-        let made = match order {
-            Ordering::Less => None,
-            _ => std::mem::replace(&mut other, derived.next()?),
-        };
-        match (found, made) {
-            (Some(found), None) => fault(found.key, "no entry makes it"),
-            (None, Some(made)) => fault(made.key, "missing"),
-            (Some(found), Some(made)) if found.value != made.value => {
-                fault(found.key, "not what the entries make of it");
+    let table = kept.table;
+    let mut fault = |key, what| tell(KeyFault::Row { table, key, what });
+    kept.each(|row, key| {
+        let (last, value) = kept.last(&key)?.expect("the row that is shown");
+        if last != row {
+            if table == Table::Ids {
+                fault(key, "there more than once");
             }
-            (Some(found), Some(_)) if found.parts.iter().any(|part| *part > open) => {
-                fault(found.key, "in a partition that there is not");
-            }
-            (Some(found), Some(_)) if table == Table::Ids && found.parts.len() > 1 => {
-                fault(found.key, "there more than once");
-            }
-            _ => {}
+            return Ok(());
         }
-    }
+        match derived.last(&key)? {
+            None => fault(key, "no entry makes it"),
+            Some((_, made)) if made != value => fault(key, "not what the entries make of it"),
+            Some(_) => {}
+        }
+        Ok(())
+    })?;
+    derived.each(|row, key| {
+        let is_last = derived.last(&key)?.is_some_and(|(last, _)| last == row);
+        if is_last && kept.last(&key)?.is_none() {
+            fault(key, "missing");
+        }
+        Ok(())
+    })
 }
 
-/// Each closed partition's filter is the one that its keys make.
-fn compare_filters(kept: &Connection, tell: &mut dyn FnMut(KeyFault)) -> Result<(), StoreError> {
-    let mut fault = |what: String| {
-        let (table, key) = (Table::Filters, Vec::new());
-        tell(KeyFault { table, key, what });
+/// What is written of an index is what its rows make. The last partitions may lack theirs: an index
+/// is written some time after its last row.
+fn compare_indexes(
+    table: Table,
+    kept: &Connection,
+    made: &Connection,
+    tell: &mut dyn FnMut(KeyFault),
+) -> Result<(), StoreError> {
+    let parts = |connection: &Connection| -> Result<u64, StoreError> {
+        let sql = "SELECT coalesce(max(part) + 1, 0) FROM filters WHERE of = ?1";
+        Ok(number(connection.query_row(
+            sql,
+            (table.tag(),),
+            |row| row.get(0),
+        )?))
     };
-    let mut filters = kept.prepare("SELECT part, filter FROM partitions ORDER BY part")?;
-    let mut rows = filters.query(())?;
-    let mut keys = kept.prepare(KEYS_OF)?;
-    let mut expected = 0;
-    while let Some(row) = rows.next()? {
-        let part: i64 = row.get(0)?;
-        if part != expected {
-            fault(format!("the filter of partition {expected} is missing"));
-        }
-        expected = part + 1;
-        let mut made = Filter::new();
-        let mut keys = keys.query((part,))?;
-        while let Some(key) = keys.next()? {
-            let tag = key.get_ref(0)?.as_bytes().map_err(rusqlite::Error::from)?[0];
-            let key = key.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
-            made.insert(Fingerprint::of(tag, key));
-        }
-        let found = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
-        if found != made.to_bytes() {
-            fault(format!(
-                "partition {part}: not the filter that its keys make"
-            ));
+    let (found, possible) = (parts(kept)?, parts(made)?);
+    let mut fault = |what| tell(KeyFault::Index { table, what });
+    if found > possible {
+        fault(format!(
+            "{found} partitions, where there are rows for {possible}"
+        ));
+    }
+    for part in 0..found.min(possible) {
+        for (what, sql) in [
+            (
+                "filter",
+                "SELECT 0, filter FROM filters WHERE of = ?1 AND part = ?2",
+            ),
+            (
+                "places",
+                "SELECT bucket, places FROM buckets WHERE of = ?1 AND part = ?2 ORDER BY bucket",
+            ),
+        ] {
+            let rows = |connection: &Connection| -> Result<Vec<(i64, Vec<u8>)>, StoreError> {
+                let mut statement = connection.prepare_cached(sql)?;
+                let of = (table.tag(), integer(part));
+                let rows = statement.query_map(of, |row| Ok((row.get(0)?, row.get(1)?)))?;
+                Ok(rows.collect::<Result<_, _>>()?)
+            };
+            if rows(kept)? != rows(made)? {
+                fault(format!(
+                    "partition {part}: not the {what} that its rows make"
+                ));
+            }
         }
     }
     Ok(())
@@ -258,137 +260,157 @@ mod tests {
     use super::*;
     use crate::digest::StatementId;
     use crate::store::journal::{Commit, Journal as _, JournalRead as _, NewEntry};
-    use crate::store::sqlite::SqliteJournal;
 
     fn id(n: u64) -> StatementId {
         StatementId::of_payload(&n.to_be_bytes())
     }
 
-    /// 20 entries, each with a fact of its own and one that all change.
-    fn fill(path: &Path, partition: usize) {
-        let mut journal = SqliteJournal::open(path)
-            .unwrap()
-            .with_partitions_of(partition);
-        for first in 0..20_u64 {
-            let value = first.to_be_bytes().to_vec();
+    const PARTITION: usize = 7;
+
+    /// 20 entries, `at_once` to a commit, each with a fact of its own and one that all change.
+    fn fill(path: &Path, at_once: u64) -> SqliteJournal {
+        let mut journal = SqliteJournal::with_partitions_of(path, PARTITION);
+        for first in (0..20_u64).step_by(at_once as usize) {
+            let some = first..first + at_once;
+            let own = |n: u64| {
+                (
+                    [b"own".as_slice(), &n.to_be_bytes()].concat(),
+                    b"mine".to_vec(),
+                )
+            };
+            let mut facts: Vec<_> = some.clone().map(own).collect();
+            facts.push((b"all".to_vec(), (some.end - 1).to_be_bytes().to_vec()));
+            let entry = |n| NewEntry {
+                id: id(n),
+                leaf: b"leaf".to_vec(),
+                admitted: true,
+            };
             let commit = Commit {
                 first,
-                entries: vec![NewEntry {
-                    id: id(first),
-                    leaf: b"leaf".to_vec(),
-                    admitted: true,
-                }],
-                facts: vec![
-                    (b"all".to_vec(), value.clone()),
-                    ([b"own".as_slice(), &value].concat(), value),
-                ],
+                entries: some.map(entry).collect(),
+                facts,
                 frontier: Vec::new(),
             };
             journal.commit(&commit).unwrap();
         }
+        journal
     }
 
-    fn faults(journal: &Path, derived: &Path) -> Vec<(Table, String)> {
-        let mut faults = Vec::new();
-        compare_keys(journal, derived, &mut |f| faults.push((f.table, f.what))).unwrap();
-        faults
+    struct Case {
+        folder: tempfile::TempDir,
+        derived: SqliteJournal,
+    }
+
+    impl Case {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            fill(&folder.path().join("kept.db"), 4);
+            let derived = fill(&folder.path().join("derived.db"), 5);
+            Self { folder, derived }
+        }
+
+        fn kept(&self) -> std::path::PathBuf {
+            self.folder.path().join("kept.db")
+        }
+
+        fn damage(&self, sql: &str) {
+            let connection = Connection::open(self.kept()).unwrap();
+            assert!(connection.execute(sql, ()).unwrap() > 0, "{sql}");
+        }
+
+        fn faults(&self) -> Vec<KeyFault> {
+            let mut faults = Vec::new();
+            let scratch = tempfile::tempdir().unwrap();
+            let scratch = scratch.path().join("scratch.db");
+            let tell = &mut |fault| faults.push(fault);
+            compare(&self.kept(), &self.derived, &scratch, PARTITION, tell).unwrap();
+            faults
+        }
     }
 
     #[test]
-    fn keys_are_the_same_however_partitions_are_cut_and_each_fault_is_told_and_mended() {
-        let folder = tempfile::tempdir().unwrap();
-        let (kept, derived) = (
-            folder.path().join("kept.db"),
-            folder.path().join("derived.db"),
-        );
-        fill(&derived, 9);
+    fn each_fault_is_told_and_mended() {
         let own = |n: u64| [b"own".as_slice(), &n.to_be_bytes()].concat();
-        let damages: [(&str, Vec<u8>, Table, &str); 7] = [
+        let row = |table, key: &[u8], what| KeyFault::Row {
+            table,
+            key: key.to_vec(),
+            what,
+        };
+        let missing = "missing";
+        let not_so = "not what the entries make of it";
+        let (of, id7, id19) = (Table::Ids, id(7), id(19));
+        let damages = [
             (
-                "DELETE FROM ids WHERE id = ?1",
-                id(7).as_bytes().to_vec(),
-                Table::Ids,
-                "missing",
+                "DELETE FROM ids WHERE position = 7",
+                row(of, id7.as_bytes(), missing),
             ),
             (
-                "INSERT INTO ids VALUES (1, ?1, 3)",
-                id(99).as_bytes().to_vec(),
-                Table::Ids,
-                "no entry makes it",
+                "INSERT INTO ids VALUES (99, zeroblob(32))",
+                row(of, &[0; 32], "no entry makes it"),
             ),
             (
-                "UPDATE ids SET position = 5 WHERE id = ?1",
-                id(7).as_bytes().to_vec(),
-                Table::Ids,
-                "not what the entries make of it",
+                "UPDATE ids SET position = 77 WHERE position = 7",
+                row(of, id7.as_bytes(), not_so),
             ),
             (
-                "DELETE FROM facts WHERE key = ?1",
-                own(3),
-                Table::Facts,
-                "missing",
+                "INSERT INTO ids SELECT 77, id FROM ids WHERE position = 19",
+                row(of, id19.as_bytes(), "there more than once"),
             ),
             (
-                "UPDATE facts SET value = x'00' WHERE key = ?1",
-                own(3),
-                Table::Facts,
-                "not what the entries make of it",
+                "DELETE FROM facts WHERE number = 3",
+                row(Table::Facts, &own(3), missing),
             ),
             (
-                "UPDATE facts SET part = 77 WHERE key = ?1",
-                own(19),
-                Table::Facts,
-                "in a partition that there is not",
+                "UPDATE facts SET value = x'00' WHERE number = 3",
+                row(Table::Facts, &own(3), not_so),
             ),
             (
-                "INSERT INTO ids SELECT 0, id, position FROM ids WHERE id = ?1",
-                id(19).as_bytes().to_vec(),
-                Table::Ids,
-                "there more than once",
+                "DELETE FROM facts WHERE number = 24",
+                row(Table::Facts, b"all", not_so),
+            ),
+            (
+                "UPDATE buckets SET places = zeroblob(12) WHERE of = 105 AND part = 1",
+                KeyFault::Index {
+                    table: of,
+                    what: "partition 1: not the places that its rows make".to_owned(),
+                },
+            ),
+            (
+                "UPDATE filters SET filter = zeroblob(64) WHERE of = 102 AND part = 0",
+                KeyFault::Index {
+                    table: Table::Facts,
+                    what: "partition 0: not the filter that its rows make".to_owned(),
+                },
+            ),
+            (
+                "INSERT INTO filters SELECT of, 9, filter FROM filters WHERE of = 105 AND part = 0",
+                KeyFault::Index {
+                    table: of,
+                    what: "10 partitions, where there are rows for 2".to_owned(),
+                },
             ),
         ];
-        fill(&kept, 4);
-        assert_eq!(faults(&kept, &derived), []);
-        for (sql, key, table, what) in damages {
-            let connection = Connection::open(&kept).unwrap();
-            assert_eq!(connection.execute(sql, (key,)).unwrap(), 1, "{sql}");
-            drop(connection);
-            let found = faults(&kept, &derived);
-            assert!(
-                found.contains(&(table, what.to_owned())),
-                "{sql}: {found:?}"
-            );
-            replace_keys(&kept, &derived).unwrap();
-            assert_eq!(faults(&kept, &derived), [], "{sql}");
+        for (sql, fault) in damages {
+            let case = Case::new();
+            assert_eq!(case.faults(), []);
+            case.damage(sql);
+            let found = case.faults();
+            assert!(found.contains(&fault), "{sql}: {found:?}");
+            replace_keys(&case.kept(), &case.folder.path().join("derived.db")).unwrap();
+            assert_eq!(case.faults(), [], "{sql}");
+            assert_eq!(file_faults(&case.kept()).unwrap(), Vec::<String>::new());
+            let journal = SqliteJournal::with_partitions_of(&case.kept(), PARTITION);
+            assert_eq!(journal.size().unwrap(), 20);
+            assert_eq!(journal.find(&id(7)).unwrap(), Some(7));
+            assert_eq!(journal.fact(b"all").unwrap().unwrap(), 19_u64.to_be_bytes());
         }
-        let journal = SqliteJournal::open(&kept).unwrap();
-        assert_eq!(journal.size().unwrap(), 20);
-        assert_eq!(journal.find(&id(7)).unwrap(), Some(7));
-        assert_eq!(journal.fact(b"all").unwrap().unwrap(), 19_u64.to_be_bytes());
     }
 
     #[test]
-    fn a_filter_that_lost_a_bit_is_told() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("kept.db");
-        fill(&path, 4);
-        let connection = Connection::open(&path).unwrap();
-        let mut filter: Vec<u8> = connection
-            .query_row("SELECT filter FROM partitions WHERE part = 1", (), |row| {
-                row.get(0)
-            })
-            .unwrap();
-        let byte = filter.iter().position(|byte| *byte != 0).unwrap();
-        filter[byte] &= filter[byte] - 1;
-        let set = "UPDATE partitions SET filter = ?1 WHERE part = 1";
-        connection.execute(set, (filter,)).unwrap();
-        let what = "partition 1: not the filter that its keys make".to_owned();
-        assert_eq!(faults(&path, &path), [(Table::Filters, what)]);
-        connection
-            .execute("DELETE FROM partitions WHERE part = 1", ())
-            .unwrap();
-        let what = "the filter of partition 1 is missing".to_owned();
-        assert!(faults(&path, &path).contains(&(Table::Filters, what)));
-        assert_eq!(file_faults(&path).unwrap(), Vec::<String>::new());
+    fn an_index_that_is_not_written_yet_is_no_fault() {
+        let case = Case::new();
+        case.damage("DELETE FROM filters WHERE of = 102 AND part = 1");
+        case.damage("DELETE FROM buckets WHERE of = 102 AND part = 1");
+        assert_eq!(case.faults(), []);
     }
 }

@@ -1,24 +1,22 @@
 //! The journal in a SQLite file: one connection that writes, and readers beside it.
 //!
-//! Ids and facts are found by keys that are mostly random, and a B-tree of ten million random keys
-//! writes a page for each. So they lie in partitions: the open one takes new keys until it is full,
-//! closed ones change no more. A fact changed later stands in a later partition and counts; a
-//! [`Filter`] for each partition spares nearly every look-up of what is not there.
+//! Every table grows at its end alone, so a commit touches few pages however long the log is. Which
+//! row an id or a fact's key has last, an [`Index`] knows.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior};
 
-use super::filter::{Filter, Fingerprint, PARTITION};
+use super::checkpoints::Checkpoints;
+use super::index::{Index, PARTITION, Table};
 use super::{Schema, integer, number};
 use crate::digest::StatementId;
 use crate::store::StoreError;
-use crate::store::journal::{Commit, Head, Journal, JournalRead, KeyedFact, check_advance};
+use crate::store::journal::{Commit, Head, Journal, JournalRead, check_advance};
 
 pub(super) const SCHEMA: Schema = Schema {
     application_id: 0x7768_6f6a, // "whoj"
@@ -67,177 +65,125 @@ pub(super) const SCHEMA: Schema = Schema {
         ) STRICT, WITHOUT ROWID;
         INSERT INTO facts_in_partitions SELECT 0, key, value FROM facts;
         DROP TABLE facts;
-        ALTER TABLE facts_in_partitions RENAME TO facts;"],
+        ALTER TABLE facts_in_partitions RENAME TO facts;",
+        "
+        CREATE TABLE ids_in_order (
+            position INTEGER PRIMARY KEY CHECK (position >= 0), -- leaf index of an admitted entry
+            id BLOB NOT NULL CHECK (length(id) = 32)            -- SHA-256 of the statement's payload
+        ) STRICT;
+        INSERT INTO ids_in_order SELECT position, id FROM ids ORDER BY position;
+        DROP TABLE ids;
+        ALTER TABLE ids_in_order RENAME TO ids;
+        CREATE TABLE facts_in_order (
+            number INTEGER PRIMARY KEY CHECK (number >= 0),     -- from 0, without gaps
+            key BLOB NOT NULL,                                  -- as the rules spell it; the last counts
+            value BLOB NOT NULL                                 -- as the rules spell it
+        ) STRICT;
+        INSERT INTO facts_in_order
+            SELECT row_number() OVER (ORDER BY part, key) - 1, key, value FROM facts ORDER BY 1;
+        DROP TABLE facts;
+        ALTER TABLE facts_in_order RENAME TO facts;
+        DROP TABLE partitions;
+        CREATE TABLE filters (
+            of INTEGER NOT NULL,                                -- whose keys: 'i' of ids, 'f' of facts
+            part INTEGER NOT NULL CHECK (part >= 0),            -- from 0, without gaps
+            filter BLOB NOT NULL,                               -- over the keys of its rows
+            PRIMARY KEY (of, part)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE buckets (
+            of INTEGER NOT NULL,                                -- whose keys, as above
+            part INTEGER NOT NULL CHECK (part >= 0),
+            bucket INTEGER NOT NULL CHECK (bucket >= 0),        -- first bits of the fingerprint
+            places BLOB NOT NULL,                               -- fingerprints and rows, ascending
+            PRIMARY KEY (of, part, bucket)
+        ) STRICT, WITHOUT ROWID;"],
 };
 
 const SIZE: &str = "SELECT coalesce(max(position) + 1, 0) FROM entries";
-const FIND: &str = "SELECT position FROM ids WHERE part = ?1 AND id = ?2";
-const FACT: &str = "SELECT value FROM facts WHERE part = ?1 AND key = ?2";
-const FACTS_FROM: &str = "SELECT key, value FROM facts WHERE part = ?1 AND key >= ?2 ORDER BY key";
 const FRONTIER: &str = "SELECT frontier FROM tree";
 const HEAD: &str = "SELECT size, root, note FROM head";
 const LEAF: &str = "SELECT leaf FROM entries WHERE position = ?1";
 const LEAVES: &str =
     "SELECT leaf FROM entries WHERE position >= ?1 AND position < ?2 ORDER BY position";
-pub(super) const CLOSED: &str = "SELECT count(*) FROM partitions";
-const FILTERS_FROM: &str = "SELECT filter FROM partitions WHERE part >= ?1 ORDER BY part";
-pub(super) const KEYS_OF: &str = "SELECT 'i', id FROM ids WHERE part = ?1
-    UNION ALL SELECT 'f', key FROM facts WHERE part = ?1";
 
 const ADD_ENTRY: &str = "INSERT INTO entries (position, leaf) VALUES (?1, ?2)";
-const ADD_ID: &str =
-    "INSERT INTO ids (part, id, position) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
-const SET_FACT: &str = "INSERT INTO facts (part, key, value) VALUES (?1, ?2, ?3)
-    ON CONFLICT (part, key) DO UPDATE SET value = excluded.value";
-const CLOSE: &str = "INSERT INTO partitions (part, filter) VALUES (?1, ?2)";
+const ADD_ID: &str = "INSERT INTO ids (position, id) VALUES (?1, ?2)";
+const ADD_FACT: &str = "INSERT INTO facts (number, key, value) VALUES (?1, ?2, ?3)";
 const SET_FRONTIER: &str = "INSERT INTO tree (only, frontier) VALUES (1, ?1)
     ON CONFLICT (only) DO UPDATE SET frontier = excluded.frontier";
 const SET_HEAD: &str = "INSERT INTO head (only, size, root, note) VALUES (1, ?1, ?2, ?3)
     ON CONFLICT (only) DO UPDATE
     SET size = excluded.size, root = excluded.root, note = excluded.note";
 
+/// Bytes that a commit writes beside its rows: the last page of each table, and the head's.
+const PAGES_A_COMMIT: usize = 8 * 4096;
+
 /// Connections that a [`SqliteReader`] keeps open while nobody reads.
 const IDLE_READERS: usize = 8;
-/// Page cache of the writing connection, in KiB (negative, as SQLite has it).
-const WRITER_CACHE: i64 = -32 << 10;
-/// How often the log of writes is brought into the database beside the writer.
-const CHECKPOINT_EVERY: Duration = Duration::from_millis(200);
-/// Pages in the log of writes (64 MiB) at which the writer lets it begin anew.
-const LONG_LOG: i64 = 16 << 10;
 
-/// Filters of the closed partitions; a journal and its readers share them.
-#[derive(Debug, Default)]
-struct Closed(RwLock<Arc<Vec<Filter>>>);
-
-impl Closed {
-    fn filters(&self) -> Arc<Vec<Filter>> {
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    /// Takes in the filter of `part`, unless somebody has.
-    fn add(&self, part: usize, filter: Filter) {
-        let mut filters = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if filters.len() == part {
-            Arc::make_mut(&mut filters).push(filter);
-        }
-    }
-
-    /// The filters of all partitions that are closed as `connection` sees it.
-    fn load(&self, connection: &Connection) -> Result<Arc<Vec<Filter>>, StoreError> {
-        let mut count = connection.prepare_cached(CLOSED)?;
-        let count = number(count.query_row((), |row| row.get(0))?) as usize;
-        let known = self.filters();
-        if known.len() >= count {
-            return Ok(known);
-        }
-        let mut missing = connection.prepare_cached(FILTERS_FROM)?;
-        let mut rows = missing.query((integer(known.len() as u64),))?;
-        let mut part = known.len();
-        while let Some(row) = rows.next()? {
-            let filter = Filter::from_bytes(row.get_ref(0)?.as_blob().unwrap_or_default());
-            let damaged =
-                || StoreError::Damaged(format!("the filter of partition {part} is damaged"));
-            self.add(part, filter.ok_or_else(damaged)?);
-            part += 1;
-        }
-        Ok(self.filters())
-    }
+/// Where ids and facts are.
+#[derive(Debug)]
+struct Keys {
+    ids: Index,
+    facts: Index,
 }
 
-/// Where a key may stand.
-struct Partitions<'a> {
-    closed: Arc<Vec<Filter>>,
-    /// The open partition's filter, if it is known; else that partition is always looked into.
-    open: Option<&'a Filter>,
-}
-
-impl Partitions<'_> {
-    /// The partition that takes new keys.
-    fn open_part(&self) -> i64 {
-        self.closed.len() as i64
-    }
-
-    /// The partitions in which the key may stand, the last first.
-    fn of(&self, key: Fingerprint) -> impl Iterator<Item = i64> {
-        let open = self.open.is_none_or(|filter| filter.may_hold(key));
-        let closed = self.closed.iter().enumerate().rev();
-        let closed = closed.filter(move |(_, filter)| filter.may_hold(key));
-        let open = open.then_some(self.open_part());
-        open.into_iter().chain(closed.map(|(part, _)| part as i64))
-    }
-
-    /// What stands under `key` in the last partition that has it.
-    fn look_up<T: rusqlite::types::FromSql>(
-        &self,
-        connection: &Connection,
-        sql: &str,
-        tag: u8,
-        key: &[u8],
-    ) -> Result<Option<T>, StoreError> {
-        let mut statement = None;
-        for part in self.of(Fingerprint::of(tag, key)) {
-            let statement = match &mut statement {
-                Some(statement) => statement,
-                none => none.insert(connection.prepare_cached(sql)?),
-            };
-            let found = statement.query_row((part, key), |row| row.get(0));
-            if let Some(found) = found.optional()? {
-                return Ok(Some(found));
-            }
+impl Keys {
+    fn new(partition: usize) -> Self {
+        Self {
+            ids: Index::new(Table::Ids, partition),
+            facts: Index::new(Table::Facts, partition),
         }
-        Ok(None)
+    }
+
+    /// Takes in what `connection` has and this does not.
+    fn follow(&self, connection: &Connection) -> Result<(), StoreError> {
+        self.ids.follow(connection)?;
+        self.facts.follow(connection)
     }
 
     fn find(&self, connection: &Connection, id: &StatementId) -> Result<Option<u64>, StoreError> {
-        let position = self.look_up(connection, FIND, ID, id.as_bytes())?;
+        let look = |row| value_at(connection, Table::Ids.value_at(), row, id.as_bytes());
+        let position = self.ids.look_up(connection, id.as_bytes(), look)?;
         Ok(position.map(number))
     }
 
     fn fact(&self, connection: &Connection, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.look_up(connection, FACT, FACT_TAG, key)
+        let look = |row| value_at(connection, Table::Facts.value_at(), row, key);
+        self.facts.look_up(connection, key, look)
     }
 
-    fn facts_with_prefix(
-        &self,
-        connection: &Connection,
-        prefix: &[u8],
-    ) -> Result<Vec<KeyedFact>, StoreError> {
-        let mut found = BTreeMap::new();
-        let mut statement = connection.prepare_cached(FACTS_FROM)?;
-        for part in 0..=self.open_part() {
-            let mut rows = statement.query((part, prefix))?;
-            // Rows come one by one: nothing past the first foreign key is read.
-            while let Some(row) = rows.next()? {
-                let key: Vec<u8> = row.get(0)?;
-                if !key.starts_with(prefix) {
-                    break;
-                }
-                found.insert(key, row.get(1)?);
-            }
-        }
-        Ok(found.into_iter().collect())
+    /// Takes in a commit that is durable; `fact` is the number of its first.
+    fn remember(&self, commit: &Commit, fact: u64) {
+        let ids = commit.entries.iter().zip(commit.first..);
+        let ids = ids.filter(|(entry, _)| entry.admitted);
+        let id = |id: &StatementId| Table::Ids.fingerprint(id.as_bytes());
+        self.ids
+            .remember(ids.map(|(entry, row)| (row, id(&entry.id))));
+        let facts = commit.facts.iter().zip(fact..);
+        let facts = facts.map(|((key, _), row)| (row, Table::Facts.fingerprint(key)));
+        self.facts.remember(facts);
     }
 }
 
-/// Tags that part the fingerprints of ids from those of facts.
-const ID: u8 = b'i';
-const FACT_TAG: u8 = b'f';
+/// What stands in a row, if its key is this one.
+pub(super) fn value_at<T: FromSql>(
+    connection: &Connection,
+    sql: &str,
+    row: u64,
+    key: &[u8],
+) -> Result<Option<T>, StoreError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let found = statement.query_row((integer(row), key), |row| row.get(0));
+    Ok(found.optional()?)
+}
 
 /// The journal, open for writing. Of two that are open, the one that did not write last reads what
 /// was, and its commits are refused.
 #[derive(Debug)]
 pub struct SqliteJournal {
     connection: Connection,
-    closed: Arc<Closed>,
-    /// The open partition's keys.
-    open: Filter,
-    /// How many they are.
-    keys: usize,
-    /// How many it takes.
-    partition: usize,
+    keys: Arc<Keys>,
     path: PathBuf,
     checkpoints: Option<Checkpoints>,
 }
@@ -248,30 +194,26 @@ impl SqliteJournal {
     /// # Errors
     /// [`StoreError::Foreign`] and [`StoreError::Newer`] for a file that is not to be touched.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::cut_into(path, PARTITION)
+    }
+
+    /// With partitions of this length; one file's must always be the same.
+    pub(super) fn cut_into(path: &Path, partition: usize) -> Result<Self, StoreError> {
         let connection = SCHEMA.open(path)?;
-        connection.pragma_update(None, "cache_size", WRITER_CACHE)?;
-        let closed = Arc::new(Closed::default());
-        let part = closed.load(&connection)?.len() as u64;
-        let (mut open, mut keys) = (Filter::new(), 0);
-        let mut statement = connection.prepare_cached(KEYS_OF)?;
-        let mut rows = statement.query((integer(part),))?;
-        while let Some(row) = rows.next()? {
-            let tag = row.get_ref(0)?.as_bytes().map_err(rusqlite::Error::from)?[0];
-            let key = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
-            open.insert(Fingerprint::of(tag, key));
-            keys += 1;
-        }
-        drop(rows);
-        drop(statement);
+        let keys = Keys::new(partition);
+        keys.follow(&connection)?;
         Ok(Self {
             connection,
-            closed,
-            open,
-            keys,
-            partition: PARTITION,
+            keys: Arc::new(keys),
             path: path.to_owned(),
             checkpoints: None,
         })
+    }
+
+    /// With partitions so small that a test sees many of them.
+    #[cfg(test)]
+    pub fn with_partitions_of(path: &Path, partition: usize) -> Self {
+        Self::cut_into(path, partition).unwrap()
     }
 
     /// A journal for the time of one examination: what it holds need not survive a crash.
@@ -286,22 +228,27 @@ impl SqliteJournal {
         Ok(journal)
     }
 
-    /// With partitions so small that a test sees many of them.
-    #[cfg(test)]
-    pub fn with_partitions_of(self, partition: usize) -> Self {
-        Self { partition, ..self }
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
-    /// A reader beside this writer.
+    pub(super) fn index(&self, table: Table) -> &Index {
+        match table {
+            Table::Ids => &self.keys.ids,
+            Table::Facts => &self.keys.facts,
+        }
+    }
+
+    /// A reader beside this writer. It finds an id or a fact once the commit that brought it has
+    /// returned, which is a moment after its entries are there to be read.
     ///
     /// # Errors
     /// As [`SqliteReader::open`].
     pub fn reader(&self) -> Result<SqliteReader, StoreError> {
-        SqliteReader::new(&self.path, self.closed.clone())
+        SqliteReader::new(&self.path, self.keys.clone(), false)
     }
 
-    /// From now on brings the log of writes into the database on a thread of its own: done by the
-    /// writer, as SQLite does it by itself, a commit now and then takes a hundred times as long.
+    /// From now on brings the log of writes into the database on a thread of its own.
     ///
     /// # Errors
     /// If the file cannot be opened again.
@@ -311,66 +258,39 @@ impl SqliteJournal {
         self.checkpoints = Some(Checkpoints::start(SCHEMA.open(&self.path)?)?);
         Ok(())
     }
-
-    fn partitions(&self) -> Partitions<'_> {
-        Partitions {
-            closed: self.closed.filters(),
-            open: Some(&self.open),
-        }
-    }
-
-    /// Lets the log of writes begin anew once it is long and the thread beside has worked through
-    /// most of it: while commits go on, that thread alone never reaches its end.
-    fn rewind_log(&self) -> Result<(), StoreError> {
-        let long = self
-            .checkpoints
-            .as_ref()
-            .is_some_and(Checkpoints::take_long);
-        if long {
-            checkpoint(&self.connection)?;
-        }
-        Ok(())
-    }
 }
 
 impl Journal for SqliteJournal {
     fn commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
-        let closed = self.closed.filters();
-        let closing = self.keys >= self.partition;
-        let partitions = Partitions {
-            open: Some(&self.open),
-            closed,
-        };
-        let part = partitions.open_part() + i64::from(closing);
         let behavior = TransactionBehavior::Immediate;
         let transaction = self.connection.transaction_with_behavior(behavior)?;
         let (first, size) = (commit.first, size(&transaction)?);
         if first != size {
             return Err(StoreError::NotNext { first, size });
         }
-        if closing {
-            let filter = self.open.to_bytes();
-            transaction
-                .prepare_cached(CLOSE)?
-                .execute((part - 1, filter))?;
+        add_entries(&transaction, &self.keys, commit)?;
+        let fact = self.keys.facts.next();
+        let mut add_fact = transaction.prepare_cached(ADD_FACT)?;
+        for ((key, value), number) in commit.facts.iter().zip(fact..) {
+            add_fact.execute((integer(number), key, value))?;
         }
-        add_entries(&transaction, &partitions, part, commit)?;
-        let mut set_fact = transaction.prepare_cached(SET_FACT)?;
-        for (key, value) in &commit.facts {
-            set_fact.execute((part, key, value))?;
-        }
-        drop(set_fact);
+        drop(add_fact);
         transaction
             .prepare_cached(SET_FRONTIER)?
             .execute((&commit.frontier,))?;
+        let ids = self.keys.ids.write_past(&transaction)?;
+        let facts = self.keys.facts.write_past(&transaction)?;
         transaction.commit()?;
-        if closing {
-            let full = std::mem::replace(&mut self.open, Filter::new());
-            self.closed.add(part as usize - 1, full);
-            self.keys = 0;
+        self.keys.ids.take_over(ids);
+        self.keys.facts.take_over(facts);
+        self.keys.remember(commit, fact);
+        if let Some(checkpoints) = &self.checkpoints {
+            let leaves: usize = commit.entries.iter().map(|entry| entry.leaf.len()).sum();
+            let facts: usize = commit.facts.iter().map(|(_, value)| value.len()).sum();
+            checkpoints.committed(PAGES_A_COMMIT + leaves + facts);
+            checkpoints.rewind(&self.connection)?;
         }
-        self.remember(commit);
-        self.rewind_log()
+        Ok(())
     }
 
     fn advance(&mut self, from: Option<u64>, to: &Head) -> Result<(), StoreError> {
@@ -384,102 +304,30 @@ impl Journal for SqliteJournal {
     }
 }
 
-impl SqliteJournal {
-    /// Takes the keys of what was committed into the open partition's filter.
-    fn remember(&mut self, commit: &Commit) {
-        let admitted = commit.entries.iter().filter(|entry| entry.admitted);
-        let ids = admitted.map(|entry| Fingerprint::of(ID, entry.id.as_bytes()));
-        let facts = commit
-            .facts
-            .iter()
-            .map(|(key, _)| Fingerprint::of(FACT_TAG, key));
-        for key in ids.chain(facts) {
-            if !self.open.may_hold(key) {
-                self.open.insert(key);
-                self.keys += 1;
-            }
-        }
-    }
-}
-
 fn add_entries(
     transaction: &Transaction<'_>,
-    partitions: &Partitions<'_>,
-    part: i64,
+    keys: &Keys,
     commit: &Commit,
 ) -> Result<(), StoreError> {
     let mut add_entry = transaction.prepare_cached(ADD_ENTRY)?;
     let mut add_id = transaction.prepare_cached(ADD_ID)?;
-    let mut find = transaction.prepare_cached(FIND)?;
+    let mut new = HashMap::with_capacity(commit.entries.len());
     for (entry, index) in commit.entries.iter().zip(commit.first..) {
         add_entry.execute((integer(index), &entry.leaf))?;
-        let id = entry.id;
         if !entry.admitted {
             continue;
         }
-        if let Some(index) = partitions.find(transaction, &id)? {
+        let id = entry.id;
+        let known = match new.insert(id, index) {
+            None => keys.find(transaction, &id)?,
+            known => known,
+        };
+        if let Some(index) = known {
             return Err(StoreError::Duplicate { id, index });
         }
-        if add_id.execute((part, id.as_bytes(), integer(index)))? == 0 {
-            let index = number(find.query_row((part, id.as_bytes()), |row| row.get(0))?);
-            return Err(StoreError::Duplicate { id, index });
-        }
+        add_id.execute((integer(index), id.as_bytes()))?;
     }
     Ok(())
-}
-
-/// The thread that brings the log of writes into the database, until this is dropped.
-#[derive(Debug)]
-struct Checkpoints {
-    long: Arc<AtomicBool>,
-    thread: Option<std::thread::JoinHandle<()>>,
-    end: Option<mpsc::Sender<()>>,
-}
-
-impl Checkpoints {
-    fn start(connection: Connection) -> Result<Self, StoreError> {
-        let (end, ended) = mpsc::channel::<()>();
-        let long = Arc::new(AtomicBool::new(false));
-        let is_long = long.clone();
-        let work = move || {
-            while let Err(mpsc::RecvTimeoutError::Timeout) = ended.recv_timeout(CHECKPOINT_EVERY) {
-                match checkpoint(&connection) {
-                    Ok(pages) if pages > LONG_LOG => is_long.store(true, Ordering::Relaxed),
-                    Ok(_) => {}
-                    // Nothing is lost: the log of writes grows until the next time.
-                    Err(error) => tracing::warn!(%error, "the log of writes was not checkpointed"),
-                }
-            }
-        };
-        let thread = std::thread::Builder::new()
-            .name("checkpoints".into())
-            .spawn(work);
-        Ok(Self {
-            long,
-            thread: Some(thread.map_err(super::at(Path::new("a thread")))?),
-            end: Some(end),
-        })
-    }
-
-    fn take_long(&self) -> bool {
-        self.long.load(Ordering::Relaxed) && self.long.swap(false, Ordering::Relaxed)
-    }
-}
-
-impl Drop for Checkpoints {
-    fn drop(&mut self) {
-        self.end.take();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-/// Brings what is committed into the database as far as no reader stands in the way; pages in the
-/// log of writes.
-fn checkpoint(connection: &Connection) -> Result<i64, StoreError> {
-    let pages = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |row| row.get(1));
-    Ok(pages?)
 }
 
 /// Reads the journal beside its writer, from any thread; clones share their connections.
@@ -489,7 +337,9 @@ pub struct SqliteReader(Arc<Readers>);
 #[derive(Debug)]
 struct Readers {
     path: PathBuf,
-    closed: Arc<Closed>,
+    keys: Arc<Keys>,
+    /// Nobody tells of commits: each look-up of a key looks for them first.
+    alone: bool,
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -499,14 +349,21 @@ impl SqliteReader {
     /// # Errors
     /// [`StoreError::Older`] if that was an older program, and as [`SqliteJournal::open`].
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Self::new(path, Arc::default())
+        Self::new(path, Arc::new(Keys::new(PARTITION)), true)
     }
 
-    fn new(path: &Path, closed: Arc<Closed>) -> Result<Self, StoreError> {
+    /// As [`SqliteJournal::with_partitions_of`].
+    #[cfg(test)]
+    pub fn with_partitions_of(path: &Path, partition: usize) -> Self {
+        Self::new(path, Arc::new(Keys::new(partition)), true).unwrap()
+    }
+
+    fn new(path: &Path, keys: Arc<Keys>, alone: bool) -> Result<Self, StoreError> {
         let first = SCHEMA.open_read_only(path)?;
         Ok(Self(Arc::new(Readers {
             path: path.to_owned(),
-            closed,
+            keys,
+            alone,
             idle: Mutex::new(vec![first]),
         })))
     }
@@ -519,9 +376,10 @@ trait Lend {
         read: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError>;
 
+    /// With where keys are, as up to date as the connection.
     fn lend_keys<T>(
         &self,
-        read: impl FnOnce(&Connection, &Partitions<'_>) -> Result<T, StoreError>,
+        read: impl FnOnce(&Connection, &Keys) -> Result<T, StoreError>,
     ) -> Result<T, StoreError>;
 }
 
@@ -535,9 +393,9 @@ impl Lend for SqliteJournal {
 
     fn lend_keys<T>(
         &self,
-        read: impl FnOnce(&Connection, &Partitions<'_>) -> Result<T, StoreError>,
+        read: impl FnOnce(&Connection, &Keys) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        read(&self.connection, &self.partitions())
+        read(&self.connection, &self.keys)
     }
 }
 
@@ -562,11 +420,13 @@ impl Lend for SqliteReader {
 
     fn lend_keys<T>(
         &self,
-        read: impl FnOnce(&Connection, &Partitions<'_>) -> Result<T, StoreError>,
+        read: impl FnOnce(&Connection, &Keys) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         self.lend(|connection| {
-            let closed = self.0.closed.load(connection)?;
-            read(connection, &Partitions { closed, open: None })
+            if self.0.alone {
+                self.0.keys.follow(connection)?;
+            }
+            read(connection, &self.0.keys)
         })
     }
 }
@@ -577,15 +437,21 @@ impl<L: Lend> JournalRead for L {
     }
 
     fn find(&self, id: &StatementId) -> Result<Option<u64>, StoreError> {
-        self.lend_keys(|connection, partitions| partitions.find(connection, id))
+        self.lend_keys(|connection, keys| keys.find(connection, id))
     }
 
     fn fact(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.lend_keys(|connection, partitions| partitions.fact(connection, key))
+        self.lend_keys(|connection, keys| keys.fact(connection, key))
     }
 
-    fn facts_with_prefix(&self, prefix: &[u8]) -> Result<Vec<KeyedFact>, StoreError> {
-        self.lend_keys(|connection, partitions| partitions.facts_with_prefix(connection, prefix))
+    #[cfg(test)]
+    fn facts(&self) -> Result<Vec<crate::store::journal::KeyedFact>, StoreError> {
+        self.lend(|connection| {
+            let last = "SELECT key, max(number), value FROM facts GROUP BY key ORDER BY key";
+            let mut statement = connection.prepare(last)?;
+            let facts = statement.query_map((), |row| Ok((row.get(0)?, row.get(2)?)))?;
+            Ok(facts.collect::<Result<_, _>>()?)
+        })
     }
 
     fn frontier(&self) -> Result<Vec<u8>, StoreError> {
@@ -633,4 +499,61 @@ fn head(connection: &Connection) -> Result<Option<Head>, StoreError> {
         })
     });
     Ok(head.optional()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::journal::NewEntry;
+
+    /// As the second schema had it: keys in partitions, of which the last one counts.
+    #[test]
+    fn keys_of_older_schemas_are_brought_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        let id = |n: u8| StatementId::of_payload(&[n]);
+        let old = Schema {
+            application_id: SCHEMA.application_id,
+            migrations: &SCHEMA.migrations[..2],
+        };
+        let connection = old.open(&path).unwrap();
+        for (n, part) in [(0, 0), (1, 0), (2, 1)] {
+            let add = "INSERT INTO entries VALUES (?1, x'00')";
+            connection.execute(add, (n,)).unwrap();
+            let add = "INSERT INTO ids VALUES (?1, ?2, ?3)";
+            connection
+                .execute(add, (part, id(n).as_bytes(), n))
+                .unwrap();
+            let add = "INSERT INTO facts VALUES (?1, ?2, ?3)";
+            connection.execute(add, (part, [n], [n])).unwrap();
+        }
+        let later = "INSERT INTO facts VALUES (1, x'00', x'07')";
+        connection.execute(later, ()).unwrap();
+        connection
+            .execute("INSERT INTO partitions VALUES (0, x'00')", ())
+            .unwrap();
+        drop(connection);
+        let mut journal = SqliteJournal::open(&path).unwrap();
+        for n in 0..3 {
+            assert_eq!(journal.find(&id(n)).unwrap(), Some(u64::from(n)));
+        }
+        let facts = [(vec![0], vec![7]), (vec![1], vec![1]), (vec![2], vec![2])];
+        assert_eq!(journal.facts().unwrap(), facts);
+        for (key, value) in facts {
+            assert_eq!(journal.fact(&key).unwrap(), Some(value));
+        }
+        let next = Commit {
+            first: 3,
+            entries: vec![NewEntry {
+                id: id(3),
+                leaf: Vec::new(),
+                admitted: true,
+            }],
+            facts: vec![(vec![1], vec![8])],
+            frontier: Vec::new(),
+        };
+        journal.commit(&next).unwrap();
+        assert_eq!(journal.find(&id(3)).unwrap(), Some(3));
+        assert_eq!(journal.fact(&[1]).unwrap(), Some(vec![8]));
+    }
 }

@@ -4,9 +4,12 @@
 //! `user_version` the number of migrations it has been through. Commits are durable when they
 //! return (WAL with `synchronous = FULL`). Only the owner of the process may read the files.
 
+mod checkpoints;
 mod examine;
 mod filter;
+mod index;
 mod journal;
+mod queries;
 
 use std::fs;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -17,8 +20,10 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::{StoreError, at, folder_of, sync_folder};
 
-pub use examine::{KeyFault, Table, compare_keys, file_faults, replace_keys};
+pub use examine::{KeyFault, compare_keys, file_faults, replace_keys};
+pub use index::Table;
 pub use journal::{SqliteJournal, SqliteReader};
+pub use queries::{Queries, QueryReader, RequestRow};
 
 /// How long a statement waits for another connection's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);

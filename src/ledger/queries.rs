@@ -1,0 +1,116 @@
+//! The query index follows the log: the thread that goes through what is published, apart from the
+//! write path, and fills what [`Ledger::open_requests`](super::Ledger::open_requests) asks.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::{LedgerError, Published};
+use crate::statement::kinds::Kind as _;
+use crate::statement::kinds::access_request::AccessRequest;
+use crate::statement::leaf::Leaf;
+use crate::statement::{Statement, parse_payload};
+use crate::store::StoreError;
+use crate::store::journal::JournalRead;
+use crate::store::sqlite::{Queries, RequestRow, SqliteReader};
+
+/// Entries gone through in one transaction.
+const AT_ONCE: u64 = 1024;
+/// How soon it is tried again after a failure: the log goes on without it.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// Opens the index, and tells how many entries it has gone through.
+///
+/// # Errors
+/// [`LedgerError::Inconsistent`] if it cannot be read, or has gone through more than there are.
+pub(super) fn open(path: &Path, journal: &impl JournalRead) -> Result<(Queries, u64), LedgerError> {
+    let fault = |why: String| LedgerError::Inconsistent(format!("{}: {why}", path.display()));
+    let queries = Queries::open(path).map_err(|e| fault(e.to_string()))?;
+    let known = queries.size().map_err(|e| fault(e.to_string()))?;
+    match journal.size()? {
+        size if known > size => Err(fault(format!(
+            "knows {known} entries, of which {size} are there"
+        ))),
+        _ => Ok((queries, known)),
+    }
+}
+
+pub(super) struct Indexer {
+    pub queries: Queries,
+    pub journal: SqliteReader,
+    pub published: watch::Receiver<Option<Published>>,
+    /// How many entries the index has.
+    pub followed: watch::Sender<u64>,
+}
+
+impl Indexer {
+    /// Follows until the publisher is gone.
+    ///
+    /// # Errors
+    /// None: what fails is said and tried again.
+    pub fn run(mut self) -> Result<(), LedgerError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(|e| LedgerError::Inconsistent(format!("no timer to be had: {e}")))?;
+        loop {
+            let published = self.published.borrow_and_update();
+            let size = published.as_ref().map_or(0, |p| p.checkpoint.size.as_u64());
+            drop(published);
+            let followed = self.follow(size);
+            if let Err(error) = &followed {
+                tracing::warn!(%error, "the query index lags behind");
+            }
+            let changed = runtime.block_on(async {
+                match followed {
+                    Ok(()) => self.published.changed().await.is_ok(),
+                    Err(_) => {
+                        tokio::time::sleep(RETRY).await;
+                        self.published.has_changed().is_ok()
+                    }
+                }
+            });
+            if !changed {
+                return Ok(());
+            }
+        }
+    }
+
+    fn follow(&mut self, size: u64) -> Result<(), StoreError> {
+        let mut followed = self.queries.size()?;
+        while followed < size {
+            let end = size.min(followed + AT_ONCE);
+            let leaves = self.journal.leaves(followed..end)?;
+            let requests = requests(&leaves, followed);
+            self.queries.follow(end, &requests)?;
+            followed = end;
+            self.followed.send_replace(followed);
+        }
+        Ok(())
+    }
+}
+
+/// The access requests among entries, the first of which is at `first`.
+pub(super) fn requests(leaves: &[Vec<u8>], first: u64) -> Vec<RequestRow> {
+    let request = |(leaf, position): (&Vec<u8>, u64)| {
+        let payload = Leaf::parse(leaf).ok()?.envelope.payload;
+        // Most entries are none, and to search one is much less than to read it.
+        let text = std::str::from_utf8(&payload).ok()?;
+        if !text.contains(AccessRequest::NAME) {
+            return None;
+        }
+        match parse_payload(&payload).ok()?.1 {
+            Statement::AccessRequest(request) => Some(RequestRow {
+                position,
+                jurisdiction: request.jurisdiction,
+                deadline: request.deadline,
+            }),
+            _ => None,
+        }
+    };
+    leaves.iter().zip(first..).filter_map(request).collect()
+}
+
+#[cfg(test)]
+mod tests;
