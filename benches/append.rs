@@ -39,6 +39,8 @@ fn main() {
     let ran = closed_loop(&server.authority, &requests, CONNECTIONS);
     row("durable appends", per_second(ran.rate), ">= 10000/s");
     row("  p99", milliseconds(ran.quantile(0.99)), "<= 150 ms");
+    let bytes: usize = envelopes.iter().map(|e| e.to_json().len()).sum();
+    row("  bytes of an envelope", bytes / envelopes.len(), "");
     row(
         "  memory of the server",
         format!("{} MiB", server.memory() >> 20),

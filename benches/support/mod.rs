@@ -12,6 +12,10 @@ pub mod workload;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The value of `--name VALUE` on the command line.
 pub fn option<T: std::str::FromStr>(name: &str, default: T) -> T {
     let flag = format!("--{name}");

@@ -174,8 +174,7 @@ async fn sign_refusal(service: &Service, error: ApiError) -> Response {
 
 /// `GET /api/v1/statements/{id}`.
 pub async fn show(State(service): Shared, Path(id): Path<String>) -> Result<Json<Entry>, ApiError> {
-    let (id, index, _) = published(&service, &id)?;
-    let leaf = service.leaf(index)?;
+    let (id, (index, leaf, _)) = published(&service, &id)?;
     let leaf = Leaf::parse(&leaf).map_err(ApiError::internal)?;
     let signed = crate::statement::parse_payload(&leaf.envelope.payload);
     let (head, statement) = signed.map_err(ApiError::internal)?;
@@ -191,14 +190,14 @@ pub async fn show(State(service): Shared, Path(id): Path<String>) -> Result<Json
 
 /// `GET /api/v1/proofs/{id}`.
 pub async fn proof(State(service): Shared, Path(id): Path<String>) -> Result<Response, ApiError> {
-    let (id, index, published) = match published(&service, &id) {
+    let (id, (index, leaf, published)) = match published(&service, &id) {
         Ok(found) => found,
         Err(ApiError::NotFound(_)) if waits(&service, &id)? => {
             return Ok((StatusCode::ACCEPTED, "the witnesses' quorum is missing\n").into_response());
         }
         Err(error) => return Err(error),
     };
-    let proof = service.prove(index, service.leaf(index)?, &published)?;
+    let proof = service.prove(index, leaf, &published)?;
     let name = format!("attachment; filename=\"{id}.tlog-proof\"");
     Ok((
         [
@@ -210,11 +209,15 @@ pub async fn proof(State(service): Shared, Path(id): Path<String>) -> Result<Res
         .into_response())
 }
 
-fn published(service: &Service, id: &str) -> Result<(StatementId, LeafIndex, Published), ApiError> {
+/// The published entry of the statement whose id stands in the path.
+fn published(
+    service: &Service,
+    id: &str,
+) -> Result<(StatementId, (LeafIndex, Vec<u8>, Published)), ApiError> {
     let id = statement_id(id)?;
-    let found = service.ledger.find_published(&id)?;
-    let (index, published) = found.ok_or(ApiError::NotFound("no such statement in this log"))?;
-    Ok((id, index, published))
+    let found = service.ledger.find_published_leaf(&id)?;
+    let found = found.ok_or(ApiError::NotFound("no such statement in this log"))?;
+    Ok((id, found))
 }
 
 fn waits(service: &Service, id: &str) -> Result<bool, ApiError> {

@@ -355,6 +355,24 @@ impl Ledger {
         Ok(Some(open.into_iter().map(LeafIndex::new).collect()))
     }
 
+    /// As [`Ledger::find_published`], with the entry's bytes.
+    ///
+    /// # Errors
+    /// The journal's.
+    pub fn find_published_leaf(
+        &self,
+        id: &StatementId,
+    ) -> Result<Option<(LeafIndex, Vec<u8>, Published)>, StoreError> {
+        use crate::store::journal::JournalRead as _;
+        let Some((index, leaf)) = self.reader.find_leaf(id)? else {
+            return Ok(None);
+        };
+        let index = LeafIndex::new(index);
+        let published = self.published();
+        let covering = published.filter(|published| published.covers(index));
+        Ok(covering.map(|published| (index, leaf, published)))
+    }
+
     /// The journal, for reading beside the sequencer.
     pub fn journal(&self) -> &SqliteReader {
         &self.reader

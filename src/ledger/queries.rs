@@ -17,6 +17,8 @@ use crate::store::sqlite::{Queries, RequestRow, SqliteReader};
 
 /// Entries gone through in one transaction.
 const AT_ONCE: u64 = 1024;
+/// How long it rests after each time: what was published meanwhile is one transaction.
+const REST: Duration = Duration::from_millis(100);
 /// How soon it is tried again after a failure: the log goes on without it.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -62,24 +64,25 @@ impl Indexer {
             if let Err(error) = &followed {
                 tracing::warn!(%error, "the query index lags behind");
             }
-            let changed = runtime.block_on(async {
-                match followed {
-                    Ok(()) => self.published.changed().await.is_ok(),
-                    Err(_) => {
-                        tokio::time::sleep(RETRY).await;
-                        self.published.has_changed().is_ok()
-                    }
+            let rest = if followed.is_ok() { REST } else { RETRY };
+            let gone = runtime.block_on(async {
+                if followed.is_ok() && self.published.changed().await.is_err() {
+                    return true;
                 }
+                // Only the publisher's end cuts a rest short.
+                let ended = async { while self.published.changed().await.is_ok() {} };
+                tokio::time::timeout(rest, ended).await.is_ok()
             });
-            if !changed {
+            if gone {
                 return Ok(());
             }
         }
     }
 
+    /// Goes through what is published, unless the publisher goes away meanwhile.
     fn follow(&mut self, size: u64) -> Result<(), StoreError> {
         let mut followed = self.queries.size()?;
-        while followed < size {
+        while followed < size && self.published.has_changed().is_ok() {
             let end = size.min(followed + AT_ONCE);
             let leaves = self.journal.leaves(followed..end)?;
             let requests = requests(&leaves, followed);

@@ -110,6 +110,10 @@ impl<J: JournalRead> JournalRead for Faulty<J> {
         self.store.find(id)
     }
 
+    fn find_leaf(&self, id: &StatementId) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+        self.store.find_leaf(id)
+    }
+
     fn fact(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         self.store.fact(key)
     }

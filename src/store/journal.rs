@@ -60,6 +60,9 @@ pub trait JournalRead {
     /// The index of the admitted statement with this id.
     fn find(&self, id: &StatementId) -> Result<Option<u64>, StoreError>;
 
+    /// The index of the admitted statement with this id, and its leaf.
+    fn find_leaf(&self, id: &StatementId) -> Result<Option<(u64, Vec<u8>)>, StoreError>;
+
     /// The fact under this key.
     fn fact(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 

@@ -26,6 +26,11 @@ impl JournalRead for MemoryJournal {
         Ok(self.ids.get(id).copied())
     }
 
+    fn find_leaf(&self, id: &StatementId) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+        let found = self.ids.get(id);
+        Ok(found.map(|index| (*index, self.leaves[*index as usize].clone())))
+    }
+
     fn fact(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self.facts.get(key).cloned())
     }

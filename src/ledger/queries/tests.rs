@@ -88,15 +88,19 @@ fn it_follows_what_is_published_across_starts() {
             at: world.now,
             witnesses: Vec::new(),
         };
-        // The publisher is gone at once: what is published is followed all the same.
-        let (_, published_now) = watch::channel(Some(at));
+        let (publish, published_now) = watch::channel(Some(at));
         let indexer = Indexer {
             queries,
             journal: journal.reader().unwrap(),
             published: published_now,
             followed,
         };
-        indexer.run().unwrap();
+        let thread = std::thread::spawn(move || indexer.run());
+        while *follows.borrow() < published {
+            std::thread::yield_now();
+        }
+        drop(publish);
+        thread.join().unwrap().unwrap();
         assert_eq!(*follows.borrow(), published);
         let reader = QueryReader::new(path.clone());
         for of in ["US-FL", "US-MA", "DE"] {
@@ -120,4 +124,25 @@ fn one_that_knows_more_than_there_is_is_refused() {
     Queries::open(&path).unwrap().follow(1, &[]).unwrap();
     let refused = open(&path, &journal).unwrap_err();
     assert!(refused.to_string().contains("whosaw log fsck"), "{refused}");
+}
+
+/// A log that is taken over without an index is gone through for a long time: the end does not wait.
+#[test]
+fn it_ends_with_the_publisher_however_far_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = SqliteJournal::open(&folder.path().join("ledger.db")).unwrap();
+    let (_, leaves) = world();
+    commit(&mut journal, 0, &leaves);
+    let (queries, known) = open(&folder.path().join("queries.db"), &journal).unwrap();
+    let (publish, published) = watch::channel(None);
+    let (followed, follows) = watch::channel(known);
+    drop(publish);
+    let mut indexer = Indexer {
+        queries,
+        journal: journal.reader().unwrap(),
+        published,
+        followed,
+    };
+    indexer.follow(leaves.len() as u64).unwrap();
+    assert_eq!(*follows.borrow(), 0);
 }

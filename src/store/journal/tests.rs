@@ -62,6 +62,9 @@ fn commits_follow_each_other(journal: &mut dyn Journal) {
     assert_eq!(journal.frontier().unwrap(), b"frontier 8");
     assert_eq!(journal.fact(b"size").unwrap().unwrap(), 8_u64.to_be_bytes());
     assert_eq!(journal.find(&id(14)).unwrap(), Some(4));
+    let found = journal.find_leaf(&id(14)).unwrap();
+    assert_eq!(found, Some((4, b"leaf 4".to_vec())));
+    assert_eq!(journal.find_leaf(&id(99)).unwrap(), None);
     assert_eq!(journal.find(&id(20)).unwrap(), Some(5));
     assert_eq!(journal.find(&id(99)).unwrap(), None);
     assert_eq!(journal.leaf(7).unwrap().unwrap(), b"leaf 7");

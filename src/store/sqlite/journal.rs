@@ -440,6 +440,19 @@ impl<L: Lend> JournalRead for L {
         self.lend_keys(|connection, keys| keys.find(connection, id))
     }
 
+    fn find_leaf(&self, id: &StatementId) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+        self.lend_keys(|connection, keys| {
+            // One transaction: each takes and gives back locks, which cost as much as the reads.
+            connection.prepare_cached("BEGIN")?.execute(())?;
+            let found = keys.find(connection, id).and_then(|index| match index {
+                Some(index) => Ok(leaf(connection, index)?.map(|leaf| (index, leaf))),
+                None => Ok(None),
+            });
+            connection.prepare_cached("ROLLBACK")?.execute(())?;
+            found
+        })
+    }
+
     fn fact(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         self.lend_keys(|connection, keys| keys.fact(connection, key))
     }
@@ -467,11 +480,7 @@ impl<L: Lend> JournalRead for L {
     }
 
     fn leaf(&self, index: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        self.lend(|connection| {
-            let mut statement = connection.prepare_cached(LEAF)?;
-            let leaf = statement.query_row((integer(index),), |row| row.get(0));
-            Ok(leaf.optional()?)
-        })
+        self.lend(|connection| leaf(connection, index))
     }
 
     fn leaves(&self, range: Range<u64>) -> Result<Vec<Vec<u8>>, StoreError> {
@@ -487,6 +496,12 @@ impl<L: Lend> JournalRead for L {
 fn size(connection: &Connection) -> Result<u64, StoreError> {
     let mut statement = connection.prepare_cached(SIZE)?;
     Ok(number(statement.query_row((), |row| row.get(0))?))
+}
+
+fn leaf(connection: &Connection, index: u64) -> Result<Option<Vec<u8>>, StoreError> {
+    let mut statement = connection.prepare_cached(LEAF)?;
+    let leaf = statement.query_row((integer(index),), |row| row.get(0));
+    Ok(leaf.optional()?)
 }
 
 fn head(connection: &Connection) -> Result<Option<Head>, StoreError> {
