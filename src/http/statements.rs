@@ -13,7 +13,7 @@ use serde_json::json;
 use super::door::Turn;
 use super::{ApiError, JSON_BODY, PATIENCE, Path, Service, Shared};
 use crate::digest::StatementId;
-use crate::ledger::Published;
+use crate::ledger::{Found, Published};
 use crate::statement::envelope::MAX_ENVELOPE;
 use crate::statement::leaf::Leaf;
 use crate::statement::refusal::{Reason, Refusal};
@@ -174,7 +174,7 @@ async fn sign_refusal(service: &Service, error: ApiError) -> Response {
 
 /// `GET /api/v1/statements/{id}`.
 pub async fn show(State(service): Shared, Path(id): Path<String>) -> Result<Json<Entry>, ApiError> {
-    let (id, (index, leaf, _)) = published(&service, &id)?;
+    let (id, Found { index, leaf, .. }) = published(&service, &id)?;
     let leaf = Leaf::parse(&leaf).map_err(ApiError::internal)?;
     let signed = crate::statement::parse_payload(&leaf.envelope.payload);
     let (head, statement) = signed.map_err(ApiError::internal)?;
@@ -190,14 +190,14 @@ pub async fn show(State(service): Shared, Path(id): Path<String>) -> Result<Json
 
 /// `GET /api/v1/proofs/{id}`.
 pub async fn proof(State(service): Shared, Path(id): Path<String>) -> Result<Response, ApiError> {
-    let (id, (index, leaf, published)) = match published(&service, &id) {
+    let (id, found) = match published(&service, &id) {
         Ok(found) => found,
         Err(ApiError::NotFound(_)) if waits(&service, &id)? => {
             return Ok((StatusCode::ACCEPTED, "the witnesses' quorum is missing\n").into_response());
         }
         Err(error) => return Err(error),
     };
-    let proof = service.prove(index, leaf, &published)?;
+    let proof = service.prove(found.index, found.leaf, &found.published)?;
     let name = format!("attachment; filename=\"{id}.tlog-proof\"");
     Ok((
         [
@@ -210,10 +210,7 @@ pub async fn proof(State(service): Shared, Path(id): Path<String>) -> Result<Res
 }
 
 /// The published entry of the statement whose id stands in the path.
-fn published(
-    service: &Service,
-    id: &str,
-) -> Result<(StatementId, (LeafIndex, Vec<u8>, Published)), ApiError> {
+fn published(service: &Service, id: &str) -> Result<(StatementId, Found), ApiError> {
     let id = statement_id(id)?;
     let found = service.ledger.find_published_leaf(&id)?;
     let found = found.ok_or(ApiError::NotFound("no such statement in this log"))?;

@@ -108,6 +108,15 @@ pub struct Published {
     pub witnesses: Vec<(String, Result<(), String>)>,
 }
 
+/// An entry under the published checkpoint.
+#[derive(Debug, Clone)]
+pub struct Found {
+    pub index: LeafIndex,
+    /// The entry's bytes.
+    pub leaf: Vec<u8>,
+    pub published: Published,
+}
+
 /// How far the sequencer has come.
 #[derive(Debug, Clone, Default)]
 struct Progress {
@@ -359,10 +368,7 @@ impl Ledger {
     ///
     /// # Errors
     /// The journal's.
-    pub fn find_published_leaf(
-        &self,
-        id: &StatementId,
-    ) -> Result<Option<(LeafIndex, Vec<u8>, Published)>, StoreError> {
+    pub fn find_published_leaf(&self, id: &StatementId) -> Result<Option<Found>, StoreError> {
         use crate::store::journal::JournalRead as _;
         let Some((index, leaf)) = self.reader.find_leaf(id)? else {
             return Ok(None);
@@ -370,7 +376,11 @@ impl Ledger {
         let index = LeafIndex::new(index);
         let published = self.published();
         let covering = published.filter(|published| published.covers(index));
-        Ok(covering.map(|published| (index, leaf, published)))
+        Ok(covering.map(|published| Found {
+            index,
+            leaf,
+            published,
+        }))
     }
 
     /// The journal, for reading beside the sequencer.

@@ -38,7 +38,7 @@ pub type Change = Vec<(FactKey, Fact)>;
 macro_rules! facts {
     ($($(#[$doc:meta])* $name:ident $look_up:ident($key:ty) = $tag:literal => $value:ty,)*) => {
         /// What a fact is about.
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum FactKey { $($(#[$doc])* $name($key),)* }
 
         /// A fact; its variant is that of its key.
@@ -105,11 +105,11 @@ facts! {
 }
 
 /// The one key of a fact about the log as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Whole;
 
 /// An agency's case.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Case {
     pub agency: PartyId,
     pub investigation: Investigation,
@@ -326,7 +326,7 @@ impl<F: Facts> Facts for Pending<'_, F> {
 /// Facts in memory, for auditors of small logs and for tests.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct FactMap {
-    facts: BTreeMap<FactKey, Fact>,
+    facts: HashMap<FactKey, Fact>,
     ids: HashMap<StatementId, LeafIndex>,
 }
 

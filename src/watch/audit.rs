@@ -9,7 +9,7 @@
 //! `checkpoint`, `quorum-missing`, `stale`, `unknown-signature`, `wrong-root`, `wrong-tile`,
 //! `wrong-bundle`, `missing-file`, `stray-file`, `beyond-checkpoint`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -35,6 +35,8 @@ mod tests;
 
 /// Bundles that are read and replayed at once.
 const BUNDLES: usize = 16;
+/// Chunks that are read and verified at once: while one waits for its slowest thread, the other goes on.
+const AHEAD: usize = 2;
 
 /// Something that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -221,8 +223,8 @@ impl Auditor {
                 let done = auditor.replay(checkpoint, first, reading);
                 progress(done, checkpoint.size.as_u64());
             };
-            // One chunk is read and verified while the one before it is judged.
-            let mut under_way = None;
+            // Chunks are read and verified while the one before them is judged.
+            let mut under_way = VecDeque::new();
             for some in bundles.chunks(BUNDLES) {
                 let mut leaves = Vec::new();
                 let whole = self.read(source, some, &mut leaves)?;
@@ -231,16 +233,16 @@ impl Auditor {
                     edge.append(leaf_hash(leaf));
                 }
                 self.tree.extend(edge.take_new_tiles());
-                let next = Reading::start(scope, leaves);
-                if let Some(before) = under_way.replace((first, next)) {
-                    replay(self, before);
+                under_way.push_back((first, Reading::start(scope, leaves)));
+                if under_way.len() > AHEAD {
+                    under_way.drain(..1).for_each(|chunk| replay(self, chunk));
                 }
                 if !whole {
                     break;
                 }
             }
-            if let Some(last) = under_way {
-                replay(self, last);
+            for chunk in under_way {
+                replay(self, chunk);
             }
             Ok::<_, AuditError>(edge)
         })?;
