@@ -1,7 +1,8 @@
 //! The rules' facts, kept in a journal: keys as bytes, values as JSON.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::hash::Hash;
 
 use crate::digest::StatementId;
 use crate::statement::facts::{Fact, FactKey, Facts};
@@ -29,14 +30,28 @@ impl<J: JournalRead + ?Sized> Facts for JournalFacts<'_, J> {
     }
 }
 
-/// The few facts that nearly every statement asks for, read once.
+/// What nearly every statement asks for, read once: a few facts, and where the statements lie that
+/// others name.
 ///
 /// For the one writer of a journal: [`FactCache::update`] must hear of every commit.
 #[derive(Debug, Default)]
-pub struct FactCache(RefCell<BTreeMap<FactKey, Option<Fact>>>);
+pub struct FactCache {
+    facts: RefCell<HashMap<FactKey, Option<Fact>>>,
+    /// An entry never moves; that there is none may change with every commit and is not kept.
+    found: RefCell<HashMap<StatementId, LeafIndex>>,
+}
 
-/// Facts held in memory; beyond that all are forgotten and read anew.
+/// Facts and places held in memory; beyond as many of either, all of them are forgotten and read
+/// anew.
 const CACHED: usize = 1 << 14;
+
+fn keep<K: Eq + Hash, V>(cache: &RefCell<HashMap<K, V>>, key: K, value: V) {
+    let mut cache = cache.borrow_mut();
+    if cache.len() >= CACHED {
+        cache.clear();
+    }
+    cache.insert(key, value);
+}
 
 impl FactCache {
     fn holds(key: &FactKey) -> bool {
@@ -62,7 +77,7 @@ impl FactCache {
 
     /// Takes over what was committed.
     pub fn update<'a>(&self, facts: impl IntoIterator<Item = (&'a FactKey, &'a Fact)>) {
-        let mut cache = self.0.borrow_mut();
+        let mut cache = self.facts.borrow_mut();
         for (key, fact) in facts {
             if let Some(known) = cache.get_mut(key) {
                 *known = Some(fact.clone());
@@ -81,22 +96,25 @@ impl<J: JournalRead + ?Sized> Facts for CachedFacts<'_, J> {
     type Error = StoreError;
 
     fn fact(&self, key: &FactKey) -> Result<Option<Fact>, StoreError> {
-        if let Some(fact) = self.cache.0.borrow().get(key) {
+        if let Some(fact) = self.cache.facts.borrow().get(key) {
             return Ok(fact.clone());
         }
         let fact = JournalFacts(self.journal).fact(key)?;
         if FactCache::holds(key) && (fact.is_some() || FactCache::holds_absence(key)) {
-            let mut cache = self.cache.0.borrow_mut();
-            if cache.len() >= CACHED {
-                cache.clear();
-            }
-            cache.insert(key.clone(), fact.clone());
+            keep(&self.cache.facts, key.clone(), fact.clone());
         }
         Ok(fact)
     }
 
     fn find(&self, id: &StatementId) -> Result<Option<LeafIndex>, StoreError> {
-        JournalFacts(self.journal).find(id)
+        if let Some(index) = self.cache.found.borrow().get(id) {
+            return Ok(Some(*index));
+        }
+        let found = JournalFacts(self.journal).find(id)?;
+        if let Some(index) = found {
+            keep(&self.cache.found, *id, index);
+        }
+        Ok(found)
     }
 }
 

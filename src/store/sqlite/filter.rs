@@ -11,8 +11,9 @@ use sha2::{Digest as _, Sha256};
 /// Bits of a block: a cache line.
 const BLOCK: usize = 512;
 /// Bits of a filter for each key of a full partition.
-const BITS_A_KEY: usize = 16;
-/// Bits set for a key; with 16 bits a key, two foreign keys in a thousand pass.
+const BITS_A_KEY: usize = 24;
+/// Bits set for a key; with 24 bits a key, one foreign key in some six thousand passes. Each that
+/// does reads a bucket, and of many partitions one that is on the disk alone.
 const PROBES: u32 = 7;
 
 /// What an index knows a key by: the first half of SHA-256 over a tag and the key.
@@ -102,7 +103,7 @@ mod tests {
         let foreign = KEYS..KEYS + 100_000;
         let passed = foreign.filter(|&n| filter.may_hold(key(n))).count();
         assert!(
-            (50..400).contains(&passed),
+            (1..60).contains(&passed),
             "{passed} of 100,000 foreign keys pass"
         );
         assert!(Filter::from_bytes(KEYS, &[0; 64]).is_none());
@@ -115,7 +116,7 @@ mod tests {
         filter.insert(Fingerprint::of(b'i', b"one key"));
         let digest = crate::digest::Digest::of(filter.to_bytes());
         // Computed by another program from the description above.
-        let known = "9ba365884706424348167d8635e1688ea2c812a1cdc93eb9fdab10fdf892df5d";
+        let known = "3527aef5f2c44aa393162b7c0f621267fa3c5625e80843e8606b2e3344b90017";
         assert_eq!(digest.to_string(), known);
     }
 }

@@ -96,7 +96,11 @@ pub(super) const SCHEMA: Schema = Schema {
             bucket INTEGER NOT NULL CHECK (bucket >= 0),        -- first bits of the fingerprint
             places BLOB NOT NULL,                               -- fingerprints and rows, ascending
             PRIMARY KEY (of, part, bucket)
-        ) STRICT, WITHOUT ROWID;"],
+        ) STRICT, WITHOUT ROWID;",
+        "
+        -- Filters have another length from here on; the next commit writes them anew.
+        DELETE FROM filters;
+        DELETE FROM buckets;"],
 };
 
 const SIZE: &str = "SELECT coalesce(max(position) + 1, 0) FROM entries";
