@@ -14,9 +14,8 @@ use super::party::{self, Own};
 use crate::digest::StatementId;
 use crate::party::agency::{Measures, NewRequest, Received, identity_text, inbox};
 use crate::statement::kinds::Kind as _;
-use crate::statement::kinds::access_request::{
-    AccessRequest, RequestKind, SealedField, SealedFields,
-};
+use crate::statement::kinds::access_request::{AccessRequest, RequestKind, SealedFields};
+use crate::statement::rules::seals::SealedField;
 use crate::statement::scope::Scope;
 use crate::statement::words::{
     DataKind, Day, Investigation, Jurisdiction, Offence, PartyKind, Role,

@@ -128,6 +128,14 @@ pub struct NewAgreement {
     /// A file with the terms, a JSON array (see schemas/agreement.json)
     #[arg(long, value_name = "FILE")]
     terms: Option<PathBuf>,
+    /// A file with what changes in an agreement in force: {"add": [terms], "remove": [terms]}
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "previous",
+        conflicts_with = "terms"
+    )]
+    amendment: Option<PathBuf>,
     /// The form of the agreement; `none` declares that there is none
     #[arg(long, value_enum, default_value = "memorandum-of-understanding")]
     instrument: Instrument,
@@ -192,6 +200,9 @@ pub struct NewBenefit {
     /// Who received
     #[arg(long, value_name = "ID")]
     receiver: PartyId,
+    /// The other side's report of the same, which this one confirms
+    #[arg(long, value_name = "ID")]
+    confirms: Option<StatementId>,
     /// The agreement statement it was given under
     #[arg(long, value_name = "ID")]
     agreement: Option<StatementId>,
@@ -314,13 +325,9 @@ fn register(args: &Register) -> anyhow::Result<Exit> {
 
 fn agreement(args: &NewAgreement) -> anyhow::Result<Exit> {
     let party = args.own.open()?;
-    let terms: Vec<Term> = match &args.terms {
-        None => Vec::new(),
-        Some(path) => {
-            let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-            serde_json::from_str(&text).with_context(|| path.display().to_string())?
-        }
-    };
+    let terms: Option<Vec<Term>> = args.terms.as_deref().map(read_json).transpose()?;
+    let terms = terms.unwrap_or_default();
+    let amendment = args.amendment.as_deref().map(read_json).transpose()?;
     let document = match &args.document {
         None => None,
         Some(path) => {
@@ -338,6 +345,7 @@ fn agreement(args: &NewAgreement) -> anyhow::Result<Exit> {
         previous: args.previous,
         document,
         terms,
+        amendment,
         complete: !args.side_agreements,
         effective_on: args.effective_on.clone(),
         reason: None,
@@ -348,6 +356,12 @@ fn agreement(args: &NewAgreement) -> anyhow::Result<Exit> {
     let next = format!("{} countersigns it", args.with);
     say_written(&args.output, &envelope, &next, args.own.json)?;
     Ok(Exit::Yes)
+}
+
+/// A structure in a file.
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    serde_json::from_str(&text).with_context(|| path.display().to_string())
 }
 
 fn end_agreement(args: &EndAgreement) -> anyhow::Result<Exit> {
@@ -367,6 +381,7 @@ fn end_agreement(args: &EndAgreement) -> anyhow::Result<Exit> {
         previous: Some(args.agreement),
         document: None,
         terms: Vec::new(),
+        amendment: None,
         complete: previous.complete,
         effective_on: None,
         reason: Some(args.reason),
@@ -388,6 +403,7 @@ fn benefit(args: &NewBenefit) -> anyhow::Result<Exit> {
         kind: args.kind,
         giver: args.giver.clone(),
         receiver: args.receiver.clone(),
+        confirms: args.confirms,
         agreement: args.agreement,
         item: args.item.clone(),
         count: args.count,

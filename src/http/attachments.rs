@@ -12,12 +12,13 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::{ApiError, Path, Service, Shared, auth};
 use crate::digest::Digest;
-use crate::statement::facts::FactsExt as _;
+use crate::statement::facts::{DigestFact, FactsExt as _};
 use crate::statement::refusal::{Reason, Refusal};
 use crate::statement::scope::Scope;
 use crate::statement::sealed::{AttachmentValue, Opening, SealDigest};
 use crate::statement::{Signed, Statement};
 use crate::store::facts::JournalFacts;
+use crate::store::journal::JournalRead as _;
 use crate::store::objects::Objects as _;
 
 /// The largest attachment, in bytes.
@@ -31,7 +32,8 @@ const WAITING_BYTES: u64 = 256 << 20;
 /// The media type of a request's scope.
 pub const SCOPE_TYPE: &str = "application/geo+json";
 /// What may be attached.
-const MEDIA_TYPES: [&str; 5] = [
+const MEDIA_TYPES: [&str; 6] = [
+    "application/age",
     SCOPE_TYPE,
     "application/pdf",
     "image/jpeg",
@@ -64,6 +66,9 @@ pub async fn put(
             MEDIA_TYPES.join(", ")
         )));
     }
+    if let Some(fact) = JournalFacts(service.ledger.journal()).digest(&opening.digest())? {
+        check_not_erased(&fact)?;
+    }
     let body = axum::body::to_bytes(body, MAX_ATTACHMENT).await;
     let body = body.map_err(|error| ApiError::unread(&error, MAX_ATTACHMENT))?;
     caller.check_body(&body)?;
@@ -88,7 +93,7 @@ pub async fn read(
     let missing = || ApiError::NotFound("no statement of this log names such an attachment");
     let digest: SealDigest = digest.parse().map_err(|_| missing())?;
     let facts = JournalFacts(service.ledger.journal());
-    facts.digest(&digest)?.ok_or_else(missing)?;
+    check_not_erased(&facts.digest(&digest)?.ok_or_else(missing)?)?;
     let (opening, bytes) = service.attachment(&digest)?.ok_or_else(missing)?;
     let value = opening.as_attachment().map_err(ApiError::internal)?;
     let opening = HeaderValue::from_str(opening.encode()).map_err(ApiError::internal)?;
@@ -114,6 +119,13 @@ pub async fn read(
         bytes,
     )
         .into_response())
+}
+
+fn check_not_erased(fact: &DigestFact) -> Result<(), ApiError> {
+    match fact.erased {
+        None => Ok(()),
+        Some(_) => Err(ApiError::Gone("erased; the log says on which ground")),
+    }
 }
 
 impl Service {
@@ -161,6 +173,10 @@ impl Service {
     pub(super) fn check_attachments(&self, signed: &Signed) -> Result<(), ApiError> {
         for (member, digest) in signed.statement.attachments() {
             let Some((opening, bytes)) = self.attachment(&digest)? else {
+                // What stands in the log already may have been erased since.
+                if self.ledger.journal().find(&signed.id)?.is_some() {
+                    return Ok(());
+                }
                 return Err(Refusal::new(
                     Reason::AttachmentMissing,
                     member,
@@ -170,7 +186,16 @@ impl Service {
             };
             let value = opening.as_attachment().map_err(ApiError::internal)?;
             check_scope(signed, &member, &value, &bytes)?;
+            check_opening(signed, &value, &bytes)?;
         }
+        Ok(())
+    }
+
+    /// Destroys what an erasure in the log says is destroyed.
+    pub(super) fn erase(&self, digest: &SealDigest) -> Result<(), ApiError> {
+        let digest = digest.to_string();
+        self.attachments.remove(&opening_path(&digest))?;
+        self.attachments.remove(&digest)?;
         Ok(())
     }
 
@@ -197,8 +222,19 @@ impl Service {
         Ok(waiting)
     }
 
-    /// Deletes attachments that waited too long for their statement.
+    /// Deletes attachments that waited too long for their statement, and what a crash left of those
+    /// that are erased.
     pub(super) fn sweep_attachments(&self) -> Result<(), ApiError> {
+        let facts = JournalFacts(self.ledger.journal());
+        for path in self.attachments.list("")? {
+            let name = path.strip_suffix(OPENING_SUFFIX).unwrap_or(&path);
+            if let Ok(digest) = name.parse::<SealDigest>()
+                && let Some(fact) = facts.digest(&digest)?
+                && fact.erased.is_some()
+            {
+                self.erase(&digest)?;
+            }
+        }
         for (path, _, age) in self.waiting_attachments()? {
             if age > WAITING {
                 self.attachments.remove(&path)?;
@@ -212,6 +248,20 @@ const OPENING_SUFFIX: &str = ".opening";
 
 fn opening_path(digest: &str) -> String {
     format!("{digest}{OPENING_SUFFIX}")
+}
+
+/// What an unsealing publishes is a text whose SHA-256 is the seal. Whether it fits the field is for
+/// readers to see.
+fn check_opening(signed: &Signed, value: &AttachmentValue, bytes: &[u8]) -> Result<(), Refusal> {
+    let Statement::Unsealing(unsealing) = &signed.statement else {
+        return Ok(());
+    };
+    let opens = Digest::of(bytes).as_bytes() == unsealing.seal.as_bytes();
+    if opens && value.media_type.as_str() == "text/plain" {
+        return Ok(());
+    }
+    let detail = "text/plain: the opening, exactly as it was sealed";
+    Err(Refusal::new(Reason::OpeningMismatch, "/opening", detail))
 }
 
 /// A request's scope says what its public part admits to.

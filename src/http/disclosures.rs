@@ -17,7 +17,7 @@ use super::{ApiError, Path, Service, Shared};
 use crate::digest::{Digest, StatementId};
 use crate::seal::commitment::Commitment;
 use crate::seal::rewrap::MAX_HEADER;
-use crate::statement::facts::{DisclosureFact, FactsExt as _, RequestFact};
+use crate::statement::facts::{DisclosureFact, FactsExt as _, RequestFact, Standing};
 use crate::statement::kinds::disclosure::Disclosure;
 use crate::statement::leaf::Leaf;
 use crate::statement::sealed::Opening;
@@ -74,10 +74,12 @@ pub async fn collect(
 ) -> Result<Response, ApiError> {
     let (parts, _) = request.into_parts();
     let caller = service.caller(&parts)?;
-    let (party, _) = service.calling_party(&caller)?;
+    let (party, fact) = service.calling_party(&caller)?;
     let logged = service.logged_disclosure(&id)?;
-    if logged.request.agency != party {
-        return Err(ApiError::Forbidden("the agency that asked"));
+    if logged.request.agency != party || fact.standing != Standing::Live {
+        return Err(ApiError::Forbidden(
+            "the agency that asked, in good standing",
+        ));
     }
     logged.check_collected(&service)?;
     let handed_over = service.vaults.handed_over(logged.id, n)?;

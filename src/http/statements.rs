@@ -65,7 +65,15 @@ async fn admit(service: &Service, body: &[u8], turn: Turn) -> Result<Response, A
     }
     service.check_open_to(&signed)?;
     service.check_attachments(&signed)?;
-    service.log(signed, turn).await
+    let erased = match &signed.statement {
+        Statement::Erasure(erasure) => Some(erasure.digest),
+        _ => None,
+    };
+    let answer = service.log(signed, turn).await?;
+    if let Some(digest) = erased {
+        service.erase(&digest)?;
+    }
+    Ok(answer)
 }
 
 impl Service {

@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 
 use super::key::PublicKey;
-use super::kinds::agreement::Status;
+use super::kinds::agreement::{Status, Term};
+use super::kinds::legal_demand::ProcessKind;
 use super::kinds::limits::Limits;
 use super::kinds::log_closed::{ClosingReason, Successor};
 use super::sealed::SealDigest;
@@ -81,15 +82,19 @@ facts! {
     /// An age recipient ever seen.
     Recipient recipient(Recipient) = b'r' => LeafIndex,
     /// A sealed field's or attachment's digest ever seen.
-    Digest digest(SealDigest) = b'd' => LeafIndex,
+    Digest digest(SealDigest) = b'd' => DigestFact,
     /// A party's sealed fields that are not opened yet, ascending by day.
     Seals seals(PartyId) = b's' => Vec<DueSeals>,
     /// The agreement statement at an index.
     Agreement agreement(LeafIndex) = b'a' => AgreementFact,
     /// The last statement of the chain of agreements that began at an index.
     AgreementHead agreement_head(LeafIndex) = b'h' => LeafIndex,
+    /// The benefit reported at an index.
+    Benefit benefit(LeafIndex) = b'e' => BenefitFact,
     /// The access request at an index.
     Request request(LeafIndex) = b'q' => RequestFact,
+    /// What is in force of the agreement that began at an index.
+    Terms terms(LeafIndex) = b't' => Vec<Term>,
     /// An agency's requests for one case.
     Case case(Case) = b'c' => CaseFact,
     /// The commitment batch at an index.
@@ -100,6 +105,8 @@ facts! {
     Commitment commitment(Commitment) = b'm' => LeafIndex,
     /// The disclosure at an index.
     Disclosure disclosure(LeafIndex) = b'D' => DisclosureFact,
+    /// The legal demand at an index.
+    Demand demand(LeafIndex) = b'w' => DemandFact,
     /// That the log was closed, and how.
     Closed closed(Whole) = b'C' => ClosedFact,
 }
@@ -123,6 +130,37 @@ pub struct PartyFact {
     pub name: super::words::Name,
     /// Admin keys that are not revoked.
     pub admin_keys: u32,
+    #[serde(default)]
+    pub standing: Standing,
+    /// The party whose debts it takes over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub succeeds: Option<PartyId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub succeeded_by: Option<PartyId>,
+}
+
+/// Whether a party may act.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Standing {
+    /// Known to exist; it has never had keys.
+    Listed,
+    #[default]
+    Live,
+    Suspended,
+    /// For good.
+    Withdrawn,
+}
+
+impl Standing {
+    /// Its name in a sentence.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Listed => "listed",
+            Self::Live => "live",
+            Self::Suspended => "suspended",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
 }
 
 /// A public key as the log knows it.
@@ -147,6 +185,42 @@ pub struct DeclaredLimits {
     pub limits: Limits,
 }
 
+/// A digest in a statement: of an attachment's opening, or of a sealed field's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DigestFact {
+    /// The statement that brought it.
+    pub entry: LeafIndex,
+    /// What it is if it is no attachment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<SealFact>,
+    /// The statement by which its bytes or its opening were destroyed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased: Option<LeafIndex>,
+}
+
+/// A sealed field.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SealFact {
+    /// Who is to open it.
+    pub party: PartyId,
+    /// The day it is due, as it stands after orders to delay it.
+    pub open_by: Day,
+    /// The statement that opened it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opened: Option<LeafIndex>,
+    /// A court ordered its erasure: it will never be due.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lifted: bool,
+}
+
+impl SealFact {
+    /// The day by which it is to be opened, if it still is.
+    pub fn due(&self) -> Option<&Day> {
+        let waits = self.opened.is_none() && !self.lifted;
+        waits.then_some(&self.open_by)
+    }
+}
+
 /// The sealed fields of a party that wait for their opening by one day. They are counted: a list of
 /// them, read for each request, would grow with every request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -164,6 +238,14 @@ pub struct AgreementFact {
     pub status: Status,
 }
 
+/// A benefit as one side reported it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BenefitFact {
+    pub by: PartyId,
+    /// Giver and receiver.
+    pub between: [PartyId; 2],
+}
+
 /// An access request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RequestFact {
@@ -172,6 +254,39 @@ pub struct RequestFact {
     pub deadline: Time,
     /// Index of the statement that declared the limits it was judged by.
     pub limits: LeafIndex,
+    pub investigation: Investigation,
+    /// The agency takes no more answers since this statement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<LeafIndex>,
+    /// It was withdrawn: nothing given for it may be collected either.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub withdrawn: bool,
+}
+
+impl RequestFact {
+    /// The case that it was made for.
+    pub fn case(&self) -> Case {
+        Case {
+            agency: self.agency.clone(),
+            investigation: self.investigation.clone(),
+        }
+    }
+}
+
+/// A legal demand and what became of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DemandFact {
+    pub kind: ProcessKind,
+    /// The agency that demands; none for national security.
+    pub agency: Option<PartyId>,
+    /// Who is to answer.
+    pub upon: PartyId,
+    /// A court said it itself.
+    pub by_court: bool,
+    /// The last response to it.
+    pub response: Option<LeafIndex>,
+    /// The day to which a court has put off telling those concerned.
+    pub notice_after: Option<Day>,
 }
 
 /// An agency's requests for one case so far.
@@ -180,6 +295,9 @@ pub struct CaseFact {
     /// Deadlines of requests that were open when the last one was admitted.
     pub open_until: Vec<Time>,
     pub total_minutes: u32,
+    /// How many there were.
+    #[serde(default)]
+    pub requests: u32,
 }
 
 /// A batch of commitments.

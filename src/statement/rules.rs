@@ -6,11 +6,13 @@
 
 use std::collections::BTreeSet;
 
-use super::facts::{Change, ClosedFact, Facts, FactsExt, Whole};
+use super::facts::{
+    Change, ClosedFact, DisclosureFact, Facts, FactsExt, PartyFact, Standing, Whole,
+};
 use super::key::PublicKey;
 use super::kinds::limits::Limits;
 use super::refusal::{Reason, Refusal, Verdict};
-use super::words::{PartyId, Role};
+use super::words::{PartyId, PartyKind, Role};
 use super::{Author, Signed};
 use crate::digest::StatementId;
 use crate::time::Time;
@@ -205,10 +207,14 @@ impl<'a, F: Facts> Entry<'a, F> {
         }
     }
 
-    /// Refuses a party that is not registered.
-    pub fn known_party(&self, member: &str, party: &PartyId) -> Result<(), Verdict<F::Error>> {
+    /// A party that the log knows, whatever became of it.
+    pub fn known_party(
+        &self,
+        member: &str,
+        party: &PartyId,
+    ) -> Result<PartyFact, Verdict<F::Error>> {
         match self.facts.party(party).map_err(Verdict::Facts)? {
-            Some(_) => Ok(()),
+            Some(fact) => Ok(fact),
             None => Err(Refusal::new(
                 Reason::UnknownParty,
                 member,
@@ -216,6 +222,39 @@ impl<'a, F: Facts> Entry<'a, F> {
             )
             .into()),
         }
+    }
+
+    /// A party that may act: registered with keys, and neither suspended nor withdrawn.
+    pub fn in_standing(
+        &self,
+        member: &str,
+        party: &PartyId,
+    ) -> Result<PartyFact, Verdict<F::Error>> {
+        let fact = self.known_party(member, party)?;
+        match fact.standing {
+            Standing::Live => Ok(fact),
+            other => {
+                let detail = format!("{party} is {}", other.code());
+                Err(Refusal::new(Reason::PartySuspended, member, detail).into())
+            }
+        }
+    }
+
+    /// Whether a party is registered as a vendor.
+    pub fn is_vendor(&self, party: &PartyId) -> Result<bool, Verdict<F::Error>> {
+        let fact = self.facts.party(party).map_err(Verdict::Facts)?;
+        Ok(fact.is_some_and(|fact| fact.kind == PartyKind::Vendor))
+    }
+
+    /// The agency that a disclosure gives to; none if it gives to the public.
+    pub fn agency_of(
+        &self,
+        disclosure: &DisclosureFact,
+    ) -> Result<Option<PartyId>, Verdict<F::Error>> {
+        let request = self.facts.request(&disclosure.request);
+        Ok(request
+            .map_err(Verdict::Facts)?
+            .map(|request| request.agency))
     }
 
     /// The signatures, to be claimed one by one; [`Signatures::none_besides`] ends it.
@@ -236,6 +275,17 @@ impl<'a, F: Facts> Entry<'a, F> {
         let key = signatures.party(party, roles)?;
         signatures.none_besides()?;
         Ok(key)
+    }
+
+    /// Requires exactly one signature: by a live key of the operator with one of `roles`; the
+    /// operator.
+    pub fn signed_by_operator(&self, roles: &[Role]) -> Result<PartyId, Verdict<F::Error>> {
+        let operator = self.operator()?;
+        if *self.issuer()? != operator {
+            return Err(wrong_author(format!("the operator, {operator}")).into());
+        }
+        self.signed_by_party(&operator, roles)?;
+        Ok(operator)
     }
 
     /// Requires exactly one signature: by the statement's one-time key.
@@ -355,5 +405,6 @@ pub fn outside_limits(
     )
 }
 
+pub mod seals;
 #[cfg(test)]
 mod tests;

@@ -11,16 +11,18 @@ use super::envelope::Envelope;
 use super::facts::{Change, FactMap};
 use super::key::PublicKey;
 use super::kinds::Kind as _;
-use super::kinds::access_request::{AccessRequest, SealedField, SealedFields};
+use super::kinds::access_request::{AccessRequest, SealedFields};
 use super::kinds::agreement::{Agreement, Instrument, Status};
 use super::kinds::collection::Collection;
 use super::kinds::commitment_batch::CommitmentBatch;
 use super::kinds::disclosure::{DisclosedClip, Disclosure};
+use super::kinds::legal_demand::{DemandSeals, LegalDemand};
 use super::kinds::limits::Limits;
 use super::kinds::log_closed::LogClosed;
 use super::kinds::party::{NewKey, Party};
 use super::refusal::{Refusal, Verdict};
 use super::rules::judge;
+use super::rules::seals::SealedField;
 use super::sealed::{AttachmentValue, Opening, SealDigest};
 use super::words::{DataKind, Day, PartyId, PartyKind, Role};
 use super::{Author, Head, Signed, Statement, sign};
@@ -36,6 +38,7 @@ pub(crate) const OPERATOR: &str = "operator.example";
 /// The limits name this vendor.
 pub(crate) const VENDOR: &str = "doorbell.example";
 pub(crate) const AGENCY: &str = "lakelandgov.example";
+pub(crate) const COURT: &str = "court.example";
 /// Two officers' labels; their keys are `agency officer` and `agency second officer`.
 pub(crate) const LABELS: [&str; 2] = ["detective-4", "detective-5"];
 
@@ -147,6 +150,10 @@ pub(crate) fn agency_officer() -> Voice {
     party(AGENCY, "agency officer")
 }
 
+pub(crate) fn clerk() -> Voice {
+    party(COURT, "court clerk")
+}
+
 pub(crate) fn agency_and_vendor() -> Voice {
     together(&[AGENCY, VENDOR], &["agency admin", "vendor admin"])
 }
@@ -211,6 +218,16 @@ pub(crate) fn agency() -> Party {
             new_key(AGENCY_KEYS[3], Role::Service, None),
         ],
         ..listed(AGENCY, PartyKind::Agency)
+    }
+}
+
+pub(crate) fn court() -> Party {
+    Party {
+        keys: vec![
+            new_key("court admin", Role::Admin, None),
+            new_key("court clerk", Role::Officer, None),
+        ],
+        ..listed(COURT, PartyKind::Court)
     }
 }
 
@@ -325,10 +342,7 @@ impl World {
             message: Some(attached(&format!("message {n}"))),
             recipient: recipient(&format!("recipient {n}")),
             sealed: SealedFields {
-                case_number: SealedField {
-                    digest: attached(&format!("case number {n}")),
-                    open_by: Day::of(self.now.plus_seconds(30 * DAY)),
-                },
+                case_number: self.sealed("case number", 30),
             },
             ..EXAMPLE.clone()
         }
@@ -360,6 +374,34 @@ impl World {
         Collection {
             disclosure: self.disclosure,
             label: LABELS[0].parse().unwrap(),
+        }
+    }
+
+    /// A court joins.
+    pub fn with_court(mut self) -> Self {
+        let voice = registrars(COURT, &["court admin", "court clerk"]);
+        self.log(court(), voice).unwrap();
+        self.pass(limits().new_key_wait_seconds());
+        self
+    }
+
+    /// A field sealed for so many days.
+    pub fn sealed(&self, name: &str, days: i64) -> SealedField {
+        SealedField {
+            digest: attached(&format!("{name} {}", self.history.len())),
+            open_by: Day::of(self.now.plus_seconds(days * DAY)),
+        }
+    }
+
+    /// A warrant of the agency upon the operator, with a sealed number.
+    pub fn demand(&self) -> LegalDemand {
+        LegalDemand {
+            agency: Some(id(AGENCY)),
+            served_on: Day::of(self.now),
+            sealed: Some(DemandSeals {
+                reference: self.sealed("reference", 30),
+            }),
+            ..LegalDemand::example()
         }
     }
 

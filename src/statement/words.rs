@@ -3,10 +3,13 @@
 //! Each type has one checking constructor (`FromStr`) and one spelling per value.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+
+use super::refusal::{Reason, Refusal};
 
 /// A text that is not of the form its member requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -248,6 +251,29 @@ impl fmt::Display for Money {
     }
 }
 
+/// A member that is a list of codes: short, ascending, each once.
+///
+/// # Errors
+/// [`Reason::BadValue`] at `member`.
+pub(super) fn ascending<T: Ord>(
+    member: &str,
+    items: &[T],
+    count: RangeInclusive<usize>,
+) -> Result<(), Refusal> {
+    if count.contains(&items.len()) && items.windows(2).all(|pair| pair[0] < pair[1]) {
+        return Ok(());
+    }
+    let (least, most) = count.into_inner();
+    let detail = format!("{least} to {most}, ascending, each once");
+    Err(Refusal::new(Reason::BadValue, member, detail))
+}
+
+/// Codes in a sentence.
+pub(super) fn listed<T: fmt::Display>(items: &[T]) -> String {
+    let texts: Vec<String> = items.iter().map(T::to_string).collect();
+    texts.join(", ")
+}
+
 /// Declares an enum of codes, written in kebab case.
 macro_rules! codes {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $code:literal,)* }) => {
@@ -305,6 +331,54 @@ codes! {
         Place = "place",
         Time = "time",
         Video = "video",
+    }
+}
+
+codes! {
+    /// A kind of record about a resident's clips or account.
+    RecordKind {
+        /// Who holds the account.
+        Account = "account",
+        /// Clips as they are stored, unreadable to whoever stores them.
+        ClipCiphertext = "clip-ciphertext",
+        /// Clips that can be seen.
+        ClipContent = "clip-content",
+        /// When clips were stored, and how large they are.
+        ClipMetadata = "clip-metadata",
+        /// Network addresses, and when they were seen.
+        Connection = "connection",
+        /// Where a camera is.
+        Location = "location",
+        Payment = "payment",
+    }
+}
+
+codes! {
+    /// How many. Small counts would identify households.
+    Band {
+        None = "0",
+        UpTo5 = "1-5",
+        UpTo10 = "6-10",
+        UpTo50 = "11-50",
+        UpTo250 = "51-250",
+        UpTo1000 = "251-1000",
+        Over1000 = "over-1000",
+    }
+}
+
+codes! {
+    /// Why a notice or an opening waits: the grounds of Cal. Penal Code 1546.2 and 18 U.S.C. 2705.
+    DelayGround {
+        /// Flight from prosecution.
+        Flight = "flight",
+        /// Intimidation of potential witnesses.
+        Intimidation = "intimidation",
+        /// Serious jeopardy to an investigation, or undue delay of a trial.
+        Jeopardy = "jeopardy",
+        /// Danger to the life or physical safety of somebody.
+        Safety = "safety",
+        /// Destruction of evidence, or tampering with it.
+        Tampering = "tampering",
     }
 }
 

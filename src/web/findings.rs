@@ -40,13 +40,17 @@ fn on_term(record: &Record, term: &Term) -> Option<Finding> {
             receiver,
             item,
             count,
+            value,
         } if record.is_agency(receiver) => (
             "The police receive equipment",
             format!(
-                "{} gives {} {count} × {}. A gift may bind an agency to its giver.",
+                "{} gives {} {count} × {}{}. A gift may bind an agency to its giver.",
                 name(giver),
                 name(receiver),
-                words::label(item)
+                words::label(item),
+                value
+                    .as_ref()
+                    .map_or(String::new(), |v| format!(", worth {v}"))
             ),
         ),
         Term::CreditPerDownload {
@@ -93,7 +97,75 @@ fn on_term(record: &Record, term: &Term) -> Option<Finding> {
                 words::label(product)
             ),
         ),
-        Term::Equipment { .. } | Term::Role { .. } | Term::Promotion { .. } => return None,
+        Term::PublicityApproval { bound, approver } if record.is_agency(bound) => (
+            "The police ask before they speak",
+            format!(
+                "{} says nothing in public about it that {} has not approved.",
+                name(bound),
+                name(approver)
+            ),
+        ),
+        Term::PublicSubsidy {
+            giver,
+            beneficiary,
+            product,
+            total,
+            ..
+        } => (
+            "Public money pays for it",
+            format!(
+                "{} pays {} up to {total} for {}.",
+                name(giver),
+                words::label(beneficiary),
+                words::label(product)
+            ),
+        ),
+        Term::StaffDiscount {
+            giver,
+            receiver,
+            product,
+            percent,
+        } if record.is_agency(receiver) => (
+            "Police staff buy cheaper",
+            format!(
+                "{} gives the staff of {} {percent} % off {}.",
+                name(giver),
+                name(receiver),
+                words::label(product)
+            ),
+        ),
+        Term::Exclusivity { bound, product } if record.is_agency(bound) => (
+            "The police deal with one vendor alone",
+            format!(
+                "{} deals with no competitor of {}.",
+                name(bound),
+                words::label(product)
+            ),
+        ),
+        Term::DataAccess {
+            giver,
+            receiver,
+            by_process_only: false,
+            ..
+        } if record.is_agency(receiver) => (
+            "The police get data without legal process",
+            format!(
+                "{} lets {} have data that no court was asked for.",
+                name(giver),
+                name(receiver)
+            ),
+        ),
+        Term::DataAccess { .. }
+        | Term::Disclaimer { .. }
+        | Term::Discount { .. }
+        | Term::Equipment { .. }
+        | Term::Exclusivity { .. }
+        | Term::PortalAccess { .. }
+        | Term::Promotion { .. }
+        | Term::PublicityApproval { .. }
+        | Term::Role { .. }
+        | Term::StaffDiscount { .. }
+        | Term::Training { .. } => return None,
     };
     Some(Finding { title, detail })
 }

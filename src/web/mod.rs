@@ -176,7 +176,20 @@ impl Record {
             Statement::KeyChange(_)
             | Statement::Limits(_)
             | Statement::CommitmentBatch(_)
-            | Statement::Decision(_) => {}
+            | Statement::Decision(_)
+            | Statement::PartyStatus(_)
+            | Statement::RequestClosing(_)
+            | Statement::CustodyReport(_)
+            | Statement::LegalDemand(_)
+            | Statement::DelayOrder(_)
+            | Statement::DemandResponse(_)
+            | Statement::Notice(_)
+            | Statement::InsiderAccess(_)
+            | Statement::Unsealing(_)
+            | Statement::Bulletin(_)
+            | Statement::Annotation(_)
+            | Statement::Erasure(_)
+            | Statement::Release(_) => {}
         }
         self.size += 1;
         Ok(())
@@ -206,14 +219,22 @@ impl Record {
             });
             return;
         };
-        chain.status = agreement.status;
         // A step that declines, suspends or ends carries no terms: what was agreed still shows.
         if agreement.reason.is_none() {
             chain.instrument = agreement.instrument;
-            chain.terms = agreement.terms;
+            match &agreement.amendment {
+                // What the rules would refuse to amend stays as it was.
+                Some(amendment) => {
+                    let amended = amendment.apply(chain.terms.clone());
+                    chain.terms = amended.unwrap_or(std::mem::take(&mut chain.terms));
+                }
+                None if chain.status == Status::Suspended => {}
+                None => chain.terms = agreement.terms,
+            }
             chain.complete = agreement.complete;
             chain.effective_on = agreement.effective_on.or(chain.effective_on.take());
         }
+        chain.status = agreement.status;
         chain.document = agreement.document.or(chain.document);
         chain.steps.push(step);
     }

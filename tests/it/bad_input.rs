@@ -2,6 +2,7 @@
 //! stays as it was.
 
 mod calls;
+mod seals;
 mod statements;
 
 use curve25519_dalek::constants::{ED25519_BASEPOINT_TABLE, EIGHT_TORSION};
@@ -19,12 +20,13 @@ use whosaw::statement::canonical;
 use whosaw::statement::envelope::{Envelope, MAX_ENVELOPE, MAX_PAYLOAD, PAYLOAD_TYPE};
 use whosaw::statement::key::PublicKey;
 use whosaw::statement::kinds::Kind as _;
-use whosaw::statement::kinds::access_request::{AccessRequest, SealedField, SealedFields};
+use whosaw::statement::kinds::access_request::{AccessRequest, SealedFields};
 use whosaw::statement::kinds::agreement::Agreement;
 use whosaw::statement::kinds::collection::Collection;
 use whosaw::statement::kinds::disclosure::Disclosure;
 use whosaw::statement::kinds::key_change::KeyChange;
 use whosaw::statement::kinds::party::NewKey;
+use whosaw::statement::rules::seals::SealedField;
 use whosaw::statement::scope::Scope;
 use whosaw::statement::sealed::{AttachmentValue, Opening, SealDigest};
 use whosaw::statement::words::{Day, Role};

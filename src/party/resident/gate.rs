@@ -13,7 +13,7 @@ use crate::encoding::from_base64;
 use crate::seal::batch;
 use crate::seal::commitment::Commitment;
 use crate::statement::facts::{
-    AgreementFact, BatchFact, ClosedFact, DisclosureFact, KeyFact, RequestFact,
+    AgreementFact, BatchFact, ClosedFact, DisclosureFact, KeyFact, RequestFact, Standing,
 };
 use crate::statement::key::PublicKey;
 use crate::statement::kinds::access_request::AccessRequest;
@@ -96,6 +96,10 @@ pub struct Claim {
     pub forbidden: Option<String>,
     /// What the rules keep of it.
     pub fact: Option<RequestFact>,
+    /// Whether the agency may act now.
+    pub standing: Option<Standing>,
+    /// Attachments of it that were destroyed.
+    pub erased: BTreeSet<SealDigest>,
     /// Where its recipient was first seen.
     pub recipient_seen: Option<LeafIndex>,
     /// The keys that signed it.
@@ -146,6 +150,10 @@ pub enum Fault {
     LogClosed(Box<ClosedFact>),
     #[error("answers counted until {0}")]
     Closed(Time),
+    #[error("its agency takes no more answers since entry {0}")]
+    ClosedEarly(LeafIndex),
+    #[error("{0} may not act in this log now")]
+    NotInStanding(PartyId),
 
     #[error("the server withholds its {0}, which every device is to get")]
     Withheld(&'static str),
@@ -199,6 +207,8 @@ impl Fault {
             Self::RecipientSwapped => "recipient-swapped",
             Self::LogClosed(_) => "log-closed",
             Self::Closed(_) => "closed",
+            Self::ClosedEarly(_) => "closed-early",
+            Self::NotInStanding(_) => "not-in-standing",
             Self::Withheld(_) => "withheld",
             Self::Swapped(_) => "swapped",
             Self::Unreadable(..) => "unreadable",
@@ -301,6 +311,7 @@ pub fn check_attachments(claim: &Claim, bundled: Option<&BundledRequest>) -> Res
     fits.map_err(Fault::ScopeTooLarge)?;
     let message = match &claim.body.message {
         None => None,
+        Some(digest) if claim.erased.contains(digest) => None,
         Some(digest) => Some(readable(find("message", digest)?)?),
     };
     Ok(Asked { scope, message })
@@ -365,6 +376,10 @@ pub fn check_consent(
         return Err(Fault::Closed(claim.body.deadline));
     }
     let fact = claim.fact.as_ref().ok_or(Fault::NotLogged)?;
+    if let Some(at) = fact.closed {
+        return Err(Fault::ClosedEarly(at));
+    }
+    check_standing(claim)?;
     if disclosure.request != claim.id || disclosure.recipient != fact.recipient {
         return Err(Fault::RecipientSwapped);
     }
@@ -388,6 +403,13 @@ pub fn check_consent(
             .map_err(|_| Fault::NotAnchored)?;
     }
     Ok(())
+}
+
+fn check_standing(claim: &Claim) -> Result<(), Fault> {
+    match claim.standing {
+        Some(Standing::Live) => Ok(()),
+        _ => Err(Fault::NotInStanding(claim.agency.clone())),
+    }
 }
 
 /// Whether `proof`, a server's answer, shows that the statement stands in the log now; where.
@@ -437,6 +459,15 @@ pub fn check_hand_over<'a>(
 ) -> Result<&'a Taking, Fault> {
     let seen = now.check_fresh()?;
     check_request(claim)?;
+    check_standing(claim)?;
+    if let Some(RequestFact {
+        withdrawn: true,
+        closed: Some(at),
+        ..
+    }) = claim.fact
+    {
+        return Err(Fault::ClosedEarly(at));
+    }
     let fact = given.fact.as_ref().ok_or(Fault::DisclosureNotLogged)?;
     if fact.request != claim.index || given.body.request != claim.id {
         return Err(Fault::DisclosureNotLogged);

@@ -131,6 +131,13 @@ pub fn read(resident: &Resident) -> Result<Option<Inbox>, ResidentError> {
         let Some(claim) = resident.claim(*index)? else {
             continue;
         };
+        if claim
+            .fact
+            .as_ref()
+            .is_some_and(|fact| fact.closed.is_some())
+        {
+            continue;
+        }
         let bundled = bundled(&held.bundle, &claim.id);
         // The server's clock closes requests too.
         let closing = claim.body.deadline <= now.plus_seconds(gate::AHEAD);

@@ -3,6 +3,7 @@
 //! [`Follower`] makes the copy; this asks it for what the gate is told. Nothing here is taken from
 //! an answer of a server.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::gate::{Claim, Given, Seen, Taking};
@@ -215,6 +216,11 @@ pub(super) fn claim<F: Facts>(facts: &F, entry: &Entry) -> Result<Option<Claim>,
         None => None,
     };
     let admitted = facts.find(&signed.id)? == Some(entry.index);
+    let mut erased = BTreeSet::new();
+    for digest in [&body.scope].into_iter().chain(&body.message) {
+        let fact = facts.digest(digest)?;
+        erased.extend(fact.and_then(|fact| fact.erased).map(|_| *digest));
+    }
     Ok(Some(Claim {
         id: signed.id,
         index: entry.index,
@@ -222,6 +228,8 @@ pub(super) fn claim<F: Facts>(facts: &F, entry: &Entry) -> Result<Option<Claim>,
         issued_at: signed.head.issued_at,
         agency: agency.clone(),
         fact: facts.request(&entry.index)?.filter(|_| admitted),
+        standing: facts.party(agency)?.map(|party| party.standing),
+        erased,
         recipient_seen: facts.recipient(&body.recipient)?,
         operator: facts.operator(&Whole)?,
         body: body.clone(),

@@ -315,14 +315,15 @@ pub(super) fn decision_commitment(resident: &Resident, request: &StatementId) ->
     Commitment::of(&decision_opening(&salt, request))
 }
 
-/// Forgets requests whose deadline has passed, unless they are remembered for the report.
+/// Forgets requests whose deadline has passed, unless they are remembered for the report, and those
+/// that their agency has closed.
 fn close_requests(resident: &mut Resident, now: crate::time::Time) -> Result<(), ResidentError> {
     let mut open = Vec::new();
     for index in &resident.state.open {
-        if resident
-            .claim(*index)?
-            .is_some_and(|claim| claim.body.deadline > now)
-        {
+        if resident.claim(*index)?.is_some_and(|claim| {
+            let closed = claim.fact.is_some_and(|fact| fact.closed.is_some());
+            claim.body.deadline > now && !closed
+        }) {
             open.push(*index);
         }
     }

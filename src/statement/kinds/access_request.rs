@@ -4,6 +4,8 @@
 //! when, and for whom a clip's key would be wrapped: an age recipient for this request alone. Where
 //! exactly and from when to when stands in the `scope` attachment; the case number is sealed.
 
+use std::ops::RangeInclusive;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -13,18 +15,17 @@ use super::limits::Limits;
 use crate::digest::StatementId;
 use crate::seal::recipient::Recipient;
 use crate::statement::facts::{
-    AgreementFact, Case, CaseFact, Change, DueSeals, Fact, FactKey, Facts, FactsExt, RequestFact,
+    AgreementFact, Case, CaseFact, Change, Fact, FactKey, Facts, FactsExt, RequestFact,
 };
 use crate::statement::refusal::{Reason, Refusal, Verdict};
+use crate::statement::rules::seals::SealedField;
 use crate::statement::rules::{Entry, outside_limits, wrong_author};
 use crate::statement::sealed::SealDigest;
 use crate::statement::words::{
-    DataKind, Day, Investigation, Jurisdiction, Offence, PartyId, PartyKind, Role, codes,
+    DataKind, Investigation, Jurisdiction, Offence, PartyId, PartyKind, Role, ascending, codes,
+    listed,
 };
 use crate::time::Time;
-
-/// How long after its day an unopened seal bars new requests, in seconds.
-const SEAL_GRACE: i64 = 7 * 86_400;
 
 /// A request for footage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -62,20 +63,69 @@ pub struct SealedFields {
     pub case_number: SealedField,
 }
 
-/// A sealed field: its digest now, its opening by the end of a day.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SealedField {
-    pub digest: SealDigest,
-    /// Due at the end of this day, UTC.
-    pub open_by: Day,
+codes! {
+    /// Which kind of request: the three that were in life, one after another, and this protocol's.
+    RequestKind {
+        /// Since 2025: an investigation's code, a date and time frame, an area on a map.
+        CommunityRequest = "community-request",
+        /// 2021 to 2024: public; 15 minutes to 12 hours, 0.025 to 0.5 square miles, two for an
+        /// incident, with a contact.
+        RequestForAssistance = "request-for-assistance",
+        /// 2018 to 2021: private; at most 12 hours within 45 days, within half a square mile.
+        VideoRequest = "video-request",
+        /// Residents are asked, and answer as they like, within the limits alone.
+        Voluntary = "voluntary",
+    }
 }
 
-codes! {
-    /// Which kind of request.
-    RequestKind {
-        /// Residents are asked, and answer as they like.
-        Voluntary = "voluntary",
+/// What a kind of request may ask for, whatever the limits allow beyond it.
+struct Bounds {
+    area_m2: RangeInclusive<u32>,
+    window_minutes: RangeInclusive<u32>,
+    footage_age_days: u32,
+    /// Requests for one investigation, ever.
+    requests: u32,
+    /// What an agency learns from a consent.
+    learns: &'static [DataKind],
+    /// Whether residents are told more than the public part: whom to ask, and why.
+    message: bool,
+}
+
+impl RequestKind {
+    fn bounds(self) -> Bounds {
+        use DataKind::{Contact, Name, Place, Time, Video};
+        /// Half a square mile.
+        const HALF_MI2: u32 = 1_295_000;
+        let any = Bounds {
+            area_m2: 1..=u32::MAX,
+            window_minutes: 1..=u32::MAX,
+            footage_age_days: u32::MAX,
+            requests: u32::MAX,
+            learns: &[Contact, Name, Place, Time, Video],
+            message: false,
+        };
+        match self {
+            Self::Voluntary => any,
+            Self::VideoRequest => Bounds {
+                area_m2: 1..=HALF_MI2,
+                window_minutes: 1..=720,
+                footage_age_days: 45,
+                learns: &[Contact, Place, Time, Video],
+                ..any
+            },
+            Self::RequestForAssistance => Bounds {
+                area_m2: 64_750..=HALF_MI2,
+                window_minutes: 15..=720,
+                requests: 2,
+                learns: &[Contact, Place, Time, Video],
+                message: true,
+                ..any
+            },
+            Self::CommunityRequest => Bounds {
+                learns: &[Contact, Name, Time, Video],
+                ..any
+            },
+        }
     }
 }
 
@@ -85,15 +135,15 @@ impl Kind for AccessRequest {
     fn judge<F: Facts>(&self, entry: &Entry<'_, F>) -> Result<Change, Verdict<F::Error>> {
         let agency = entry.issuer()?;
         entry.signed_by_party(agency, &[Role::Officer])?;
-        let party = entry.facts.party(agency).map_err(Verdict::Facts)?;
-        if party.is_none_or(|party| party.kind != PartyKind::Agency) {
+        if entry.in_standing("/issuer", agency)?.kind != PartyKind::Agency {
             return Err(wrong_author("an agency").into());
         }
         let (limits_index, limits) = entry.limits()?;
         self.check_agreement(entry, agency, &limits)?;
+        self.check_kind()?;
         self.check_limits(entry.logged_at, &limits)?;
         let case = self.check_case(entry, agency, &limits)?;
-        let seals = self.check_seals(entry, agency)?;
+        entry.no_seal_overdue(agency)?;
         if entry
             .facts
             .recipient(&self.recipient)
@@ -108,7 +158,9 @@ impl Kind for AccessRequest {
             .into());
         }
 
-        let mut change = self.check_digests(entry)?;
+        let mut change = entry.enter_attachments(self.attachments())?;
+        let case_number = &self.sealed.case_number;
+        entry.enter_seal(&mut change, "/sealed/case_number", case_number, agency)?;
         change.extend([
             (
                 FactKey::Request(entry.index),
@@ -117,6 +169,9 @@ impl Kind for AccessRequest {
                     recipient: self.recipient,
                     deadline: self.deadline,
                     limits: limits_index,
+                    investigation: self.investigation.clone(),
+                    closed: None,
+                    withdrawn: false,
                 }),
             ),
             (
@@ -124,18 +179,16 @@ impl Kind for AccessRequest {
                 Fact::Recipient(entry.index),
             ),
             (FactKey::Case(self.case(agency)), Fact::Case(case)),
-            (FactKey::Seals(agency.clone()), Fact::Seals(seals)),
         ]);
         Ok(change)
     }
 
     fn plain(&self, who: &str) -> String {
-        let asks: Vec<&str> = self.asks.iter().map(|kind| kind.code()).collect();
         format!(
             "{who} asks residents in {} for {} of at most {} minutes within {} m², offence {}, to be \
              answered by {}. The case number is sealed until {}.",
             self.jurisdiction,
-            asks.join(", "),
+            listed(&self.asks),
             self.window_minutes,
             self.area_m2,
             self.offence,
@@ -222,6 +275,42 @@ impl AccessRequest {
         Ok(())
     }
 
+    /// Within what this kind of request was in life.
+    fn check_kind(&self) -> Result<(), Refusal> {
+        let bounds = self.kind.bounds();
+        let refuse = |member, detail: String| {
+            let detail = format!("a {} {detail}", self.kind);
+            Err(Refusal::new(Reason::OutsideKind, member, detail))
+        };
+        for (member, found, range) in [
+            ("/area_m2", self.area_m2, &bounds.area_m2),
+            (
+                "/window_minutes",
+                self.window_minutes,
+                &bounds.window_minutes,
+            ),
+            (
+                "/footage_age_days",
+                self.footage_age_days,
+                &(0..=bounds.footage_age_days),
+            ),
+        ] {
+            if found > *range.end() {
+                return refuse(member, format!("has at most {}", range.end()));
+            }
+            if found != 0 && found < *range.start() {
+                return refuse(member, format!("has at least {}", range.start()));
+            }
+        }
+        if let Some(other) = self.asks.iter().find(|kind| !bounds.learns.contains(kind)) {
+            return refuse("/asks", format!("brings no {other}"));
+        }
+        if bounds.message && self.message.is_none() {
+            return refuse("/message", "tells residents whom to ask".to_owned());
+        }
+        Ok(())
+    }
+
     fn check_limits(&self, logged_at: Time, limits: &Limits) -> Result<(), Refusal> {
         for (member, found, most) in [
             ("/area_m2", self.area_m2, limits.area_m2),
@@ -243,13 +332,7 @@ impl AccessRequest {
                 return Err(outside_limits(member, found, most));
             }
         }
-        if self.asks.is_empty() || self.asks.windows(2).any(|w| w[0] >= w[1]) {
-            return Err(Refusal::new(
-                Reason::BadValue,
-                "/asks",
-                "at least one kind, ascending, each once",
-            ));
-        }
+        ascending("/asks", &self.asks, 1..=5)?;
         if self.deadline != self.deadline.cut_to_minute() {
             return Err(Refusal::new(
                 Reason::BadValue,
@@ -264,22 +347,6 @@ impl AccessRequest {
                 Reason::OutsideLimits,
                 "/deadline",
                 format!("logged now, the limits in force allow {soonest} to {latest}"),
-            ));
-        }
-        let open_by = &self.sealed.case_number.open_by;
-        let latest = Day::of(logged_at.plus_seconds(i64::from(limits.seal_days) * 86_400));
-        if open_by.end() <= logged_at {
-            return Err(Refusal::new(
-                Reason::BadValue,
-                "/sealed/case_number/open_by",
-                "a day to come",
-            ));
-        }
-        if *open_by > latest {
-            return Err(outside_limits(
-                "/sealed/case_number/open_by",
-                open_by,
-                latest,
             ));
         }
         Ok(())
@@ -310,6 +377,13 @@ impl AccessRequest {
             )
             .into());
         }
+        let most = self.kind.bounds().requests;
+        if case.requests >= most {
+            let (kind, detail) = (self.kind, "an investigation");
+            let detail = format!("at most {most} of the kind {kind} for {detail}");
+            return Err(Refusal::new(Reason::OutsideKind, "/investigation", detail).into());
+        }
+        case.requests += 1;
         let total = case.total_minutes.saturating_add(self.window_minutes);
         if total > limits.total_minutes {
             return Err(outside_limits(
@@ -323,70 +397,4 @@ impl AccessRequest {
         case.total_minutes = total;
         Ok(case)
     }
-
-    /// The agency's seals after this request; none may be long overdue.
-    fn check_seals<F: Facts>(
-        &self,
-        entry: &Entry<'_, F>,
-        agency: &PartyId,
-    ) -> Result<Vec<DueSeals>, Verdict<F::Error>> {
-        let seals = entry.facts.seals(agency).map_err(Verdict::Facts)?;
-        let mut seals = seals.unwrap_or_default();
-        if let Some(overdue) = seals
-            .first()
-            .filter(|due| due.open_by.end().plus_seconds(SEAL_GRACE) < entry.logged_at)
-        {
-            return Err(Refusal::new(
-                Reason::SealOverdue,
-                "",
-                format!(
-                    "{} due on {}: unseal what is overdue first",
-                    overdue.count, overdue.open_by
-                ),
-            )
-            .into());
-        }
-        let open_by = self.sealed.case_number.open_by.clone();
-        match seals.binary_search_by(|due| due.open_by.cmp(&open_by)) {
-            Ok(at) => seals[at].count = seals[at].count.saturating_add(1),
-            Err(at) => seals.insert(at, DueSeals { open_by, count: 1 }),
-        }
-        Ok(seals)
-    }
-
-    /// A digest stands once in the log.
-    fn check_digests<F: Facts>(&self, entry: &Entry<'_, F>) -> Result<Change, Verdict<F::Error>> {
-        let mut digests = self.attachments();
-        digests.push((
-            "/sealed/case_number/digest".to_owned(),
-            self.sealed.case_number.digest,
-        ));
-        unseen_digests(entry, digests)
-    }
-}
-
-/// Refuses digests that stand in the log, or twice in this statement; enters the others.
-pub(super) fn unseen_digests<F: Facts>(
-    entry: &Entry<'_, F>,
-    digests: Vec<(String, SealDigest)>,
-) -> Result<Change, Verdict<F::Error>> {
-    let mut change = Change::new();
-    for (member, digest) in digests {
-        let key = FactKey::Digest(digest);
-        let seen = entry
-            .facts
-            .digest(&digest)
-            .map_err(Verdict::Facts)?
-            .is_some();
-        if seen || change.iter().any(|(other, _)| *other == key) {
-            return Err(Refusal::new(
-                Reason::DigestSeenBefore,
-                member,
-                "a digest stands once in a log: draw a new salt",
-            )
-            .into());
-        }
-        change.push((key, Fact::Digest(entry.index)));
-    }
-    Ok(change)
 }

@@ -3,20 +3,25 @@
 //! A chain of statements: proposed → in-force | declined, in-force ⇄ suspended, → terminated;
 //! `previous` names the last of the chain. What binds is signed by all parties; declining,
 //! suspending and ending need one of them, or an agency could be held to a deal it wants to leave.
+//! What is in force changes by differences, so that nobody need compare two texts to see them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
-use super::access_request::unseen_digests;
 use crate::digest::StatementId;
 use crate::statement::Author;
 use crate::statement::facts::{AgreementFact, Change, Fact, FactKey, Facts, FactsExt};
 use crate::statement::refusal::{Reason, Refusal, Verdict};
 use crate::statement::rules::{Entry, wrong_author};
 use crate::statement::sealed::SealDigest;
-use crate::statement::words::{Day, Label, Money, PartyId, Role, codes};
+use crate::statement::words::{
+    Day, Label, Money, PartyId, RecordKind, Role, ascending, codes, listed,
+};
 use crate::tlog::tree::LeafIndex;
+
+/// The most terms of an agreement.
+const MAX_TERMS: usize = 64;
 
 /// An agreement, or the next step of one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,8 +35,12 @@ pub struct Agreement {
     /// The instrument itself, an attachment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document: Option<SealDigest>,
-    /// At most 64. Empty for `none`, and where one party declines, suspends or ends.
+    /// All terms, at most 64: where it is proposed, and where it comes into force. Empty for `none`,
+    /// for an amendment, and where it is declined, suspended, resumed or ended.
     pub terms: Vec<Term>,
+    /// What changes in an agreement that is in force or resumed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amendment: Option<Amendment>,
     /// The parties declare that there are no side agreements.
     pub complete: bool,
     /// When it took effect in life, if that was earlier.
@@ -76,17 +85,10 @@ codes! {
     }
 }
 
-/// What one party owes another.
+/// What one party owes another. Parties named are parties to the agreement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Term {
-    /// Things given.
-    Equipment {
-        giver: PartyId,
-        receiver: PartyId,
-        item: Label,
-        count: u32,
-    },
     /// Credit for each download of an app in the receiver's area.
     CreditPerDownload {
         giver: PartyId,
@@ -95,39 +97,154 @@ pub enum Term {
         /// What alone the credit buys.
         usable_for: Label,
     },
-    /// A person whom a party appoints.
-    Role { party: PartyId, role: Label },
+    /// Data that one party lets another have.
+    DataAccess {
+        giver: PartyId,
+        receiver: PartyId,
+        /// 1 to 7, ascending.
+        records: Vec<RecordKind>,
+        /// Whether only by legal process.
+        by_process_only: bool,
+    },
+    /// What a party says it does not answer for.
+    Disclaimer { party: PartyId, about: Label },
+    /// A lower price for others than the parties, such as residents.
+    Discount {
+        giver: PartyId,
+        beneficiary: Label,
+        product: Label,
+        /// Off the price of each.
+        amount: Money,
+        /// How many at most.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        count: Option<u32>,
+    },
+    /// Things given.
+    Equipment {
+        giver: PartyId,
+        receiver: PartyId,
+        item: Label,
+        count: u32,
+        /// What they are worth in all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        value: Option<Money>,
+    },
+    /// A party deals with no competitor.
+    Exclusivity { bound: PartyId, product: Label },
     /// What a party must not tell.
     Confidentiality { bound: PartyId, about: Label },
+    /// Access to a portal, a map, a feed.
+    PortalAccess {
+        giver: PartyId,
+        receiver: PartyId,
+        portal: Label,
+    },
     /// A party promotes a product or an app.
     Promotion { bound: PartyId, product: Label },
+    /// Public money for a product.
+    PublicSubsidy {
+        giver: PartyId,
+        beneficiary: Label,
+        product: Label,
+        /// Off the price of each.
+        each: Money,
+        /// At most, in all.
+        total: Money,
+    },
+    /// A party says nothing in public before another has agreed to the text.
+    PublicityApproval { bound: PartyId, approver: PartyId },
+    /// A person whom a party appoints.
+    Role {
+        party: PartyId,
+        role: Label,
+        /// Whether the other party makes it a condition.
+        required: bool,
+    },
+    /// A lower price for a party's own staff.
+    StaffDiscount {
+        giver: PartyId,
+        receiver: PartyId,
+        product: Label,
+        /// Off the price, in percent.
+        percent: u8,
+    },
+    /// A party is trained by another.
+    Training {
+        giver: PartyId,
+        receiver: PartyId,
+        subject: Label,
+    },
+}
+
+/// What an amendment changes. A term is removed as it stands in force, word for word.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Amendment {
+    pub add: Vec<Term>,
+    pub remove: Vec<Term>,
+}
+
+impl Amendment {
+    /// The terms in force after it.
+    ///
+    /// # Errors
+    /// The place among those removed of one that is not in force.
+    pub fn apply(&self, mut terms: Vec<Term>) -> Result<Vec<Term>, usize> {
+        for (i, removed) in self.remove.iter().enumerate() {
+            let at = terms.iter().position(|term| term == removed).ok_or(i)?;
+            terms.remove(at);
+        }
+        terms.extend(self.add.iter().cloned());
+        Ok(terms)
+    }
 }
 
 impl Term {
     fn parties(&self) -> Vec<&PartyId> {
         match self {
-            Self::Equipment {
+            Self::CreditPerDownload {
                 giver, receiver, ..
             }
-            | Self::CreditPerDownload {
+            | Self::DataAccess {
+                giver, receiver, ..
+            }
+            | Self::Equipment {
+                giver, receiver, ..
+            }
+            | Self::PortalAccess {
+                giver, receiver, ..
+            }
+            | Self::StaffDiscount {
+                giver, receiver, ..
+            }
+            | Self::Training {
                 giver, receiver, ..
             } => vec![giver, receiver],
-            Self::Role { party, .. } => vec![party],
-            Self::Confidentiality { bound, .. } | Self::Promotion { bound, .. } => vec![bound],
+            Self::Discount { giver, .. } | Self::PublicSubsidy { giver, .. } => vec![giver],
+            Self::Disclaimer { party, .. } | Self::Role { party, .. } => vec![party],
+            Self::PublicityApproval { bound, approver } => vec![bound, approver],
+            Self::Confidentiality { bound, .. }
+            | Self::Exclusivity { bound, .. }
+            | Self::Promotion { bound, .. } => vec![bound],
+        }
+    }
+
+    fn check(&self, member: &str) -> Result<(), Refusal> {
+        match self {
+            Self::DataAccess { records, .. } => {
+                ascending(&format!("{member}/records"), records, 1..=7)
+            }
+            Self::StaffDiscount { percent, .. } if !(1..=100).contains(percent) => {
+                let member = format!("{member}/percent");
+                Err(Refusal::new(Reason::BadValue, member, "1 to 100"))
+            }
+            _ => Ok(()),
         }
     }
 
     /// The term in plain words.
     pub fn plain(&self) -> String {
         match self {
-            Self::Equipment {
-                giver,
-                receiver,
-                item,
-                count,
-            } => {
-                format!("{giver} gives {receiver} {count} × {item}")
-            }
             Self::CreditPerDownload {
                 giver,
                 receiver,
@@ -136,11 +253,86 @@ impl Term {
             } => format!(
                 "{giver} credits {receiver} {amount} for each download of its app, usable only for {usable_for}"
             ),
-            Self::Role { party, role } => format!("{party} appoints a {role}"),
-            Self::Confidentiality { bound, about } => {
-                format!("{bound} keeps secret: {about}")
+            Self::DataAccess {
+                giver,
+                receiver,
+                records,
+                by_process_only,
+            } => {
+                let how = match by_process_only {
+                    true => "by legal process only",
+                    false => "without legal process",
+                };
+                format!("{giver} lets {receiver} have {}, {how}", listed(records))
+            }
+            Self::Disclaimer { party, about } => format!("{party} does not answer for {about}"),
+            Self::Discount {
+                giver,
+                beneficiary,
+                product,
+                amount,
+                count,
+            } => {
+                let most = count.map_or(String::new(), |count| format!(", at most {count} times"));
+                format!("{giver} gives {beneficiary} {amount} off each {product}{most}")
+            }
+            Self::Equipment {
+                giver,
+                receiver,
+                item,
+                count,
+                value,
+            } => {
+                let worth = value
+                    .as_ref()
+                    .map_or(String::new(), |v| format!(", worth {v}"));
+                format!("{giver} gives {receiver} {count} × {item}{worth}")
+            }
+            Self::Exclusivity { bound, product } => {
+                format!("{bound} deals with no competitor of {product}")
+            }
+            Self::Confidentiality { bound, about } => format!("{bound} keeps secret: {about}"),
+            Self::PortalAccess {
+                giver,
+                receiver,
+                portal,
+            } => {
+                format!("{giver} lets {receiver} into {portal}")
             }
             Self::Promotion { bound, product } => format!("{bound} promotes {product}"),
+            Self::PublicSubsidy {
+                giver,
+                beneficiary,
+                product,
+                each,
+                total,
+            } => format!("{giver} pays {beneficiary} {each} for each {product}, {total} in all"),
+            Self::PublicityApproval { bound, approver } => {
+                format!("{bound} says nothing in public that {approver} has not approved")
+            }
+            Self::Role {
+                party,
+                role,
+                required,
+            } => {
+                let how = if *required { ", as a condition" } else { "" };
+                format!("{party} appoints a {role}{how}")
+            }
+            Self::StaffDiscount {
+                giver,
+                receiver,
+                product,
+                percent,
+            } => {
+                format!("{giver} gives the staff of {receiver} {percent} % off {product}")
+            }
+            Self::Training {
+                giver,
+                receiver,
+                subject,
+            } => {
+                format!("{giver} trains {receiver} in {subject}")
+            }
         }
     }
 }
@@ -171,20 +363,15 @@ impl Kind for Agreement {
             None => None,
             Some(id) => Some(entry.refer("/previous", id, "agreement", F::agreement)?),
         };
-        self.check_form()?;
+        let before = previous.as_ref().map(|(_, fact)| fact.status);
+        self.check_form(before)?;
         let parties = self.check_author(entry, previous.as_ref().map(|(_, fact)| fact))?;
         let first = self.check_succession(entry, previous.as_ref(), &parties)?;
-        for (i, term) in self.terms.iter().enumerate() {
-            if let Some(stranger) = term.parties().into_iter().find(|p| !parties.contains(p)) {
-                return Err(Refusal::new(
-                    Reason::BadValue,
-                    format!("/terms/{i}"),
-                    format!("{stranger} is no party to this agreement"),
-                )
-                .into());
-            }
+        self.check_terms(&parties)?;
+        let mut change = entry.enter_attachments(self.attachments())?;
+        if let Some(terms) = self.terms_from_here(entry, first, before)? {
+            change.push((FactKey::Terms(first), Fact::Terms(terms)));
         }
-        let mut change = unseen_digests(entry, self.attachments())?;
         change.extend([
             (
                 FactKey::Agreement(entry.index),
@@ -220,6 +407,15 @@ impl Kind for Agreement {
             let terms: Vec<String> = self.terms.iter().map(Term::plain).collect();
             text.push_str(&format!("; {}", terms.join("; ")));
         }
+        if let Some(Amendment { add, remove }) = &self.amendment {
+            let added = add
+                .iter()
+                .map(|term| format!("; from now on {}", term.plain()));
+            let removed = remove
+                .iter()
+                .map(|term| format!("; no more {}", term.plain()));
+            text.extend(added.chain(removed));
+        }
         if !self.complete {
             text.push_str("; side agreements are NOT ruled out");
         }
@@ -248,12 +444,14 @@ impl Kind for Agreement {
                     receiver: agency.clone(),
                     item: "doorbell-camera".parse().expect("a label"),
                     count: 15,
+                    value: None,
                 },
                 Term::Confidentiality {
                     bound: agency,
                     about: "program-terms".parse().expect("a label"),
                 },
             ],
+            amendment: None,
             complete: true,
             effective_on: Some("2018-12-13".parse().expect("a day")),
             reason: None,
@@ -262,22 +460,89 @@ impl Kind for Agreement {
 }
 
 impl Agreement {
-    fn check_form(&self) -> Result<(), Refusal> {
+    fn check_form(&self, before: Option<Status>) -> Result<(), Refusal> {
         let refuse = |member, detail| Err(Refusal::new(Reason::BadValue, member, detail));
-        if self.terms.len() > 64 {
-            return refuse("/terms", "at most 64 terms");
-        }
-        let bare = self.instrument == Instrument::None || self.status.is_one_sided();
-        if bare && !self.terms.is_empty() {
+        let goes_on = matches!(before, Some(Status::InForce | Status::Suspended));
+        let none = self.instrument == Instrument::None;
+        if !self.terms.is_empty() && (none || self.status.is_one_sided()) {
             return refuse("/terms", "no terms stand in this step");
         }
-        if self.status.is_one_sided() != self.reason.is_some() {
-            return refuse(
+        if !self.terms.is_empty() && goes_on {
+            return refuse("/terms", "what is in force is amended: say what changes");
+        }
+        let amends = goes_on && self.status == Status::InForce && !none;
+        match &self.amendment {
+            Some(_) if !amends => refuse("/amendment", "for an agreement in force or resumed"),
+            Some(amendment) if amendment.add.is_empty() && amendment.remove.is_empty() => {
+                refuse("/amendment", "nothing changes")
+            }
+            None if amends && before == Some(Status::InForce) => {
+                refuse("/amendment", "it is in force already: say what changes")
+            }
+            _ if self.status.is_one_sided() != self.reason.is_some() => refuse(
                 "/reason",
                 "where an agreement is declined, suspended or ended, and only there",
-            );
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// Every term binds parties to the agreement, and none but them.
+    fn check_terms(&self, parties: &[PartyId]) -> Result<(), Refusal> {
+        let added = self.amendment.iter().flat_map(|amendment| &amendment.add);
+        let full = self
+            .terms
+            .iter()
+            .enumerate()
+            .map(|(i, term)| (format!("/terms/{i}"), term));
+        let added = added
+            .enumerate()
+            .map(|(i, term)| (format!("/amendment/add/{i}"), term));
+        for (member, term) in full.chain(added) {
+            if let Some(stranger) = term.parties().into_iter().find(|p| !parties.contains(p)) {
+                let detail = format!("{stranger} is no party to this agreement");
+                return Err(Refusal::new(Reason::BadValue, member, detail));
+            }
+            term.check(&member)?;
         }
         Ok(())
+    }
+
+    /// The terms in force once this step is taken, if they are others than before.
+    fn terms_from_here<F: Facts>(
+        &self,
+        entry: &Entry<'_, F>,
+        first: LeafIndex,
+        before: Option<Status>,
+    ) -> Result<Option<Vec<Term>>, Verdict<F::Error>> {
+        let refuse = |member: String, detail: &str| {
+            Err(Refusal::new(Reason::BadValue, member, detail).into())
+        };
+        let terms = match (self.status, &self.amendment) {
+            (Status::InForce, Some(amendment)) => {
+                let terms = entry.facts.terms(&first).map_err(Verdict::Facts)?;
+                match amendment.apply(terms.unwrap_or_default()) {
+                    Ok(terms) => terms,
+                    Err(i) => {
+                        let member = format!("/amendment/remove/{i}");
+                        return refuse(member, "no such term is in force");
+                    }
+                }
+            }
+            (Status::InForce, None) if before == Some(Status::Suspended) => return Ok(None),
+            (Status::InForce, None) => self.terms.clone(),
+            (Status::Terminated, _) => Vec::new(),
+            (Status::Proposed | Status::Declined | Status::Suspended, _) => {
+                return match self.terms.len() <= MAX_TERMS {
+                    true => Ok(None),
+                    false => refuse("/terms".to_owned(), "at most 64 terms"),
+                };
+            }
+        };
+        if terms.len() > MAX_TERMS {
+            return refuse("/terms".to_owned(), "at most 64 terms");
+        }
+        Ok(Some(terms))
     }
 
     /// Who signs, by status; the parties to the agreement.
@@ -291,6 +556,9 @@ impl Agreement {
                 let mut signatures = entry.signatures();
                 for party in parties {
                     signatures.party(party, &[Role::Admin])?;
+                    if !self.status.is_one_sided() {
+                        entry.in_standing("/parties", party)?;
+                    }
                 }
                 signatures.none_besides()?;
                 Ok(parties.clone())

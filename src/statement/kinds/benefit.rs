@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Kind;
 use crate::digest::StatementId;
-use crate::statement::facts::{Change, Facts, FactsExt};
+use crate::statement::facts::{BenefitFact, Change, Fact, FactKey, Facts, FactsExt};
 use crate::statement::refusal::{Reason, Refusal, Verdict};
 use crate::statement::rules::{Entry, wrong_author};
 use crate::statement::words::{Day, Label, Money, PartyId, Role, codes};
@@ -20,6 +20,9 @@ pub struct Benefit {
     pub kind: BenefitKind,
     pub giver: PartyId,
     pub receiver: PartyId,
+    /// The other side's report of the same, which this one confirms: it counts once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirms: Option<StatementId>,
     /// The agreement statement that it is given under.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agreement: Option<StatementId>,
@@ -81,6 +84,13 @@ impl Kind for Benefit {
                 .into());
             }
         }
+        if let Some(id) = &self.confirms {
+            let (index, reported) = entry.refer("/confirms", id, "benefit", F::benefit)?;
+            if reported.by == *issuer || reported.between != self.between() {
+                let detail = format!("entry {index} is no report of the other side");
+                return Err(Refusal::new(Reason::WrongReference, "/confirms", detail).into());
+            }
+        }
         if self.count.is_none() && self.amount.is_none() {
             return Err(Refusal::new(
                 Reason::MissingMember,
@@ -89,7 +99,12 @@ impl Kind for Benefit {
             )
             .into());
         }
-        Ok(Change::new())
+        let fact = BenefitFact {
+            by: issuer.clone(),
+            between: self.between(),
+        };
+        let key = FactKey::Benefit(entry.index);
+        Ok(vec![(key, Fact::Benefit(fact))])
     }
 
     fn plain(&self, who: &str) -> String {
@@ -106,8 +121,12 @@ impl Kind for Benefit {
         if let Some(downloads) = self.downloads {
             what.push(format!("for {downloads} app downloads"));
         }
+        let verb = match self.confirms {
+            None => "reports",
+            Some(_) => "confirms",
+        };
         format!(
-            "{who} reports: {} from {} to {}: {} ({}).",
+            "{who} {verb}: {} from {} to {}: {} ({}).",
             self.kind,
             self.giver,
             self.receiver,
@@ -121,6 +140,7 @@ impl Kind for Benefit {
             kind: BenefitKind::CreditAccrued,
             giver: "doorbell.example".parse().expect("a host name"),
             receiver: "lakelandgov.example".parse().expect("a host name"),
+            confirms: None,
             agreement: None,
             item: None,
             count: None,
@@ -131,5 +151,12 @@ impl Kind for Benefit {
             downloads: Some(12),
             effective_on: "2019-02-01".parse().expect("a day"),
         }
+    }
+}
+
+impl Benefit {
+    /// Giver and receiver.
+    fn between(&self) -> [PartyId; 2] {
+        [self.giver.clone(), self.receiver.clone()]
     }
 }

@@ -44,8 +44,15 @@ impl Kind for Collection {
             )
             .into());
         }
+        entry.in_standing("/issuer", agency)?;
         let refuse =
             |reason, detail: String| Err(Refusal::new(reason, "/disclosure", detail).into());
+        if let (true, Some(at)) = (request.withdrawn, request.closed) {
+            return refuse(
+                Reason::RequestClosed,
+                format!("entry {at} withdrew the request"),
+            );
+        }
         if let Some(at) = disclosure.withdrawn {
             return refuse(Reason::Withdrawn, format!("withdrawn by entry {at}"));
         }

@@ -15,7 +15,7 @@ use crate::seal::recipient::Recipient;
 use crate::statement::facts::{Change, DisclosureFact, Fact, FactKey, Facts, FactsExt, KeyFact};
 use crate::statement::refusal::{Reason, Refusal, Verdict};
 use crate::statement::rules::{Entry, outside_limits};
-use crate::statement::words::DataKind;
+use crate::statement::words::{DataKind, ascending};
 use crate::time::Time;
 
 /// The most clips that one disclosure names.
@@ -67,6 +67,11 @@ impl Kind for Disclosure {
             )
             .into());
         }
+        if let Some(at) = request.closed {
+            let detail = format!("entry {at} closed it");
+            return Err(Refusal::new(Reason::RequestClosed, "/request", detail).into());
+        }
+        entry.in_standing("/request", &request.agency)?;
         if self.recipient != request.recipient {
             return Err(Refusal::new(
                 Reason::RecipientMismatch,
@@ -153,9 +158,7 @@ impl Disclosure {
         if !(1..=MAX_CLIPS).contains(&self.clips.len()) {
             return refuse("/clips", "1 to 16 clips");
         }
-        if self.gives.is_empty() || self.gives.windows(2).any(|w| w[0] >= w[1]) {
-            return refuse("/gives", "at least one kind, ascending, each once");
-        }
+        ascending("/gives", &self.gives, 1..=5)?;
         if self.expires != self.expires.cut_to_hour() || self.expires <= entry.logged_at {
             return refuse("/expires", "a time to come, cut to the hour");
         }

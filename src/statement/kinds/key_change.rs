@@ -61,7 +61,11 @@ impl Kind for KeyChange {
         if self.add.is_empty() && self.revoke.is_empty() {
             return Err(Refusal::new(Reason::BadValue, "/revoke", "nothing changes").into());
         }
-        entry.known_party("/party", &self.party)?;
+        let mut party = match self.add.is_empty() {
+            true => entry.known_party("/party", &self.party)?,
+            // One that is suspended may revoke, and add nothing.
+            false => entry.in_standing("/party", &self.party)?,
+        };
 
         let mut signatures = entry.signatures();
         signatures.party(issuer, &[Role::Admin])?;
@@ -81,11 +85,6 @@ impl Kind for KeyChange {
         signatures.none_besides()?;
 
         let revoked_admins = self.revoke_keys(entry, &mut change)?;
-        let mut party = entry
-            .facts
-            .party(&self.party)
-            .map_err(Verdict::Facts)?
-            .expect("known_party has seen it");
         party.admin_keys = party.admin_keys + admins(&self.add) - revoked_admins;
         // The operator ends even the last one: a party whose keys were stolen must not go on.
         if party.admin_keys == 0 && !by_operator {

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::Kind;
 use crate::statement::facts::{Change, DeclaredLimits, Fact, FactKey, Facts, FactsExt, Whole};
 use crate::statement::refusal::{Reason, Refusal, Verdict};
-use crate::statement::rules::{Entry, outside_limits, wrong_author};
-use crate::statement::words::{Label, PartyId, Role};
+use crate::statement::rules::{Entry, outside_limits};
+use crate::statement::words::{Label, PartyId, Role, ascending};
 
 /// The most limits that wait for their time at once: every rule that needs the limits reads them.
 const MAX_ANNOUNCED: usize = 16;
@@ -39,6 +39,10 @@ pub struct Limits {
     pub decision_minutes: u32,
     /// How long a field may stay sealed, in days.
     pub seal_days: u32,
+    /// By how much one court order puts off an opening or a notice, in days.
+    pub delay_days: u32,
+    /// How long a bulletin may be shown, in days.
+    pub bulletin_days: u32,
     /// The time between two commitment batches, in seconds.
     pub batch_seconds: u32,
     /// How long new agencies' keys and new admin keys wait, in minutes.
@@ -61,31 +65,16 @@ impl Limits {
     }
 }
 
-fn short_list<T: Ord>(member: &str, items: &[T]) -> Result<(), Refusal> {
-    if items.len() <= 16 && items.windows(2).all(|w| w[0] < w[1]) {
-        return Ok(());
-    }
-    Err(Refusal::new(
-        Reason::BadValue,
-        member,
-        "at most 16, ascending, each once",
-    ))
-}
-
 impl Kind for Limits {
     const NAME: &'static str = "limits";
 
     fn judge<F: Facts>(&self, entry: &Entry<'_, F>) -> Result<Change, Verdict<F::Error>> {
-        let operator = entry.operator()?;
-        if *entry.issuer()? != operator {
-            return Err(wrong_author(format!("the operator, {operator}")).into());
-        }
-        entry.signed_by_party(&operator, &[Role::Admin])?;
+        entry.signed_by_operator(&[Role::Admin])?;
         if self.rules != 1 {
             return Err(Refusal::new(Reason::BadValue, "/rules", "the rules' version is 1").into());
         }
-        short_list("/vendors", &self.vendors)?;
-        short_list("/features", &self.features)?;
+        ascending("/vendors", &self.vendors, 0..=16)?;
+        ascending("/features", &self.features, 0..=16)?;
         if self.batch_seconds == 0 {
             return Err(Refusal::new(Reason::BadValue, "/batch_seconds", "at least 1").into());
         }
@@ -151,6 +140,8 @@ impl Kind for Limits {
             deadline_minutes: 14 * 24 * 60,
             decision_minutes: 24 * 60,
             seal_days: 90,
+            delay_days: 90,
+            bulletin_days: 30,
             batch_seconds: 3600,
             new_key_wait_minutes: 3 * 24 * 60,
             custody_days: 30,

@@ -4,15 +4,28 @@
 
 pub mod access_request;
 pub mod agreement;
+pub mod annotation;
 pub mod benefit;
+pub mod bulletin;
 pub mod collection;
 pub mod commitment_batch;
+pub mod custody_report;
 pub mod decision;
+pub mod delay_order;
+pub mod demand_response;
 pub mod disclosure;
+pub mod erasure;
+pub mod insider_access;
 pub mod key_change;
+pub mod legal_demand;
 pub mod limits;
 pub mod log_closed;
+pub mod notice;
 pub mod party;
+pub mod party_status;
+pub mod release;
+pub mod request_closing;
+pub mod unsealing;
 pub mod withdrawal;
 
 use schemars::JsonSchema;
@@ -130,14 +143,27 @@ macro_rules! kinds {
 kinds! {
     Party party,
     KeyChange key_change,
+    PartyStatus party_status,
     Limits limits,
     Agreement agreement,
     Benefit benefit,
     AccessRequest access_request,
+    RequestClosing request_closing,
     CommitmentBatch commitment_batch,
     Disclosure disclosure,
     Withdrawal withdrawal,
     Collection collection,
+    CustodyReport custody_report,
+    LegalDemand legal_demand,
+    DelayOrder delay_order,
+    DemandResponse demand_response,
+    Notice notice,
+    InsiderAccess insider_access,
+    Unsealing unsealing,
+    Bulletin bulletin,
+    Annotation annotation,
+    Erasure erasure,
+    Release release,
     Decision decision,
     LogClosed log_closed,
 }

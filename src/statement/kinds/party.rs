@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Kind;
 use crate::statement::Author;
-use crate::statement::facts::{Change, Fact, FactKey, Facts, FactsExt, KeyFact, PartyFact, Whole};
+use crate::statement::facts::{
+    Change, Fact, FactKey, Facts, FactsExt, KeyFact, PartyFact, Standing, Whole,
+};
 use crate::statement::key::PublicKey;
 use crate::statement::refusal::{Reason, Refusal, Verdict};
 use crate::statement::rules::{Entry, wrong_author};
@@ -69,6 +71,17 @@ codes! {
     }
 }
 
+impl CheckMethod {
+    /// In plain words.
+    pub fn plain(self) -> &'static str {
+        match self {
+            Self::DnsTxt => "its host name checked by DNS",
+            Self::WellKnown => "its host name checked by a file it serves",
+            Self::NotChecked => "its host name not checked by anyone",
+        }
+    }
+}
+
 impl Kind for Party {
     const NAME: &'static str = "party";
 
@@ -82,18 +95,7 @@ impl Kind for Party {
             )
             .into());
         }
-        let existing = entry.facts.party(&self.party).map_err(Verdict::Facts)?;
-        if existing.is_some() {
-            return Err(Refusal::new(
-                Reason::PartyExists,
-                "/party",
-                format!("{} is registered already", self.party),
-            )
-            .into());
-        }
-        if let Some(predecessor) = &self.succeeds {
-            entry.known_party("/succeeds", predecessor)?;
-        }
+        self.check_new(entry)?;
         self.check_author(entry, operator.as_ref())?;
         if (self.kind == PartyKind::Operator) != operator.is_none() {
             return Err(Refusal::new(
@@ -143,8 +145,15 @@ impl Kind for Party {
                 kind: self.kind,
                 name: self.name.clone(),
                 admin_keys,
+                standing: match admin_keys {
+                    0 => Standing::Listed,
+                    _ => Standing::Live,
+                },
+                succeeds: self.succeeds.clone(),
+                succeeded_by: None,
             }),
         ));
+        change.extend(self.succeed(entry)?);
         if operator.is_none() {
             change.push((FactKey::Operator(Whole), Fact::Operator(self.party.clone())));
         }
@@ -152,11 +161,7 @@ impl Kind for Party {
     }
 
     fn plain(&self, who: &str) -> String {
-        let check = match self.domain_check.method {
-            CheckMethod::DnsTxt => "its host name checked by DNS",
-            CheckMethod::WellKnown => "its host name checked by a file it serves",
-            CheckMethod::NotChecked => "its host name not checked by anyone",
-        };
+        let check = self.domain_check.method.plain();
         let keys = match self.keys.len() {
             0 => "without keys of its own".to_owned(),
             1 => "with 1 key".to_owned(),
@@ -189,6 +194,49 @@ impl Kind for Party {
 }
 
 impl Party {
+    /// A party is registered once. One that was `listed` may be, as what it is.
+    fn check_new<F: Facts>(&self, entry: &Entry<'_, F>) -> Result<(), Verdict<F::Error>> {
+        let existing = entry.facts.party(&self.party).map_err(Verdict::Facts)?;
+        let Some(existing) = existing else {
+            return Ok(());
+        };
+        if existing.standing != Standing::Listed || self.keys.is_empty() {
+            let detail = format!("{} is registered already", self.party);
+            return Err(Refusal::new(Reason::PartyExists, "/party", detail).into());
+        }
+        if existing.kind != self.kind {
+            let detail = format!("{} is listed: {}", self.party, existing.kind);
+            return Err(Refusal::new(Reason::BadValue, "/kind", detail).into());
+        }
+        Ok(())
+    }
+
+    /// Takes over from a party that was withdrawn: the one successor it has.
+    fn succeed<F: Facts>(&self, entry: &Entry<'_, F>) -> Result<Change, Verdict<F::Error>> {
+        let Some(predecessor) = &self.succeeds else {
+            return Ok(Change::new());
+        };
+        let mut fact = entry.known_party("/succeeds", predecessor)?;
+        let refuse = |reason, detail: String| Err(Refusal::new(reason, "/succeeds", detail).into());
+        if fact.kind != self.kind {
+            return refuse(
+                Reason::WrongReference,
+                format!("{predecessor}: {}", fact.kind),
+            );
+        }
+        if fact.standing != Standing::Withdrawn {
+            let standing = fact.standing.code();
+            let detail = format!("{predecessor} is {standing}: the operator withdraws it first");
+            return refuse(Reason::WrongReference, detail);
+        }
+        if let Some(other) = &fact.succeeded_by {
+            return refuse(Reason::AlreadySo, format!("{other} succeeds {predecessor}"));
+        }
+        fact.succeeded_by = Some(self.party.clone());
+        let key = FactKey::Party(predecessor.clone());
+        Ok(vec![(key, Fact::Party(fact))])
+    }
+
     fn check_author<F: Facts>(
         &self,
         entry: &Entry<'_, F>,

@@ -1,8 +1,10 @@
 //! The rules over small ledgers: every reason to refuse, courses of events, random sequences.
 
+mod access;
 mod agreements;
 mod courses;
 mod properties;
+mod refused_access;
 mod refused_forms;
 mod refused_requests;
 mod refused_signers;
@@ -36,6 +38,7 @@ use refusals;
 #[test]
 fn every_reason_is_given() {
     let given = [
+        refused_access::GIVEN,
         refused_forms::GIVEN,
         refused_requests::GIVEN,
         refused_signers::GIVEN,

@@ -231,6 +231,7 @@ fn gifts_from_the_police_are_not_gifts_to_the_police() {
         receiver: id(VENDOR),
         item: "desk".parse().unwrap(),
         count: 1,
+        value: None,
     }];
     world.log(other, agency_and_vendor()).unwrap();
     assert_eq!(page(&world).agreements[0].findings, []);

@@ -5,9 +5,13 @@ use super::*;
 use crate::encoding::base64;
 use crate::reader::follower::Entry;
 use crate::statement::facts::FactsExt as _;
+use crate::statement::kinds::Kind as _;
 use crate::statement::kinds::agreement::EndReason;
+use crate::statement::kinds::erasure::Erasure;
 use crate::statement::kinds::key_change::{KeyChange, RevocationReason, RevokedKey};
 use crate::statement::kinds::log_closed::ClosingReason;
+use crate::statement::kinds::party_status::PartyStatus;
+use crate::statement::kinds::request_closing::{ClosingOutcome, RequestClosing};
 use crate::statement::kinds::withdrawal::Withdrawal;
 use crate::statement::scope::{Position, Ring};
 use crate::statement::sealed::AttachmentValue;
@@ -533,6 +537,73 @@ fn a_consent_needs_fresh_knowledge_and_an_open_genuine_request() {
     let seen = log.seen(world.history.len(), world.now);
     let lied = check_consent(&lie, &genuine, &batches, &log.now(&seen, world.now));
     assert_eq!(lied, Err(Fault::NoAgreement(id(AGENCY))));
+}
+
+#[test]
+fn an_agency_that_may_not_act_or_has_closed_its_request_is_given_nothing() {
+    let (mut world, _) = asked();
+    let log = log();
+    let check = |world: &World| {
+        let seen = log.seen(world.history.len(), world.now);
+        let batches = [(Some(batch_fact()), false)];
+        let now = log.now(&seen, world.now);
+        check_consent(&claim(world), &consent(world), &batches, &now)
+    };
+    let mut suspended = world.clone();
+    suspended
+        .log(PartyStatus::example(), operator_admin())
+        .unwrap();
+    assert_eq!(check(&suspended), Err(Fault::NotInStanding(id(AGENCY))));
+    let at = world.next();
+    let closing = RequestClosing {
+        request: world.request,
+        outcome: ClosingOutcome::Answered,
+    };
+    world.log(closing, agency_officer()).unwrap();
+    assert_eq!(check(&world), Err(Fault::ClosedEarly(at)));
+}
+
+/// What came after the collection counts as long as nothing is handed over.
+#[test]
+fn a_suspension_or_a_withdrawn_request_stops_the_hand_over() {
+    let mut world = consented();
+    world.log(world.collect(), agency_officer()).unwrap();
+    let headers = [b"header".to_vec()];
+    let mut suspended = world.clone();
+    suspended
+        .log(PartyStatus::example(), operator_admin())
+        .unwrap();
+    let handed_over = hand_over(&suspended, &given(&suspended), &headers);
+    assert_eq!(handed_over, Err(Fault::NotInStanding(id(AGENCY))));
+    let at = world.next();
+    let closing = |outcome| RequestClosing {
+        request: world.request,
+        outcome,
+    };
+    let mut answered = world.clone();
+    answered
+        .log(closing(ClosingOutcome::Answered), agency_officer())
+        .unwrap();
+    assert!(hand_over(&answered, &given(&answered), &headers).is_ok());
+    let withdrawn = closing(ClosingOutcome::Withdrawn);
+    world.log(withdrawn, agency_officer()).unwrap();
+    let handed_over = hand_over(&world, &given(&world), &headers);
+    assert_eq!(handed_over, Err(Fault::ClosedEarly(at)));
+}
+
+#[test]
+fn a_message_that_was_erased_is_not_withheld() {
+    let (mut world, mut bundled) = asked();
+    bundled.attachments.truncate(1);
+    let withheld = check_attachments(&claim(&world), Some(&bundled));
+    assert_eq!(withheld.unwrap_err(), Fault::Withheld("message"));
+    let erasure = Erasure {
+        digest: claim(&world).body.message.unwrap(),
+        ..Erasure::example()
+    };
+    world.log(erasure, operator_admin()).unwrap();
+    let asked = check_attachments(&claim(&world), Some(&bundled)).unwrap();
+    assert_eq!(asked.message, None);
 }
 
 /// The log after a consent; the header is that of [`World::clip`].

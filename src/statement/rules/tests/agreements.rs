@@ -1,7 +1,7 @@
 //! Which step of an agreement may follow which, and who may take it.
 
 use crate::statement::kinds::agreement::Status::{self, *};
-use crate::statement::kinds::agreement::{Agreement, EndReason};
+use crate::statement::kinds::agreement::{Agreement, Amendment, EndReason, Term};
 use crate::statement::refusal::Reason;
 use crate::statement::testing::*;
 
@@ -21,8 +21,18 @@ fn ends(status: Status) -> bool {
     matches!(status, Declined | Suspended | Terminated)
 }
 
-fn step(world: &World, status: Status) -> Agreement {
+/// The step from `before`: what is in force must change to stay so.
+fn step(world: &World, before: Status, status: Status) -> Agreement {
+    let amends = (before, status) == (InForce, InForce);
+    let add = vec![Term::Promotion {
+        bound: id(AGENCY),
+        product: "doorbell-camera".parse().unwrap(),
+    }];
     Agreement {
+        amendment: amends.then(|| Amendment {
+            add,
+            remove: Vec::new(),
+        }),
         status,
         previous: Some(world.agreement),
         reason: ends(status).then_some(EndReason::PolicyChange),
@@ -44,7 +54,7 @@ fn standing(status: Status) -> World {
     world.agreement = world.log(first, agency_and_vendor()).unwrap();
     if status != begins_as {
         world.agreement = world
-            .log(step(&world, status), agency_and_vendor())
+            .log(step(&world, begins_as, status), agency_and_vendor())
             .unwrap();
     }
     world
@@ -56,7 +66,7 @@ fn agreements_begin_as_proposed_or_in_force() {
         let mut world = World::at(Stage::Agency);
         let first = Agreement {
             previous: None,
-            ..step(&world, status)
+            ..step(&world, Proposed, status)
         };
         let logged = world.log(first, agency_and_vendor());
         match status {
@@ -72,7 +82,7 @@ fn every_step_is_allowed_or_refused_as_the_protocol_says() {
         for to in ALL {
             let mut world = standing(from);
             world.pass(MINUTE);
-            let logged = world.log(step(&world, to), agency_and_vendor());
+            let logged = world.log(step(&world, from, to), agency_and_vendor());
             match allowed.contains(&to) {
                 true => assert!(logged.is_ok(), "{from} to {to}"),
                 false => assert_eq!(
@@ -92,7 +102,7 @@ fn either_party_alone_may_decline_suspend_and_end_and_nothing_else() {
             for voice in [agency_admin(), party(VENDOR, "vendor admin")] {
                 let mut world = standing(from);
                 world.pass(MINUTE);
-                let logged = world.log(step(&world, to), voice);
+                let logged = world.log(step(&world, from, to), voice);
                 match ends(to) {
                     true => assert!(logged.is_ok(), "{from} to {to}"),
                     false => assert_eq!(logged.unwrap_err().reason, Reason::WrongAuthor),
@@ -107,13 +117,13 @@ fn only_the_last_step_of_a_chain_is_continued() {
     let mut world = World::at(Stage::Agreement);
     let first = world.agreement;
     world.agreement = world
-        .log(step(&world, InForce), agency_and_vendor())
+        .log(step(&world, InForce, InForce), agency_and_vendor())
         .unwrap();
     let second = world.agreement;
     for (previous, allowed) in [(first, false), (second, true)] {
         let next = Agreement {
             previous: Some(previous),
-            ..step(&world, Suspended)
+            ..step(&world, InForce, Suspended)
         };
         assert_eq!(world.log(next, agency_admin()).is_ok(), allowed);
     }
@@ -124,7 +134,9 @@ fn only_the_last_step_of_a_chain_is_continued() {
 fn an_ended_agreement_does_not_come_back() {
     let mut world = World::at(Stage::Agreement);
     let (_, begun) = world.history[4].clone();
-    world.log(step(&world, Terminated), agency_admin()).unwrap();
+    world
+        .log(step(&world, InForce, Terminated), agency_admin())
+        .unwrap();
     assert_eq!(
         world.log_signed(begun).unwrap_err().reason,
         Reason::AlreadyLogged

@@ -13,12 +13,24 @@ use crate::statement::facts::{Change, Fact, FactMap, Pending};
 use crate::statement::key::PublicKey;
 use crate::statement::kinds::Kind as _;
 use crate::statement::kinds::agreement::{Agreement, EndReason, Status};
+use crate::statement::kinds::annotation::Annotation;
 use crate::statement::kinds::benefit::Benefit;
+use crate::statement::kinds::bulletin::Bulletin;
 use crate::statement::kinds::collection::Collection;
+use crate::statement::kinds::custody_report::CustodyReport;
+use crate::statement::kinds::delay_order::{DelayOrder, Delayed};
+use crate::statement::kinds::demand_response::DemandResponse;
+use crate::statement::kinds::erasure::Erasure;
+use crate::statement::kinds::insider_access::InsiderAccess;
 use crate::statement::kinds::key_change::{KeyChange, RevocationReason, RevokedKey};
 use crate::statement::kinds::limits::Limits;
 use crate::statement::kinds::log_closed::{ClosingReason, LogClosed};
+use crate::statement::kinds::notice::Notice;
 use crate::statement::kinds::party::Party;
+use crate::statement::kinds::party_status::{PartyStatus, StatusChange};
+use crate::statement::kinds::release::Release;
+use crate::statement::kinds::request_closing::{ClosingOutcome, RequestClosing};
+use crate::statement::kinds::unsealing::Unsealing;
 use crate::statement::kinds::withdrawal::Withdrawal;
 use crate::statement::refusal::Refusal;
 use crate::statement::rules::judge;
@@ -50,6 +62,12 @@ enum What {
     Withdraw,
     Collect,
     Report,
+    /// A party's standing changes, or a request ends.
+    Stand,
+    /// A seal is opened, put off, erased.
+    Unseal,
+    Compel,
+    Say,
     Close,
     /// An admitted statement again, in the same bytes.
     Repeat,
@@ -68,7 +86,8 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     use What::*;
     let what = prop::sample::select(vec![
         Register, ChangeKeys, ChangeKeys, Declare, Agree, Agree, Ask, Ask, Ask, Anchor, Consent,
-        Consent, Consent, Withdraw, Withdraw, Collect, Collect, Report, Repeat, Close,
+        Consent, Consent, Withdraw, Withdraw, Collect, Collect, Report, Repeat, Close, Stand,
+        Stand, Unseal, Unseal, Compel, Compel, Say, Say,
     ]);
     let after = prop_oneof![
         4 => Just(0_i64),
@@ -169,7 +188,19 @@ fn say(world: &World, ids: &[StatementId], event: Event) -> Option<(Statement, V
             };
             (collection.into(), party(AGENCY, choose(pick, &OFFICERS)))
         }
-        What::Report => (Benefit::example().into(), party(VENDOR, "vendor admin")),
+        What::Report => {
+            let confirms = choose(pick, &[None, Some(last(ids))]);
+            let benefit = Benefit {
+                confirms,
+                ..Benefit::example()
+            };
+            let vendor = party(VENDOR, "vendor admin");
+            (benefit.into(), choose(pick, &[vendor, agency_officer()]))
+        }
+        What::Stand => stand(world, pick, ids),
+        What::Unseal => unseal(world, pick),
+        What::Compel => compel(world, pick, ids),
+        What::Say => tell(world, pick, ids),
         What::Close => {
             let closed = LogClosed {
                 successor: None,
@@ -185,6 +216,123 @@ fn last(ids: &[StatementId]) -> StatementId {
     ids.last()
         .copied()
         .unwrap_or(StatementId::from_bytes([0; 32]))
+}
+
+fn stand(world: &World, pick: &mut usize, ids: &[StatementId]) -> (Statement, Voice) {
+    use StatusChange::*;
+    if choose(pick, &[true, false]) {
+        let status = choose(pick, &[Suspended, Reinstated, Confirmed, Withdrawn]);
+        let party = choose(pick, &[AGENCY, VENDOR]);
+        let statement = PartyStatus {
+            party: id(party),
+            ..super::refused_access::status(status)
+        };
+        return (statement.into(), operator_admin());
+    }
+    let closing = RequestClosing {
+        request: choose(pick, &[world.request, last(ids)]),
+        outcome: choose(pick, &[ClosingOutcome::Answered, ClosingOutcome::Withdrawn]),
+    };
+    (closing.into(), agency_officer())
+}
+
+fn unseal(world: &World, pick: &mut usize) -> (Statement, Voice) {
+    let what = choose(pick, &[0, 1, 2]);
+    let n = choose(pick, &[6, world.history.len().max(1) - 1]);
+    let seal = attached(&format!("case number {n}"));
+    let digest = choose(pick, &[seal, attached("scope 6")]);
+    match what {
+        0 => {
+            let unsealing = Unsealing {
+                seal: digest,
+                opening: attached(&format!("opening {n}")),
+            };
+            (
+                unsealing.into(),
+                choose(pick, &[agency_officer(), operator_officer()]),
+            )
+        }
+        1 => {
+            let days = choose(pick, &[40, 90]);
+            let order = DelayOrder {
+                seal: Some(digest),
+                until: Day::of(world.now.plus_seconds(days * DAY)),
+                document: Some(attached(&format!("order {}", world.history.len()))),
+                ..DelayOrder::example()
+            };
+            (order.into(), operator_officer())
+        }
+        _ => {
+            let erasure = Erasure {
+                digest,
+                ..Erasure::example()
+            };
+            (erasure.into(), operator_admin())
+        }
+    }
+}
+
+/// A demand, or what follows the one logged last.
+fn compel(world: &World, pick: &mut usize, ids: &[StatementId]) -> (Statement, Voice) {
+    let demand = last(ids);
+    match choose(pick, &[0, 1, 2, 3]) {
+        0 => (world.demand().into(), agency_officer()),
+        1 => {
+            let response = DemandResponse {
+                demand: choose(pick, &[Some(demand), None]),
+                ..DemandResponse::example()
+            };
+            (response.into(), operator_officer())
+        }
+        2 => {
+            let notice = Notice {
+                demand,
+                ..Notice::example()
+            };
+            (notice.into(), operator_officer())
+        }
+        _ => {
+            let order = DelayOrder {
+                delays: Delayed::Notice,
+                seal: None,
+                demand: Some(demand),
+                until: Day::of(world.now.plus_seconds(20 * DAY)),
+                document: Some(attached(&format!("order {}", world.history.len()))),
+                ..DelayOrder::example()
+            };
+            (order.into(), operator_officer())
+        }
+    }
+}
+
+fn tell(world: &World, pick: &mut usize, ids: &[StatementId]) -> (Statement, Voice) {
+    match choose(pick, &[0, 1, 2, 3, 4]) {
+        0 => {
+            let report = CustodyReport {
+                about: choose(pick, &[world.disclosure, last(ids)]),
+                ..CustodyReport::example()
+            };
+            (report.into(), agency_officer())
+        }
+        1 => (InsiderAccess::example().into(), operator_officer()),
+        2 => {
+            let bulletin = Bulletin {
+                text: attached(&format!("alert {}", world.history.len())),
+                expires: world.now.cut_to_hour().plus_seconds(DAY),
+                ..Bulletin::example()
+            };
+            (bulletin.into(), agency_officer())
+        }
+        3 => {
+            let remark = Annotation {
+                about: last(ids),
+                attachments: vec![attached(&format!("remark {}", world.history.len()))],
+                ..Annotation::example()
+            };
+            (remark.into(), party(VENDOR, "vendor admin"))
+        }
+        _ => (Release::example().into(), operator_admin()),
+    }
 }
 
 fn change_keys(pick: &mut usize) -> (Statement, Voice) {
@@ -331,6 +479,10 @@ proptest! {
         let (world, _) = play(stage, &events);
         let mut once = BTreeSet::new();
         let mut ended = BTreeSet::new();
+        let mut withdrawn_requests = BTreeSet::new();
+        let mut closed_requests = BTreeSet::new();
+        let mut asked_by = BTreeMap::new();
+        let mut idle = BTreeSet::new();
         let mut revoked = BTreeSet::<PublicKey>::new();
         for (i, (_, signed)) in world.history.iter().enumerate() {
             let mut first_time = |what: String| once.insert(what);
@@ -355,7 +507,27 @@ proptest! {
                     }
                     revoked.extend(change.revoke.iter().map(|revoked| revoked.key));
                 }
+                Statement::PartyStatus(PartyStatus { party, status, .. }) => match status {
+                    StatusChange::Suspended | StatusChange::Withdrawn => drop(idle.insert(party.clone())),
+                    StatusChange::Reinstated => drop(idle.remove(party)),
+                    StatusChange::Confirmed => {}
+                },
+                Statement::RequestClosing(RequestClosing { request, outcome }) => {
+                    prop_assert!(closed_requests.insert(*request), "closed twice");
+                    if *outcome == ClosingOutcome::Withdrawn {
+                        withdrawn_requests.insert(*request);
+                    }
+                }
+                Statement::Unsealing(unsealing) => {
+                    let opens = ["opens ", &unsealing.seal.to_string()].concat();
+                    prop_assert!(first_time(opens));
+                }
+                Statement::Erasure(erasure) => {
+                    let erases = ["erases ", &erasure.digest.to_string()].concat();
+                    prop_assert!(first_time(erases));
+                }
                 Statement::AccessRequest(request) => {
+                    prop_assert!(!idle.contains(&id(AGENCY)), "a suspended agency asks");
                     prop_assert!(first_time(request.recipient.to_string()));
                     prop_assert!(first_time(request.scope.to_string()));
                 }
@@ -364,6 +536,8 @@ proptest! {
                         return Err(TestCaseError::fail("a party discloses"));
                     };
                     prop_assert!(first_time(key.to_string()));
+                    prop_assert!(!closed_requests.contains(&disclosure.request), "consent too late");
+                    asked_by.insert(signed.id, disclosure.request);
                     for clip in &disclosure.clips {
                         prop_assert!(first_time(clip.commitment.to_string()));
                     }
@@ -371,6 +545,10 @@ proptest! {
                 Statement::Withdrawal(Withdrawal { disclosure })
                 | Statement::Collection(Collection { disclosure, .. }) => {
                     prop_assert!(ended.insert(*disclosure), "withdrawn or collected twice");
+                    if matches!(signed.statement, Statement::Collection(_)) {
+                        prop_assert!(!idle.contains(&id(AGENCY)), "a suspended agency collects");
+                        prop_assert!(!withdrawn_requests.contains(&asked_by[disclosure]));
+                    }
                 }
                 _ => {}
             }

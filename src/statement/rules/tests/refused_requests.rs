@@ -3,7 +3,7 @@
 use super::refusals;
 use crate::digest::{Digest, StatementId};
 use crate::seal::commitment::Commitment;
-use crate::statement::kinds::access_request::{AccessRequest, SealedField, SealedFields};
+use crate::statement::kinds::access_request::{AccessRequest, SealedFields};
 use crate::statement::kinds::agreement::{Agreement, EndReason, Status};
 use crate::statement::kinds::collection::Collection;
 use crate::statement::kinds::commitment_batch::CommitmentBatch;
@@ -11,6 +11,7 @@ use crate::statement::kinds::disclosure::{DisclosedClip, Disclosure};
 use crate::statement::kinds::party::Party;
 use crate::statement::kinds::withdrawal::Withdrawal;
 use crate::statement::refusal::{Reason, Refusal};
+use crate::statement::rules::seals::SealedField;
 use crate::statement::testing::*;
 use crate::statement::words::{DataKind, Day, PartyKind, Role};
 use crate::time::Time;
@@ -104,7 +105,7 @@ refusals! {
         w.log(w.ask(), agency_officer())
     };
     an_agreement_that_moved_on: NoAgreement "/agreement", at Agreement: |w| {
-        step(w, Status::InForce).unwrap();
+        step(w, Status::Suspended).unwrap();
         w.log(w.ask(), agency_officer())
     };
     the_agreement_of_others: NoAgreement "/agreement", at Agency: |w| {

@@ -3,14 +3,16 @@
 use super::refusals;
 use crate::digest::StatementId;
 use crate::statement::kinds::Kind as _;
-use crate::statement::kinds::agreement::{Agreement, EndReason, Instrument, Status, Term};
+use crate::statement::kinds::agreement::{
+    Agreement, Amendment, EndReason, Instrument, Status, Term,
+};
 use crate::statement::kinds::benefit::Benefit;
 use crate::statement::kinds::limits::Limits;
 use crate::statement::kinds::log_closed::{ClosingReason, LogClosed, Successor};
 use crate::statement::kinds::party::Party;
 use crate::statement::refusal::{Reason, Refusal};
 use crate::statement::testing::*;
-use crate::statement::words::PartyKind;
+use crate::statement::words::{PartyKind, Role};
 use crate::tlog::note::NoteKey;
 
 fn end(world: &World, status: Status) -> Agreement {
@@ -26,6 +28,18 @@ fn succeeded(alter: impl FnOnce(&mut Successor)) -> LogClosed {
     let mut closed = LogClosed::example();
     closed.successor.as_mut().map(alter);
     closed
+}
+
+fn amend(world: &mut World, add: &[Term], remove: &[Term]) -> Result<StatementId, Refusal> {
+    let amended = Agreement {
+        previous: Some(world.agreement),
+        amendment: Some(Amendment {
+            add: add.to_vec(),
+            remove: remove.to_vec(),
+        }),
+        ..agreement()
+    };
+    world.log(amended, agency_and_vendor())
 }
 
 fn promotion(bound: &str) -> Term {
@@ -70,7 +84,7 @@ refusals! {
     };
     continued_by_others: WrongReference "/previous", at Agreement: |w|
         w.log(
-            Agreement { previous: Some(w.agreement), ..agreement() },
+            Agreement { previous: Some(w.agreement), ..end(w, Status::Suspended) },
             together(&[AGENCY, OPERATOR], &["agency admin", "operator admin"]),
         );
     continuing_nothing: UnknownReference "/previous", at Agency: |w|
@@ -136,9 +150,34 @@ refusals! {
     a_successors_key_twice: BadValue "/successor/vkeys/1", at Limits: |w|
         w.log(succeeded(|s| s.vkeys.push(s.vkeys[0].clone())), operator_admin());
 
-    a_listed_party_registered_again: PartyExists "/party", at Limits: |w| {
+    a_listed_party_registered_a_third_time: PartyExists "/party", at Limits: |w| {
         w.log(listed(VENDOR, PartyKind::Vendor), operator_admin()).unwrap();
-        w.log(vendor(), registrars(VENDOR, &["vendor admin"]))
+        w.log(vendor(), registrars(VENDOR, &["vendor admin"])).unwrap();
+        let again = Party { keys: vec![new_key("new admin", Role::Admin, None)], ..vendor() };
+        w.log(again, registrars(VENDOR, &["new admin"]))
+    };
+    full_terms_for_what_is_in_force: BadValue "/terms", at Agreement: |w|
+        w.log(Agreement { terms: vec![promotion(AGENCY)], previous: Some(w.agreement), ..agreement() }, agency_and_vendor());
+    in_force_again_unchanged: BadValue "/amendment", at Agreement: |w|
+        w.log(Agreement { previous: Some(w.agreement), ..agreement() }, agency_and_vendor());
+    amended_by_nothing: BadValue "/amendment", at Agreement: |w| amend(w, &[], &[]);
+    amended_before_it_began: BadValue "/amendment", at Agency: |w|
+        w.log(Agreement { amendment: Some(Amendment { add: vec![promotion(AGENCY)], remove: Vec::new() }), ..agreement() }, agency_and_vendor());
+    amended_by_what_was_never_in_force: BadValue "/amendment/remove/0", at Agreement: |w| amend(w, &[], &[promotion(AGENCY)]);
+    amended_against_a_stranger: BadValue "/amendment/add/0", at Agreement: |w| amend(w, &[promotion(OPERATOR)], &[]);
+    amended_beyond_measure: BadValue "/terms", at Agreement: |w| amend(w, &vec![promotion(AGENCY); 65], &[]);
+    a_discount_of_more_than_all: BadValue "/terms/0/percent", at Agency: |w| {
+        let term = Term::StaffDiscount { giver: id(VENDOR), receiver: id(AGENCY), product: "doorbell-camera".parse().unwrap(), percent: 101 };
+        w.log(Agreement { terms: vec![term], ..agreement() }, agency_and_vendor())
+    };
+    access_to_no_data: BadValue "/terms/0/records", at Agency: |w| {
+        let term = Term::DataAccess { giver: id(VENDOR), receiver: id(AGENCY), records: Vec::new(), by_process_only: true };
+        w.log(Agreement { terms: vec![term], ..agreement() }, agency_and_vendor())
+    };
+    confirming_another_deal: WrongReference "/confirms", at Agreement: |w| {
+        let gift = w.log(Benefit::example(), party(VENDOR, "vendor admin")).unwrap();
+        let back = Benefit { confirms: Some(gift), giver: id(AGENCY), receiver: id(VENDOR), ..Benefit::example() };
+        w.log(back, agency_officer())
     };
     too_many_keys_at_once: BadValue "/keys", at Limits: |w|
         w.log(Party { keys: vec![vendor().keys[0].clone(); 17], ..vendor() }, registrars(VENDOR, &["vendor admin"]));

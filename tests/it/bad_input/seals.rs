@@ -1,0 +1,110 @@
+//! Sealed fields opened, and what stands behind a digest destroyed, as a party meets them.
+
+use super::*;
+use whosaw::statement::kinds::erasure::{Erasure, ErasureBasis};
+use whosaw::statement::kinds::unsealing::Unsealing;
+
+fn of_officer(world: &World, statement: impl Into<Statement>) -> Vec<u8> {
+    let key = officer(&world.agency);
+    sign(&head_of(AGENCY), &statement.into(), &[&key]).to_json()
+}
+
+fn get(world: &World, digest: &SealDigest) -> Answer {
+    let call = Call::new("GET", format!("/attachments/{digest}"), Vec::new());
+    world.ledger.send(&call)
+}
+
+#[test]
+fn a_seal_is_opened_by_what_was_sealed_and_nothing_else() {
+    let world = World::new();
+    let sealed = NewRequest::draw("2019-001234").unwrap();
+    let mut request = world.good_request();
+    request.sealed.case_number.digest = sealed.case_number.digest();
+    let answer = world.ledger.submit(&of_officer(&world, request));
+    assert_eq!(answer.status, 201, "{answer:?}");
+    let seal = sealed.case_number.digest();
+    let opening = sealed.case_number.encode().as_bytes();
+    let mut longer = opening.to_vec();
+    longer.push(b'\n');
+    for (bytes, media_type, status) in [
+        (&b"2019-001234"[..], "text/plain", 422),
+        (&longer, "text/plain", 422),
+        (opening, "application/pdf", 422),
+        (opening, "text/plain", 201),
+    ] {
+        let opening = world.attach(bytes, media_type);
+        let answer = world
+            .ledger
+            .submit(&of_officer(&world, Unsealing { seal, opening }));
+        assert_eq!(answer.status, status, "{answer:?}");
+        match status {
+            422 => {
+                let member = Some("/opening".to_owned());
+                assert_eq!(
+                    answer.problem(),
+                    (422, "opening-mismatch".to_owned(), member)
+                );
+            }
+            _ => {
+                let read = get(&world, &opening);
+                let text = std::str::from_utf8(&read.body).unwrap();
+                let opened = Opening::parse(text).unwrap();
+                assert_eq!(opened.digest(), seal);
+                assert_eq!(opened.value(), "2019-001234");
+            }
+        }
+    }
+    world.ledger.verify();
+}
+
+/// What is destroyed is destroyed: it cannot be read, nor brought back; the log still proves, and
+/// the statement that named it is still known.
+#[test]
+fn what_is_erased_is_gone_and_every_proof_holds() {
+    let world = World::new();
+    let upload = Upload::of(b"Call Ann, 12 Elm Street", "text/plain");
+    let call = upload
+        .call()
+        .signed(&service(&world.agency), world.ledger.authority());
+    assert_eq!(world.ledger.send(&call).status, 201);
+    let digest = upload.opening.digest();
+    let mut request = world.good_request();
+    request.message = Some(digest);
+    let request = of_officer(&world, request);
+    assert_eq!(world.ledger.submit(&request).status, 201);
+    assert_eq!(get(&world, &digest).body, upload.bytes);
+
+    let erasure = Erasure {
+        digest,
+        basis: ErasureBasis::DataSubject,
+        order: None,
+    };
+    let operator = world.ledger.home("operator");
+    let admin = operator.key(Role::Admin).unwrap();
+    let head = head_of(operator.profile().party.as_str());
+    let erased = sign(&head, &erasure.into(), &[&admin]).to_json();
+    assert_eq!(world.ledger.submit(&erased).status, 201);
+    let read = get(&world, &digest);
+    assert_eq!(read.status, 410);
+    assert!(!String::from_utf8_lossy(&read.body).contains("Elm"));
+    let folder = world.ledger.path("operator");
+    assert!(
+        !holds(&folder, &digest.to_string()),
+        "bytes or opening left"
+    );
+    let again = upload
+        .call()
+        .signed(&service(&world.agency), world.ledger.authority());
+    assert_eq!(world.ledger.send(&again).status, 410);
+    assert_eq!(world.ledger.submit(&request).status, 200);
+    world.ledger.verify();
+}
+
+/// Whether a file whose name begins so lies in a folder, however deep.
+fn holds(folder: &std::path::Path, name: &str) -> bool {
+    std::fs::read_dir(folder).unwrap().any(|entry| {
+        let path = entry.unwrap().path();
+        let file = path.file_name().unwrap().to_string_lossy().into_owned();
+        file.starts_with(name) || (path.is_dir() && holds(&path, name))
+    })
+}
