@@ -2,6 +2,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use whosaw::cli::{self, Cli, Command};
+use whosaw::statement::words::PartyKind;
 
 /// Threads hand each other what they allocate, statement by statement: glibc's locks were a tenth
 /// of the time of an append.
@@ -21,6 +22,8 @@ fn main() -> ExitCode {
         Command::Serve(args) => cli::serve::run(args),
         Command::Vendor(command) => cli::vendor::run(command),
         Command::Agency(command) => cli::agency::run(command),
+        Command::Court(command) => cli::party::run(command, PartyKind::Court),
+        Command::Watchdog(command) => cli::party::run(command, PartyKind::Watchdog),
         Command::Resident(command) => cli::resident::run(command),
         Command::Countersign(args) => cli::files::countersign(args),
         Command::Submit(args) => cli::files::submit(args),

@@ -10,9 +10,12 @@ use serde_json::json;
 
 use super::Exit;
 use super::output::say_logged;
-use super::party::{self, Own};
+use super::party::{self, Own, Speaker as _};
 use crate::digest::StatementId;
-use crate::party::agency::{Measures, NewRequest, Received, identity_text, inbox};
+use crate::party::agency::{Measures, Received, identity_text, inbox, keep_identity};
+use crate::party::seals;
+use crate::seal::Identity;
+use crate::seal::recipient::Recipient;
 use crate::statement::kinds::Kind as _;
 use crate::statement::kinds::access_request::{AccessRequest, RequestKind, SealedFields};
 use crate::statement::rules::seals::SealedField;
@@ -31,6 +34,8 @@ use minutes::Minutes;
 pub enum Command {
     #[command(flatten)]
     Party(party::Command),
+    #[command(flatten)]
+    Deal(party::deals::Command),
     Request(Request),
     Inbox(Inbox),
     Collect(collect::Collect),
@@ -49,6 +54,9 @@ pub enum Command {
 pub struct Request {
     #[command(flatten)]
     own: Own,
+    /// Which kind of request: each has bounds of its own (see docs/PROTOCOL.md)
+    #[arg(long, value_enum, default_value = "voluntary")]
+    kind: RequestKind,
     /// The agreement in force, or the declaration of none: its last statement
     #[arg(long, value_name = "ID")]
     agreement: StatementId,
@@ -116,6 +124,7 @@ pub struct ExportIdentity {
 pub fn run(command: &Command) -> anyhow::Result<Exit> {
     match command {
         Command::Party(command) => party::run(command, PartyKind::Agency),
+        Command::Deal(command) => party::deals::run(command),
         Command::Request(args) => request(args),
         Command::Inbox(args) => show_inbox(args),
         Command::Collect(args) => collect::run(args),
@@ -146,7 +155,8 @@ fn request(args: &Request) -> anyhow::Result<Exit> {
         bail!("the deadline {deadline} has passed: nobody could answer");
     }
     let case_number = read_line(&args.case_number_file)?;
-    let new = NewRequest::draw(&case_number)?;
+    let identity = Identity::generate();
+    let case_number = seals::seal(&agency, "case_number", &case_number)?;
     let message = match &args.message {
         None => None,
         Some(path) => {
@@ -158,7 +168,7 @@ fn request(args: &Request) -> anyhow::Result<Exit> {
     asks.sort();
     asks.dedup();
     let statement: Statement = AccessRequest {
-        kind: RequestKind::Voluntary,
+        kind: args.kind,
         agreement: args.agreement,
         investigation: args.investigation.clone().unwrap_or_else(new_investigation),
         jurisdiction: args
@@ -175,10 +185,10 @@ fn request(args: &Request) -> anyhow::Result<Exit> {
             .attach(&scope_bytes, "application/geo+json")?
             .digest(),
         message,
-        recipient: new.recipient,
+        recipient: Recipient::of(&identity),
         sealed: SealedFields {
             case_number: SealedField {
-                digest: new.case_number.digest(),
+                digest: case_number,
                 open_by: args
                     .open_by
                     .clone()
@@ -188,7 +198,8 @@ fn request(args: &Request) -> anyhow::Result<Exit> {
     }
     .into();
     let envelope = sign(&head, &statement, &[&agency.home().key(Role::Officer)?]);
-    new.keep(&agency, &StatementId::of_payload(&envelope.payload))?;
+    let id = StatementId::of_payload(&envelope.payload);
+    keep_identity(&agency, &id, &identity)?;
     let logged = agency.submit(&envelope)?;
     say_logged(
         &logged,

@@ -9,6 +9,7 @@ pub mod operator;
 pub mod output;
 pub mod party;
 pub mod resident;
+pub mod say;
 pub mod serve;
 pub mod vendor;
 pub mod witness;
@@ -72,6 +73,12 @@ pub enum Command {
     Vendor(vendor::Command),
     #[command(subcommand)]
     Agency(agency::Command),
+    /// Speak for a court: orders, and what it demands
+    #[command(subcommand)]
+    Court(party::Command),
+    /// Speak for a watchdog: remarks on what stands in the log
+    #[command(subcommand)]
+    Watchdog(party::Command),
     #[command(subcommand)]
     Resident(resident::Command),
     Countersign(files::Countersign),

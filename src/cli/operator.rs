@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 
 use super::output::say_logged;
+use super::party::Speaker;
+use super::say::{self, Say, Unseal};
 use super::{Exit, party};
 use crate::digest::Digest;
 use crate::party::home::Profile;
@@ -34,7 +36,37 @@ pub enum Command {
     EnrolCode(EnrolCode),
     Limits(NewLimits),
     Approve(super::files::Approve),
+    Say(Say<Own>),
+    Unseal(Unseal<Own>),
     Close(Close),
+}
+
+/// Where the operator's folder and ledger are, and how answers are printed
+#[derive(Debug, clap::Args)]
+pub struct Own {
+    /// The operator's data folder
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// The ledger's address
+    #[arg(long, value_name = "URL")]
+    server: String,
+    /// Print the answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Speaker for Own {
+    fn open(&self) -> anyhow::Result<Official> {
+        Ok(Official::open(
+            &self.data,
+            Some(&self.server),
+            Clock::system(),
+        )?)
+    }
+
+    fn json(&self) -> bool {
+        self.json
+    }
 }
 
 /// Make the folder of a new ledger: its keys, its trust file, its first limits
@@ -112,15 +144,8 @@ pub struct EnrolCode {
 pub struct NewLimits {
     /// The limits (see schemas/limits.json)
     file: PathBuf,
-    /// The operator's data folder
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
-    /// The ledger's address
-    #[arg(long, value_name = "URL")]
-    server: String,
-    /// Print the answer as JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    own: Own,
 }
 
 /// Close the log for good: nothing can be added to it any more
@@ -135,12 +160,8 @@ pub struct NewLimits {
     whosaw operator close --data ledger --server https://ledger.example --reason moved \\\n    \
     --successor next.example/log --successor-vkey \"$(cat next/log.vkey)\"")]
 pub struct Close {
-    /// The operator's data folder
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
-    /// The ledger's address
-    #[arg(long, value_name = "URL")]
-    server: String,
+    #[command(flatten)]
+    own: Own,
     /// Why; `moved` needs a successor
     #[arg(long, value_enum)]
     reason: ClosingReason,
@@ -153,9 +174,6 @@ pub struct Close {
     /// Do not ask: close it
     #[arg(long)]
     yes: bool,
-    /// Print the answer as JSON
-    #[arg(long)]
-    json: bool,
 }
 
 /// Runs the command.
@@ -168,15 +186,12 @@ pub fn run(command: &Command) -> anyhow::Result<Exit> {
         Command::AddWitness(args) => add_witness(args),
         Command::EnrolCode(args) => enrol_code(args),
         Command::Limits(args) => {
-            let operator = Official::open(&args.data, Some(&args.server), Clock::system())?;
-            party::log(
-                &operator,
-                read_limits(&args.file)?.into(),
-                Role::Admin,
-                args.json,
-            )
+            let limits = read_limits(&args.file)?;
+            party::log(&args.own.open()?, limits.into(), Role::Admin, args.own.json)
         }
         Command::Approve(args) => super::files::approve(args),
+        Command::Say(args) => say::say(args),
+        Command::Unseal(args) => say::unseal(args),
         Command::Close(args) => close(args),
     }
 }
@@ -267,8 +282,8 @@ fn enrol_code(args: &EnrolCode) -> anyhow::Result<Exit> {
 }
 
 fn close(args: &Close) -> anyhow::Result<Exit> {
-    let origin = Operator::open(&args.data)?.origin().clone();
-    let operator = Official::open(&args.data, Some(&args.server), Clock::system())?;
+    let origin = Operator::open(&args.own.data)?.origin().clone();
+    let operator = args.own.open()?;
     if !args.yes && !names_origin(&origin)? {
         println!("nothing was closed");
         return Ok(Exit::No);
@@ -293,8 +308,12 @@ fn close(args: &Close) -> anyhow::Result<Exit> {
         eprintln!("the log is closed; waiting for the witnesses to cosign its final checkpoint");
         logged = operator.submit(&envelope)?;
     }
-    say_logged(&logged, &party::plain_own(&operator, &statement), args.json)?;
-    if !args.json && logged.proof.is_some() {
+    say_logged(
+        &logged,
+        &party::plain_own(&operator, &statement),
+        args.own.json,
+    )?;
+    if !args.own.json && logged.proof.is_some() {
         println!("the witnesses have cosigned the final checkpoint: {origin} is closed");
     }
     Ok(Exit::Yes)

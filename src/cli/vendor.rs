@@ -1,6 +1,7 @@
 //! `whosaw vendor`: what a vendor of cameras does.
 
-use super::{Exit, party};
+use super::Exit;
+use super::party::{self, deals};
 use crate::statement::words::PartyKind;
 
 /// Speak for a vendor: agreements, and what was given under them
@@ -8,6 +9,8 @@ use crate::statement::words::PartyKind;
 pub enum Command {
     #[command(flatten)]
     Party(party::Command),
+    #[command(flatten)]
+    Deal(deals::Command),
 }
 
 /// Runs the command.
@@ -15,6 +18,8 @@ pub enum Command {
 /// # Errors
 /// Those of the command.
 pub fn run(command: &Command) -> anyhow::Result<Exit> {
-    let Command::Party(command) = command;
-    party::run(command, PartyKind::Vendor)
+    match command {
+        Command::Party(command) => party::run(command, PartyKind::Vendor),
+        Command::Deal(command) => deals::run(command),
+    }
 }

@@ -3,20 +3,15 @@
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
-
 use super::official::{Official, OfficialError};
 use crate::digest::StatementId;
-use crate::random;
 use crate::reader::follower::Follower;
 use crate::seal::Identity;
-use crate::seal::recipient::Recipient;
 use crate::statement::Statement;
 use crate::statement::facts::{DisclosureFact, FactsExt as _};
 use crate::statement::kinds::access_request::AccessRequest;
 use crate::statement::kinds::disclosure::Disclosure;
 use crate::statement::scope::Scope;
-use crate::statement::sealed::Opening;
 use crate::statement::words::PartyId;
 use crate::store::secrets::SecretFile;
 use crate::store::sqlite::SqliteJournal;
@@ -55,79 +50,30 @@ impl Measures {
     }
 }
 
-/// What an agency keeps of a request, beside what the log has of it.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RequestSecrets {
-    /// The age identity, `AGE-SECRET-KEY-1…`, that opens what residents give.
-    identity: String,
-    /// The opening of the sealed case number.
-    case_number: String,
+/// Keeps the identity that opens what residents will give, before the request is sent.
+///
+/// # Errors
+/// If the file cannot be written durably.
+pub fn keep_identity(
+    agency: &Official,
+    request: &StatementId,
+    identity: &Identity,
+) -> Result<(), OfficialError> {
+    use age::secrecy::ExposeSecret as _;
+    let path = identity_path(agency, request);
+    let folder = path.parent().expect("a file in a folder");
+    std::fs::create_dir_all(folder).map_err(|e| OfficialError::file(folder, e))?;
+    Ok(SecretFile::at(path).write_new(identity.to_string().expose_secret().as_bytes())?)
 }
 
-/// Secrets are not shown.
-impl std::fmt::Debug for RequestSecrets {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("RequestSecrets")
-    }
-}
-
-impl Drop for RequestSecrets {
-    fn drop(&mut self) {
-        use zeroize::Zeroize as _;
-        self.identity.zeroize();
-        self.case_number.zeroize();
-    }
-}
-
-/// A fresh identity and sealed case number for one request.
-pub struct NewRequest {
-    pub recipient: Recipient,
-    pub case_number: Opening,
-    secrets: RequestSecrets,
-}
-
-impl NewRequest {
-    /// Draws an identity and a salt.
-    ///
-    /// # Errors
-    /// If the case number is too long to seal.
-    pub fn draw(case_number: &str) -> Result<Self, OfficialError> {
-        use age::secrecy::ExposeSecret as _;
-        let identity = Identity::generate();
-        let sealed = Opening::new(&random::bytes::<32>(), "case_number", &case_number.into());
-        let sealed = sealed.map_err(OfficialError::CaseNumber)?;
-        Ok(Self {
-            recipient: Recipient::of(&identity),
-            secrets: RequestSecrets {
-                identity: identity.to_string().expose_secret().to_owned(),
-                case_number: sealed.encode().to_owned(),
-            },
-            case_number: sealed,
-        })
-    }
-
-    /// Keeps the secrets before the request is sent: what residents give could not be opened else.
-    ///
-    /// # Errors
-    /// If the file cannot be written durably.
-    pub fn keep(&self, agency: &Official, id: &StatementId) -> Result<(), OfficialError> {
-        let path = secrets_path(agency, id);
-        let folder = path.parent().expect("a file in a folder");
-        std::fs::create_dir_all(folder).map_err(|e| OfficialError::file(folder, e))?;
-        let json = zeroize::Zeroizing::new(serde_json::to_vec(&self.secrets).expect("strings"));
-        Ok(SecretFile::at(path).write_new(&json)?)
-    }
-}
-
-fn secrets_path(agency: &Official, id: &StatementId) -> PathBuf {
-    let name = format!("{id}.json");
+fn identity_path(agency: &Official, id: &StatementId) -> PathBuf {
+    let name = format!("{id}.identity");
     agency.home().root().join("requests").join(name)
 }
 
 /// Whether this folder made the request, and so can open what is given for it.
 pub fn is_own(agency: &Official, request: &StatementId) -> bool {
-    secrets_path(agency, request).exists()
+    identity_path(agency, request).exists()
 }
 
 /// The identity that opens what was given for a request, as the text of an age identity file.
@@ -138,11 +84,10 @@ pub fn identity_text(
     agency: &Official,
     request: &StatementId,
 ) -> Result<zeroize::Zeroizing<String>, OfficialError> {
-    let path = secrets_path(agency, request);
+    let path = identity_path(agency, request);
     let bytes = SecretFile::at(&path).read()?;
-    let secrets: RequestSecrets =
-        serde_json::from_slice(&bytes).map_err(|e| OfficialError::file(&path, e))?;
-    Ok(zeroize::Zeroizing::new(secrets.identity.clone()))
+    let text = std::str::from_utf8(&bytes).map_err(|e| OfficialError::file(&path, e))?;
+    Ok(zeroize::Zeroizing::new(text.to_owned()))
 }
 
 pub(super) fn identity(
@@ -151,7 +96,7 @@ pub(super) fn identity(
 ) -> Result<Identity, OfficialError> {
     identity_text(agency, request)?
         .parse()
-        .map_err(|e| OfficialError::file(&secrets_path(agency, request), e))
+        .map_err(|e| OfficialError::file(&identity_path(agency, request), e))
 }
 
 /// A disclosure for a request of this agency.
@@ -224,4 +169,4 @@ pub fn inbox(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

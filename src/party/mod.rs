@@ -6,4 +6,5 @@ pub mod home;
 pub mod official;
 pub mod operator;
 pub mod resident;
+pub mod seals;
 pub mod witness;

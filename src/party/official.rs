@@ -49,8 +49,8 @@ pub enum OfficialError {
     OtherStatement,
     #[error("{0}")]
     Attachment(String),
-    #[error("the case number cannot be sealed: {0}")]
-    CaseNumber(OpeningError),
+    #[error("it cannot be sealed: {0}")]
+    Seal(OpeningError),
     #[error("the scope: {0}")]
     Scope(String),
     #[error("{}: {why}", path.display())]
@@ -238,9 +238,10 @@ pub fn media_type(path: &Path) -> Result<&'static str, OfficialError> {
         Some("pdf") => "application/pdf",
         Some("png") => "image/png",
         Some("jpg" | "jpeg") => "image/jpeg",
+        Some("age") => "application/age",
         Some("geojson") => "application/geo+json",
         _ => {
-            let accepted = ".txt, .pdf, .png, .jpg or .geojson";
+            let accepted = ".txt, .pdf, .png, .jpg, .geojson or .age";
             let path = path.display();
             return Err(OfficialError::Attachment(format!(
                 "{path}: name it {accepted}, so that its media type can be told"

@@ -14,8 +14,9 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha512};
 use whosaw::digest::{Digest, StatementId};
 use whosaw::encoding::{base64, base64url};
-use whosaw::party::agency::NewRequest;
 use whosaw::party::home::Home;
+use whosaw::seal::Identity;
+use whosaw::seal::recipient::Recipient;
 use whosaw::statement::canonical;
 use whosaw::statement::envelope::{Envelope, MAX_ENVELOPE, MAX_PAYLOAD, PAYLOAD_TYPE};
 use whosaw::statement::key::PublicKey;
@@ -108,7 +109,7 @@ impl World {
 
     fn request_with_scope(&self, scope: &str, media_type: &str) -> AccessRequest {
         let now = Clock::system().now();
-        let sealed = NewRequest::draw("2019-001234").unwrap();
+        let case_number = seals::case_number();
         AccessRequest {
             agreement: self.agreement,
             investigation: whosaw::encoding::hex(whosaw::random::bytes::<16>())
@@ -120,10 +121,10 @@ impl World {
             deadline: now.plus_seconds(3600).cut_to_minute(),
             scope: self.attach(scope.as_bytes(), media_type),
             message: None,
-            recipient: sealed.recipient,
+            recipient: Recipient::of(&Identity::generate()),
             sealed: SealedFields {
                 case_number: SealedField {
-                    digest: sealed.case_number.digest(),
+                    digest: case_number.digest(),
                     open_by: Day::of(now.plus_seconds(30 * 86_400)),
                 },
             },

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::cli::Exit;
 use crate::cli::output::say_logged;
-use crate::cli::party::{Own, plain_own, submit_own};
+use crate::cli::party::{Own, Speaker as _, plain_own, submit_own};
 use crate::digest::StatementId;
 use crate::party::agency::{Received, inbox, is_own};
 use crate::party::collected::{Fetched, fetch};

@@ -203,6 +203,10 @@ impl Kind for AccessRequest {
         all
     }
 
+    fn sealed(&self) -> Vec<(&'static str, &SealedField)> {
+        vec![("case_number", &self.sealed.case_number)]
+    }
+
     fn example() -> Self {
         Self {
             kind: RequestKind::Voluntary,

@@ -201,6 +201,13 @@ impl Kind for LegalDemand {
             .collect()
     }
 
+    fn sealed(&self) -> Vec<(&'static str, &SealedField)> {
+        let sealed = self.sealed.iter();
+        sealed
+            .map(|sealed| ("reference", &sealed.reference))
+            .collect()
+    }
+
     fn example() -> Self {
         let day = |text: &str| text.parse::<Day>().expect("a day");
         Self {

@@ -37,6 +37,7 @@ use super::canonical::plain;
 use super::facts::{Change, Facts};
 use super::refusal::{Reason, Refusal, Verdict};
 use super::rules::Entry;
+use super::rules::seals::SealedField;
 use super::sealed::SealDigest;
 use super::{VERSION, from_object, to_object};
 
@@ -56,6 +57,11 @@ pub trait Kind: Serialize + DeserializeOwned + JsonSchema {
 
     /// Attachments it refers to, each with its member (a JSON Pointer).
     fn attachments(&self) -> Vec<(String, SealDigest)> {
+        Vec::new()
+    }
+
+    /// Fields that are opened later, each with the name that its opening has.
+    fn sealed(&self) -> Vec<(&'static str, &SealedField)> {
         Vec::new()
     }
 
@@ -79,7 +85,7 @@ macro_rules! kinds {
             }
 
             /// Parses a type's own members.
-            pub(super) fn from_members(
+            pub(crate) fn from_members(
                 name: &str, version: u32, members: Map<String, Value>,
             ) -> Result<Self, Refusal> {
                 match (name, version) {
@@ -123,9 +129,20 @@ macro_rules! kinds {
                 match self { $(Self::$variant(body) => body.attachments(),)* }
             }
 
+            /// See [`Kind::sealed`].
+            pub fn sealed(&self) -> Vec<(&'static str, &SealedField)> {
+                match self { $(Self::$variant(body) => body.sealed(),)* }
+            }
+
             /// An example of every type.
             pub fn examples() -> Vec<Self> {
                 vec![$(Self::$variant($module::$variant::example()),)*]
+            }
+
+            /// The JSON Schema of a type's own members, if there is such a type.
+            pub(crate) fn member_schema(name: &str) -> Option<Value> {
+                let mut all = Self::member_schemas().into_iter();
+                all.find(|(known, _)| *known == name).map(|(_, schema)| schema.to_value())
             }
 
             /// The JSON Schema of every type's own members, by type.

@@ -4,6 +4,12 @@ use super::*;
 use whosaw::statement::kinds::erasure::{Erasure, ErasureBasis};
 use whosaw::statement::kinds::unsealing::Unsealing;
 
+/// A case number and a fresh salt.
+pub fn case_number() -> Opening {
+    let salt = whosaw::random::bytes::<32>();
+    Opening::new(&salt, "case_number", &"2019-001234".into()).unwrap()
+}
+
 fn of_officer(world: &World, statement: impl Into<Statement>) -> Vec<u8> {
     let key = officer(&world.agency);
     sign(&head_of(AGENCY), &statement.into(), &[&key]).to_json()
@@ -17,13 +23,13 @@ fn get(world: &World, digest: &SealDigest) -> Answer {
 #[test]
 fn a_seal_is_opened_by_what_was_sealed_and_nothing_else() {
     let world = World::new();
-    let sealed = NewRequest::draw("2019-001234").unwrap();
+    let sealed = case_number();
     let mut request = world.good_request();
-    request.sealed.case_number.digest = sealed.case_number.digest();
+    request.sealed.case_number.digest = sealed.digest();
     let answer = world.ledger.submit(&of_officer(&world, request));
     assert_eq!(answer.status, 201, "{answer:?}");
-    let seal = sealed.case_number.digest();
-    let opening = sealed.case_number.encode().as_bytes();
+    let seal = sealed.digest();
+    let opening = sealed.encode().as_bytes();
     let mut longer = opening.to_vec();
     longer.push(b'\n');
     for (bytes, media_type, status) in [
