@@ -9,6 +9,7 @@ pub mod ledger;
 pub mod party;
 pub mod random;
 pub mod reader;
+pub mod record;
 pub mod seal;
 pub mod statement;
 pub mod store;

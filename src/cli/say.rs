@@ -275,7 +275,10 @@ fn parts(schema: &Value, member: &Value) -> Option<String> {
     let seals = behind(&structure["properties"][parts[0]])
         .is_some_and(|part| part["properties"]["open_by"].is_object());
     Some(match seals {
-        true => format!("sealed fields: --seal {}=FILE --open-by DAY", parts.join("=FILE --seal ")),
+        true => format!(
+            "sealed fields: --seal {}=FILE --open-by DAY",
+            parts.join("=FILE --seal ")
+        ),
         false => format!("{of}JSON with {}", parts.join(", ")),
     })
 }

@@ -10,9 +10,11 @@ use axum::response::{Html, IntoResponse, Response};
 
 use super::{ApiError, Service, Shared};
 use crate::ledger::Published;
+use crate::statement::sealed::SealDigest;
 use crate::store::journal::JournalRead as _;
+use crate::store::objects::Objects as _;
 use crate::web::page::Page;
-use crate::web::{Record, STYLE};
+use crate::web::{Overview, STYLE};
 
 /// Entries that are read from the journal at once.
 const PORTION: u64 = 1024;
@@ -23,7 +25,7 @@ pub struct Kept(Mutex<Last>);
 
 #[derive(Default)]
 struct Last {
-    record: Record,
+    overview: Overview,
     /// The checkpoint's note, and the page under it.
     page: Option<(Arc<[u8]>, String)>,
 }
@@ -53,10 +55,10 @@ pub async fn style() -> impl IntoResponse {
 impl Service {
     fn page(&self, kept: &Kept) -> Result<String, ApiError> {
         let mut kept = kept.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Last { record, page } = &mut *kept;
+        let Last { overview, page } = &mut *kept;
         // Read under the lock: the record never runs ahead of the checkpoint that is shown.
         let Some(published) = self.ledger.published() else {
-            return self.render(record, None);
+            return self.render(overview, None);
         };
         if let Some((note, html)) = page
             && Arc::ptr_eq(note, &published.note)
@@ -64,26 +66,35 @@ impl Service {
             return Ok(html.clone());
         }
         let size = published.checkpoint.size.as_u64();
-        while record.size() < size {
-            let portion = record.size()..size.min(record.size() + PORTION);
+        while overview.size() < size {
+            let portion = overview.size()..size.min(overview.size() + PORTION);
             let leaves = self.ledger.journal().leaves(portion)?;
             if leaves.is_empty() {
                 return Err(ApiError::internal(format!(
                     "entry {} is missing",
-                    record.size()
+                    overview.size()
                 )));
             }
             for leaf in leaves {
-                record.add(&leaf).map_err(ApiError::internal)?;
+                overview.add(&leaf).map_err(ApiError::internal)?;
             }
         }
-        let html = self.render(record, Some(&published))?;
+        let html = self.render(overview, Some(&published))?;
         *page = Some((published.note, html.clone()));
         Ok(html)
     }
 
-    fn render(&self, record: &Record, published: Option<&Published>) -> Result<String, ApiError> {
-        Page::of(record, self.ledger.origin(), published)
+    fn render(
+        &self,
+        overview: &Overview,
+        published: Option<&Published>,
+    ) -> Result<String, ApiError> {
+        // One that was erased, or cannot be read now, is as one that nobody has.
+        let attachments = |digest: &SealDigest| {
+            let found = self.attachments.read(&digest.to_string());
+            found.ok().flatten()
+        };
+        Page::of(overview, self.ledger.origin(), published, &attachments)
             .render()
             .map_err(ApiError::internal)
     }

@@ -1,15 +1,20 @@
 //! What the page shows, as texts: the template only arranges it, and escapes all of it.
 
+use std::collections::HashMap;
+
 use askama::Template;
 
-use super::findings::{self, Finding};
 use super::words::{self, Moment};
-use super::{Asked, Chain, Record, SHOWN};
+use super::{Overview, SHOWN};
+use crate::digest::StatementId;
 use crate::ledger::Published;
+use crate::record::accounts::{Account, Unit};
+use crate::record::findings::{Attachments, Finding, findings};
+use crate::record::{Asked, Chain, Demand, Record, Reported, Sealed};
 use crate::statement::kinds::agreement::{Instrument, Status, Term};
 use crate::statement::kinds::benefit::Benefit;
 use crate::statement::kinds::log_closed::LogClosed;
-use crate::statement::words::PartyId;
+use crate::statement::words::{Currency, Day, Money, PartyId};
 use crate::statement::{Author, Statement};
 use crate::time::Time;
 use crate::tlog::note::Note;
@@ -33,6 +38,10 @@ pub struct Page {
     pub benefits: Vec<BenefitView>,
     /// The latest first.
     pub requests: Vec<RequestView>,
+    /// The latest first.
+    pub demands: Vec<DemandView>,
+    /// About statements that have no card of their own.
+    pub findings: Vec<FindingView>,
     pub figures: Figures,
     /// The latest first.
     pub entries: Vec<EntryView>,
@@ -77,6 +86,31 @@ pub struct PartyView {
     pub what: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FindingView {
+    pub title: &'static str,
+    pub detail: String,
+    /// The statement that it is about.
+    pub about: String,
+}
+
+#[derive(Debug)]
+pub struct DemandView {
+    pub index: u64,
+    pub id: String,
+    pub agency: String,
+    pub process: String,
+    pub jurisdiction: String,
+    pub served_on: Moment,
+    pub demands: String,
+    pub accounts: Option<String>,
+    /// What it brought, one line a response.
+    pub answers: Vec<String>,
+    pub answer_by: Moment,
+    pub notice: String,
+    pub findings: Vec<FindingView>,
+}
+
 #[derive(Debug)]
 pub struct AgreementView {
     pub index: u64,
@@ -89,8 +123,12 @@ pub struct AgreementView {
     pub effective_on: Option<Moment>,
     pub document: Option<String>,
     pub terms: Vec<String>,
-    pub findings: Vec<Finding>,
+    pub findings: Vec<FindingView>,
+    /// How it came to an end, or to rest.
+    pub ended: Option<String>,
     pub benefits: Vec<BenefitView>,
+    /// What each party has of it all.
+    pub balances: Vec<(String, String)>,
     /// Each step's status, its time of logging and the statement's id.
     pub steps: Vec<(&'static str, Moment, String)>,
 }
@@ -120,12 +158,23 @@ pub struct RequestView {
     pub age: String,
     pub area: String,
     pub deadline: Moment,
-    pub sealed_until: Moment,
+    pub case_number: CaseNumber,
+    pub findings: Vec<FindingView>,
     pub scope: String,
     pub message: Option<String>,
     pub disclosures: String,
     pub withdrawn: String,
     pub collected: String,
+}
+
+/// The state of a request's sealed case number.
+#[derive(Debug)]
+pub struct CaseNumber {
+    /// Such as `sealed until`.
+    pub state: &'static str,
+    pub day: Moment,
+    /// The opening, an attachment.
+    pub opening: Option<String>,
 }
 
 #[derive(Debug)]
@@ -138,29 +187,44 @@ pub struct EntryView {
 }
 
 impl Page {
-    /// The page of a record that ends where `published` does.
-    pub fn of(record: &Record, origin: &str, published: Option<&Published>) -> Self {
-        let mut agreements: Vec<&Chain> = record.agreements.iter().rev().collect();
-        agreements.sort_by_key(|chain| chain.status != Status::InForce);
-        // "Open" means open at the checkpoint: the page says nothing that it does not date.
-        // After the end nothing can be answered.
+    /// The page of an overview that ends where `published` does. `attachments` are those that the
+    /// ledger still has.
+    pub fn of(
+        overview: &Overview,
+        origin: &str,
+        published: Option<&Published>,
+        attachments: Attachments<'_>,
+    ) -> Self {
+        let record = overview.record();
+        // The page says nothing that it does not date: what is open or overdue is so at the checkpoint.
         let now = published.map(|published| published.at);
-        let now = now.filter(|_| record.closed.is_none());
-        let shown = record.requests.iter().rev().take(SHOWN);
+        let found = now.map(|now| findings(record, now, attachments));
+        let mut found = ByStatement::of(found.unwrap_or_default());
+        // After the end nothing can be answered.
+        let open_at = now.filter(|_| overview.closed.is_none());
+        let requests = record.requests().iter().rev().take(SHOWN);
+        let demands = record.demands().iter().rev().take(SHOWN);
+        let mut agreements: Vec<(usize, &Chain)> =
+            record.agreements().iter().enumerate().rev().collect();
+        agreements.sort_by_key(|(_, chain)| chain.status != Status::InForce);
         Self {
             origin: origin.to_owned(),
             checkpoint: published.map(CheckpointView::of),
-            closed: record.closed.as_ref().map(ClosedView::of),
+            closed: overview.closed.as_ref().map(ClosedView::of),
             agreements: agreements
                 .into_iter()
-                .map(|chain| AgreementView::of(record, chain))
+                .map(|(place, chain)| AgreementView::of(record, place, chain, &mut found))
                 .collect(),
-            benefits: benefits(record, &record.benefits),
-            requests: shown
-                .map(|asked| RequestView::of(record, asked, now))
+            benefits: benefits(record, record.benefits_under(None)),
+            requests: requests
+                .map(|asked| RequestView::of(record, asked, open_at, &mut found))
                 .collect(),
-            figures: Figures::of(record, now),
-            entries: record
+            demands: demands
+                .map(|demand| DemandView::of(record, demand, &mut found))
+                .collect(),
+            findings: found.rest(),
+            figures: Figures::of(overview, open_at),
+            entries: overview
                 .latest
                 .iter()
                 .rev()
@@ -177,19 +241,51 @@ impl Page {
     }
 }
 
+/// Findings that no card has taken yet, each with its place among all.
+struct ByStatement(HashMap<StatementId, Vec<(usize, FindingView)>>);
+
+impl ByStatement {
+    fn of(all: Vec<Finding>) -> Self {
+        let mut by: HashMap<StatementId, Vec<_>> = HashMap::new();
+        for (place, finding) in all.into_iter().enumerate() {
+            let view = FindingView {
+                title: finding.code.title(),
+                detail: finding.detail,
+                about: finding.about.to_string(),
+            };
+            by.entry(finding.about).or_default().push((place, view));
+        }
+        Self(by)
+    }
+
+    /// Takes those about the statements of a card.
+    fn take(&mut self, statements: impl IntoIterator<Item = StatementId>) -> Vec<FindingView> {
+        let ids = statements.into_iter();
+        let mut taken: Vec<_> = ids.filter_map(|id| self.0.remove(&id)).flatten().collect();
+        taken.sort_by_key(|(place, _)| *place);
+        taken.into_iter().map(|(_, finding)| finding).collect()
+    }
+
+    fn rest(mut self) -> Vec<FindingView> {
+        let ids: Vec<StatementId> = self.0.keys().copied().collect();
+        self.take(ids)
+    }
+}
+
 impl Figures {
-    fn of(record: &Record, now: Option<Time>) -> Self {
+    fn of(overview: &Overview, now: Option<Time>) -> Self {
+        let record = overview.record();
         let number = |n: usize| words::grouped(n as u64);
         let in_force = |chain: &&Chain| {
             chain.status == Status::InForce && chain.instrument != Instrument::None
         };
-        let requests = &record.requests;
+        let requests = record.requests();
         Self {
-            entries: words::grouped(record.size),
-            agreements_in_force: number(record.agreements.iter().filter(in_force).count()),
+            entries: words::grouped(overview.size()),
+            agreements_in_force: number(record.agreements().iter().filter(in_force).count()),
             requests: number(requests.len()),
             requests_open: number(requests.iter().filter(|asked| is_open(asked, now)).count()),
-            disclosures: words::grouped(requests.iter().map(|asked| asked.disclosures).sum()),
+            disclosures: number(requests.iter().map(|asked| asked.given.len()).sum()),
             earlier_requests: requests
                 .len()
                 .checked_sub(SHOWN)
@@ -237,7 +333,7 @@ impl ClosedView {
 
 impl PartyView {
     fn of(record: &Record, party: &PartyId) -> Self {
-        let kind = record.parties.get(party).map(|(_, kind)| *kind);
+        let kind = record.kind(party);
         Self {
             id: party.to_string(),
             name: record.name(party),
@@ -247,8 +343,10 @@ impl PartyView {
 }
 
 impl AgreementView {
-    fn of(record: &Record, chain: &Chain) -> Self {
+    fn of(record: &Record, place: usize, chain: &Chain, found: &mut ByStatement) -> Self {
         let parties = &chain.parties;
+        let reports = record.benefits_under(Some(place));
+        let statements = chain.steps.iter().map(|step| step.id);
         Self {
             index: chain.steps[0].index,
             parties: parties.iter().map(|p| PartyView::of(record, p)).collect(),
@@ -259,8 +357,10 @@ impl AgreementView {
             effective_on: chain.effective_on.as_ref().map(Moment::from),
             document: chain.document.map(|digest| digest.to_string()),
             terms: chain.terms.iter().map(Term::plain).collect(),
-            findings: findings::of(record, chain),
-            benefits: benefits(record, &chain.benefits),
+            findings: found.take(statements.chain(reports.map(|reported| reported.id))),
+            ended: ended(record, chain),
+            benefits: benefits(record, record.benefits_under(Some(place))),
+            balances: balances(record, place),
             steps: chain
                 .steps
                 .iter()
@@ -276,9 +376,57 @@ impl AgreementView {
     }
 }
 
-fn benefits(record: &Record, benefits: &[Benefit]) -> Vec<BenefitView> {
-    benefits
-        .iter()
+fn ended(record: &Record, chain: &Chain) -> Option<String> {
+    let last = chain.last();
+    let reason = words::end_reason(last.reason?);
+    let verb = match last.status {
+        Status::Declined => "declined",
+        Status::Suspended => "suspended",
+        Status::Terminated => "ended",
+        Status::InForce | Status::Proposed => return None,
+    };
+    let who = match &last.author {
+        Author::Issuer(party) => record.name(party),
+        _ => "The parties together".to_owned(),
+    };
+    Some(format!("{who} {verb} it because {reason}."))
+}
+
+/// What those who were given something have of it now; that others have as much less goes unsaid.
+fn balances(record: &Record, place: usize) -> Vec<(String, String)> {
+    let balances = Account::of(record, Some(place)).balances();
+    let has = balances
+        .into_iter()
+        .filter(|((party, _), n)| *n != 0 && (*n > 0 || record.is_agency(party)));
+    has.map(|((party, unit), n)| {
+        let money = |currency: &Currency| {
+            let sign = if n < 0 { "−" } else { "" };
+            let minor_units = u32::try_from(n.unsigned_abs()).unwrap_or(u32::MAX);
+            let currency = currency.clone();
+            format!(
+                "{sign}{}",
+                Money {
+                    currency,
+                    minor_units
+                }
+            )
+        };
+        let what = match &unit {
+            Unit::Credit(currency) => format!("{} of credit", money(currency)),
+            Unit::Money(currency) => money(currency),
+            Unit::Goods(item) => {
+                let item = item.as_ref().map_or("item".to_owned(), words::label);
+                format!("{n} × {item}")
+            }
+        };
+        (record.name(&party), what)
+    })
+    .collect()
+}
+
+fn benefits<'a>(record: &Record, reports: impl Iterator<Item = &'a Reported>) -> Vec<BenefitView> {
+    reports
+        .map(|reported| &reported.benefit)
         .map(|benefit| BenefitView {
             what: what_was_given(benefit),
             kind: benefit.kind.code().replace('-', " "),
@@ -304,8 +452,13 @@ fn what_was_given(benefit: &Benefit) -> String {
 }
 
 impl RequestView {
-    fn of(record: &Record, asked: &Asked, now: Option<Time>) -> Self {
+    fn of(record: &Record, asked: &Asked, now: Option<Time>, found: &mut ByStatement) -> Self {
         let request = &asked.request;
+        let given = record.given_for(&asked.id).flat_map(|given| {
+            let collected = given.collected.as_ref().map(|collected| collected.id);
+            let reports = given.kept.reports.iter().copied();
+            reports.chain([given.id]).chain(collected)
+        });
         let code = request.offence.as_str();
         let asks: Vec<&str> = request.asks.iter().map(|k| words::data_kind(*k)).collect();
         Self {
@@ -326,12 +479,72 @@ impl RequestView {
             age: words::count(request.footage_age_days.into(), "day"),
             area: words::area(request.area_m2),
             deadline: request.deadline.into(),
-            sealed_until: (&request.sealed.case_number.open_by).into(),
+            case_number: CaseNumber::of(
+                record.sealed(&request.sealed.case_number.digest),
+                &request.sealed.case_number.open_by,
+            ),
+            findings: found.take(std::iter::once(asked.id).chain(given)),
             scope: request.scope.to_string(),
             message: request.message.map(|digest| digest.to_string()),
-            disclosures: words::grouped(asked.disclosures),
+            disclosures: words::grouped(asked.given.len() as u64),
             withdrawn: words::grouped(asked.withdrawn),
             collected: words::grouped(asked.collected),
+        }
+    }
+}
+
+impl CaseNumber {
+    fn of(sealed: Option<&Sealed>, first: &Day) -> Self {
+        let day = sealed.map_or(first, |sealed| &sealed.open_by).into();
+        let state = match sealed {
+            Some(sealed) if sealed.opened.is_some() => "opened, due",
+            Some(sealed) if sealed.erased.is_some() => "destroyed, was due",
+            _ => "sealed until",
+        };
+        let opened = sealed.and_then(|sealed| sealed.opened.as_ref());
+        Self {
+            state,
+            day,
+            opening: opened.map(|(_, opening)| opening.to_string()),
+        }
+    }
+}
+
+impl DemandView {
+    fn of(record: &Record, demand: &Demand, found: &mut ByStatement) -> Self {
+        let what = &demand.by.what;
+        let answers = demand.responses.iter().map(|response| {
+            let (outcome, response) = (words::outcome(response.what.outcome), &response.what);
+            let records = words::codes(&response.records);
+            match records.is_empty() {
+                true => outcome.to_owned(),
+                false => format!("{outcome}: {records}, of {} accounts", response.accounts),
+            }
+        });
+        let statements = demand.responses.iter().map(|response| response.id);
+        Self {
+            index: demand.index,
+            id: demand.by.id.to_string(),
+            agency: match &what.agency {
+                Some(agency) => record.name(agency),
+                None => "not told".to_owned(),
+            },
+            process: words::codes(&[what.process]),
+            jurisdiction: what.jurisdiction.to_string(),
+            served_on: (&what.served_on).into(),
+            demands: match what.records.is_empty() {
+                true => "not told".to_owned(),
+                false => words::codes(&what.records),
+            },
+            accounts: what.accounts.map(|accounts| accounts.to_string()),
+            answers: answers.collect(),
+            answer_by: (&demand.answer_by()).into(),
+            notice: match (demand.told(), demand.tell_by()) {
+                (true, _) => "they were told".to_owned(),
+                (false, Some(by)) => format!("to be told by {}", Moment::from(&by).text),
+                (false, None) => "nothing was given yet".to_owned(),
+            },
+            findings: found.take(std::iter::once(demand.by.id).chain(statements)),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Numbers, times and codes as people say them.
 
 use crate::statement::kinds::agreement::{EndReason, Instrument, Status};
+use crate::statement::kinds::demand_response::Outcome;
 use crate::statement::words::{DataKind, Day, Label, PartyKind};
 use crate::time::Time;
 
@@ -140,6 +141,24 @@ pub fn end_reason(reason: EndReason) -> &'static str {
         EndReason::PolicyChange => "policy has changed",
         EndReason::WillNotPromoteABrand => "the agency will not promote a brand",
     }
+}
+
+/// What a demand brought.
+pub fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Challenged => "taken to a court",
+        Outcome::Full => "answered in full",
+        Outcome::None => "there was nothing to give",
+        Outcome::Partial => "answered in part",
+        Outcome::Rejected => "rejected",
+        Outcome::Withdrawn => "withdrawn by whoever demanded",
+    }
+}
+
+/// Codes with their words apart.
+pub fn codes<T: ToString>(codes: &[T]) -> String {
+    let words = codes.iter().map(|code| code.to_string().replace('-', " "));
+    words.collect::<Vec<_>>().join(", ")
 }
 
 /// A kind of data asked for.

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::record::findings::no_attachments;
 use crate::statement::Signed;
 use crate::statement::kinds::Kind as _;
 use crate::statement::kinds::agreement::{Agreement, EndReason};
@@ -19,16 +20,16 @@ use crate::tlog::hash::leaf_hash;
 use crate::tlog::note::LogSigner;
 use crate::tlog::tree::TreeSize;
 
-fn record(history: &[(Time, Signed)]) -> Record {
-    let mut record = Record::default();
+fn overview(history: &[(Time, Signed)]) -> Overview {
+    let mut overview = Overview::default();
     for (logged_at, signed) in history {
         let leaf = Leaf {
             logged_at: *logged_at,
             envelope: signed.envelope.clone(),
         };
-        record.add(&leaf.to_bytes()).unwrap();
+        overview.add(&leaf.to_bytes()).unwrap();
     }
-    record
+    overview
 }
 
 fn published(world: &World) -> Published {
@@ -55,8 +56,12 @@ fn published(world: &World) -> Published {
     }
 }
 
+fn page_of(overview: &Overview, published: Option<&Published>) -> Page {
+    Page::of(overview, ORIGIN, published, &no_attachments)
+}
+
 fn page(world: &World) -> Page {
-    Page::of(&record(&world.history), ORIGIN, Some(&published(world)))
+    page_of(&overview(&world.history), Some(&published(world)))
 }
 
 /// The agreement of the Lakeland story.
@@ -165,13 +170,12 @@ fn a_story_is_told() {
             "The program is kept secret",
             "Side agreements are not ruled out",
             "It was made public late",
-            "It was ended",
         ]
     );
-    let ended = &agreement.findings[6].detail;
+    let ended = agreement.ended.as_deref();
     assert_eq!(
         ended,
-        "D'Arcy & Sons Police ended it because the council voted so."
+        Some("D'Arcy & Sons Police ended it because the council voted so.")
     );
 
     let [second, first] = page.requests.as_slice() else {
@@ -261,7 +265,7 @@ fn everything_is_escaped() {
 
 #[test]
 fn an_empty_ledger_has_a_page() {
-    let page = Page::of(&Record::default(), ORIGIN, None);
+    let page = page_of(&Overview::default(), None);
     let html = page.render().unwrap();
     for text in [
         "No agreement is on record",
@@ -280,7 +284,7 @@ fn only_the_latest_entries_are_kept() {
     let world = World::at(Stage::Limits);
     let (logged_at, signed) = &world.history[1];
     let again = vec![(*logged_at, signed.clone()); SHOWN + 3];
-    let page = Page::of(&record(&again), ORIGIN, None);
+    let page = page_of(&overview(&again), None);
     assert_eq!(page.entries.len(), SHOWN);
     assert_eq!(page.entries[0].index, SHOWN as u64 + 2);
     assert_eq!(page.entries[SHOWN - 1].index, 3);

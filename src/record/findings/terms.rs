@@ -1,40 +1,33 @@
-//! What is odd in an agreement: plain-language findings, computed from its terms alone.
+//! What is odd in the terms of an agreement, by itself.
 
-use super::{Chain, Record, words};
-use crate::statement::kinds::agreement::{Status, Term};
-use crate::statement::words::Day;
+use super::{Finding, FindingCode};
+use crate::record::{Chain, Record};
+use crate::statement::kinds::agreement::Term;
+use crate::statement::words::{Day, Label};
 
 /// Days after which an agreement counts as made public late.
 const LATE_DAYS: i64 = 30;
 
-/// Something that a reader would want to be told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    pub title: &'static str,
-    pub detail: String,
-}
-
-/// The findings on one agreement, those of its terms first.
-pub(super) fn of(record: &Record, chain: &Chain) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = chain
-        .terms
-        .iter()
-        .filter_map(|term| on_term(record, term))
-        .collect();
-    if !chain.complete {
-        findings.push(Finding {
-            title: "Side agreements are not ruled out",
-            detail: "The parties have not declared that this is all they agreed.".to_owned(),
+pub(super) fn find(record: &Record, all: &mut Vec<Finding>) {
+    for chain in &record.agreements {
+        let on_terms = chain.terms.iter().filter_map(|term| on_term(record, term));
+        let side = (!chain.complete).then(|| {
+            let detail = "The parties have not declared that this is all they agreed.".to_owned();
+            (FindingCode::SideAgreements, detail)
         });
+        let found = on_terms.chain(side).chain(late(chain));
+        all.extend(found.map(|(code, detail)| Finding {
+            code,
+            about: chain.last().id,
+            with: Vec::new(),
+            detail,
+        }));
     }
-    findings.extend(late(chain));
-    findings.extend(ending(record, chain));
-    findings
 }
 
-fn on_term(record: &Record, term: &Term) -> Option<Finding> {
+fn on_term(record: &Record, term: &Term) -> Option<(FindingCode, String)> {
     let name = |party| record.name(party);
-    let (title, detail) = match term {
+    Some(match term {
         Term::Equipment {
             giver,
             receiver,
@@ -42,12 +35,12 @@ fn on_term(record: &Record, term: &Term) -> Option<Finding> {
             count,
             value,
         } if record.is_agency(receiver) => (
-            "The police receive equipment",
+            FindingCode::GetsEquipment,
             format!(
                 "{} gives {} {count} × {}{}. A gift may bind an agency to its giver.",
                 name(giver),
                 name(receiver),
-                words::label(item),
+                label(item),
                 value
                     .as_ref()
                     .map_or(String::new(), |v| format!(", worth {v}"))
@@ -59,13 +52,13 @@ fn on_term(record: &Record, term: &Term) -> Option<Finding> {
             amount,
             usable_for,
         } if record.is_agency(receiver) => (
-            "The police are paid for each app download",
+            FindingCode::AgencyIsPaid,
             format!(
                 "{} earns {amount} in credit from {} whenever a resident downloads the app, to be \
                  spent on {} alone: the more people it persuades, the more it gets.",
                 name(receiver),
                 name(giver),
-                words::label(usable_for)
+                label(usable_for)
             ),
         ),
         Term::CreditPerDownload {
@@ -74,7 +67,7 @@ fn on_term(record: &Record, term: &Term) -> Option<Finding> {
             amount,
             ..
         } => (
-            "Payment for each app download",
+            FindingCode::PaidPerDownload,
             format!(
                 "{} credits {} {amount} per download.",
                 name(giver),
@@ -82,23 +75,23 @@ fn on_term(record: &Record, term: &Term) -> Option<Finding> {
             ),
         ),
         Term::Confidentiality { bound, about } => (
-            "The program is kept secret",
+            FindingCode::KeptSecret,
             format!(
                 "{} must not tell the public about: {}.",
                 name(bound),
-                words::label(about)
+                label(about)
             ),
         ),
         Term::Promotion { bound, product } if record.is_agency(bound) => (
-            "The police promote a product",
+            FindingCode::AgencyPromotes,
             format!(
                 "{} has to promote {} to the people it serves.",
                 name(bound),
-                words::label(product)
+                label(product)
             ),
         ),
         Term::PublicityApproval { bound, approver } if record.is_agency(bound) => (
-            "The police ask before they speak",
+            FindingCode::PublicityApproval,
             format!(
                 "{} says nothing in public about it that {} has not approved.",
                 name(bound),
@@ -112,12 +105,12 @@ fn on_term(record: &Record, term: &Term) -> Option<Finding> {
             total,
             ..
         } => (
-            "Public money pays for it",
+            FindingCode::PublicMoney,
             format!(
                 "{} pays {} up to {total} for {}.",
                 name(giver),
-                words::label(beneficiary),
-                words::label(product)
+                label(beneficiary),
+                label(product)
             ),
         ),
         Term::StaffDiscount {
@@ -126,20 +119,20 @@ fn on_term(record: &Record, term: &Term) -> Option<Finding> {
             product,
             percent,
         } if record.is_agency(receiver) => (
-            "Police staff buy cheaper",
+            FindingCode::StaffDiscount,
             format!(
                 "{} gives the staff of {} {percent} % off {}.",
                 name(giver),
                 name(receiver),
-                words::label(product)
+                label(product)
             ),
         ),
         Term::Exclusivity { bound, product } if record.is_agency(bound) => (
-            "The police deal with one vendor alone",
+            FindingCode::Exclusive,
             format!(
                 "{} deals with no competitor of {}.",
                 name(bound),
-                words::label(product)
+                label(product)
             ),
         ),
         Term::DataAccess {
@@ -148,7 +141,7 @@ fn on_term(record: &Record, term: &Term) -> Option<Finding> {
             by_process_only: false,
             ..
         } if record.is_agency(receiver) => (
-            "The police get data without legal process",
+            FindingCode::DataWithoutProcess,
             format!(
                 "{} lets {} have data that no court was asked for.",
                 name(giver),
@@ -166,41 +159,23 @@ fn on_term(record: &Record, term: &Term) -> Option<Finding> {
         | Term::Role { .. }
         | Term::StaffDiscount { .. }
         | Term::Training { .. } => return None,
-    };
-    Some(Finding { title, detail })
+    })
 }
 
-fn late(chain: &Chain) -> Option<Finding> {
+fn late(chain: &Chain) -> Option<(FindingCode, String)> {
     let effective_on = chain.effective_on.as_ref()?;
     let logged_at = chain.steps.first()?.logged_at;
     let days = Day::of(logged_at)
         .start()
         .seconds_since(effective_on.start())
         / 86_400;
-    (days > LATE_DAYS).then(|| Finding {
-        title: "It was made public late",
-        detail: format!(
-            "It took effect {} days before anyone could read it here.",
-            words::grouped(days.unsigned_abs())
-        ),
+    (days > LATE_DAYS).then(|| {
+        let detail = format!("It took effect {days} days before anyone could read it here.");
+        (FindingCode::PublishedLate, detail)
     })
 }
 
-fn ending(record: &Record, chain: &Chain) -> Option<Finding> {
-    let last = chain.steps.last()?;
-    let reason = words::end_reason(last.reason?);
-    let (title, verb) = match last.status {
-        Status::Declined => ("It was declined", "declined"),
-        Status::Suspended => ("It is suspended", "suspended"),
-        Status::Terminated => ("It was ended", "ended"),
-        Status::InForce | Status::Proposed => return None,
-    };
-    let who = match &last.author {
-        crate::statement::Author::Issuer(party) => record.name(party),
-        _ => "The parties together".to_owned(),
-    };
-    Some(Finding {
-        title,
-        detail: format!("{who} {verb} it because {reason}."),
-    })
+/// A label with its words apart.
+fn label(label: &Label) -> String {
+    label.as_str().replace(['-', '_'], " ")
 }

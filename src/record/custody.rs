@@ -1,0 +1,89 @@
+//! What became of footage that was given or taken.
+
+use super::Record;
+use crate::digest::StatementId;
+use crate::statement::Author;
+use crate::statement::kinds::custody_report::{CustodyEvent, CustodyReport};
+use crate::statement::kinds::disclosure::Disclosure;
+use crate::statement::words::Day;
+use crate::time::Time;
+
+/// A disclosure.
+#[derive(Debug)]
+pub struct Given {
+    pub id: StatementId,
+    pub request: StatementId,
+    pub logged_at: Time,
+    pub collected: Option<Collected>,
+    pub kept: Kept,
+}
+
+/// A disclosure that was collected.
+#[derive(Debug)]
+pub struct Collected {
+    pub id: StatementId,
+    pub by: Author,
+    /// The day by whose end the agency is to have answered for it.
+    pub answer_by: Day,
+}
+
+/// What reports say of footage.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// Reports, in the order of the log.
+    pub reports: Vec<StatementId>,
+    /// Reports that nothing usable came.
+    pub failed: Vec<StatementId>,
+    /// The report of how long it is kept, and until when; none once it was deleted.
+    pub until: Option<(StatementId, Day)>,
+}
+
+impl Given {
+    pub(super) fn new(id: StatementId, logged_at: Time, disclosure: &Disclosure) -> Self {
+        Self {
+            id,
+            request: disclosure.request,
+            logged_at,
+            collected: None,
+            kept: Kept::default(),
+        }
+    }
+}
+
+impl Kept {
+    fn report(&mut self, id: StatementId, report: CustodyReport) {
+        self.reports.push(id);
+        match (report.event, report.until) {
+            (CustodyEvent::Retained, Some(until)) => self.until = Some((id, until)),
+            // Of one clip only, the others are still kept.
+            (CustodyEvent::Deleted, _) if report.clip.is_none() => self.until = None,
+            (CustodyEvent::NotReceived | CustodyEvent::Unreadable, _) => self.failed.push(id),
+            _ => {}
+        }
+    }
+}
+
+impl Record {
+    pub(super) fn collect(
+        &mut self,
+        disclosure: &StatementId,
+        id: StatementId,
+        logged_at: Time,
+        by: Author,
+    ) {
+        let limits = self.limits_at(logged_at);
+        let days = limits.map_or(0, |limits| limits.custody_days);
+        let answer_by = Day::of(logged_at.plus_seconds(i64::from(days) * 86_400));
+        if let Some(given) = self.given.get_mut(disclosure) {
+            given.collected = Some(Collected { id, by, answer_by });
+        }
+    }
+
+    pub(super) fn custody(&mut self, id: StatementId, report: CustodyReport) {
+        if let Some(given) = self.given.get_mut(&report.about) {
+            given.kept.report(id, report);
+        } else if let Some(at) = self.demanded(&report.about) {
+            self.demands[at].kept.report(id, report);
+        }
+    }
+}

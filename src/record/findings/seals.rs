@@ -1,0 +1,110 @@
+//! Sealed fields: overdue, destroyed, opened wrongly, opened to different numbers.
+
+use std::collections::BTreeMap;
+
+use super::{Attachments, Finding, FindingCode};
+use crate::digest::StatementId;
+use crate::record::{Record, Sealed};
+use crate::statement::kinds::erasure::ErasureBasis;
+use crate::statement::sealed::{Opening, SealDigest};
+use crate::statement::words::Investigation;
+use crate::time::Time;
+
+pub(super) fn find(
+    record: &Record,
+    now: Time,
+    attachments: Attachments<'_>,
+    all: &mut Vec<Finding>,
+) {
+    let mut numbers: BTreeMap<&Investigation, Vec<(StatementId, String)>> = BTreeMap::new();
+    for (digest, sealed) in &record.seals {
+        all.extend(waiting(sealed, now));
+        let Some((unsealing, attachment)) = &sealed.opened else {
+            continue;
+        };
+        let Some(bytes) = attachments(attachment) else {
+            continue;
+        };
+        match opened(digest, sealed, &bytes) {
+            Ok(value) => {
+                if sealed.name == "case_number"
+                    && let Some(investigation) = &sealed.investigation
+                {
+                    let opened = numbers.entry(investigation).or_default();
+                    opened.push((sealed.statement, value));
+                }
+            }
+            Err(why) => all.push(Finding {
+                code: FindingCode::Misopened,
+                about: sealed.statement,
+                with: vec![*unsealing],
+                detail: format!("What was published for its {} {why}.", sealed.name),
+            }),
+        }
+    }
+    for opened in numbers.values() {
+        all.extend(differing(record, opened));
+    }
+}
+
+fn waiting(sealed: &Sealed, now: Time) -> Option<Finding> {
+    let finding = |code, with, detail: String| {
+        Some(Finding {
+            code,
+            about: sealed.statement,
+            with,
+            detail,
+        })
+    };
+    let (name, day) = (sealed.name, &sealed.open_by);
+    match &sealed.erased {
+        _ if sealed.opened.is_some() => None,
+        Some((_, ErasureBasis::CourtOrder)) => None,
+        Some((erasure, basis)) => {
+            let detail = format!("Its {name} cannot be read any more; the ground given: {basis}.");
+            finding(FindingCode::SealErased, vec![*erasure], detail)
+        }
+        None if sealed.is_overdue(now) => {
+            let detail = format!("{} was to open its {name} by {day}.", sealed.author);
+            finding(FindingCode::SealOverdue, Vec::new(), detail)
+        }
+        None => None,
+    }
+}
+
+/// The value that an opening gives a field.
+fn opened(digest: &SealDigest, sealed: &Sealed, bytes: &[u8]) -> Result<String, &'static str> {
+    let text = std::str::from_utf8(bytes).map_err(|_| "is no opening")?;
+    let opening = Opening::parse(text).map_err(|_| "is no opening")?;
+    if opening.digest() != *digest {
+        return Err("opens something else");
+    }
+    if opening.name() != sealed.name {
+        return Err("has the name of another field");
+    }
+    match opening.value().as_str() {
+        Some(value) if !value.trim().is_empty() => Ok(value.to_owned()),
+        _ => Err("says nothing"),
+    }
+}
+
+/// The statements of one investigation whose case number is not that of the earliest.
+fn differing(record: &Record, opened: &[(StatementId, String)]) -> Vec<Finding> {
+    let place = |id: &StatementId| record.request_of.get(id).copied().unwrap_or(usize::MAX);
+    let mut opened: Vec<_> = opened.iter().collect();
+    opened.sort_by_key(|(id, _)| place(id));
+    let Some(((first, number), rest)) = opened.split_first().map(|(first, rest)| (*first, rest))
+    else {
+        return Vec::new();
+    };
+    let others = rest.iter().filter(|(_, other)| other != number);
+    others
+        .map(|(id, _)| Finding {
+            code: FindingCode::CaseNumbersDiffer,
+            about: *id,
+            with: vec![*first],
+            detail: "Both name the same investigation, and were opened to two case numbers."
+                .to_owned(),
+        })
+        .collect()
+}

@@ -1,0 +1,295 @@
+//! What the entries of a log say together: agreements with all that was given under them, requests
+//! with what became of them, demands with their answers, seals with their days.
+//!
+//! [`Record`] reads admitted entries in order, each once; [`findings`] holds what it has read against
+//! itself. Pure: no I/O, and no clock but the one handed in. Anyone who replays the log comes to the
+//! same. Not here: what may stand in the log ([`crate::statement::rules`]), and how it is shown.
+
+pub mod accounts;
+mod agreements;
+pub mod compelled;
+mod custody;
+pub mod findings;
+mod seals;
+
+use std::collections::{BTreeMap, HashMap};
+
+pub use agreements::{Chain, Reported, Step};
+pub use compelled::Demand;
+pub use custody::{Collected, Given};
+pub use seals::Sealed;
+
+use crate::digest::StatementId;
+use crate::statement::kinds::access_request::AccessRequest;
+use crate::statement::kinds::annotation::Annotation;
+use crate::statement::kinds::demand_response::DemandResponse;
+use crate::statement::kinds::insider_access::InsiderAccess;
+use crate::statement::kinds::limits::Limits;
+use crate::statement::sealed::SealDigest;
+use crate::statement::words::{Name, PartyId, PartyKind};
+use crate::statement::{Author, Statement};
+use crate::time::Time;
+
+/// An admitted entry.
+#[derive(Debug)]
+pub struct Said {
+    pub index: u64,
+    pub id: StatementId,
+    pub logged_at: Time,
+    pub author: Author,
+    pub statement: Statement,
+}
+
+/// What the entries of a log say together. Memory grows with agreements, requests, demands, seals and
+/// disclosures, not with routine entries.
+#[derive(Debug, Default)]
+pub struct Record {
+    parties: BTreeMap<PartyId, (Name, PartyKind)>,
+    /// Each with the time from which it holds, ascending.
+    limits: Vec<(Time, Limits)>,
+    agreements: Vec<Chain>,
+    /// Every statement of an agreement, and its place in `agreements`.
+    agreement_of: HashMap<StatementId, usize>,
+    benefits: Vec<Reported>,
+    benefit_of: HashMap<StatementId, usize>,
+    requests: Vec<Asked>,
+    request_of: HashMap<StatementId, usize>,
+    given: HashMap<StatementId, Given>,
+    seals: BTreeMap<SealDigest, Sealed>,
+    demands: Vec<Demand>,
+    demand_of: HashMap<StatementId, usize>,
+    /// Responses to demands that no entry holds.
+    unasked: Vec<By<DemandResponse>>,
+    annotations: Vec<By<Annotation>>,
+    insiders: Vec<By<InsiderAccess>>,
+}
+
+/// A statement of one author.
+#[derive(Debug)]
+pub struct By<T> {
+    pub id: StatementId,
+    pub logged_at: Time,
+    pub author: Author,
+    pub what: T,
+}
+
+impl<T> By<T> {
+    fn new(id: StatementId, logged_at: Time, author: Author, what: T) -> Self {
+        Self {
+            id,
+            logged_at,
+            author,
+            what,
+        }
+    }
+}
+
+/// A request, and what became of it.
+#[derive(Debug)]
+pub struct Asked {
+    pub id: StatementId,
+    pub index: u64,
+    pub logged_at: Time,
+    pub agency: Author,
+    pub request: AccessRequest,
+    /// The disclosures for it.
+    pub given: Vec<StatementId>,
+    pub withdrawn: u64,
+    pub collected: u64,
+}
+
+impl Record {
+    /// Reads the next admitted entry.
+    pub fn read(&mut self, said: Said) {
+        for (name, field) in said.statement.sealed() {
+            self.seal(&said, name, field);
+        }
+        let Said {
+            index,
+            id,
+            logged_at,
+            author,
+            statement,
+        } = said;
+        match statement {
+            Statement::Party(party) => {
+                self.parties.insert(party.party, (party.name, party.kind));
+            }
+            Statement::Limits(limits) => self.declare(logged_at, limits),
+            Statement::Agreement(agreement) => {
+                let step = Step {
+                    id,
+                    index,
+                    logged_at,
+                    status: agreement.status,
+                    reason: agreement.reason,
+                    author,
+                };
+                self.agreement(step, agreement);
+            }
+            Statement::Benefit(benefit) => self.benefit(id, author, benefit),
+            Statement::AccessRequest(request) => {
+                self.request_of.insert(id, self.requests.len());
+                self.requests.push(Asked {
+                    id,
+                    index,
+                    logged_at,
+                    agency: author,
+                    request,
+                    given: Vec::new(),
+                    withdrawn: 0,
+                    collected: 0,
+                });
+            }
+            Statement::Disclosure(disclosure) => {
+                let given = Given::new(id, logged_at, &disclosure);
+                if let Some(asked) = self.asked(&disclosure.request) {
+                    asked.given.push(id);
+                }
+                self.given.insert(id, given);
+            }
+            Statement::Withdrawal(withdrawal) => {
+                if let Some(asked) = self.asked_for(&withdrawal.disclosure) {
+                    asked.withdrawn += 1;
+                }
+            }
+            Statement::Collection(collection) => {
+                if let Some(asked) = self.asked_for(&collection.disclosure) {
+                    asked.collected += 1;
+                }
+                self.collect(&collection.disclosure, id, logged_at, author);
+            }
+            Statement::CustodyReport(report) => self.custody(id, report),
+            Statement::LegalDemand(demand) => {
+                self.demand(By::new(id, logged_at, author, demand), index)
+            }
+            Statement::DelayOrder(order) => self.delay(id, &order),
+            Statement::DemandResponse(response) => {
+                let demand = response.demand.and_then(|demand| self.demanded(&demand));
+                match demand {
+                    Some(at) => self.demands[at]
+                        .responses
+                        .push(By::new(id, logged_at, author, response)),
+                    None => self.unasked.push(By::new(id, logged_at, author, response)),
+                }
+            }
+            Statement::Notice(notice) => {
+                if let Some(at) = self.demanded(&notice.demand) {
+                    self.demands[at]
+                        .notices
+                        .push(By::new(id, logged_at, author, notice));
+                }
+            }
+            Statement::InsiderAccess(access) => {
+                self.insiders.push(By::new(id, logged_at, author, access))
+            }
+            Statement::Unsealing(unsealing) => {
+                if let Some(sealed) = self.seals.get_mut(&unsealing.seal) {
+                    sealed.opened = Some((id, unsealing.opening));
+                }
+            }
+            Statement::Erasure(erasure) => {
+                if let Some(sealed) = self.seals.get_mut(&erasure.digest) {
+                    sealed.erased = Some((id, erasure.basis));
+                }
+            }
+            Statement::Annotation(annotation) => self
+                .annotations
+                .push(By::new(id, logged_at, author, annotation)),
+            Statement::KeyChange(_)
+            | Statement::PartyStatus(_)
+            | Statement::CommitmentBatch(_)
+            | Statement::Decision(_)
+            | Statement::RequestClosing(_)
+            | Statement::Bulletin(_)
+            | Statement::Release(_)
+            | Statement::LogClosed(_) => {}
+        }
+    }
+
+    /// A party's public name, or its host name if it was never entered.
+    pub fn name(&self, party: &PartyId) -> String {
+        self.parties
+            .get(party)
+            .map_or_else(|| party.to_string(), |(name, _)| name.to_string())
+    }
+
+    /// What a party is, if it was entered.
+    pub fn kind(&self, party: &PartyId) -> Option<PartyKind> {
+        self.parties.get(party).map(|(_, kind)| *kind)
+    }
+
+    /// Agreements, in the order of their first statements.
+    pub fn agreements(&self) -> &[Chain] {
+        &self.agreements
+    }
+
+    /// All reports of benefits under the agreement at a place, or under none.
+    pub fn benefits_under(&self, agreement: Option<usize>) -> impl Iterator<Item = &Reported> {
+        let all = self.benefits.iter();
+        all.filter(move |reported| reported.agreement == agreement)
+    }
+
+    /// Requests, in the order of the log.
+    pub fn requests(&self) -> &[Asked] {
+        &self.requests
+    }
+
+    /// What was given for a request, in the order of the log.
+    pub fn given_for(&self, request: &StatementId) -> impl Iterator<Item = &Given> {
+        let asked = self.request_of.get(request).map(|at| &self.requests[*at]);
+        let ids = asked.into_iter().flat_map(|asked| &asked.given);
+        ids.filter_map(|id| self.given.get(id))
+    }
+
+    /// Demands, in the order of the log.
+    pub fn demands(&self) -> &[Demand] {
+        &self.demands
+    }
+
+    /// Responses to demands that no entry holds.
+    pub fn unasked(&self) -> &[By<DemandResponse>] {
+        &self.unasked
+    }
+
+    /// The state of a sealed field.
+    pub fn sealed(&self, digest: &SealDigest) -> Option<&Sealed> {
+        self.seals.get(digest)
+    }
+
+    /// Whether a party is an agency.
+    pub fn is_agency(&self, party: &PartyId) -> bool {
+        self.kind(party) == Some(PartyKind::Agency)
+    }
+
+    fn asked(&mut self, request: &StatementId) -> Option<&mut Asked> {
+        let at = *self.request_of.get(request)?;
+        self.requests.get_mut(at)
+    }
+
+    fn asked_for(&mut self, disclosure: &StatementId) -> Option<&mut Asked> {
+        let request = self.given.get(disclosure)?.request;
+        self.asked(&request)
+    }
+
+    fn demanded(&self, demand: &StatementId) -> Option<usize> {
+        self.demand_of.get(demand).copied()
+    }
+
+    fn declare(&mut self, logged_at: Time, limits: Limits) {
+        let notice = |limits: &Limits| i64::from(limits.notice_minutes) * 60;
+        let from = match self.limits_at(logged_at) {
+            None => logged_at,
+            Some(before) => logged_at.plus_seconds(notice(before).max(notice(&limits))),
+        };
+        self.limits.push((from, limits));
+        self.limits.sort_by_key(|(from, _)| *from);
+    }
+
+    fn limits_at(&self, time: Time) -> Option<&Limits> {
+        let mut latest_first = self.limits.iter().rev();
+        latest_first
+            .find(|(from, _)| *from <= time)
+            .map(|(_, limits)| limits)
+    }
+}
