@@ -2,6 +2,7 @@
 
 mod compare;
 mod evidence;
+mod record;
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
@@ -42,6 +43,9 @@ pub enum Command {
     Fsck(Fsck),
     Compare(compare::Args),
     Evidence(evidence::Args),
+    Findings(record::Findings),
+    Reconcile(record::Reconcile),
+    Accounts(record::Accounts),
 }
 
 /// Where the log is, and whom to believe
@@ -138,6 +142,9 @@ pub fn run(command: &Command) -> anyhow::Result<Exit> {
         Command::Fsck(args) => fsck::run(args, &mut out),
         Command::Compare(args) => compare::run(args, &mut out),
         Command::Evidence(args) => evidence::run(args, &mut out),
+        Command::Findings(args) => record::findings(args, &mut out),
+        Command::Reconcile(args) => record::reconcile(args, &mut out),
+        Command::Accounts(args) => record::accounts(args, &mut out),
     };
     // Whoever reads the output, such as `head`, has read enough.
     let enough = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
@@ -418,6 +425,7 @@ fn show(args: &Show, out: &mut impl io::Write) -> anyhow::Result<Exit> {
         if let Some(closed) = copy.follower.closed()? {
             shown["log_closed"] = json!(closed);
         }
+        shown["findings"] = json!(record::about(&args.log, copy, &entry.signed.id)?);
         print_json(out, &shown)?;
         return Ok(Exit::Yes);
     }
@@ -445,7 +453,12 @@ fn show(args: &Show, out: &mut impl io::Write) -> anyhow::Result<Exit> {
         let member = member.trim_start_matches('/');
         writeln!(out, "attachment  {digest}  ({member})")?;
     }
-    say_closed(copy.follower.closed()?.as_ref(), out)?;
+    let closed = copy.follower.closed()?;
+    for finding in record::about(&args.log, copy, &signed.id)? {
+        let title = finding.code.title();
+        writeln!(out, "finding     {title}. {}", finding.detail)?;
+    }
+    say_closed(closed.as_ref(), out)?;
     Ok(Exit::Yes)
 }
 

@@ -13,6 +13,7 @@ mod limits;
 mod listen;
 mod log;
 pub mod metrics;
+mod overview;
 mod page;
 mod problem;
 mod stall;
@@ -174,16 +175,14 @@ fn router(service: Arc<Service>) -> Router {
         )
         .layer(DefaultBodyLimit::max(attachments::MAX_ATTACHMENT));
     let calls = Router::new()
-        .route(
-            "/",
-            get(page::front).layer(Extension(Arc::new(page::Kept::default()))),
-        )
+        .route("/", get(page::front))
         .route("/assets/whosaw.css", get(page::style))
         .route(
             "/api/v1/statements",
             post(statements::submit).layer(DefaultBodyLimit::max(MAX_ENVELOPE)),
         )
         .route("/api/v1/statements/{id}", get(statements::show))
+        .route("/api/v1/findings", get(overview::findings_of_all))
         .route("/api/v1/proofs/{id}", get(statements::proof))
         .route("/schemas/{file}", get(statements::schema))
         .route("/healthz", get(statements::health))
@@ -205,6 +204,7 @@ fn router(service: Arc<Service>) -> Router {
             get(disclosures::collect),
         )
         .layer(DefaultBodyLimit::max(JSON_BODY))
+        .layer(Extension(Arc::new(overview::Kept::default())))
         .merge(attachments)
         .layer(from_fn(|request, next| within(CALL_TIME, request, next)));
     let header =

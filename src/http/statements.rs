@@ -2,15 +2,16 @@
 
 use std::fmt::Write as _;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde_json::json;
 
 use super::door::Turn;
+use super::overview::Overviewed;
 use super::{ApiError, JSON_BODY, PATIENCE, Path, Service, Shared};
 use crate::digest::StatementId;
 use crate::ledger::{Found, Published};
@@ -181,8 +182,14 @@ async fn sign_refusal(service: &Service, error: ApiError) -> Response {
 }
 
 /// `GET /api/v1/statements/{id}`.
-pub async fn show(State(service): Shared, Path(id): Path<String>) -> Result<Json<Entry>, ApiError> {
+pub async fn show(
+    State(service): Shared,
+    Extension(kept): Overviewed,
+    Path(id): Path<String>,
+) -> Result<Json<Entry>, ApiError> {
     let (id, Found { index, leaf, .. }) = published(&service, &id)?;
+    let found = tokio::task::spawn_blocking(move || service.findings_about(&kept, &id));
+    let (findings, findings_size) = found.await.map_err(ApiError::internal)??;
     let leaf = Leaf::parse(&leaf).map_err(ApiError::internal)?;
     let signed = crate::statement::parse_payload(&leaf.envelope.payload);
     let (head, statement) = signed.map_err(ApiError::internal)?;
@@ -193,6 +200,8 @@ pub async fn show(State(service): Shared, Path(id): Path<String>) -> Result<Json
         logged_at: leaf.logged_at,
         statement: envelope,
         plain: statement.plain(&head.author.to_string()),
+        findings,
+        findings_size,
     }))
 }
 

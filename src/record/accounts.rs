@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::{Record, Reported};
 use crate::digest::StatementId;
 use crate::statement::kinds::benefit::{Benefit, BenefitKind};
-use crate::statement::words::{Currency, Day, Label, PartyId};
+use crate::statement::words::{Currency, Day, Label, Money, PartyId};
 
 /// What is counted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -25,13 +25,28 @@ pub enum Unit {
     Goods(Option<Label>),
 }
 
-impl std::fmt::Display for Unit {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Unit {
+    /// So much of it, as people say it.
+    pub fn quantity(&self, n: i64) -> String {
+        let money = |currency: &Currency| {
+            let minor_units = u32::try_from(n.unsigned_abs()).unwrap_or(u32::MAX);
+            let currency = currency.clone();
+            let sign = if n < 0 { "−" } else { "" };
+            format!(
+                "{sign}{}",
+                Money {
+                    currency,
+                    minor_units
+                }
+            )
+        };
         match self {
-            Self::Credit(currency) => write!(f, "credit in {currency}"),
-            Self::Money(currency) => write!(f, "money in {currency}"),
-            Self::Goods(Some(item)) => write!(f, "{item}"),
-            Self::Goods(None) => f.write_str("goods"),
+            Self::Credit(currency) => format!("{} of credit", money(currency)),
+            Self::Money(currency) => money(currency),
+            Self::Goods(item) => {
+                let item = item.as_ref().map_or("item", Label::as_str);
+                format!("{n} × {}", item.replace(['-', '_'], " "))
+            }
         }
     }
 }

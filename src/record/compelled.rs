@@ -45,6 +45,24 @@ pub enum Match {
     NoDemand,
 }
 
+impl Match {
+    /// Whether nothing is amiss.
+    pub fn is_well(self) -> bool {
+        matches!(self, Self::Agrees | Self::Open)
+    }
+
+    /// In two words.
+    pub fn plain(self) -> &'static str {
+        match self {
+            Self::Agrees => "agrees",
+            Self::Disagrees => "disagrees",
+            Self::Open => "open",
+            Self::NoResponse => "no response",
+            Self::NoDemand => "no demand",
+        }
+    }
+}
+
 impl Demand {
     fn what(&self) -> &LegalDemand {
         &self.by.what

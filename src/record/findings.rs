@@ -13,7 +13,7 @@ mod custody;
 mod seals;
 mod terms;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Record;
 use crate::digest::StatementId;
@@ -143,7 +143,7 @@ impl FindingCode {
 }
 
 /// Something that a reader would want to be told about a statement.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     pub code: FindingCode,
     /// The statement that it is about.

@@ -8,13 +8,13 @@ use super::words::{self, Moment};
 use super::{Overview, SHOWN};
 use crate::digest::StatementId;
 use crate::ledger::Published;
-use crate::record::accounts::{Account, Unit};
+use crate::record::accounts::Account;
 use crate::record::findings::{Attachments, Finding, findings};
 use crate::record::{Asked, Chain, Demand, Record, Reported, Sealed};
 use crate::statement::kinds::agreement::{Instrument, Status, Term};
 use crate::statement::kinds::benefit::Benefit;
 use crate::statement::kinds::log_closed::LogClosed;
-use crate::statement::words::{Currency, Day, Money, PartyId};
+use crate::statement::words::{Day, PartyId};
 use crate::statement::{Author, Statement};
 use crate::time::Time;
 use crate::tlog::note::Note;
@@ -398,30 +398,8 @@ fn balances(record: &Record, place: usize) -> Vec<(String, String)> {
     let has = balances
         .into_iter()
         .filter(|((party, _), n)| *n != 0 && (*n > 0 || record.is_agency(party)));
-    has.map(|((party, unit), n)| {
-        let money = |currency: &Currency| {
-            let sign = if n < 0 { "−" } else { "" };
-            let minor_units = u32::try_from(n.unsigned_abs()).unwrap_or(u32::MAX);
-            let currency = currency.clone();
-            format!(
-                "{sign}{}",
-                Money {
-                    currency,
-                    minor_units
-                }
-            )
-        };
-        let what = match &unit {
-            Unit::Credit(currency) => format!("{} of credit", money(currency)),
-            Unit::Money(currency) => money(currency),
-            Unit::Goods(item) => {
-                let item = item.as_ref().map_or("item".to_owned(), words::label);
-                format!("{n} × {item}")
-            }
-        };
-        (record.name(&party), what)
-    })
-    .collect()
+    has.map(|((party, unit), n)| (record.name(&party), unit.quantity(n)))
+        .collect()
 }
 
 fn benefits<'a>(record: &Record, reports: impl Iterator<Item = &'a Reported>) -> Vec<BenefitView> {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::digest::StatementId;
+use crate::record::findings::Finding;
 use crate::statement::words::Jurisdiction;
 use crate::time::Time;
 use crate::tlog::tree::LeafIndex;
@@ -28,6 +29,21 @@ pub struct Entry {
     pub statement: serde_json::Value,
     /// What it says, for people.
     pub plain: String,
+    /// What does not fit together about it.
+    pub findings: Vec<Finding>,
+    /// How many entries the findings rest on: all, but for a server that has just begun to read a
+    /// long log.
+    pub findings_size: u64,
+}
+
+/// Answer of `GET /api/v1/findings`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Findings {
+    /// How many entries they rest on.
+    pub size: u64,
+    /// The time under which they hold: the checkpoint's.
+    pub at: Option<Time>,
+    pub findings: Vec<Finding>,
 }
 
 /// Answer of `GET /bundles/{jurisdiction}`: all open requests' attachments, for every device alike.

@@ -8,5 +8,6 @@ mod ledger;
 mod log_files;
 mod pressure;
 mod process;
+mod said;
 mod syscalls;
 mod witness;

@@ -193,14 +193,17 @@ fn overdrawn(record: &Record, place: Option<usize>) -> Vec<Finding> {
     let found = account.overdrawn(kind_of).into_iter();
     found
         .map(|posting| {
-            let balance = balances[&(posting.from.clone(), posting.unit.clone())];
+            let unit = &posting.unit;
+            let balance = balances[&(posting.from.clone(), unit.clone())];
             Finding {
                 code: FindingCode::Overdrawn,
                 about: posting.report,
                 with: Vec::new(),
                 detail: format!(
-                    "{} gives {} of {} that it never had; its balance is now {balance}.",
-                    posting.from, posting.quantity, posting.unit
+                    "{} gives {} that it never had; its balance is now {}.",
+                    posting.from,
+                    unit.quantity(posting.quantity.into()),
+                    unit.quantity(balance)
                 ),
             }
         })
