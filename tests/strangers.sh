@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # examples/strangers against a real ledger: an agency whose keys openssl made is registered, submits by
 # Python and by openssl and curl, and verifies what it is told; altered proofs are refused.
-# Needs python3 (3.10 or newer) with `cryptography`, openssl 3, curl. A program that is missing fails
+# Needs python3 (3.10 or newer) with `cryptography`, openssl 3, curl, age. A program that is missing fails
 # the suite.
 # Usage: tests/strangers.sh PATH/TO/whosaw
 set -euo pipefail
 whosaw=$(realpath "$1")
 cd "$(dirname "$0")/.."
 strangers=$PWD/examples/strangers judges=$PWD/tests/strangers
-for program in python3 openssl curl sha256sum; do
+for program in python3 openssl curl age-keygen; do
     command -v "$program" >/dev/null || { echo "install $program"; exit 1; }
 done
 python3 -c 'import sys, cryptography; assert sys.version_info >= (3, 10)' ||
@@ -70,8 +70,10 @@ server=$address
 policy=$folder/operator/log.policy
 
 echo "== an agency whose keys openssl made is registered"
+base64url() { base64 -w 0 | tr '+/' '-_' | tr -d =; }
 keyid() {
-    printf 'ed25519:%s' "$(openssl pkey -in "$1" -pubout -outform DER | tail -c 32 | base64 -w 0 | tr '+/' '-_' | tr -d =)"
+    printf ed25519:
+    openssl pkey -in "$1" -pubout -outform DER | tail -c 32 | base64url
 }
 for key in admin officer service next stranger; do
     openssl genpkey -algorithm ed25519 -out "$key.pem"
@@ -139,17 +141,59 @@ same "$(cat again.out)" "$(cat second.out)" "sent again"
 "$strangers/submit.py" send second.dsse --server "$server" --proof again.tlog-proof >again.out
 same "$(cat again.out)" "$(cat second.out)" "sent again by Python"
 
+echo "== an agency without an agreement declares that, attaches a scope, and asks for footage"
+cat >none.json <<JSON
+{"type": "agreement", "version": 1, "log": "ledger.example/log",
+ "parties": ["lakelandgov.example", "operator.example"],
+ "instrument": "none", "status": "in-force", "terms": [], "complete": true}
+JSON
+"$strangers/submit.py" sign none.json --key admin.pem --output none.dsse >none.id
+"$whosaw" countersign none.dsse --home operator --yes >/dev/null
+"$strangers/submit.py" send none.dsse --server "$server" --proof none.tlog-proof >/dev/null
+hour=$(date -u -d '3 hours ago' +%FT%H:00:00Z)
+cat >scope.geojson <<JSON
+{"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [[[-81.952, 28.0378],
+ [-81.9479, 28.0376], [-81.9476, 28.0412], [-81.9521, 28.0409], [-81.952, 28.0378]]]},
+ "properties": {"from": "$hour", "until": "${hour/:00:00/:40:00}"}}
+JSON
+attach() {
+    "$strangers/attach.py" scope.geojson --type application/geo+json --key "$1" --server "$server"
+}
+refused attach officer.pem
+grep -q /problems/forbidden said || fail "another reason: $(cat said)"
+scope=$(attach service.pem)
+same "$(attach service.pem)" "$scope" "the scope's digest, uploaded twice"
+age-keygen -o request.identity 2>/dev/null
+seal=$(printf '["%s","case_number","2019-00123"]' "$(openssl rand 16 | base64url)" |
+    base64url | tee case-number.opening | openssl dgst -sha256 -binary | base64url)
+cat >request.json <<JSON
+{"type": "access-request", "version": 1, "log": "ledger.example/log", "issuer": "lakelandgov.example",
+ "kind": "voluntary", "agreement": "$(sed -n 's/^id //p' none.id)",
+ "investigation": "$(openssl rand -hex 16)", "jurisdiction": "US-FL", "area_m2": 250000,
+ "window_minutes": 60, "footage_age_days": 1, "offence": "220", "asks": ["time", "video"],
+ "deadline": "$(date -u -d '5 days' +%FT%H:%M:00Z)", "scope": "$scope",
+ "recipient": "$(age-keygen -y request.identity)",
+ "sealed": {"case_number": {"digest": "$seal", "open_by": "$(date -u -d '30 days' +%F)"}}}
+JSON
+"$strangers/submit.py" sign request.json --key officer.pem --output request.dsse >/dev/null
+"$strangers/submit.py" send request.dsse --server "$server" --proof request.tlog-proof >/dev/null
+holds
+# What is served under the digest is the scope, with the opening that was made here.
+curl --silent --fail --dump-header scope.head --output scope.served "$server/attachments/$scope"
+cmp scope.served scope.geojson
+same "$(tr -d '\r' <scope.head | sed -n 's/^whosaw-opening: //Ip')" "$(cat scope.geojson.opening)" "the opening"
+
 echo "== the ledger refuses, and both programs say so"
 report 2019-07-04 3 >fourth.json
-refused "$strangers/submit.sh" fourth.json "$server" none.tlog-proof stranger.pem
+refused "$strangers/submit.sh" fourth.json "$server" not.tlog-proof stranger.pem
 grep -q /problems/missing-signature said || fail "another reason: $(cat said)"
 { cat fourth.json && echo; } >loose.json
-refused "$strangers/submit.sh" loose.json "$server" none.tlog-proof next.pem
+refused "$strangers/submit.sh" loose.json "$server" not.tlog-proof next.pem
 grep -q /problems/not-canonical said || fail "another reason: $(cat said)"
 "$strangers/submit.py" sign fourth.json --key service.pem --output fourth.dsse >/dev/null
-refused "$strangers/submit.py" send fourth.dsse --server "$server" --proof none.tlog-proof
+refused "$strangers/submit.py" send fourth.dsse --server "$server" --proof not.tlog-proof
 grep -q /problems/key-not-live said || fail "another reason: $(cat said)"
-[ ! -e none.tlog-proof ] || fail "a proof of what was refused"
+[ ! -e not.tlog-proof ] || fail "a proof of what was refused"
 for count in 4 5 6 7; do
     report 2019-07-05 "$count" >more.json
     "$strangers/submit.sh" more.json "$server" more.tlog-proof officer.pem >/dev/null
@@ -157,7 +201,7 @@ done
 
 echo "== the proofs hold, for Python and for whosaw"
 curl --silent --fail --output late.tlog-proof "$server/api/v1/proofs/$(sed -n 's/^id //p' first.id)"
-for proof in first change second third more late; do
+for proof in first change second third none request more late; do
     "$strangers/verify_proof.py" "$proof.tlog-proof" --policy "$policy" >"$proof.json.out"
     "$whosaw" log check "$proof.tlog-proof" --policy "$policy" >"$proof.check"
     same "$(sed -n 's/^  "id": "\(.*\)",$/\1/p' "$proof.json.out")" \
