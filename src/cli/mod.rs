@@ -4,6 +4,7 @@ pub mod agency;
 pub mod demo;
 pub mod files;
 pub mod fsck;
+pub mod keys;
 pub mod log;
 pub mod operator;
 pub mod output;

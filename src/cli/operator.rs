@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
+use super::keys;
 use super::output::say_logged;
 use super::party::Speaker;
 use super::say::{self, Say, Unseal};
@@ -38,6 +39,8 @@ pub enum Command {
     Approve(super::files::Approve),
     Say(Say<Own>),
     Unseal(Unseal<Own>),
+    #[command(flatten)]
+    Keys(keys::Command<Own>),
     Close(Close),
 }
 
@@ -192,6 +195,7 @@ pub fn run(command: &Command) -> anyhow::Result<Exit> {
         Command::Approve(args) => super::files::approve(args),
         Command::Say(args) => say::say(args),
         Command::Unseal(args) => say::unseal(args),
+        Command::Keys(command) => keys::run(command),
         Command::Close(args) => close(args),
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 
 use super::Exit;
+use super::keys;
 use super::output::{say_logged, say_written};
 use super::say::{self, Say, Unseal};
 use crate::client::base::BaseUrl;
@@ -27,6 +28,8 @@ pub enum Command {
     Register(Register),
     Say(Say<Own>),
     Unseal(Unseal<Own>),
+    #[command(flatten)]
+    Keys(keys::Command<Own>),
 }
 
 /// Where the party lives, and how answers are printed
@@ -123,6 +126,7 @@ pub fn run(command: &Command, kind: PartyKind) -> anyhow::Result<Exit> {
         Command::Register(args) => register(args),
         Command::Say(args) => say::say(args),
         Command::Unseal(args) => say::unseal(args),
+        Command::Keys(command) => keys::run(command),
     }
 }
 

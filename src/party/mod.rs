@@ -3,6 +3,7 @@
 pub mod agency;
 pub mod collected;
 pub mod home;
+pub mod keys;
 pub mod official;
 pub mod operator;
 pub mod resident;

@@ -1,0 +1,171 @@
+//! `keys`, `rotate-key`, `add-key`, `revoke-key`: a party's keys over time.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::Exit;
+use super::output::say_logged;
+use super::party::Speaker;
+use crate::party::keys::{self, Known, Rotation};
+use crate::statement::key::PublicKey;
+use crate::statement::kinds::key_change::{RevocationReason, RevokedKey};
+use crate::statement::words::{Label, Role};
+use crate::time::Time;
+
+/// What can be done with a party's keys
+#[derive(Debug, clap::Subcommand)]
+pub enum Command<S: Speaker> {
+    Keys(Keys<S>),
+    RotateKey(RotateKey<S>),
+    AddKey(AddKey<S>),
+    RevokeKey(RevokeKey<S>),
+}
+
+/// List the party's keys as the log has them
+#[derive(Debug, clap::Args)]
+pub struct Keys<S: Speaker> {
+    #[command(flatten)]
+    speaker: S,
+}
+
+/// Replace a key of this folder by a new one
+///
+/// The new key is added and the old one revoked by one statement. An admin key has to wait first, as
+/// the ledger's limits say: the first call adds it, and the same call after that time ends the old one.
+/// The old key is kept in the folder. Stopped in between, the same call goes on. A server reads its
+/// keys when it starts: an operator starts `whosaw serve` again.
+#[derive(Debug, clap::Args)]
+pub struct RotateKey<S: Speaker> {
+    /// Which key
+    #[arg(value_enum)]
+    role: Role,
+    #[command(flatten)]
+    speaker: S,
+    /// The pseudonym under which a new officer key signs; default: that of `init`
+    #[arg(long, value_name = "LABEL")]
+    label: Option<Label>,
+    /// Why the old one ends
+    #[arg(long, value_enum, default_value = "superseded")]
+    reason: RevocationReason,
+}
+
+/// Add a key for somebody else's folder, such as another officer's
+///
+/// The key is drawn here and written to FILE (mode 0600): hand it over safely, for keys/ROLE.key in a
+/// folder without the other keys, and delete it here.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+    whosaw agency add-key officer --home lakeland --label detective-7 -o detective-7.key")]
+pub struct AddKey<S: Speaker> {
+    /// What it may sign
+    #[arg(value_enum)]
+    role: Role,
+    #[command(flatten)]
+    speaker: S,
+    /// The pseudonym under which it signs; for officers
+    #[arg(long, value_name = "LABEL", required_if_eq("role", "officer"))]
+    label: Option<Label>,
+    /// Where to write the key
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+/// End a key: nothing that it signs counts from here on
+#[derive(Debug, clap::Args)]
+pub struct RevokeKey<S: Speaker> {
+    /// The key, as `keys` lists it
+    #[arg(value_name = "KEY")]
+    key: PublicKey,
+    #[command(flatten)]
+    speaker: S,
+    /// Why
+    #[arg(long, value_enum)]
+    reason: RevocationReason,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// If a key cannot be read or kept, or the ledger refuses.
+pub fn run<S: Speaker>(command: &Command<S>) -> anyhow::Result<Exit> {
+    match command {
+        Command::Keys(args) => list(args),
+        Command::RotateKey(args) => rotate(args),
+        Command::AddKey(args) => {
+            let party = args.speaker.open()?;
+            let label = args.label.clone();
+            let (logged, key) = keys::add_for_another(&party, args.role, label, &args.output)?;
+            let file = args.output.display();
+            let plain = format!("{key} may sign as {}; it lies in {file}", args.role);
+            say_logged(&logged, &plain, args.speaker.json())?;
+            Ok(Exit::Yes)
+        }
+        Command::RevokeKey(args) => {
+            let party = args.speaker.open()?;
+            let revoked = RevokedKey {
+                key: args.key,
+                reason: args.reason,
+            };
+            let logged = keys::end(&party, revoked)?;
+            let plain = format!("{} is revoked", args.key);
+            say_logged(&logged, &plain, args.speaker.json())?;
+            Ok(Exit::Yes)
+        }
+    }
+}
+
+fn list<S: Speaker>(args: &Keys<S>) -> anyhow::Result<Exit> {
+    let party = args.speaker.open()?;
+    let (follower, _) = party.follow(&mut |_, _| {})?;
+    let known = keys::known(&party, &follower)?;
+    let now = party.clock().now();
+    if args.speaker.json() {
+        let row = |known: &Known| {
+            json!({ "key": known.key, "role": known.fact.role, "label": known.fact.label,
+                    "added": known.fact.added, "usable_from": known.fact.usable_from,
+                    "revoked": known.fact.revoked, "file": known.file })
+        };
+        let rows: Vec<_> = known.iter().map(row).collect();
+        println!("{}", serde_json::to_string_pretty(&rows)?);
+        return Ok(Exit::Yes);
+    }
+    for known in &known {
+        let role = known.fact.role.map_or("", Role::code);
+        let label = known.fact.label.as_ref().map_or("", Label::as_str);
+        let file = known.file.as_deref().unwrap_or("not in this folder");
+        let state = state(known, now);
+        println!("{}  {role:<8} {label:<14} {state:<30} {file}", known.key);
+    }
+    Ok(Exit::Yes)
+}
+
+fn state(known: &Known, now: Time) -> String {
+    match known.fact.revoked {
+        Some(entry) => format!("revoked by entry {entry}"),
+        None if known.fact.usable_from > now => format!("waits until {}", known.fact.usable_from),
+        None => "signs".to_owned(),
+    }
+}
+
+fn rotate<S: Speaker>(args: &RotateKey<S>) -> anyhow::Result<Exit> {
+    let party = args.speaker.open()?;
+    let rotation = keys::rotate(&party, args.role, args.label.clone(), args.reason)?;
+    let (key, until) = match rotation {
+        Rotation::Done(key) => (key, None),
+        Rotation::Waits { key, until } => (key, Some(until)),
+    };
+    if args.speaker.json() {
+        let answer = json!({ "key": key, "role": args.role, "waits_until": until });
+        println!("{}", serde_json::to_string_pretty(&answer)?);
+        return Ok(Exit::Yes);
+    }
+    match until {
+        None => println!("{key} signs from now on; the old key is revoked"),
+        Some(until) => println!(
+            "{key} is added and waits until {until}; the old key signs until you run this again \
+             after that"
+        ),
+    }
+    Ok(Exit::Yes)
+}
