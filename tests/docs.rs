@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use clap::ValueEnum as _;
+use whosaw::record::findings::FindingCode;
+
 fn text(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
@@ -116,4 +119,23 @@ fn links_between_documents_lead_somewhere() {
             }
         }
     }
+}
+
+#[test]
+fn every_finding_stands_in_the_protocol_in_order() {
+    let protocol = text("docs/PROTOCOL.md");
+    let (_, section) = protocol.split_once("## 11. Findings").unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
+    let told: Vec<&str> = rows.filter_map(|row| row.split('`').next()).collect();
+    let codes = FindingCode::value_variants().iter();
+    let mut codes: Vec<&str> = codes.map(|code| code.code()).collect();
+    assert!(codes.len() > 30);
+    assert_eq!(told.len(), codes.len());
+    codes.sort_by_key(|code| told.iter().position(|row| row == code).unwrap());
+    assert_eq!(told, codes);
+    let titles: BTreeSet<&str> = FindingCode::value_variants()
+        .iter()
+        .map(|code| code.title())
+        .collect();
+    assert_eq!(titles.len(), codes.len(), "each says something else");
 }
