@@ -1,14 +1,12 @@
 //! `/` and its style sheet: the ledger for everyone who reads it without a program.
 
-use std::sync::Arc;
-
 use askama::Template as _;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{Html, IntoResponse, Response};
 
-use super::overview::{Kept, Overviewed};
+use super::overview::{Kept, Last, Overviewed};
 use super::{ApiError, Service, Shared};
 use crate::ledger::Published;
 use crate::statement::sealed::SealDigest;
@@ -43,15 +41,12 @@ impl Service {
         let Some(published) = self.ledger.published() else {
             return self.render(&last.overview, None);
         };
-        if let Some((note, html)) = &last.page
-            && Arc::ptr_eq(note, &published.note)
-        {
-            return Ok(html.clone());
+        if let Some(html) = last.page.as_it_is(&published) {
+            return Ok(html);
         }
         last.catch_up(self, &published, u64::MAX)?;
-        let html = self.render(&last.overview, Some(&published))?;
-        last.page = Some((published.note, html.clone()));
-        Ok(html)
+        let Last { overview, page, .. } = &mut *last;
+        page.make(&published, || self.render(overview, Some(&published)))
     }
 
     fn render(

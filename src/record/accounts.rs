@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::{Record, Reported};
 use crate::digest::StatementId;
 use crate::statement::kinds::benefit::{Benefit, BenefitKind};
-use crate::statement::words::{Currency, Day, Label, Money, PartyId};
+use crate::statement::words::{Currency, Day, Label, PartyId};
 
 /// What is counted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -28,24 +28,14 @@ pub enum Unit {
 impl Unit {
     /// So much of it, as people say it.
     pub fn quantity(&self, n: i64) -> String {
-        let money = |currency: &Currency| {
-            let minor_units = u32::try_from(n.unsigned_abs()).unwrap_or(u32::MAX);
-            let currency = currency.clone();
-            let sign = if n < 0 { "−" } else { "" };
-            format!(
-                "{sign}{}",
-                Money {
-                    currency,
-                    minor_units
-                }
-            )
-        };
+        let sign = if n < 0 { "−" } else { "" };
+        let n = n.unsigned_abs();
         match self {
-            Self::Credit(currency) => format!("{} of credit", money(currency)),
-            Self::Money(currency) => money(currency),
+            Self::Credit(currency) => format!("{sign}{} of credit", currency.amount(n)),
+            Self::Money(currency) => format!("{sign}{}", currency.amount(n)),
             Self::Goods(item) => {
                 let item = item.as_ref().map_or("item", Label::as_str);
-                format!("{n} × {}", item.replace(['-', '_'], " "))
+                format!("{sign}{n} × {}", item.replace(['-', '_'], " "))
             }
         }
     }

@@ -236,18 +236,22 @@ impl Currency {
         let listed = DECIMALS.iter().find(|(code, _)| *code == self.as_str());
         listed.map_or(2, |(_, decimals)| *decimals)
     }
+
+    /// So many minor units, as people write it: `120 USD`, `0.50 USD`.
+    pub fn amount(&self, minor_units: u64) -> String {
+        let decimals = self.decimals();
+        let unit = 10u64.pow(u32::try_from(decimals).expect("at most 4"));
+        let (whole, rest) = (minor_units / unit, minor_units % unit);
+        match rest {
+            0 => format!("{whole} {self}"),
+            _ => format!("{whole}.{rest:0decimals$} {self}"),
+        }
+    }
 }
 
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let decimals = self.currency.decimals();
-        let unit = 10u32.pow(u32::try_from(decimals).expect("at most 4"));
-        let (whole, rest) = (self.minor_units / unit, self.minor_units % unit);
-        if rest == 0 {
-            write!(f, "{whole} {}", self.currency)
-        } else {
-            write!(f, "{whole}.{rest:0decimals$} {}", self.currency)
-        }
+        f.write_str(&self.currency.amount(self.minor_units.into()))
     }
 }
 
