@@ -215,7 +215,10 @@ fn show_and_list_speak_plainly() {
         );
     }
     let (_, out, _) = run(folder.path(), &format!("show #3 {LOG} --json"));
-    assert_eq!(serde_json::from_str::<Value>(&out).unwrap(), rows[3]);
+    let mut shown: Value = serde_json::from_str(&out).unwrap();
+    let findings = shown.as_object_mut().unwrap().remove("findings");
+    assert_eq!(findings, Some(Value::Array(Vec::new())));
+    assert_eq!(shown, rows[3]);
     for (name, fault) in [
         ("#4", "the rules forbid it: already-logged"),
         ("#5", "no entry 5"),
