@@ -57,9 +57,7 @@ impl Indexer {
             .build()
             .map_err(|e| LedgerError::Inconsistent(format!("no timer to be had: {e}")))?;
         loop {
-            let published = self.published.borrow_and_update();
-            let size = published.as_ref().map_or(0, |p| p.checkpoint.size.as_u64());
-            drop(published);
+            let size = self.size();
             let followed = self.follow(size);
             if let Err(error) = &followed {
                 tracing::warn!(%error, "the query index lags behind");
@@ -74,22 +72,41 @@ impl Indexer {
                 tokio::time::timeout(rest, ended).await.is_ok()
             });
             if gone {
+                // What came during the last rest; more is followed at the next start.
+                let size = self.size();
+                if let Err(error) = self.follow_once(size) {
+                    tracing::warn!(%error, "the query index lags behind");
+                }
                 return Ok(());
             }
         }
     }
 
+    /// How many entries are published.
+    fn size(&mut self) -> u64 {
+        let published = self.published.borrow_and_update();
+        published.as_ref().map_or(0, |p| p.checkpoint.size.as_u64())
+    }
+
     /// Goes through what is published, unless the publisher goes away meanwhile.
     fn follow(&mut self, size: u64) -> Result<(), StoreError> {
-        let mut followed = self.queries.size()?;
-        while followed < size && self.published.has_changed().is_ok() {
-            let end = size.min(followed + AT_ONCE);
-            let leaves = self.journal.leaves(followed..end)?;
-            let requests = requests(&leaves, followed);
-            self.queries.follow(end, &requests)?;
-            followed = end;
-            self.followed.send_replace(followed);
+        while self.queries.size()? < size && self.published.has_changed().is_ok() {
+            self.follow_once(size)?;
         }
+        Ok(())
+    }
+
+    /// Goes through the next entries up to `size`, in one transaction.
+    fn follow_once(&mut self, size: u64) -> Result<(), StoreError> {
+        let followed = self.queries.size()?;
+        if followed >= size {
+            return Ok(());
+        }
+        let end = size.min(followed + AT_ONCE);
+        let leaves = self.journal.leaves(followed..end)?;
+        let requests = requests(&leaves, followed);
+        self.queries.follow(end, &requests)?;
+        self.followed.send_replace(end);
         Ok(())
     }
 }
