@@ -4,6 +4,7 @@ mod bad_input;
 mod crash;
 mod fsck;
 mod http;
+mod import;
 mod keys;
 mod ledger;
 mod log_files;
