@@ -1,11 +1,6 @@
 //! The first inputs of each corpus: what the known log's parties wrote.
 
 use whosaw::digest::Digest;
-use whosaw::statement::kinds::benefit::Benefit;
-use whosaw::statement::kinds::decision::Decision;
-use whosaw::statement::kinds::key_change::KeyChange;
-use whosaw::statement::kinds::log_closed::LogClosed;
-use whosaw::statement::kinds::withdrawal::Withdrawal;
 use whosaw::statement::leaf::Leaf;
 use whosaw::statement::sealed::{AttachmentValue, Opening};
 use whosaw::statement::{self, Author, Head, Kind as _, Statement};
@@ -104,18 +99,12 @@ fn journey() -> impl Iterator<Item = Vec<u8>> {
 
 fn payloads() -> Vec<Vec<u8>> {
     let payload = |leaf: Vec<u8>| Leaf::parse(&leaf).expect("an entry").envelope.payload;
-    let others = [
-        Statement::Benefit(Benefit::example()),
-        Statement::Decision(Decision::example()),
-        Statement::KeyChange(KeyChange::example()),
-        Statement::LogClosed(LogClosed::example()),
-        Statement::Withdrawal(Withdrawal::example()),
-    ];
     let head = Head {
         log: known::CHECKPOINTS[0].origin.to_string(),
         issued_at: known::now(),
         author: Author::Issuer("operator.example".parse().expect("a host name")),
     };
+    let others = Statement::examples().into_iter();
     let others = others.map(|statement| statement::payload(&head, &statement));
     journey().map(payload).chain(others).collect()
 }

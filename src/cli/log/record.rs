@@ -232,11 +232,13 @@ pub fn accounts(args: &Accounts, out: &mut impl io::Write) -> anyhow::Result<Exi
     let read = Read::of(&args.log)?;
     let places = (0..read.record.agreements().len()).map(Some).chain([None]);
     let mut shown = Vec::new();
+    let mut empty = true;
     for place in places {
         let account = Account::of(&read.record, place);
         if account.postings.is_empty() {
             continue;
         }
+        empty = false;
         match args.json {
             true => shown.push(account_json(&read, place, &account)),
             false => say_account(&read, place, &account, out)?,
@@ -244,6 +246,8 @@ pub fn accounts(args: &Accounts, out: &mut impl io::Write) -> anyhow::Result<Exi
     }
     if args.json {
         print_json(out, &shown)?;
+    } else if empty {
+        writeln!(out, "nothing that was given is on record")?;
     }
     Ok(Exit::Yes)
 }

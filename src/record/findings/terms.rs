@@ -18,7 +18,7 @@ pub(super) fn find(record: &Record, all: &mut Vec<Finding>) {
         let found = on_terms.chain(side).chain(late(chain));
         all.extend(found.map(|(code, detail)| Finding {
             code,
-            about: chain.last().id,
+            about: chain.steps[0].id,
             with: Vec::new(),
             detail,
         }));

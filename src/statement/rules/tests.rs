@@ -10,7 +10,9 @@ mod refused_requests;
 mod refused_signers;
 mod refused_statements;
 
+use crate::statement::leaf::Leaf;
 use crate::statement::refusal::{Class, Reason};
+use crate::statement::testing::{Stage, World};
 
 /// Declares tests in which a ledger at a stage of the journey refuses an attempt, with the reason
 /// and the member at fault; `GIVEN` lists the reasons.
@@ -48,4 +50,25 @@ fn every_reason_is_given() {
     let ledger_rules = Reason::ALL.iter().filter(|r| r.class() != Class::Door);
     let never: Vec<_> = ledger_rules.filter(|r| !given.contains(r)).collect();
     assert_eq!(never, Vec::<&Reason>::new());
+}
+
+/// What the fuzzers judge: `WHOSAW_BLESS=1 cargo test the_fuzzers_journey_is_fresh` writes it anew.
+#[test]
+fn the_fuzzers_journey_is_fresh() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/src/known/journey.jsonl");
+    let mut journey = String::new();
+    for (logged_at, signed) in World::at(Stage::Collection).history {
+        let envelope = signed.envelope;
+        let leaf = Leaf {
+            logged_at,
+            envelope,
+        }
+        .to_bytes();
+        journey.push_str(std::str::from_utf8(&leaf).unwrap());
+        journey.push('\n');
+    }
+    if std::env::var_os("WHOSAW_BLESS").is_some() {
+        std::fs::write(path, &journey).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(path).unwrap(), journey, "stale");
 }
