@@ -3,16 +3,19 @@
 //! What a row becomes: a `legal-demand` by `search-warrant`, taken from a `register`, of the agency upon
 //! whoever it was served on. Grounds for delay are its `delay`; with them, the warrant's number is sealed
 //! for as long as the ledger's limits allow, and its opening kept in the operator's folder, for `operator
-//! unseal`. Without them nothing waits, and nothing is sealed.
+//! unseal`; and a `notice` says that those concerned are told later, on these grounds. Without them nothing
+//! waits, and nothing is sealed. The register does not say until when a court put the telling off: the notice
+//! has the last day that one order can allow.
 //!
 //! What the register does not tell is not told: whether content was demanded (`content` is false and no
-//! kinds of records are named), what came of it (no `demand-response`), and whom to notify (no `notice`).
+//! kinds of records are named), what came of it (no `demand-response`), and that anybody was told.
 //! It tells when a warrant was submitted to it; that day stands in `served_on`. A row marked as an emergency is
 //! one whose warrant followed it, and does not say the danger: it is entered as the warrant that it is.
 //! Natures of cases that are not one NIBRS offence (`Theft/Fraud`, `Other`, …) are left out and counted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
+use std::io::ErrorKind::NotFound;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -24,7 +27,9 @@ use whosaw::party::seals;
 use whosaw::reader::follower::Follower;
 use whosaw::statement::envelope::Envelope;
 use whosaw::statement::facts::FactsExt as _;
+use whosaw::statement::kinds::Kind;
 use whosaw::statement::kinds::legal_demand::{DemandSeals, DemandSource, LegalDemand, ProcessKind};
+use whosaw::statement::kinds::notice::{Notice, NoticeState};
 use whosaw::statement::rules::seals::SealedField;
 use whosaw::statement::words::{Day, DelayGround, Offence, PartyId, PartyKind, Role};
 use whosaw::statement::{Statement, sign};
@@ -35,6 +40,8 @@ use super::sending::{Sent, send_all};
 use super::{Args, Report, agencies, names};
 
 const PLACE: &str = "ca";
+/// The longest that one order puts off the notice, in days (Cal. Penal Code 1546.2(b)).
+const DELAY_DAYS: i64 = 90;
 /// Who is named by part of a business's name, and the id's first label.
 const BUSINESSES: &[(&str, &str, &str)] = &[
     ("amazon", "Amazon", "amazon"),
@@ -97,59 +104,96 @@ pub fn import(
     count_odd_numbers(&rows, &mut report);
     let (follower, _) = operator.follow(&mut |_, _| {})?;
     let parties = enter_parties(&rows, &follower, operator, args, &mut report)?;
-    let before = report.logged;
     let folder = args.data.join("imports/ewarrants");
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let (follower, _) = operator.follow(&mut |_, _| {})?;
-    let open_by = sealed_until(&follower, operator)?;
-    let file = |row: &Row| folder.join(format!("{}.dsse", row.key));
-    let before_now = rows.iter().map(|row| kept(&file(row)));
-    let before_now = before_now.collect::<anyhow::Result<Vec<_>>>()?;
-    let ids = before_now.iter().flatten().map(id_of);
     let mut maker = Maker {
         operator,
         parties: &parties,
-        open_by,
-        made: ids.collect(),
+        open_by: sealed_until(&follower, operator)?,
+        made: BTreeSet::new(),
     };
-    let mut envelopes = Vec::new();
-    let mut lines = Vec::new();
-    for (row, kept) in rows.iter().zip(before_now) {
-        let file = file(row);
+    let file = |row: &Row, kind: &str| folder.join(format!("{}{kind}.dsse", row.key));
+    let all = rows.iter().map(|row| (row, file(row, "")));
+    let demands = all.collect::<Vec<_>>();
+    let known = enter(&demands, &follower, args, &mut maker, demand, &mut report)?;
+    report.known = known;
+
+    // A row whose demand was refused has no file, and nothing to put off.
+    let delayed = demands
+        .iter()
+        .filter(|(row, _)| !row.demand.delay.is_empty());
+    let mut notices = Vec::new();
+    let mut demand_of = BTreeMap::new();
+    for (row, path) in delayed {
+        match kept(path)? {
+            Some(envelope) => demand_of.insert(&row.key, id_of(&envelope)),
+            None if args.dry_run => None,
+            None => {
+                // It would speak of a demand that is made anew.
+                let stale = fs::remove_file(file(row, ".notice"));
+                stale.or_else(|e| if e.kind() == NotFound { Ok(()) } else { Err(e) })?;
+                continue;
+            }
+        };
+        notices.push((*row, file(row, ".notice")));
+    }
+    let notice = |row: &Row, _: &Maker<'_>| notice(row, demand_of[&row.key]);
+    enter(&notices, &follower, args, &mut maker, notice, &mut report)?;
+    Ok(report)
+}
+
+/// Logs a statement for each row, made by `make` and kept in the row's file; how many stand in the log already.
+fn enter<S: Into<Statement> + Kind>(
+    rows: &[(&Row, PathBuf)],
+    follower: &Follower<SqliteJournal>,
+    args: &Args,
+    maker: &mut Maker<'_>,
+    make: impl Fn(&Row, &Maker<'_>) -> anyhow::Result<S>,
+    report: &mut Report,
+) -> anyhow::Result<usize> {
+    let before = rows.iter().map(|(_, file)| kept(file));
+    let before = before.collect::<anyhow::Result<Vec<_>>>()?;
+    maker.made.extend(before.iter().flatten().map(id_of));
+    let (mut envelopes, mut sent_for, mut known) = (Vec::new(), Vec::new(), 0);
+    for ((row, file), kept) in rows.iter().zip(before) {
         match kept {
-            Some(envelope) if stands(&follower, &envelope)? => {
-                report.known += 1;
+            Some(envelope) if stands(follower, &envelope)? => {
+                known += 1;
                 continue;
             }
             _ if args.dry_run => {}
             Some(envelope) => envelopes.push(envelope),
             None => {
-                let envelope = maker.make(row)?;
-                keep(&file, &envelope)?;
+                let statement = make(row, maker)?.into();
+                let envelope = maker.sign(&statement)?;
+                keep(file, &envelope)?;
                 envelopes.push(envelope);
             }
         }
-        lines.push((row, file));
+        sent_for.push((row, file));
     }
+    let mut logged = 0;
     if args.dry_run {
-        report.logged += lines.len();
-        return Ok(report);
-    }
-    for ((row, file), sent) in lines.iter().zip(send_all(operator, &envelopes, args.jobs)?) {
-        match sent {
-            Sent::Logged => report.logged += 1,
-            Sent::Refused(why) => {
-                // What was refused is made anew the next time: it may have been too old.
-                fs::remove_file(file).with_context(|| file.display().to_string())?;
-                report.bad(row.line, why);
+        logged = sent_for.len();
+    } else {
+        let sent = send_all(maker.operator, &envelopes, args.jobs)?;
+        for ((row, file), sent) in sent_for.into_iter().zip(sent) {
+            match sent {
+                Sent::Logged => logged += 1,
+                Sent::Refused(why) => {
+                    // What was refused is made anew the next time: it may have been too old.
+                    fs::remove_file(file).with_context(|| file.display().to_string())?;
+                    report.bad(row.line, why);
+                }
             }
         }
     }
-    let demands = report.logged - before;
+    report.logged += logged;
     report
         .notes
-        .insert("legal demands logged".to_owned(), demands);
-    Ok(report)
+        .insert(format!("statements of type {}", S::NAME), logged);
+    Ok(known)
 }
 
 fn read(rows: &mut csv::Reader<File>, report: &mut Report) -> anyhow::Result<Vec<Row>> {
@@ -455,14 +499,13 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// A statement of a row. Two warrants of which the register tells the same are issued minutes apart:
+    /// Signs a statement. Two warrants of which the register tells the same are issued minutes apart:
     /// in one minute they would be one statement.
-    fn make(&mut self, row: &Row) -> anyhow::Result<Envelope> {
-        let statement = demand(row, self.parties, &self.open_by, self.operator)?.into();
+    fn sign(&mut self, statement: &Statement) -> anyhow::Result<Envelope> {
         let key = self.operator.home().key(Role::Officer)?;
         let mut head = self.operator.own_head();
         loop {
-            let envelope = sign(&head, &statement, &[&key]);
+            let envelope = sign(&head, statement, &[&key]);
             if self.made.insert(id_of(&envelope)) {
                 return Ok(envelope);
             }
@@ -475,12 +518,10 @@ fn id_of(envelope: &Envelope) -> StatementId {
     StatementId::of_payload(&envelope.payload)
 }
 
-fn demand(
-    row: &Row,
-    parties: &BTreeMap<String, PartyId>,
-    open_by: &Day,
-    operator: &Official,
-) -> anyhow::Result<LegalDemand> {
+fn demand(row: &Row, maker: &Maker<'_>) -> anyhow::Result<LegalDemand> {
+    let Maker {
+        operator, parties, ..
+    } = maker;
     let told = &row.demand;
     let number = row.number.as_ref().filter(|_| !told.delay.is_empty());
     let sealed = match number {
@@ -488,7 +529,7 @@ fn demand(
         Some(number) => Some(DemandSeals {
             reference: SealedField {
                 digest: seals::seal(operator, "reference", number)?,
-                open_by: open_by.clone(),
+                open_by: maker.open_by.clone(),
             },
         }),
     };
@@ -516,11 +557,22 @@ fn demand(
     })
 }
 
+fn notice(row: &Row, demand: StatementId) -> anyhow::Result<Notice> {
+    let last = row.demand.served_on.start();
+    Ok(Notice {
+        demand,
+        state: NoticeState::Delayed,
+        messages: Vec::new(),
+        until: Some(Day::of(last.plus_seconds(DELAY_DAYS * 86_400))),
+        grounds: row.demand.delay.clone(),
+    })
+}
+
 /// The statement that a row was made into before.
 fn kept(file: &Path) -> anyhow::Result<Option<Envelope>> {
     match fs::read(file) {
         Ok(bytes) => Ok(Some(Envelope::parse(&bytes)?)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| file.display().to_string()),
     }
 }

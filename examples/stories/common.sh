@@ -19,6 +19,7 @@ declare -A kind id_of
 
 # listens NAME COMMAND...: runs a server; sets `address` to where it listens.
 listens() {
+    : >"$1.out"
     "$whosaw" "${@:2}" >"$1.out" 2>"$1.err" &
     running+=("$!")
     for _ in {1..300}; do
@@ -30,7 +31,7 @@ listens() {
     return 1
 }
 
-# ledger [JQ-LIKE SED]: an operator's ledger. Its periods are as short as a story needs.
+# ledger: an operator's ledger. Its periods are as short as a story needs.
 ledger() {
     "$whosaw" operator init --data operator --origin ledger.example/log --party operator.example \
         --name "Ledger Operator" --jurisdiction US >/dev/null

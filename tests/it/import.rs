@@ -129,7 +129,8 @@ fn records_come_in_once_and_bad_rows_not_at_all() {
         [10, 11, 12, 13],
         "two cells of two lines before"
     );
-    assert_eq!(report["notes"]["legal demands logged"], 6);
+    assert_eq!(report["notes"]["statements of type legal-demand"], 6);
+    assert_eq!(report["notes"]["statements of type notice"], 2);
     assert_eq!(report["notes"]["references missing"], 3);
     assert_eq!(report["notes"]["references that are no number"], 1);
     let demands = logged(&ledger, "legal-demand");
@@ -155,6 +156,17 @@ fn records_come_in_once_and_bad_rows_not_at_all() {
         by("yolo-district-attorney.ca").len(),
         2,
         "two rows, two statements"
+    );
+    let notices = logged(&ledger, "notice");
+    assert_eq!(notices.len(), 2, "one for each row with grounds for delay");
+    let late = notices
+        .iter()
+        .find(|notice| notice["grounds"][0] == "flight");
+    assert_eq!(late.unwrap()["state"], "delayed");
+    let untils: Vec<&Value> = notices.iter().map(|notice| &notice["until"]).collect();
+    assert!(
+        untils.contains(&&"2020-04-26".into()),
+        "90 days: {untils:?}"
     );
     let text = serde_json::to_string(&demands).unwrap();
     assert!(!text.contains("SW-12"), "numbers are sealed or not told");
@@ -200,7 +212,11 @@ fn a_row_never_becomes_two_statements() {
         0
     );
     let (_, report) = import(&other, "ewarrants", &register(), &[]);
-    assert_eq!(report["logged"], before.len(), "{report}");
+    assert_eq!(
+        report["logged"],
+        before.len() + 2,
+        "and two notices: {report}"
+    );
 }
 
 #[test]
