@@ -11,11 +11,11 @@ mod disclosures;
 mod door;
 mod limits;
 mod listen;
-mod log;
 pub mod metrics;
 mod overview;
 mod page;
 mod problem;
+mod short;
 mod stall;
 mod statements;
 mod vault;
@@ -117,7 +117,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     }
 }
 
-/// The whole server: the log's files by the short way, everything else by the router.
+/// The whole server: what is asked for most by the short way, everything else by the router.
 #[derive(Clone)]
 pub struct App {
     service: Arc<Service>,
@@ -143,11 +143,8 @@ impl tower::Service<Request<Incoming>> for App {
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        match log::requested(&request) {
-            Some(path) => {
-                let answer = log::answer(&self.service.ledger, request.method(), path);
-                Either::Left(ready(Ok(answer)))
-            }
+        match short::answer(&self.service, &request) {
+            Some(answer) => Either::Left(ready(Ok(answer))),
             None => Either::Right(self.router.call(request)),
         }
     }
@@ -159,7 +156,7 @@ async fn within(time: Duration, request: axum::extract::Request, next: Next) -> 
     answered.unwrap_or_else(|_| ApiError::TooSlow.into_response())
 }
 
-/// All routes but those of the log's files.
+/// All routes but those of the short way.
 fn router(service: Arc<Service>) -> Router {
     let uploads = Router::new()
         .route(
@@ -183,7 +180,6 @@ fn router(service: Arc<Service>) -> Router {
         )
         .route("/api/v1/statements/{id}", get(statements::show))
         .route("/api/v1/findings", get(overview::findings_of_all))
-        .route("/api/v1/proofs/{id}", get(statements::proof))
         .route("/schemas/{file}", get(statements::schema))
         .route("/healthz", get(statements::health))
         .route("/batches/{id}", get(batches::read))

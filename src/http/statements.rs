@@ -206,10 +206,10 @@ pub async fn show(
 }
 
 /// `GET /api/v1/proofs/{id}`.
-pub async fn proof(State(service): Shared, Path(id): Path<String>) -> Result<Response, ApiError> {
-    let (id, found) = match published(&service, &id) {
+pub fn proof(service: &Service, id: &str) -> Result<Response, ApiError> {
+    let (id, found) = match published(service, id) {
         Ok(found) => found,
-        Err(ApiError::NotFound(_)) if waits(&service, &id)? => {
+        Err(ApiError::NotFound(_)) if waits(service, id)? => {
             return Ok((StatusCode::ACCEPTED, "the witnesses' quorum is missing\n").into_response());
         }
         Err(error) => return Err(error),

@@ -169,7 +169,7 @@ const OF_ADDRESSES: &[Bad] = &[
     ("no such address", |_| Call::new("GET", "/admin", []), 404, "not-found", ""),
     ("no such method", |_| Call::new("DELETE", "/api/v1/statements", []), 405, "no-such-method", ""),
     ("an id that is none", |_| Call::new("GET", "/api/v1/statements/1", []), 400, "bad-request", "id"),
-    ("an id that is no text", |_| Call::new("GET", "/api/v1/proofs/%ff", []), 404, "not-found", ""),
+    ("an id that is no text", |_| Call::new("GET", "/api/v1/proofs/%ff", []), 400, "bad-request", "id"),
     ("an id of nothing", |_| Call::new("GET", format!("/api/v1/proofs/{}", "ab".repeat(32)), []), 404, "not-found", ""),
     ("a jurisdiction that is none", |_| Call::new("GET", "/bundles/florida", []), 400, "bad-request", "jurisdiction"),
     ("no such schema", |_| Call::new("GET", "/schemas/gift.json", []), 404, "not-found", ""),

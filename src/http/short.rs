@@ -1,27 +1,30 @@
-//! `/log/…`: the log's own files.
+//! The short way: the log's own files under `/log/`, and proofs.
 //!
-//! Mirrors and devices read all of them, so they do not pass the router and its layers: nothing is
-//! waited for and there is no body to bound. An address here has one spelling, that of tlog-tiles;
-//! nothing is decoded.
+//! Mirrors and devices read all of the former, and whoever submits asks for the latter, so they do not
+//! pass the router and its layers: nothing is waited for and there is no body to bound. An address here
+//! has one spelling, for files that of tlog-tiles; nothing is decoded.
 
 use axum::http::{HeaderValue, Method, Request, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 
-use super::ApiError;
+use super::{ApiError, Service, statements};
 use crate::ledger::Ledger;
 
-/// The path below `/log/` that a request asks for, if it does.
-pub fn requested<B>(request: &Request<B>) -> Option<&str> {
-    request.uri().path().strip_prefix("/log/")
-}
+/// Where proofs are, by the id of the statement.
+const PROOFS: &str = "/api/v1/proofs/";
 
-/// Answers a request for `path` below `/log/`.
-pub fn answer(ledger: &Ledger, method: &Method, path: &str) -> Response {
-    let found = match *method {
+/// Answers what goes the short way.
+pub fn answer<B>(service: &Service, request: &Request<B>) -> Option<Response> {
+    let path = request.uri().path();
+    let found = match (path.strip_prefix("/log/"), path.strip_prefix(PROOFS)) {
+        (None, None) => return None,
         // The body of an answer to HEAD is measured and not sent.
-        Method::GET | Method::HEAD => find(ledger, path),
-        _ => Err(ApiError::NoSuchMethod),
+        _ if !matches!(*request.method(), Method::GET | Method::HEAD) => {
+            Err(ApiError::NoSuchMethod)
+        }
+        (Some(path), _) => file(&service.ledger, path),
+        (None, Some(id)) => statements::proof(service, id),
     };
     let mut response = found.unwrap_or_else(ApiError::into_response);
     let headers = response.headers_mut();
@@ -29,10 +32,10 @@ pub fn answer(ledger: &Ledger, method: &Method, path: &str) -> Response {
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
-    response
+    Some(response)
 }
 
-fn find(ledger: &Ledger, path: &str) -> Result<Response, ApiError> {
+fn file(ledger: &Ledger, path: &str) -> Result<Response, ApiError> {
     let (bytes, media_type, caching) = if path == "checkpoint" {
         let bytes = match ledger.published_note() {
             Some(note) => Some(Bytes::from_owner(note)),
