@@ -3,6 +3,8 @@
 mod collect;
 mod minutes;
 
+pub use collect::say_fetched;
+
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};

@@ -2,6 +2,7 @@
 
 mod compare;
 mod evidence;
+mod published;
 mod record;
 
 use std::fmt::Write as _;
@@ -14,14 +15,17 @@ use serde_json::{Value, json};
 
 use super::Exit;
 use super::fsck::{self, Fsck};
+use crate::client::Client;
+use crate::client::base::BaseUrl;
 use crate::digest::StatementId;
 use crate::reader::follower::{Entry, Follower};
 use crate::reader::replay;
 use crate::reader::source::{self, LogSource};
+use crate::statement::Statement;
 use crate::statement::facts::ClosedFact;
 use crate::statement::refusal::Refusal;
 use crate::store::memory::MemoryJournal;
-use crate::time::Clock;
+use crate::time::{Clock, Time};
 use crate::tlog::policy::Policy;
 use crate::tlog::proof::TlogProof;
 use crate::tlog::tree::LeafIndex;
@@ -46,6 +50,8 @@ pub enum Command {
     Findings(record::Findings),
     Reconcile(record::Reconcile),
     Accounts(record::Accounts),
+    Published(published::Published),
+    Fetch(published::Fetch),
 }
 
 /// Where the log is, and whom to believe
@@ -145,6 +151,8 @@ pub fn run(command: &Command) -> anyhow::Result<Exit> {
         Command::Findings(args) => record::findings(args, &mut out),
         Command::Reconcile(args) => record::reconcile(args, &mut out),
         Command::Accounts(args) => record::accounts(args, &mut out),
+        Command::Published(args) => published::published(args, &mut out),
+        Command::Fetch(args) => published::fetch(args, &mut out),
     };
     // Whoever reads the output, such as `head`, has read enough.
     let enough = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
@@ -171,6 +179,15 @@ impl Log {
 
     fn folder(&self) -> Option<&Path> {
         (!self.log.contains("://")).then_some(Path::new(&self.log))
+    }
+
+    /// A client of the server that serves the log; none for a folder.
+    fn client(&self) -> anyhow::Result<Option<Client>> {
+        if self.folder().is_some() {
+            return Ok(None);
+        }
+        let server = self.log.trim_end_matches('/').trim_end_matches("/log");
+        Ok(Some(Client::new(BaseUrl::parse(server)?, Clock::system())))
     }
 
     fn read(&self) -> anyhow::Result<Copy> {
@@ -420,8 +437,15 @@ impl Copy {
 fn show(args: &Show, out: &mut impl io::Write) -> anyhow::Result<Exit> {
     let copy = args.log.read()?;
     let entry = copy.find(&args.statement)?;
+    let lapsed = match (expires(&entry.signed.statement), copy.follower.witnessed()?) {
+        (Some(until), Some(witnessed)) => witnessed.median_time().map(|now| (until, until <= now)),
+        _ => None,
+    };
     if args.json {
         let mut shown = entry_json(&entry)?;
+        if let Some((_, lapsed)) = lapsed {
+            shown["expired"] = json!(lapsed);
+        }
         if let Some(closed) = copy.follower.closed()? {
             shown["log_closed"] = json!(closed);
         }
@@ -437,6 +461,10 @@ fn show(args: &Show, out: &mut impl io::Write) -> anyhow::Result<Exit> {
     writeln!(out, "entry       {} of {}", entry.index, signed.head.log)?;
     writeln!(out, "issued at   {}", signed.head.issued_at)?;
     writeln!(out, "logged at   {}", entry.logged_at)?;
+    if let Some((until, lapsed)) = lapsed {
+        let remark = if lapsed { "  (expired)" } else { "" };
+        writeln!(out, "expires     {until}{remark}")?;
+    }
     for key in &signed.signers {
         writeln!(out, "signed by   {key}")?;
     }
@@ -460,6 +488,15 @@ fn show(args: &Show, out: &mut impl io::Write) -> anyhow::Result<Exit> {
     }
     say_closed(closed.as_ref(), out)?;
     Ok(Exit::Yes)
+}
+
+/// From when on a statement tells or gives nothing any more.
+fn expires(statement: &Statement) -> Option<Time> {
+    match statement {
+        Statement::Bulletin(bulletin) => Some(bulletin.expires),
+        Statement::Disclosure(disclosure) => Some(disclosure.expires),
+        _ => None,
+    }
 }
 
 fn say_closed(closed: Option<&ClosedFact>, out: &mut impl io::Write) -> io::Result<()> {

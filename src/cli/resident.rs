@@ -34,6 +34,7 @@ pub enum Command {
     Inbox(InboxArgs),
     Allow(Allow),
     Refuse(Refuse),
+    Publish(Publish),
     Withdraw(Withdraw),
     Report(ReportArgs),
     CheckDecision(CheckDecision),
@@ -217,11 +218,41 @@ pub struct Refuse {
     own: Own,
 }
 
-/// Take a consent back, before it is collected
+/// Give clips to everybody
+///
+/// Each clip gets an entry of its own in the log, under a key that serves this once and tells nobody
+/// who you are; from then on anybody can fetch and open it. The file is published byte for byte as
+/// you added it: whoever watches it may know the place, a face, a voice, or the camera's number in
+/// it. Clips published at one time are guessed to be one person's. `withdraw` ends the publishing,
+/// not the copies.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+    whosaw resident publish 9f2c51d8a04be7360c5d1f8e2b7a4c96 --home me --gives time")]
+pub struct Publish {
+    /// The clips' ids
+    #[arg(required = true)]
+    clips: Vec<HexId>,
+    #[command(flatten)]
+    own: Own,
+    /// Say that the film shows this too: time, place
+    #[arg(long, value_enum, value_delimiter = ',')]
+    gives: Vec<DataKind>,
+    /// How long it is served (UTC, cut to the hour); default: 30 days, as for most
+    #[arg(long, value_name = "TIME")]
+    until: Option<Time>,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+/// Take a consent back before it is collected, or end a publication
+///
+/// What was public is not served any more. Copies that were made of it stay where they are.
 #[derive(Debug, clap::Args)]
 pub struct Withdraw {
     /// The request or the disclosure: its id, or the first digits
-    request: String,
+    #[arg(value_name = "REQUEST|DISCLOSURE")]
+    given: String,
     #[command(flatten)]
     own: Own,
 }
@@ -284,6 +315,7 @@ pub fn run(command: &Command) -> anyhow::Result<Exit> {
         Command::Inbox(args) => act::show_inbox(args),
         Command::Allow(args) => act::allow(args),
         Command::Refuse(args) => act::refuse(args),
+        Command::Publish(args) => act::publish(args),
         Command::Withdraw(args) => act::withdraw(args),
         Command::Report(args) => act::show_report(args),
         Command::CheckDecision(args) => act::check_decision(args),

@@ -236,18 +236,22 @@ impl Client {
             .header("signature", signed.signature)
     }
 
-    /// A `GET` signed by `key` whose answer goes to `output`; its `Whosaw-Opening`.
+    /// A `GET`, signed by `key` if there is one, whose answer goes to `output`; its
+    /// `Whosaw-Opening`.
     ///
     /// # Errors
     /// See [`ClientError`]; what was written by then is worthless.
     pub fn download(
         &self,
         path: &str,
-        key: &SigningKey,
+        key: Option<&SigningKey>,
         output: &mut impl std::io::Write,
     ) -> Result<Option<String>, ClientError> {
         let digest = Sha256::digest([]).into();
-        let request = self.signed_request("GET", path, &[], &digest, key);
+        let request = match key {
+            Some(key) => self.signed_request("GET", path, &[], &digest, key),
+            None => http_request("GET", &self.base.join(path), &[]),
+        };
         let request = request.body(()).expect("own headers are well formed");
         let url = request.uri().to_string();
         let transport = |why: String| ClientError::Transport {

@@ -1,8 +1,9 @@
 //! `/vault/v1/disclosures/…`: consent, handing over, and collecting (PROTOCOL, section 9).
 //!
 //! The door rules around a `disclosure`: the vault holds the body whose opening is shown; a header
-//! is taken only after the agency's `collection` stands in the published log; it is given to that
-//! agency alone, and deleted after a week.
+//! is taken only after the agency's `collection`, or a disclosure to the public, stands in the
+//! published log; it is given to that agency alone and deleted after a week, or given to everybody
+//! until the disclosure expires or is withdrawn.
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -16,19 +17,24 @@ use super::vault::{clip_id, part_path};
 use super::{ApiError, Path, Service, Shared};
 use crate::digest::{Digest, StatementId};
 use crate::seal::commitment::Commitment;
-use crate::seal::rewrap::MAX_HEADER;
+use crate::seal::keys::public_identity;
+use crate::seal::rewrap::{MAX_HEADER, file_key};
 use crate::statement::facts::{DisclosureFact, FactsExt as _, RequestFact, Standing};
-use crate::statement::kinds::disclosure::Disclosure;
+use crate::statement::kinds::disclosure::{Disclosure, short};
 use crate::statement::leaf::Leaf;
 use crate::statement::sealed::Opening;
 use crate::statement::{Signed, Statement, parse_payload};
 use crate::store::facts::JournalFacts;
 use crate::store::journal::JournalRead as _;
 use crate::store::vaults::{self, ShownClip, VaultId};
+use crate::tlog::tree::LeafIndex;
 use crate::wire::vault::{Disclose, ShownOpening};
 
-/// How long a handed-over header is kept, in seconds.
+/// How long a header handed over to an agency is kept, in seconds.
 const KEPT: i64 = 7 * 86_400;
+/// How long others may keep serving what was given to the public, in seconds: a withdrawal is
+/// everywhere by then.
+const CACHED: i64 = 300;
 
 /// `POST /vault/v1/disclosures`.
 pub async fn disclose(
@@ -55,10 +61,16 @@ pub async fn hand_over(
     if recorded.vault_id != vault.id {
         return Err(missing());
     }
-    logged.check_collected(&service)?;
+    match logged.request {
+        Some(_) => logged.check_collected(&service)?,
+        None => logged.check_to_publish(&service)?,
+    }
     let clip = logged.statement.clips.get(n).ok_or_else(missing)?;
     if Digest::of(&header) != clip.header {
         return Err(bad("body", "the header whose SHA-256 the disclosure names"));
+    }
+    if logged.request.is_none() && file_key(&header, &public_identity()).is_err() {
+        return Err(bad("body", "a header that everybody can open"));
     }
     service
         .vaults
@@ -76,41 +88,32 @@ pub async fn collect(
     let caller = service.caller(&parts)?;
     let (party, fact) = service.calling_party(&caller)?;
     let logged = service.logged_disclosure(&id)?;
-    if logged.request.agency != party || fact.standing != Standing::Live {
+    let asked = |request: &RequestFact| request.agency == party;
+    if !logged.request.as_ref().is_some_and(asked) || fact.standing != Standing::Live {
         return Err(ApiError::Forbidden(
             "the agency that asked, in good standing",
         ));
     }
     logged.check_collected(&service)?;
-    let handed_over = service.vaults.handed_over(logged.id, n)?;
-    let handed_over = handed_over.ok_or(ApiError::NotFound(
-        "not handed over yet: the resident's device does that when it sees the collection",
-    ))?;
-    let Some(header_bytes) = handed_over.header else {
-        return Err(ApiError::Gone("handed-over headers are kept for a week"));
-    };
-    let clip = handed_over.clip;
-    let file = service
-        .clips
-        .file(&part_path(handed_over.vault_id, clip.clip_id, "body")?)?;
-    let file = file.ok_or(ApiError::Gone("the resident has deleted this clip"))?;
-    let length = header_bytes.len() as u64 + clip.body_length;
-    let body = tokio::fs::File::from_std(file).take(clip.body_length);
-    let stream = std::io::Cursor::new(header_bytes).chain(body);
-    let opening = HeaderValue::from_str(&clip.opening).map_err(ApiError::internal)?;
-    Ok((
-        [
-            (OPENING, opening),
-            (
-                header::CONTENT_TYPE,
-                HeaderValue::from_static("application/age"),
-            ),
-            (header::CONTENT_LENGTH, HeaderValue::from(length)),
-            (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        ],
-        Body::from_stream(tokio_util::io::ReaderStream::new(stream)),
-    )
-        .into_response())
+    service.sealed_clip(logged.id, n, "no-store".to_owned())
+}
+
+/// `GET /published/{id}`: what a resident gave to everybody. Nobody is asked who they are.
+pub async fn published(
+    State(service): Shared,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    let logged = service.logged_disclosure(&id)?;
+    if logged.request.is_some() {
+        return Err(ApiError::NotFound("no such disclosure to the public"));
+    }
+    let seconds = logged.check_public(&service)?.min(CACHED);
+    let mut answer = service.sealed_clip(logged.id, 0, format!("public, max-age={seconds}"))?;
+    let name = format!("attachment; filename=\"{}.age\"", short(&logged.id));
+    let name = HeaderValue::from_str(&name).map_err(ApiError::internal)?;
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_DISPOSITION, name);
+    Ok(answer)
 }
 
 /// A disclosure as it stands in the published log.
@@ -118,7 +121,8 @@ struct LoggedDisclosure {
     id: StatementId,
     statement: Disclosure,
     fact: DisclosureFact,
-    request: RequestFact,
+    /// None if it gives to the public.
+    request: Option<RequestFact>,
 }
 
 impl LoggedDisclosure {
@@ -137,6 +141,23 @@ impl LoggedDisclosure {
             "nothing is handed over before the agency's collection stands in the log".to_owned(),
         ))
     }
+
+    /// Refuses unless the clip is to be public now; for how many seconds it still is.
+    fn check_public(&self, service: &Service) -> Result<i64, ApiError> {
+        if self.fact.withdrawn.is_some() {
+            return Err(ApiError::Gone("the resident has taken it back"));
+        }
+        match self.fact.expires.seconds_since(service.clock.now()) {
+            left @ 1.. => Ok(left),
+            _ => Err(ApiError::Gone("it was public until it expired")),
+        }
+    }
+
+    /// As [`LoggedDisclosure::check_public`]; and in a log that takes withdrawals.
+    fn check_to_publish(&self, service: &Service) -> Result<(), ApiError> {
+        service.check_open()?;
+        self.check_public(service).map(drop)
+    }
 }
 
 impl Service {
@@ -154,6 +175,7 @@ impl Service {
         let shown = vaults::Disclosure {
             vault_id: vault.id,
             clips,
+            until: disclosure.request.is_none().then_some(disclosure.expires),
         };
         // Known before it is logged: a logged disclosure can always be handed over.
         self.vaults.record_disclosure(signed.id, &shown)?;
@@ -166,7 +188,10 @@ impl Service {
         let (index, _) = self.ledger.find_published(&id)?.ok_or_else(missing)?;
         let facts = JournalFacts(self.ledger.journal());
         let fact = facts.disclosure(&index)?.ok_or_else(missing)?;
-        let request = facts.request(&fact.request)?.ok_or_else(missing)?;
+        let request = match &fact.request {
+            Some(request) => Some(facts.request(request)?.ok_or_else(missing)?),
+            None => None,
+        };
         let leaf = self
             .ledger
             .journal()
@@ -222,10 +247,57 @@ impl Service {
         Ok(shown)
     }
 
-    /// Deletes headers handed over more than a week ago.
+    /// Header ‖ body of a disclosure's clip that was handed over, as an age file.
+    fn sealed_clip(
+        &self,
+        id: StatementId,
+        n: usize,
+        caching: String,
+    ) -> Result<Response, ApiError> {
+        let handed_over = self.vaults.handed_over(id, n)?;
+        let handed_over = handed_over.ok_or(ApiError::NotFound(
+            "not handed over yet: the resident's device does that when it has read the log",
+        ))?;
+        let Some(header_bytes) = handed_over.header else {
+            return Err(ApiError::Gone("it was handed over, and is no longer kept"));
+        };
+        let clip = handed_over.clip;
+        let file = self
+            .clips
+            .file(&part_path(handed_over.vault_id, clip.clip_id, "body")?)?;
+        let file = file.ok_or(ApiError::Gone("the resident has deleted this clip"))?;
+        let length = header_bytes.len() as u64 + clip.body_length;
+        let body = tokio::fs::File::from_std(file).take(clip.body_length);
+        let stream = std::io::Cursor::new(header_bytes).chain(body);
+        let text = |text: &str| HeaderValue::from_str(text).map_err(ApiError::internal);
+        Ok((
+            [
+                (OPENING, text(&clip.opening)?),
+                (header::CONTENT_TYPE, text("application/age")?),
+                (header::CONTENT_LENGTH, HeaderValue::from(length)),
+                (header::CACHE_CONTROL, text(&caching)?),
+            ],
+            Body::from_stream(tokio_util::io::ReaderStream::new(stream)),
+        )
+            .into_response())
+    }
+
+    /// Deletes headers handed over to agencies more than a week ago, and those of what is no longer
+    /// public.
     pub(super) fn forget_handed_over(&self) -> Result<(), ApiError> {
-        let before = self.clock.now().plus_seconds(-KEPT);
-        self.vaults.forget_handed_over(before)?;
+        let now = self.clock.now();
+        self.vaults.forget_handed_over(now.plus_seconds(-KEPT))?;
+        let facts = JournalFacts(self.ledger.journal());
+        for id in self.vaults.public_disclosures()? {
+            let fact = match self.ledger.journal().find(&id)? {
+                Some(index) => facts.disclosure(&LeafIndex::new(index))?,
+                None => None,
+            };
+            let over = |fact: DisclosureFact| fact.withdrawn.is_some() || fact.expires <= now;
+            if fact.is_some_and(over) {
+                self.vaults.forget_disclosed(id)?;
+            }
+        }
         Ok(())
     }
 }

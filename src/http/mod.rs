@@ -184,6 +184,7 @@ fn router(service: Arc<Service>) -> Router {
         .route("/healthz", get(statements::health))
         .route("/batches/{id}", get(batches::read))
         .route("/bundles/{jurisdiction}", get(bundles::read))
+        .route("/published/{id}", get(disclosures::published))
         .route("/vault/v1/enrol", post(vault::enrol))
         .route("/vault/v1/vault", get(vault::describe))
         .route(

@@ -244,7 +244,7 @@ impl From<VaultError> for ApiError {
             VaultError::UnknownVault => Self::NotFound("no vault of this key"),
             VaultError::UnknownClip => Self::NotFound("no such clip in this vault"),
             VaultError::UnknownDisclosure => Self::NotFound("no such disclosure or clip"),
-            VaultError::HeaderForgotten => Self::Gone("handed-over headers are kept for a week"),
+            VaultError::HeaderForgotten => Self::Gone("it was handed over, and is no longer kept"),
             VaultError::QuotaBytes { .. } | VaultError::QuotaClips { .. } => Self::Quota(detail),
             _ => Self::Conflict("vault-conflict", detail),
         }

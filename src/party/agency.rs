@@ -149,7 +149,10 @@ pub fn inbox(
                 });
             }
             Statement::Disclosure(statement) => {
-                let Some(own) = asked.iter_mut().find(|a| a.id == statement.request) else {
+                let Some(request) = statement.request else {
+                    continue;
+                };
+                let Some(own) = asked.iter_mut().find(|a| a.id == request) else {
                     continue;
                 };
                 let fact = follower.facts().disclosure(&entry.index)?;
@@ -157,7 +160,7 @@ pub fn inbox(
                     id: entry.signed.id,
                     index: entry.index,
                     logged_at: entry.logged_at,
-                    request: statement.request,
+                    request,
                     statement,
                     fact: fact.expect("an admitted disclosure has its fact"),
                 });

@@ -1,4 +1,5 @@
-//! What an agency was handed over: fetched, checked against the log, and only then opened.
+//! What an agency, or everybody, was handed over: fetched, checked against the log, and only then
+//! opened.
 //!
 //! The server and the resident's device are believed nothing: the header must be the one that the
 //! logged disclosure names, the opening that of its commitment, body and file key those of the
@@ -14,6 +15,7 @@ use tempfile::NamedTempFile;
 
 use super::agency::{Received, identity};
 use super::official::{Official, OfficialError};
+use crate::client::ClientError;
 use crate::digest::Digest;
 use crate::seal::clip::OpenError;
 use crate::seal::commitment::{Mismatch, verify_clip};
@@ -84,15 +86,33 @@ pub fn fetch(
     folder: &Path,
 ) -> Result<Fetched, OfficialError> {
     let name = format!("{}-{n}", &received.id.to_string()[..12]);
+    let identity = identity(agency, &received.request)?;
+    let key = agency.home().key(Role::Service)?;
+    let path = format!("/vault/v1/disclosures/{}/clips/{n}", received.id);
+    let clip = &received.statement.clips[n];
+    receive(folder, &name, clip, &identity, |file| {
+        agency.client().download(&path, Some(&key), file)
+    })
+}
+
+/// Downloads a disclosed clip into `folder` under `name`, checks and opens it. `download` writes
+/// header ‖ body, and answers with what came as the opening.
+///
+/// # Errors
+/// If the server or `folder` does not do as told.
+pub(super) fn receive(
+    folder: &Path,
+    name: &str,
+    clip: &DisclosedClip,
+    identity: &Identity,
+    download: impl FnOnce(&mut File) -> Result<Option<String>, ClientError>,
+) -> Result<Fetched, OfficialError> {
     let sealed = folder.join(format!("{name}.age"));
     if sealed.exists() {
         return Ok(Fetched::Kept { sealed });
     }
-    let identity = identity(agency, &received.request)?;
-    let key = agency.home().key(Role::Service)?;
-    let path = format!("/vault/v1/disclosures/{}/clips/{n}", received.id);
     let mut staged = stage(folder)?;
-    let opening = match agency.client().download(&path, &key, staged.as_file_mut()) {
+    let opening = match download(staged.as_file_mut()) {
         Ok(opening) => opening,
         Err(error) => {
             return match error.status() {
@@ -103,10 +123,9 @@ pub fn fetch(
             };
         }
     };
-    let clip = &received.statement.clips[n];
     let mut plain = stage(folder)?;
     let local = |e: io::Error| OfficialError::file(folder, e);
-    match check_and_open(&staged, opening.as_deref(), clip, &identity, &mut plain) {
+    match check_and_open(&staged, opening.as_deref(), clip, identity, &mut plain) {
         Ok(()) => {}
         Err(ClipError::Unreadable(why)) => {
             let sealed = folder.join(format!("{name}.unreadable"));

@@ -6,6 +6,7 @@ pub mod home;
 pub mod keys;
 pub mod official;
 pub mod operator;
+pub mod published;
 pub mod resident;
 pub mod seals;
 pub mod witness;

@@ -5,15 +5,22 @@ use crate::digest::StatementId;
 use crate::statement::Author;
 use crate::statement::kinds::custody_report::{CustodyEvent, CustodyReport};
 use crate::statement::kinds::disclosure::Disclosure;
-use crate::statement::words::Day;
+use crate::statement::words::{DataKind, Day, codes};
 use crate::time::Time;
 
 /// A disclosure.
 #[derive(Debug)]
 pub struct Given {
     pub id: StatementId,
-    pub request: StatementId,
+    /// None if it was given to the public.
+    pub request: Option<StatementId>,
+    pub index: u64,
     pub logged_at: Time,
+    /// Not to be collected, or not public any more, from then on.
+    pub expires: Time,
+    /// Kinds of data given.
+    pub gives: Vec<DataKind>,
+    pub withdrawn: Option<StatementId>,
     pub collected: Option<Collected>,
     pub kept: Kept,
 }
@@ -39,14 +46,41 @@ pub struct Kept {
 }
 
 impl Given {
-    pub(super) fn new(id: StatementId, logged_at: Time, disclosure: &Disclosure) -> Self {
+    pub(super) fn new(
+        id: StatementId,
+        index: u64,
+        logged_at: Time,
+        disclosure: &Disclosure,
+    ) -> Self {
         Self {
             id,
             request: disclosure.request,
+            index,
             logged_at,
+            expires: disclosure.expires,
+            gives: disclosure.gives.clone(),
+            withdrawn: None,
             collected: None,
             kept: Kept::default(),
         }
+    }
+
+    /// Whether it is to be had at `now`, if it was given to the public.
+    pub fn state(&self, now: Time) -> PublicState {
+        match self.withdrawn {
+            Some(_) => PublicState::Withdrawn,
+            None if self.expires <= now => PublicState::Expired,
+            None => PublicState::Public,
+        }
+    }
+}
+
+codes! {
+    /// What became of a disclosure to the public.
+    PublicState {
+        Expired = "expired",
+        Public = "public",
+        Withdrawn = "withdrawn",
     }
 }
 

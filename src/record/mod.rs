@@ -16,12 +16,13 @@ use std::collections::{BTreeMap, HashMap};
 
 pub use agreements::{Chain, Reported, Step};
 pub use compelled::Demand;
-pub use custody::{Collected, Given};
+pub use custody::{Collected, Given, PublicState};
 pub use seals::Sealed;
 
 use crate::digest::StatementId;
 use crate::statement::kinds::access_request::AccessRequest;
 use crate::statement::kinds::annotation::Annotation;
+use crate::statement::kinds::bulletin::Bulletin;
 use crate::statement::kinds::demand_response::DemandResponse;
 use crate::statement::kinds::insider_access::InsiderAccess;
 use crate::statement::kinds::limits::Limits;
@@ -55,11 +56,14 @@ pub struct Record {
     requests: Vec<Asked>,
     request_of: HashMap<StatementId, usize>,
     given: HashMap<StatementId, Given>,
+    /// Disclosures to the public.
+    published: Vec<StatementId>,
     seals: BTreeMap<SealDigest, Sealed>,
     demands: Vec<Demand>,
     demand_of: HashMap<StatementId, usize>,
     /// Responses to demands that no entry holds.
     unasked: Vec<By<DemandResponse>>,
+    bulletins: Vec<Told>,
     annotations: Vec<By<Annotation>>,
     insiders: Vec<By<InsiderAccess>>,
 }
@@ -82,6 +86,13 @@ impl<T> By<T> {
             what,
         }
     }
+}
+
+/// A bulletin.
+#[derive(Debug)]
+pub struct Told {
+    pub index: u64,
+    pub by: By<Bulletin>,
 }
 
 /// A request, and what became of it.
@@ -142,13 +153,21 @@ impl Record {
                 });
             }
             Statement::Disclosure(disclosure) => {
-                let given = Given::new(id, logged_at, &disclosure);
-                if let Some(asked) = self.asked(&disclosure.request) {
-                    asked.given.push(id);
+                let given = Given::new(id, index, logged_at, &disclosure);
+                match &disclosure.request {
+                    None => self.published.push(id),
+                    Some(request) => {
+                        if let Some(asked) = self.asked(request) {
+                            asked.given.push(id);
+                        }
+                    }
                 }
                 self.given.insert(id, given);
             }
             Statement::Withdrawal(withdrawal) => {
+                if let Some(given) = self.given.get_mut(&withdrawal.disclosure) {
+                    given.withdrawn = Some(id);
+                }
                 if let Some(asked) = self.asked_for(&withdrawal.disclosure) {
                     asked.withdrawn += 1;
                 }
@@ -193,6 +212,10 @@ impl Record {
                     sealed.erased = Some((id, erasure.basis));
                 }
             }
+            Statement::Bulletin(bulletin) => self.bulletins.push(Told {
+                index,
+                by: By::new(id, logged_at, author, bulletin),
+            }),
             Statement::Annotation(annotation) => self
                 .annotations
                 .push(By::new(id, logged_at, author, annotation)),
@@ -201,7 +224,6 @@ impl Record {
             | Statement::CommitmentBatch(_)
             | Statement::Decision(_)
             | Statement::RequestClosing(_)
-            | Statement::Bulletin(_)
             | Statement::Release(_)
             | Statement::LogClosed(_) => {}
         }
@@ -212,6 +234,14 @@ impl Record {
         self.parties
             .get(party)
             .map_or_else(|| party.to_string(), |(name, _)| name.to_string())
+    }
+
+    /// The public name of the party that speaks, or what stands in its place.
+    pub fn author(&self, author: &Author) -> String {
+        match author {
+            Author::Issuer(party) => self.name(party),
+            other => other.to_string(),
+        }
     }
 
     /// What a party is, if it was entered.
@@ -242,6 +272,16 @@ impl Record {
         ids.filter_map(|id| self.given.get(id))
     }
 
+    /// What was given to the public, in the order of the log.
+    pub fn published(&self) -> impl DoubleEndedIterator<Item = &Given> {
+        self.published.iter().filter_map(|id| self.given.get(id))
+    }
+
+    /// Agencies' bulletins, in the order of the log.
+    pub fn bulletins(&self) -> &[Told] {
+        &self.bulletins
+    }
+
     /// Demands, in the order of the log.
     pub fn demands(&self) -> &[Demand] {
         &self.demands
@@ -268,7 +308,7 @@ impl Record {
     }
 
     fn asked_for(&mut self, disclosure: &StatementId) -> Option<&mut Asked> {
-        let request = self.given.get(disclosure)?.request;
+        let request = self.given.get(disclosure)?.request?;
         self.asked(&request)
     }
 

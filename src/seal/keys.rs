@@ -11,6 +11,7 @@
 //! | `request/<statement id>` | the one-time Ed25519 key that answers this request |
 //! | `salt/<body digest>/<i>` | the salt of the clip's commitment `i`, from 0 |
 //! | `decision/<statement id>` | the salt of the commitment to a refusal of this request |
+//! | `public/<commitment>` | the one-time Ed25519 key that publishes a clip by this commitment |
 //!
 //! Names never change their meaning; a new use takes a new name.
 
@@ -26,6 +27,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::digest::{Digest, StatementId};
+use crate::seal::commitment::Commitment;
 use crate::seal::{FileKey, Identity};
 
 /// Why a text is no recovery phrase. Never holds a word of it.
@@ -110,6 +112,12 @@ impl Seed {
         SigningKey::from_bytes(&self.derive(&format!("request/{request}")))
     }
 
+    /// The one-time key that publishes a clip by this commitment of its. A commitment is disclosed
+    /// once, so that the key signs one disclosure, and the log alone tells which keys to try.
+    pub fn public_key(&self, commitment: &Commitment) -> SigningKey {
+        SigningKey::from_bytes(&self.derive(&format!("public/{commitment}")))
+    }
+
     /// The salt of commitment `i` to the clip with this body.
     pub fn clip_salt(&self, body: &Digest, i: usize) -> Zeroizing<[u8; 32]> {
         self.derive(&format!("salt/{body}/{i}"))
@@ -129,6 +137,12 @@ impl fmt::Debug for Seed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Seed(…)")
     }
+}
+
+/// The identity that everybody has: what is sealed for it is for everybody. Its scalar is the
+/// SHA-256 of the text `whosaw/v1/public`.
+pub fn public_identity() -> Identity {
+    identity_from(Digest::of("whosaw/v1/public").as_bytes())
 }
 
 /// What a clip's commitment holds of its file key: age payloads do not commit to their key.

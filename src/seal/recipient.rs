@@ -2,7 +2,9 @@
 //! ([age, section "X25519"](https://c2sp.org/age#the-x25519-recipient-type)).
 //!
 //! Recipients come out of the log, so a stranger chooses them. The age library panics when it
-//! wraps for a point of low order; such points, and second spellings, are refused here.
+//! wraps for a point of low order; such points, and second spellings, are refused here. So is the
+//! recipient of [`public_identity`](super::keys::public_identity), which is nobody in particular:
+//! what is for everybody says so in another way.
 
 use std::fmt;
 use std::str::FromStr;
@@ -38,6 +40,12 @@ const LOW_ORDER: [[u8; 32]; 5] = [
     },
 ];
 
+/// The X25519 point of [`super::keys::public_identity`].
+const PUBLIC: [u8; 32] = [
+    0x72, 0xf4, 0x9d, 0xf4, 0xcd, 0x7c, 0xc5, 0x59, 0x0f, 0xa2, 0xf5, 0xd5, 0xaf, 0x95, 0x4b, 0x34,
+    0x7a, 0x0f, 0x83, 0x64, 0x45, 0x9c, 0x6c, 0xf3, 0x61, 0x24, 0x3c, 0x38, 0xa5, 0x9f, 0x2c, 0x63,
+];
+
 const fn little_endian(number: u8) -> [u8; 32] {
     let mut point = [0; 32];
     point[0] = number;
@@ -53,6 +61,8 @@ pub enum RecipientError {
     NotCanonical,
     #[error("an X25519 point of low order: everybody could open what is wrapped for it")]
     LowOrder,
+    #[error("the recipient whose identity is public: everybody could open what is wrapped for it")]
+    Public,
 }
 
 /// A native age X25519 recipient that is safe to wrap for.
@@ -60,11 +70,14 @@ pub enum RecipientError {
 pub struct Recipient([u8; 32]);
 
 impl Recipient {
+    /// The recipient of what is for everybody.
+    pub const PUBLIC: Self = Self(PUBLIC);
+
     /// The recipient whose files `identity` opens.
     pub fn of(identity: &Identity) -> Self {
         // A clamped scalar times the base point is never of low order.
         let text = identity.to_public().to_string();
-        text.parse().expect("age writes the one spelling")
+        Self::read(&text).expect("age writes the one spelling")
     }
 
     pub(super) fn to_age(self) -> x25519::Recipient {
@@ -74,10 +87,8 @@ impl Recipient {
     }
 }
 
-impl FromStr for Recipient {
-    type Err = RecipientError;
-
-    fn from_str(text: &str) -> Result<Self, RecipientError> {
+impl Recipient {
+    fn read(text: &str) -> Result<Self, RecipientError> {
         let parsed = CheckedHrpstring::new::<Bech32>(text).map_err(|_| RecipientError::Text)?;
         let mut point = [0; 32];
         let mut bytes = parsed.byte_iter();
@@ -97,6 +108,17 @@ impl FromStr for Recipient {
             return Err(RecipientError::LowOrder);
         }
         Ok(recipient)
+    }
+}
+
+impl FromStr for Recipient {
+    type Err = RecipientError;
+
+    fn from_str(text: &str) -> Result<Self, RecipientError> {
+        match Self::read(text)? {
+            Self::PUBLIC => Err(RecipientError::Public),
+            recipient => Ok(recipient),
+        }
     }
 }
 
@@ -209,6 +231,15 @@ mod tests {
                 Err(error) => prop_assert_eq!(error, RecipientError::NotCanonical),
             }
         }
+    }
+
+    #[test]
+    fn what_everybody_can_open_is_no_recipient_by_name() {
+        let public = Recipient::of(&keys::public_identity());
+        assert_eq!(public, Recipient::PUBLIC);
+        let text = public.to_string();
+        assert_eq!(text.parse::<Recipient>(), Err(RecipientError::Public));
+        assert_eq!(public.to_age().to_string(), text);
     }
 
     #[test]

@@ -310,7 +310,9 @@ pub struct BatchFact {
 /// A disclosure and what became of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DisclosureFact {
-    pub request: LeafIndex,
+    /// The request that it answers; none if it gives to the public.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<LeafIndex>,
     pub key: PublicKey,
     pub expires: Time,
     pub withdrawn: Option<LeafIndex>,

@@ -92,6 +92,7 @@ reasons! {
     Erased "erased" Conflict "The attachment or opening has been erased"
     RequestClosed "request-closed" Rule "The request's deadline has passed, or its agency has closed it"
     RecipientMismatch "recipient-mismatch" Rule "The recipient is not the request's"
+    TellsWho "tells-who" Rule "What is given to the public may not tell who gives it"
     CommitmentNotInBatch "commitment-not-in-batch" Rule "The commitment is not under the batch's root at that index"
     CommitmentSpent "commitment-spent" Conflict "The commitment has been disclosed before"
     Withdrawn "withdrawn" Conflict "The disclosure has been withdrawn"

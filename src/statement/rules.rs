@@ -251,10 +251,11 @@ impl<'a, F: Facts> Entry<'a, F> {
         &self,
         disclosure: &DisclosureFact,
     ) -> Result<Option<PartyId>, Verdict<F::Error>> {
-        let request = self.facts.request(&disclosure.request);
-        Ok(request
-            .map_err(Verdict::Facts)?
-            .map(|request| request.agency))
+        let Some(request) = &disclosure.request else {
+            return Ok(None);
+        };
+        let request = self.facts.request(request).map_err(Verdict::Facts)?;
+        Ok(request.map(|request| request.agency))
     }
 
     /// The signatures, to be claimed one by one; [`Signatures::none_besides`] ends it.

@@ -15,7 +15,7 @@ use super::kinds::access_request::{AccessRequest, SealedFields};
 use super::kinds::agreement::{Agreement, Instrument, Status};
 use super::kinds::collection::Collection;
 use super::kinds::commitment_batch::CommitmentBatch;
-use super::kinds::disclosure::{DisclosedClip, Disclosure};
+use super::kinds::disclosure::{Audience, DisclosedClip, Disclosure};
 use super::kinds::legal_demand::{DemandSeals, LegalDemand};
 use super::kinds::limits::Limits;
 use super::kinds::log_closed::LogClosed;
@@ -351,11 +351,20 @@ impl World {
     /// A consent to the journey's request, by the commitment at `index` of its batch.
     pub fn consent(&self, index: u32) -> Disclosure {
         Disclosure {
-            request: self.request,
+            request: Some(self.request),
             clips: vec![self.clip(index)],
             gives: vec![DataKind::Video],
-            recipient: recipient("recipient 6"),
+            recipient: Audience::Agency(recipient("recipient 6")),
             expires: self.now.cut_to_hour().plus_seconds(3 * DAY),
+        }
+    }
+
+    /// The same clip, for everybody.
+    pub fn publish(&self, index: u32) -> Disclosure {
+        Disclosure {
+            request: None,
+            recipient: Audience::Public,
+            ..self.consent(index)
         }
     }
 

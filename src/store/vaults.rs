@@ -119,7 +119,10 @@ impl From<rusqlite::Error> for VaultError {
 
 const SCHEMA: Schema = Schema {
     application_id: 0x7768_6f76, // "whov"
-    migrations: &[include_str!("vaults/schema-1.sql")],
+    migrations: &[
+        include_str!("vaults/schema-1.sql"),
+        include_str!("vaults/schema-2.sql"),
+    ],
 };
 
 /// The vaults' database. Calls from several threads take turns.

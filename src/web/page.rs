@@ -1,8 +1,14 @@
 //! What the page shows, as texts: the template only arranges it, and escapes all of it.
 
+mod told;
+
 use std::collections::HashMap;
 
 use askama::Template;
+
+pub use told::{BulletinView, PublicationView};
+
+use age_core::secrecy::ExposeSecret as _;
 
 use super::words::{self, Moment};
 use super::{Overview, SHOWN};
@@ -11,6 +17,7 @@ use crate::ledger::Published;
 use crate::record::accounts::Account;
 use crate::record::findings::{Attachments, Finding, findings};
 use crate::record::{Asked, Chain, Demand, Record, Reported, Sealed};
+use crate::seal::keys::public_identity;
 use crate::statement::kinds::agreement::{Instrument, Status, Term};
 use crate::statement::kinds::benefit::Benefit;
 use crate::statement::kinds::log_closed::LogClosed;
@@ -40,6 +47,12 @@ pub struct Page {
     pub requests: Vec<RequestView>,
     /// The latest first.
     pub demands: Vec<DemandView>,
+    /// Given by residents to everybody; the latest first.
+    pub publications: Vec<PublicationView>,
+    /// The identity that opens what was given to everybody.
+    pub public_identity: String,
+    /// The latest first.
+    pub bulletins: Vec<BulletinView>,
     /// About statements that have no card of their own.
     pub findings: Vec<FindingView>,
     pub figures: Figures,
@@ -222,6 +235,20 @@ impl Page {
             demands: demands
                 .map(|demand| DemandView::of(record, demand, &mut found))
                 .collect(),
+            publications: record
+                .published()
+                .rev()
+                .take(SHOWN)
+                .map(|given| PublicationView::of(given, now))
+                .collect(),
+            public_identity: public_identity().to_string().expose_secret().to_owned(),
+            bulletins: record
+                .bulletins()
+                .iter()
+                .rev()
+                .take(SHOWN)
+                .map(|told| BulletinView::of(record, told, now))
+                .collect(),
             findings: found.rest(),
             figures: Figures::of(overview, open_at),
             entries: overview
@@ -285,7 +312,13 @@ impl Figures {
             agreements_in_force: number(record.agreements().iter().filter(in_force).count()),
             requests: number(requests.len()),
             requests_open: number(requests.iter().filter(|asked| is_open(asked, now)).count()),
-            disclosures: number(requests.iter().map(|asked| asked.given.len()).sum()),
+            disclosures: number(
+                requests
+                    .iter()
+                    .map(|asked| asked.given.len())
+                    .sum::<usize>()
+                    + record.published().count(),
+            ),
             earlier_requests: requests
                 .len()
                 .checked_sub(SHOWN)
@@ -442,10 +475,7 @@ impl RequestView {
         Self {
             index: asked.index,
             id: asked.id.to_string(),
-            agency: match &asked.agency {
-                Author::Issuer(party) => record.name(party),
-                other => other.to_string(),
-            },
+            agency: record.author(&asked.agency),
             agency_id: asked.agency.to_string(),
             jurisdiction: request.jurisdiction.to_string(),
             logged_at: asked.logged_at.into(),

@@ -401,7 +401,7 @@ fn no_header_leaves_before_the_collection() {
 
 #[test]
 fn an_own_commitment_under_a_foreign_key_is_an_attack() {
-    use whosaw::statement::kinds::disclosure::{DisclosedClip, Disclosure};
+    use whosaw::statement::kinds::disclosure::{Audience, DisclosedClip, Disclosure};
     use whosaw::statement::words::DataKind;
     let proxy = world().proxy();
     let device = world().device(&proxy);
@@ -414,7 +414,7 @@ fn an_own_commitment_under_a_foreign_key_is_an_attack() {
     // The operator knows which commitments came with which upload, and where they stand.
     let stranger = SigningKey::from_bytes(&[80; 32]);
     let forged = Disclosure {
-        request: world().request.parse().unwrap(),
+        request: Some(world().request.parse().unwrap()),
         clips: vec![DisclosedClip {
             commitment: serde_json::from_value(commitment.clone()).unwrap(),
             batch: serde_json::from_value(anchor["batch"].clone()).unwrap(),
@@ -423,7 +423,7 @@ fn an_own_commitment_under_a_foreign_key_is_an_attack() {
             header: whosaw::digest::Digest::of("a header of its own"),
         }],
         gives: vec![DataKind::Video],
-        recipient: request().recipient,
+        recipient: Audience::Agency(request().recipient),
         expires: now().plus_seconds(7200).cut_to_hour(),
     };
     let head = Head {

@@ -1,5 +1,6 @@
 //! `whosaw agency collect`: the log first, then the clips.
 
+use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -84,7 +85,8 @@ pub fn run(args: &Collect) -> anyhow::Result<Exit> {
                 fetched: fetch_until(&agency, received, n, args, until)?,
             };
             if !json {
-                say(&clip);
+                let name = format!("{} clip {n}", &clip.disclosure.to_string()[..12]);
+                say_fetched(&name, &clip.fetched, &mut io::stdout())?;
             }
             clips.push(clip);
         }
@@ -154,27 +156,32 @@ fn fetch_until(
     }
 }
 
-fn say(clip: &Clip) {
-    let name = format!("{} clip {}", &clip.disclosure.to_string()[..12], clip.clip);
-    match &clip.fetched {
+/// Tells what came of fetching the clip with this name.
+pub fn say_fetched(name: &str, fetched: &Fetched, out: &mut impl io::Write) -> io::Result<()> {
+    match fetched {
         Fetched::Opened { sealed, plain } => {
-            println!("fetched {}", sealed.display());
-            println!("opened  {}", plain.display());
+            writeln!(out, "fetched {}", sealed.display())?;
+            writeln!(out, "opened  {}", plain.display())
         }
-        Fetched::Kept { sealed } => println!("{name}: here already, {}", sealed.display()),
-        Fetched::NotWitnessed => {
-            println!("{name}: the witnesses have not cosigned the collection yet. Run this again")
-        }
-        Fetched::NotHandedOver => println!(
+        Fetched::Kept { sealed } => writeln!(out, "{name}: here already, {}", sealed.display()),
+        Fetched::NotWitnessed => writeln!(
+            out,
+            "{name}: the witnesses have not cosigned the collection yet. Run this again"
+        ),
+        Fetched::NotHandedOver => writeln!(
+            out,
             "{name}: not handed over yet; the resident's device does that when it sees the \
              collection. Run this again"
         ),
-        Fetched::Gone => println!(
+        Fetched::Gone => writeln!(
+            out,
             "{name}: no longer there; what is handed over is kept for a week, unless the resident \
              deletes the clip"
         ),
-        Fetched::Unreadable { sealed, why } => {
-            println!("{name}: unreadable: {why}; kept as {}", sealed.display());
-        }
+        Fetched::Unreadable { sealed, why } => writeln!(
+            out,
+            "{name}: unreadable: {why}; kept as {}",
+            sealed.display()
+        ),
     }
 }

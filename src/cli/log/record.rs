@@ -7,15 +7,13 @@ use clap::ValueEnum as _;
 use serde_json::{Value, json};
 
 use super::{Copy, Exit, Log, print_json};
-use crate::client::Client;
-use crate::client::base::BaseUrl;
 use crate::digest::StatementId;
 use crate::record::accounts::Account;
 use crate::record::compelled::Reconciled;
 use crate::record::findings::{self, Finding, FindingCode};
 use crate::record::{Record, Said};
 use crate::statement::sealed::SealDigest;
-use crate::time::{Clock, Time};
+use crate::time::Time;
 use crate::tlog::tree::LeafIndex;
 
 /// List what does not fit together in the log's statements
@@ -71,15 +69,15 @@ pub struct Accounts {
 }
 
 /// A copy of the log with its record.
-struct Read {
+pub(super) struct Read {
     copy: Copy,
-    record: Record,
+    pub(super) record: Record,
     /// The witnesses' time.
-    now: Time,
+    pub(super) now: Time,
 }
 
 impl Read {
-    fn of(log: &Log) -> anyhow::Result<Self> {
+    pub(super) fn of(log: &Log) -> anyhow::Result<Self> {
         Self::from_copy(log.read()?)
     }
 
@@ -101,13 +99,7 @@ impl Read {
     }
 
     fn findings(&self, log: &Log) -> anyhow::Result<Vec<Finding>> {
-        let client = match log.folder() {
-            Some(_) => None,
-            None => {
-                let server = log.log.trim_end_matches('/').trim_end_matches("/log");
-                Some(Client::new(BaseUrl::parse(server)?, Clock::system()))
-            }
-        };
+        let client = log.client()?;
         // One that was erased, or is no longer served, is as one that nobody has.
         let attachment = |digest: &SealDigest| {
             let found = client.as_ref()?.attachment(digest);

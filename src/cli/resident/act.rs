@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 
 use super::show::*;
 use super::{
-    Add, Allow, CameraAdd, CheckDecision, InboxArgs, Init, Open, Refuse, ReportArgs, Restore, Sync,
-    Withdraw,
+    Add, Allow, CameraAdd, CheckDecision, InboxArgs, Init, Open, Publish, Refuse, ReportArgs,
+    Restore, Sync, Withdraw,
 };
 use crate::cli::Exit;
 use crate::cli::output::confirm;
@@ -19,7 +19,9 @@ use crate::party::resident::decide::{self, Wish};
 use crate::party::resident::state::Attack;
 use crate::party::resident::sync::{self, Synced};
 use crate::party::resident::upload::{self, Film};
-use crate::party::resident::{Resident, ResidentError, decision_file, enrol, inbox, report};
+use crate::party::resident::{
+    Resident, ResidentError, decision_file, enrol, inbox, publish, report,
+};
 use crate::seal::keys::Phrase;
 use crate::statement::kinds::disclosure::short;
 use crate::time::Clock;
@@ -255,10 +257,62 @@ pub(super) fn refuse(args: &Refuse) -> anyhow::Result<Exit> {
 pub(super) fn withdraw(args: &Withdraw) -> anyhow::Result<Exit> {
     let mut resident = args.own.resident()?;
     synced(&mut resident)?;
-    let request = decide::resolve(&resident, &args.request)?;
-    let said = decide::withdraw(&mut resident, &request)?;
+    let id = decide::resolve_given(&resident, &args.given)?;
+    let gifts = &resident.state.gifts;
+    let was_public = gifts
+        .iter()
+        .any(|g| g.disclosure == id && g.request.is_none());
+    let said = decide::withdraw(&mut resident, &id)?;
     print_said(&said, "taken back", args.own.json)?;
+    if was_public && !args.own.json {
+        println!(
+            "The server gives it out no more. Who has fetched it keeps it: nobody can call copies back."
+        );
+    }
     Ok(Exit::Yes)
+}
+
+pub(super) fn publish(args: &Publish) -> anyhow::Result<Exit> {
+    let mut resident = args.own.resident()?;
+    let synced = synced(&mut resident)?;
+    print_warnings(&synced.warnings);
+    let wish = publish::Wish {
+        gives: args.gives.clone(),
+        until: args.until,
+    };
+    let mut clips = args.clips.clone();
+    clips.sort_unstable();
+    clips.dedup();
+    let mut offers = Vec::new();
+    for clip in &clips {
+        match publish::prepare(&resident, *clip, &wish) {
+            Err(ResidentError::Fault(fault)) => return refused(&fault, args.own.json),
+            offer => offers.push(offer?),
+        }
+    }
+    if !args.own.json {
+        print_publication(&offers);
+    }
+    if !confirm("Publish this, for everybody and for good?", args.yes)? {
+        println!("nothing was published");
+        return Ok(Exit::No);
+    }
+    let mut done = Vec::new();
+    for offer in offers {
+        let published = publish::publish(&mut resident, offer)?;
+        print_warnings(&published.warnings);
+        if !args.own.json {
+            print_published(&resident.state.server, &published)?;
+        }
+        done.push(published);
+    }
+    if args.own.json {
+        print_json(&done)?;
+    }
+    Ok(match done.iter().all(|published| published.handed_over) {
+        true => Exit::Yes,
+        false => Exit::No,
+    })
 }
 
 pub(super) fn show_report(args: &ReportArgs) -> anyhow::Result<Exit> {

@@ -10,6 +10,7 @@ use crate::cli::Exit;
 use crate::party::resident::decide::{Offer, Said};
 use crate::party::resident::gate::Fault;
 use crate::party::resident::inbox::{Answer, Checkpoint, Inbox, Item};
+use crate::party::resident::publish::{self, Published};
 use crate::party::resident::report::Report;
 use crate::party::resident::state::Attack;
 use crate::seal::keys::Phrase;
@@ -192,6 +193,40 @@ pub(super) fn print_offer(offer: &Offer) {
         "The consent is public, under a key that serves this once. Once the agency has collected, \
          it has the clip\nfor good; until then you can take it back."
     );
+}
+
+pub(super) fn print_publication(offers: &[publish::Offer]) {
+    for offer in offers {
+        let (clip, disclosure) = (&offer.clip, &offer.disclosure);
+        let gives: Vec<&str> = disclosure.gives.iter().map(|kind| kind.code()).collect();
+        println!(
+            "For everybody: clip {} of {}, {} until {}",
+            clip.clip, clip.camera.name, clip.from, clip.until
+        );
+        println!("  {}", gives.join(", "));
+        println!("  served to whoever asks until {}", disclosure.expires);
+        for agency in &offer.known_to {
+            println!("  NOTE: {agency} has this clip already, and may know that it is yours");
+        }
+    }
+    if offers.len() > 1 {
+        println!("NOTE: what is published at one time is guessed to be one person's.");
+    }
+    println!(
+        "The log will not say who you are. The film may: its picture and sound are published as they \
+         are, and so is\nwhat the camera wrote into the file (its number, a place). The operator can \
+         tell whose vault it comes from.\nWho fetches it can keep it, show it and pass it on: \
+         `withdraw` stops the server, and no copy."
+    );
+}
+
+pub(super) fn print_published(server: &str, published: &Published) -> anyhow::Result<()> {
+    print_said(&published.said, "published", false)?;
+    match published.handed_over {
+        true => println!("{server}{}", publish::path(&published.said.id)),
+        false => println!("the key is not handed over yet: run `sync` later"),
+    }
+    Ok(())
 }
 
 pub(super) fn print_said(said: &Said, what: &str, json: bool) -> anyhow::Result<()> {

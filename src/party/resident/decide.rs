@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use ed25519_dalek::SigningKey;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -18,9 +19,9 @@ use crate::encoding::base64;
 use crate::seal::commitment::CLIP_COMMITMENTS;
 use crate::seal::rewrap;
 use crate::statement::envelope::Envelope;
-use crate::statement::facts::FactsExt as _;
+use crate::statement::facts::{BatchFact, FactsExt as _};
 use crate::statement::kinds::decision::{Answer, Decision};
-use crate::statement::kinds::disclosure::{DisclosedClip, Disclosure, MAX_CLIPS};
+use crate::statement::kinds::disclosure::{Audience, DisclosedClip, Disclosure, MAX_CLIPS};
 use crate::statement::kinds::withdrawal::Withdrawal;
 use crate::statement::words::DataKind;
 use crate::statement::{Author, Head, Statement, sign};
@@ -42,6 +43,16 @@ pub struct Offer {
     pub clips: Vec<Clip>,
     headers: Vec<Vec<u8>>,
     openings: Vec<ShownOpening>,
+}
+
+/// A clip as a disclosure gives it.
+pub(super) struct Sealed {
+    pub given: DisclosedClip,
+    /// Its file key wrapped for the recipient.
+    pub header: Vec<u8>,
+    pub opening: ShownOpening,
+    /// For the gate: what the rules keep of its batch, and whether its commitment is spent.
+    pub batch: (Option<BatchFact>, bool),
 }
 
 /// What was logged.
@@ -71,28 +82,41 @@ pub fn resolve(resident: &Resident, text: &str) -> Result<StatementId, ResidentE
     }
     let state = &resident.state;
     let mut known: Vec<StatementId> = state.requests.iter().map(|r| r.request).collect();
-    for gift in &state.gifts {
-        let named = gift.disclosure.to_string().starts_with(text);
-        known.extend([gift.request].iter().filter(|_| named));
-    }
     for index in &state.open {
         known.extend(resident.claim(*index)?.map(|claim| claim.id));
     }
-    known.sort_unstable();
-    known.dedup();
-    let disclosed = |id: &StatementId| {
-        let gift = state.gift(id);
-        gift.is_some_and(|gift| gift.disclosure.to_string().starts_with(text))
+    known.retain(|id| id.to_string().starts_with(text));
+    one_of(known, text, "request")
+}
+
+/// The own disclosure that `text` names: by its id or the request's, or the first digits of either.
+///
+/// # Errors
+/// If none or several begin like that.
+pub fn resolve_given(resident: &Resident, text: &str) -> Result<StatementId, ResidentError> {
+    let ids = |gift: &Gift| [Some(gift.disclosure), gift.request];
+    let begins = |gift: &&Gift| {
+        let mut named = ids(gift).into_iter().flatten();
+        named.any(|id| id.to_string().starts_with(text))
     };
-    known.retain(|id| id.to_string().starts_with(text) || disclosed(id));
-    match known.as_slice() {
+    let gifts = resident.state.gifts.iter();
+    let named = gifts.filter(begins).map(|gift| gift.disclosure).collect();
+    one_of(named, text, "consent")
+}
+
+fn one_of(
+    mut named: Vec<StatementId>,
+    text: &str,
+    what: &str,
+) -> Result<StatementId, ResidentError> {
+    named.sort_unstable();
+    named.dedup();
+    match named.as_slice() {
         [one] if text.len() >= 6 => Ok(*one),
         [] => asked(format!(
-            "no request that this device knows begins with `{text}`"
+            "no {what} that this device knows begins with `{text}`"
         )),
-        _ => asked(format!(
-            "`{text}` may be several requests: give more digits"
-        )),
+        _ => asked(format!("`{text}` may be several {what}s: give more digits")),
     }
 }
 
@@ -124,10 +148,10 @@ pub fn prepare(
     let clips = choose(resident, &asked_for, &wish.clips)?;
     let mut offer = Offer {
         disclosure: Disclosure {
-            request: *request,
+            request: Some(*request),
             clips: Vec::new(),
             gives: gives(&claim, &wish.gives),
-            recipient: claim.body.recipient,
+            recipient: Audience::Agency(claim.body.recipient),
             expires: expires(&claim, resident.clock.now()),
         },
         claim,
@@ -138,22 +162,11 @@ pub fn prepare(
     };
     let mut batches = Vec::new();
     for clip in &offer.clips {
-        let (i, given, header) = give(resident, clip, &offer.disclosure)?;
-        let index = resident
-            .ledger
-            .find(&given.batch)?
-            .ok_or(Fault::NotAnchored)?;
-        let facts = resident.ledger.facts();
-        let spent = facts.commitment(&given.commitment)?.is_some();
-        batches.push((facts.batch(&index)?, spent));
-        let opening = upload::opening(resident, clip.clip, &clip.body_digest, i)?;
-        offer.openings.push(ShownOpening {
-            clip: clip.clip,
-            opening: opening.encode().to_owned(),
-            body_length: clip.body_length,
-        });
-        offer.disclosure.clips.push(given);
-        offer.headers.push(header);
+        let sealed = seal(resident, clip, offer.disclosure.recipient)?;
+        batches.push(sealed.batch);
+        offer.openings.push(sealed.opening);
+        offer.disclosure.clips.push(sealed.given);
+        offer.headers.push(sealed.header);
     }
     let seen = resident.seen()?;
     let now = resident.now(seen.as_ref());
@@ -216,23 +229,27 @@ fn expires(claim: &Claim, now: Time) -> Time {
     wanted.min(latest).cut_to_hour()
 }
 
-/// A fresh commitment of the clip, and its file key wrapped for the request's recipient.
-fn give(
+/// A fresh commitment of the clip with its opening, and its file key wrapped for the recipient.
+pub(super) fn seal(
     resident: &Resident,
     clip: &Clip,
-    disclosure: &Disclosure,
-) -> Result<(usize, DisclosedClip, Vec<u8>), ResidentError> {
+    audience: Audience,
+) -> Result<Sealed, ResidentError> {
+    let facts = resident.ledger.facts();
     let mut fault = Fault::NotAnchored;
     for i in 0..CLIP_COMMITMENTS {
         let Some(anchor) = &clip.anchors[i] else {
             continue;
         };
         let commitment = clip.commitments[i];
-        if resident.ledger.facts().commitment(&commitment)?.is_some() {
+        let spent = facts.commitment(&commitment)?.is_some();
+        if spent {
             fault = Fault::Spent;
             continue;
         }
-        let header = rewrap::wrap(&resident.file_key(clip.clip)?, &disclosure.recipient);
+        let batch = resident.ledger.find(&anchor.batch)?;
+        let batch = facts.batch(&batch.ok_or(Fault::NotAnchored)?)?;
+        let header = rewrap::wrap(&resident.file_key(clip.clip)?, &audience.recipient());
         let given = DisclosedClip {
             commitment,
             batch: anchor.batch,
@@ -240,9 +257,28 @@ fn give(
             path: anchor.path.clone(),
             header: Digest::of(&header),
         };
-        return Ok((i, given, header));
+        return Ok(Sealed {
+            given,
+            header,
+            opening: shown(resident, clip, i)?,
+            batch: (batch, spent),
+        });
     }
     Err(fault.into())
+}
+
+/// The opening of the clip's commitment `i`, as the server is shown it.
+pub(super) fn shown(
+    resident: &Resident,
+    clip: &Clip,
+    i: usize,
+) -> Result<ShownOpening, ResidentError> {
+    let opening = upload::opening(resident, clip.clip, &clip.body_digest, i)?;
+    Ok(ShownOpening {
+        clip: clip.clip,
+        opening: opening.encode().to_owned(),
+        body_length: clip.body_length,
+    })
 }
 
 /// Logs a consent. It is written down before it is sent; sent twice, it is the same.
@@ -251,8 +287,8 @@ fn give(
 /// The server's refusals, and a proof that does not hold.
 pub fn consent(resident: &mut Resident, offer: Offer) -> Result<Said, ResidentError> {
     let request = offer.claim.id;
-    let envelope = resident.sign_once(&request, offer.disclosure.into());
-    let id = StatementId::of_payload(&envelope.payload);
+    let key = resident.one_time_key(&offer.disclosure);
+    let envelope = resident.sign_once(&key, offer.disclosure.into());
     let clips = offer
         .clips
         .iter()
@@ -261,24 +297,39 @@ pub fn consent(resident: &mut Resident, offer: Offer) -> Result<Said, ResidentEr
             clip: Some(clip.clip),
             header: Some(base64(header)),
         });
+    let clips = clips.collect();
     let state = &mut resident.state;
-    state.gifts.retain(|gift| gift.request != request);
-    state.gifts.push(Gift {
-        disclosure: id,
-        request,
-        envelope: to_value(&envelope),
-        clips: clips.collect(),
-        index: None,
-        handed_over: None,
-    });
+    state.gifts.retain(|gift| gift.request != Some(request));
     // A refusal that nobody has heard of is as if it had not been made.
     state
         .refusals
         .retain(|r| r.request != request || r.carried_by.is_some() || r.anchor.is_some());
+    disclose(resident, Some(request), &envelope, clips, offer.openings)
+}
+
+/// Writes a disclosure down, and logs it.
+pub(super) fn disclose(
+    resident: &mut Resident,
+    request: Option<StatementId>,
+    envelope: &Envelope,
+    clips: Vec<GivenClip>,
+    openings: Vec<ShownOpening>,
+) -> Result<Said, ResidentError> {
+    let id = StatementId::of_payload(&envelope.payload);
+    let state = &mut resident.state;
+    state.gifts.retain(|gift| gift.disclosure != id);
+    state.gifts.push(Gift {
+        disclosure: id,
+        request,
+        envelope: to_value(envelope),
+        clips,
+        index: None,
+        handed_over: None,
+    });
     resident.save()?;
     let body = Disclose {
-        statement: raw(&envelope),
-        openings: offer.openings,
+        statement: raw(envelope),
+        openings,
     };
     match resident.client.disclose(&body, &resident.seed.vault_key()) {
         Ok(logged) => settle(resident, id, &logged),
@@ -329,17 +380,21 @@ pub(super) fn decision(resident: &Resident, request: &StatementId) -> Envelope {
         request: *request,
         decision: Answer::Denied,
     };
-    resident.sign_once(request, decision.into())
+    let key = resident.seed.request_key(request);
+    resident.sign_once(&key, decision.into())
 }
 
-/// Takes a consent back, if nobody has collected it yet. The log's order decides that.
+/// Takes an own disclosure back, if nobody has collected it yet. The log's order decides that. What
+/// was public is not served any more; copies of it stay where they are.
 ///
 /// # Errors
 /// The server's refusals, and a proof that does not hold.
-pub fn withdraw(resident: &mut Resident, request: &StatementId) -> Result<Said, ResidentError> {
-    let Some(gift) = resident.state.gift(request).cloned() else {
-        return asked("you have not consented to this request".to_owned());
+pub fn withdraw(resident: &mut Resident, disclosure: &StatementId) -> Result<Said, ResidentError> {
+    let gifts = &mut resident.state.gifts;
+    let Some(at) = gifts.iter().position(|g| g.disclosure == *disclosure) else {
+        return asked("you have not consented to this".to_owned());
     };
+    let gift = gifts[at].clone();
     let index = gift.index.ok_or(Fault::DisclosureNotLogged)?;
     let given = resident
         .ledger
@@ -357,12 +412,13 @@ pub fn withdraw(resident: &mut Resident, request: &StatementId) -> Result<Said, 
     let withdrawal = Withdrawal {
         disclosure: gift.disclosure,
     };
-    let envelope = resident.sign_once(request, withdrawal.into());
+    let key = resident.one_time_key(&given.body);
+    let envelope = resident.sign_once(&key, withdrawal.into());
     let logged = resident.client.submit(&envelope)?;
     let id = StatementId::of_payload(&envelope.payload);
     let said = settle(resident, id, &logged)?;
     for known in &mut resident.state.gifts {
-        if known.request == *request {
+        if known.disclosure == *disclosure {
             known.clips.iter_mut().for_each(|clip| clip.header = None);
         }
     }
@@ -412,7 +468,7 @@ fn is_refusal(error: &ClientError) -> bool {
     status.is_some_and(|status| (400..500).contains(&status) && status != 408 && status != 429)
 }
 
-fn asked<T>(why: String) -> Result<T, ResidentError> {
+pub(super) fn asked<T>(why: String) -> Result<T, ResidentError> {
     Err(ResidentError::Asked(why))
 }
 
@@ -427,14 +483,13 @@ fn raw(envelope: &Envelope) -> Box<RawValue> {
 }
 
 impl Resident {
-    /// Signs with the one-time key of a request.
-    fn sign_once(&self, request: &StatementId, statement: Statement) -> Envelope {
-        let key = self.seed.request_key(request);
+    /// Signs with a one-time key.
+    pub(super) fn sign_once(&self, key: &SigningKey, statement: Statement) -> Envelope {
         let head = Head {
             log: self.origin(),
             issued_at: self.clock.now().cut_to_hour(),
-            author: Author::OneTimeKey((&key).into()),
+            author: Author::OneTimeKey(key.into()),
         };
-        sign(&head, &statement, &[&key])
+        sign(&head, &statement, &[key])
     }
 }

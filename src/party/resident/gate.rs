@@ -5,6 +5,10 @@
 //! log's rules have judged every entry before; what this device would act on is judged here once
 //! more, so that a fault of the replay opens nothing. Spec: `docs/PROTOCOL.md`, section 7.
 
+mod publish;
+
+pub use publish::{check_publication, check_publish};
+
 use std::collections::BTreeSet;
 
 use crate::client::attachment_matches;
@@ -18,7 +22,7 @@ use crate::statement::facts::{
 use crate::statement::key::PublicKey;
 use crate::statement::kinds::access_request::AccessRequest;
 use crate::statement::kinds::agreement::Status;
-use crate::statement::kinds::disclosure::Disclosure;
+use crate::statement::kinds::disclosure::{Audience, Disclosure};
 use crate::statement::kinds::limits::Limits;
 use crate::statement::leaf::Leaf;
 use crate::statement::scope::{Scope, ScopeError};
@@ -170,6 +174,8 @@ pub enum Fault {
     Spent,
     #[error("it gives {0}, which was not asked for")]
     NotAsked(DataKind),
+    #[error("it would tell who you are: to the public goes one clip, and neither name nor contact")]
+    TellsWho,
     #[error("the header to hand over is not the one that the disclosure in the log names")]
     Header,
 
@@ -179,10 +185,12 @@ pub enum Fault {
     ForeignKey,
     #[error("nobody has logged a collection yet: nothing is handed over before")]
     NotCollected,
-    #[error("you took it back before it was collected")]
+    #[error("you took it back")]
     Withdrawn,
     #[error("it expired on {0}, before it was collected")]
     Expired(Time),
+    #[error("it was to be public until {0}")]
+    Over(Time),
     #[error("it was collected by {0}, who had not asked")]
     WrongCollector(PartyId),
 
@@ -216,12 +224,14 @@ impl Fault {
             Self::NotAnchored => "not-anchored",
             Self::Spent => "spent",
             Self::NotAsked(_) => "not-asked",
+            Self::TellsWho => "tells-who",
             Self::Header => "header",
             Self::DisclosureNotLogged => "disclosure-not-logged",
             Self::ForeignKey => "foreign-key",
             Self::NotCollected => "not-collected",
             Self::Withdrawn => "withdrawn",
             Self::Expired(_) => "expired",
+            Self::Over(_) => "over",
             Self::WrongCollector(_) => "wrong-collector",
             Self::Proof(_) => "proof",
             Self::ProofOfAnother => "proof-of-another",
@@ -367,9 +377,7 @@ pub fn check_consent(
     batches: &[(Option<BatchFact>, bool)],
     now: &Now<'_>,
 ) -> Result<(), Fault> {
-    if let Some(closed) = now.seen.and_then(|seen| seen.closed.as_ref()) {
-        return Err(Fault::LogClosed(Box::new(closed.clone())));
-    }
+    check_log_open(now.seen)?;
     now.check_fresh()?;
     check_request(claim)?;
     if now.time >= claim.body.deadline {
@@ -380,7 +388,8 @@ pub fn check_consent(
         return Err(Fault::ClosedEarly(at));
     }
     check_standing(claim)?;
-    if disclosure.request != claim.id || disclosure.recipient != fact.recipient {
+    let recipient = Audience::Agency(fact.recipient);
+    if disclosure.request != Some(claim.id) || disclosure.recipient != recipient {
         return Err(Fault::RecipientSwapped);
     }
     if let Some(kind) = disclosure
@@ -390,6 +399,21 @@ pub fn check_consent(
     {
         return Err(Fault::NotAsked(*kind));
     }
+    check_clips(disclosure, batches)
+}
+
+/// Nothing is answered after the end.
+fn check_log_open(seen: Option<&Seen>) -> Result<(), Fault> {
+    match seen.and_then(|seen| seen.closed.as_ref()) {
+        None => Ok(()),
+        Some(closed) => Err(Fault::LogClosed(Box::new(closed.clone()))),
+    }
+}
+
+fn check_clips(
+    disclosure: &Disclosure,
+    batches: &[(Option<BatchFact>, bool)],
+) -> Result<(), Fault> {
     if disclosure.clips.len() != batches.len() {
         return Err(Fault::NotAnchored);
     }
@@ -469,13 +493,13 @@ pub fn check_hand_over<'a>(
         return Err(Fault::ClosedEarly(at));
     }
     let fact = given.fact.as_ref().ok_or(Fault::DisclosureNotLogged)?;
-    if fact.request != claim.index || given.body.request != claim.id {
+    if fact.request != Some(claim.index) || given.body.request != Some(claim.id) {
         return Err(Fault::DisclosureNotLogged);
     }
     if fact.key != *own_key {
         return Err(Fault::ForeignKey);
     }
-    if given.body.recipient != claim.body.recipient {
+    if given.body.recipient != Audience::Agency(claim.body.recipient) {
         return Err(Fault::RecipientSwapped);
     }
     let taking = match (&given.collection, fact.withdrawn) {
@@ -499,11 +523,16 @@ pub fn check_hand_over<'a>(
     if taking.logged_at >= given.body.expires {
         return Err(Fault::Expired(given.body.expires));
     }
-    let named: Vec<Digest> = given.body.clips.iter().map(|clip| clip.header).collect();
-    if named != headers.iter().map(Digest::of).collect::<Vec<_>>() {
-        return Err(Fault::Header);
-    }
+    check_headers(&given.body, headers)?;
     Ok(taking)
+}
+
+fn check_headers(disclosure: &Disclosure, headers: &[Vec<u8>]) -> Result<(), Fault> {
+    let named = disclosure.clips.iter().map(|clip| clip.header);
+    match named.eq(headers.iter().map(Digest::of)) {
+        true => Ok(()),
+        false => Err(Fault::Header),
+    }
 }
 
 /// Whether a disclosure in the log uses own commitments under a key that is not this resident's.

@@ -9,6 +9,7 @@
 //! * [`sync`]: the one pattern of requests that every device makes, whatever its owner decided
 //! * [`gate`]: every check that stands between a clip and whoever asks for it; pure
 //! * [`inbox`], [`decide`]: what is asked, and the answers
+//! * [`publish`]: a clip for everybody
 //! * [`report`]: who saw, with proofs; [`decision_file`]: a refusal, proved to a stranger
 //! * [`ledger`]: what the device's own copy of the log says
 //!
@@ -20,6 +21,7 @@ pub mod enrol;
 pub mod gate;
 pub mod inbox;
 pub mod ledger;
+pub mod publish;
 pub mod report;
 pub mod state;
 pub mod sync;
@@ -27,11 +29,14 @@ pub mod upload;
 
 use std::path::{Path, PathBuf};
 
+use ed25519_dalek::SigningKey;
+
 use crate::client::base::{BaseUrl, BaseUrlError};
 use crate::client::{Client, ClientError};
 use crate::seal::clip::OpenError;
 use crate::seal::keys::{Phrase, PhraseError, Seed};
 use crate::seal::rewrap::HeaderError;
+use crate::statement::kinds::disclosure::Disclosure;
 use crate::store::StoreError;
 use crate::store::lock::DataLock;
 use crate::store::secrets::SecretFile;
@@ -181,6 +186,18 @@ impl Resident {
     fn clip_header(&self, clip: HexId) -> Result<Vec<u8>, ResidentError> {
         let path = self.clip_folder(clip).join("header");
         std::fs::read(&path).map_err(ResidentError::file(&path))
+    }
+
+    /// The one-time key that signs this disclosure, if it is this resident's.
+    fn one_time_key(&self, disclosure: &Disclosure) -> SigningKey {
+        match &disclosure.request {
+            Some(request) => self.seed.request_key(request),
+            None => {
+                let clip = disclosure.clips.first();
+                let clip = clip.expect("the rules and the gate want one");
+                self.seed.public_key(&clip.commitment)
+            }
+        }
     }
 
     /// The file key of an own clip.

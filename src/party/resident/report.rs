@@ -46,7 +46,9 @@ pub struct ClipReport {
 pub struct Line {
     pub what: What,
     pub text: String,
-    pub request: StatementId,
+    /// None for what is given to the public.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<StatementId>,
     /// The entry that says so; none for what this device alone knows.
     pub index: Option<LeafIndex>,
 }
@@ -57,6 +59,8 @@ pub struct Line {
 pub enum What {
     Asked,
     Consented,
+    /// Given to everybody, who may have fetched it.
+    Published,
     Withdrawn,
     Collected,
     HandedOver,
@@ -98,17 +102,22 @@ fn clip_report(resident: &Resident, clip: &Clip) -> Result<ClipReport, ResidentE
             lines.push(Line {
                 what: What::Asked,
                 text: format!("{} asked for it, until {}", seen.agency, seen.deadline),
-                request: seen.request,
+                request: Some(seen.request),
                 index: Some(seen.index),
             });
         }
     }
     for gift in &resident.state.gifts {
-        if gift.clips.iter().any(|given| given.clip == Some(clip.clip)) {
+        if gift.gives(clip.clip) {
             lines.extend(gift_lines(resident, gift)?);
         }
     }
-    let opened = |line: &Line| matches!(line.what, What::Collected | What::HandedOver);
+    let opened = |line: &Line| {
+        matches!(
+            line.what,
+            What::Collected | What::HandedOver | What::Published
+        )
+    };
     let attacked = resident
         .state
         .attacks
@@ -141,11 +150,24 @@ fn gift_lines(resident: &Resident, gift: &Gift) -> Result<Vec<Line>, ResidentErr
         .given(index)?
         .ok_or(Fault::DisclosureNotLogged)?;
     let until = given.body.expires;
-    let text = format!(
-        "you consented to request {}; to be collected before {until}",
-        short(&gift.request)
-    );
-    let mut lines = vec![line(What::Consented, Some(index), text)];
+    let (what, text) = match &gift.request {
+        Some(request) => {
+            let request = short(request);
+            let text =
+                format!("you consented to request {request}; to be collected before {until}");
+            (What::Consented, text)
+        }
+        // The header is here until it is handed over, or will never be.
+        None if gift.clips.iter().any(|clip| clip.header.is_some()) => {
+            let text = "you are publishing it; the key is not handed over yet".to_owned();
+            (What::Consented, text)
+        }
+        None => {
+            let text = format!("published: everybody may fetch it until {until}, and keep it");
+            (What::Published, text)
+        }
+    };
+    let mut lines = vec![line(what, Some(index), text)];
     if let Some(at) = given.fact.and_then(|fact| fact.withdrawn) {
         lines.push(line(
             What::Withdrawn,

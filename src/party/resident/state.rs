@@ -126,7 +126,9 @@ pub struct KeptRefusal {
 #[serde(deny_unknown_fields)]
 pub struct Gift {
     pub disclosure: StatementId,
-    pub request: StatementId,
+    /// None for what is given to the public.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<StatementId>,
     /// The signed `disclosure`.
     pub envelope: serde_json::Value,
     pub clips: Vec<GivenClip>,
@@ -136,6 +138,19 @@ pub struct Gift {
     /// When this device handed all headers over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handed_over: Option<Time>,
+}
+
+impl Gift {
+    /// Whether it was to give the same clip to the public as `logged` does.
+    pub(super) fn publishes_of(&self, logged: &Self) -> bool {
+        let same = |given: &GivenClip| given.clip.is_some_and(|clip| logged.gives(clip));
+        self.request.is_none() && self.index.is_none() && self.clips.iter().any(same)
+    }
+
+    /// Whether a clip is among those given.
+    pub fn gives(&self, clip: HexId) -> bool {
+        self.clips.iter().any(|given| given.clip == Some(clip))
+    }
 }
 
 /// A clip of a disclosure.
@@ -213,7 +228,14 @@ impl State {
 
     /// The own disclosure for a request.
     pub fn gift(&self, request: &StatementId) -> Option<&Gift> {
-        self.gifts.iter().find(|gift| gift.request == *request)
+        let answers = |gift: &&Gift| gift.request == Some(*request);
+        self.gifts.iter().find(answers)
+    }
+
+    /// What is given of a clip to the public, or is about to be: in the order in which it was.
+    pub fn published(&self, clip: HexId) -> impl Iterator<Item = &Gift> {
+        let public = move |gift: &&Gift| gift.request.is_none() && gift.gives(clip);
+        self.gifts.iter().filter(public)
     }
 
     /// Keeps a request near an own camera, with what it touches now.

@@ -150,7 +150,7 @@ fn asks_here(resident: &Resident, entry: &Entry) -> bool {
 
 /// Recognises an own disclosure by its one-time key, and the use of an own commitment by another.
 fn recognise(resident: &mut Resident, entry: &Entry, disclosure: &Disclosure) {
-    let own_key = resident.own_key(&disclosure.request);
+    let own_key = resident.own_key(disclosure);
     let author = match &entry.signed.head.author {
         Author::OneTimeKey(key) => Some(key),
         _ => None,
@@ -187,18 +187,21 @@ fn adopt(resident: &mut Resident, entry: &Entry, disclosure: &Disclosure) {
         clip: clip(&given.commitment),
         header: None,
     });
+    let request = disclosure.request;
     let gift = Gift {
         disclosure: id,
-        request: disclosure.request,
+        request,
         envelope: decide::to_value(&entry.signed.envelope),
         clips: clips.collect(),
         index: Some(entry.index),
         handed_over: None,
     };
-    // A key speaks once: what this device had prepared for the request never went into the log.
-    state
-        .gifts
-        .retain(|other| other.request != disclosure.request);
+    // A key speaks once: what this device had prepared for the request, or with the commitment, never
+    // went into the log.
+    state.gifts.retain(|other| match request {
+        Some(_) => other.request != request,
+        None => !other.publishes_of(&gift),
+    });
     state.gifts.push(gift);
 }
 
@@ -335,8 +338,8 @@ fn close_requests(resident: &mut Resident, now: crate::time::Time) -> Result<(),
     Ok(())
 }
 
-/// Hands over what was consented to and collected; what was.
-fn hand_over(
+/// Hands over what was consented to and collected, or is public; what was.
+pub(super) fn hand_over(
     resident: &mut Resident,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<StatementId>, ResidentError> {
@@ -360,7 +363,7 @@ fn hand_over(
                 done.push(gift.disclosure);
             }
             Err(ResidentError::Fault(
-                Fault::NotCollected | Fault::Withdrawn | Fault::Expired(_),
+                Fault::NotCollected | Fault::Withdrawn | Fault::Expired(_) | Fault::Over(_),
             )) => {}
             Err(error) => {
                 let id = &gift.disclosure.to_string()[..12];
@@ -382,11 +385,16 @@ fn hand_over_one(
         .find(&gift.disclosure)?
         .ok_or_else(missing)?;
     let given = resident.ledger.given(index)?.ok_or_else(missing)?;
-    let claim = resident.claim_of(&gift.request)?;
     let seen = resident.seen()?;
     let now = resident.now(seen.as_ref());
-    let own_key = resident.own_key(&gift.request);
-    gate::check_hand_over(&claim, &given, &own_key, headers, &now)?;
+    let own_key = resident.own_key(&given.body);
+    match &gift.request {
+        None => gate::check_publication(&given, &own_key, headers, &now)?,
+        Some(request) => {
+            let claim = resident.claim_of(request)?;
+            gate::check_hand_over(&claim, &given, &own_key, headers, &now)?;
+        }
+    }
     let key = resident.seed.vault_key();
     for (n, header) in headers.iter().enumerate() {
         resident
@@ -419,9 +427,9 @@ pub(super) fn unmet(resident: &Resident) -> Result<usize, ResidentError> {
 }
 
 impl Resident {
-    /// The one-time key that answers a request.
-    pub(super) fn own_key(&self, request: &StatementId) -> PublicKey {
-        PublicKey::from(&self.seed.request_key(request))
+    /// The one-time key that signs this disclosure, if it is this resident's.
+    pub(super) fn own_key(&self, disclosure: &Disclosure) -> PublicKey {
+        PublicKey::from(&self.one_time_key(disclosure))
     }
 
     /// What the own copy says of the request at `index`.

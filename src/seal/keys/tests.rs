@@ -59,6 +59,18 @@ fn every_key_of_a_known_phrase() {
             "60c6390c58d722ad04a6ed62e1797df6221a5329a59b36a2583667b1eec0ce49",
         ),
         (
+            public_key(&seed.public_key(&Commitment::from_bytes([0x33; 32]))),
+            "a1e6b8db366d6d09abfa2c827ee65ce841ef5dd08dbe1d0e84cb60239247c5a3",
+        ),
+        (
+            public_identity().to_string().expose_secret().to_owned(),
+            "AGE-SECRET-KEY-1JTSZYGLELMAPPV4HGCLS55KCQ8YMW6CP2FD6QTU0ZA4FRE73TW9QEPKUPN",
+        ),
+        (
+            Recipient::of(&public_identity()).to_string(),
+            "age1wt6fmaxd0nz4jraz7h26l92tx3aqlqmygkwxeumpys7r3fvl933svj9kse",
+        ),
+        (
             hex(*clip_key(&FileKey::init_with_mut(|key| {
                 *key = *b"\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f"
             }))),

@@ -27,9 +27,13 @@ impl Kind for Collection {
         let officer = entry.signed_by_party(agency, &[Role::Officer])?;
         let (index, mut disclosure) =
             entry.refer("/disclosure", &self.disclosure, "disclosure", F::disclosure)?;
+        let Some(request) = &disclosure.request else {
+            let detail = "it gives to the public: nothing is collected, whoever likes fetches it";
+            return Err(Refusal::new(Reason::WrongReference, "/disclosure", detail).into());
+        };
         let request = entry
             .facts
-            .request(&disclosure.request)
+            .request(request)
             .map_err(Verdict::Facts)?
             .expect("a disclosure is admitted for a request");
         if request.agency != *agency {

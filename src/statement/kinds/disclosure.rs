@@ -1,22 +1,31 @@
-//! `disclosure`: a resident consents to one request, for the clips named, under a one-time key.
+//! `disclosure`: a resident consents to one request, for the clips named, under a one-time key; or
+//! gives a clip to the public.
 //!
 //! It says which commitments (made before, anchored in a batch), what the re-wrapped headers will
 //! be, which kinds of data, for whom and until when. It hands over nothing: that waits for the
-//! agency's `collection`.
+//! agency's `collection`, or for the disclosure itself to be seen in the log.
+//!
+//! A public one tells nobody who gives: it answers no request, has one clip (two would be known to
+//! be one person's), and neither name nor contact.
 
-use schemars::JsonSchema;
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
 use crate::digest::{Digest, StatementId};
 use crate::seal::batch;
 use crate::seal::commitment::Commitment;
-use crate::seal::recipient::Recipient;
+use crate::seal::recipient::{Recipient, RecipientError};
 use crate::statement::facts::{Change, DisclosureFact, Fact, FactKey, Facts, FactsExt, KeyFact};
 use crate::statement::refusal::{Reason, Refusal, Verdict};
 use crate::statement::rules::{Entry, outside_limits};
 use crate::statement::words::{DataKind, ascending};
 use crate::time::Time;
+use crate::tlog::tree::LeafIndex;
 
 /// The most clips that one disclosure names.
 pub const MAX_CLIPS: usize = 16;
@@ -25,15 +34,74 @@ pub const MAX_CLIPS: usize = 16;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Disclosure {
-    pub request: StatementId,
-    /// 1 to 16.
+    /// The request that is answered; absent if, and only if, it gives to the public.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<StatementId>,
+    /// 1 to 16; 1 for the public.
     pub clips: Vec<DisclosedClip>,
     /// Kinds of data given: ascending, each once.
     pub gives: Vec<DataKind>,
-    /// The request's recipient.
-    pub recipient: Recipient,
-    /// Not to be collected from then on; cut to the hour.
+    /// The request's recipient, or `public`.
+    pub recipient: Audience,
+    /// Not to be collected, and not served to the public, from then on; cut to the hour.
     pub expires: Time,
+}
+
+/// Whom a disclosure gives to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// Whoever made the request, by its recipient.
+    Agency(Recipient),
+    /// Everybody: headers are wrapped for [`Recipient::PUBLIC`], whose identity everybody has.
+    Public,
+}
+
+impl Audience {
+    const PUBLIC: &'static str = "public";
+
+    /// Whom headers are wrapped for.
+    pub fn recipient(self) -> Recipient {
+        match self {
+            Self::Agency(recipient) => recipient,
+            Self::Public => Recipient::PUBLIC,
+        }
+    }
+}
+
+impl FromStr for Audience {
+    type Err = RecipientError;
+
+    fn from_str(text: &str) -> Result<Self, RecipientError> {
+        match text {
+            Self::PUBLIC => Ok(Self::Public),
+            text => text.parse().map(Self::Agency),
+        }
+    }
+}
+
+impl fmt::Display for Audience {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Agency(recipient) => recipient.fmt(f),
+            Self::Public => f.write_str(Self::PUBLIC),
+        }
+    }
+}
+
+crate::encoding::serde_as_text!(Audience);
+
+impl JsonSchema for Audience {
+    fn schema_name() -> Cow<'static, str> {
+        "Audience".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": "^(public|age1[02-9ac-hj-np-z]{58})$",
+            "description": "A native age X25519 recipient, or everybody."
+        })
+    }
 }
 
 /// A clip by one of its commitments.
@@ -57,29 +125,13 @@ impl Kind for Disclosure {
     fn judge<F: Facts>(&self, entry: &Entry<'_, F>) -> Result<Change, Verdict<F::Error>> {
         let key = entry.signed_by_one_time_key()?;
         entry.unseen_key("/issuer_key", &key)?;
-        let (request_index, request) =
-            entry.refer("/request", &self.request, "access-request", F::request)?;
-        if entry.logged_at >= request.deadline {
-            return Err(Refusal::new(
-                Reason::RequestClosed,
-                "/request",
-                format!("answers counted until {}", request.deadline),
-            )
-            .into());
-        }
-        if let Some(at) = request.closed {
-            let detail = format!("entry {at} closed it");
-            return Err(Refusal::new(Reason::RequestClosed, "/request", detail).into());
-        }
-        entry.in_standing("/request", &request.agency)?;
-        if self.recipient != request.recipient {
-            return Err(Refusal::new(
-                Reason::RecipientMismatch,
-                "/recipient",
-                format!("the request's recipient is {}", request.recipient),
-            )
-            .into());
-        }
+        let request = match self.recipient {
+            Audience::Agency(recipient) => Some(self.check_request(entry, recipient)?),
+            Audience::Public => {
+                self.check_public()?;
+                None
+            }
+        };
         self.check_form(entry)?;
 
         let mut change = Change::new();
@@ -114,7 +166,7 @@ impl Kind for Disclosure {
         change.push((
             FactKey::Disclosure(entry.index),
             Fact::Disclosure(DisclosureFact {
-                request: request_index,
+                request,
                 key,
                 expires: self.expires,
                 withdrawn: None,
@@ -126,18 +178,21 @@ impl Kind for Disclosure {
 
     fn plain(&self, _who: &str) -> String {
         let gives: Vec<&str> = self.gives.iter().map(|kind| kind.code()).collect();
-        format!(
-            "A resident consents to request {}: {} clip(s), {}, to be collected before {}.",
-            short(&self.request),
-            self.clips.len(),
-            gives.join(", "),
-            self.expires
-        )
+        let (gives, expires) = (gives.join(", "), self.expires);
+        match &self.request {
+            Some(request) => format!(
+                "A resident consents to request {}: {} clip(s), {gives}, to be collected before \
+                 {expires}.",
+                short(request),
+                self.clips.len(),
+            ),
+            None => format!("A resident gives a clip to everybody: {gives}, until {expires}."),
+        }
     }
 
     fn example() -> Self {
         Self {
-            request: StatementId::from_bytes([6; 32]),
+            request: Some(StatementId::from_bytes([6; 32])),
             clips: vec![DisclosedClip {
                 commitment: Commitment::from_bytes([7; 32]),
                 batch: StatementId::from_bytes([8; 32]),
@@ -146,13 +201,64 @@ impl Kind for Disclosure {
                 header: Digest::from_bytes([9; 32]),
             }],
             gives: vec![DataKind::Time, DataKind::Video],
-            recipient: super::access_request::AccessRequest::example().recipient,
+            recipient: Audience::Agency(super::access_request::AccessRequest::example().recipient),
             expires: "2019-08-14T14:00:00Z".parse().expect("a time"),
         }
     }
 }
 
 impl Disclosure {
+    /// The request that it answers: its index.
+    fn check_request<F: Facts>(
+        &self,
+        entry: &Entry<'_, F>,
+        recipient: Recipient,
+    ) -> Result<LeafIndex, Verdict<F::Error>> {
+        let refuse = |reason, member, detail| Err(Refusal::new(reason, member, detail).into());
+        let Some(request) = &self.request else {
+            let detail = "a request, or the recipient `public`".to_owned();
+            return refuse(Reason::MissingMember, "/request", detail);
+        };
+        let (index, request) = entry.refer("/request", request, "access-request", F::request)?;
+        if entry.logged_at >= request.deadline {
+            let detail = format!("answers counted until {}", request.deadline);
+            return refuse(Reason::RequestClosed, "/request", detail);
+        }
+        if let Some(at) = request.closed {
+            let detail = format!("entry {at} closed it");
+            return refuse(Reason::RequestClosed, "/request", detail);
+        }
+        entry.in_standing("/request", &request.agency)?;
+        if recipient != request.recipient {
+            let detail = format!("the request's recipient is {}", request.recipient);
+            return refuse(Reason::RecipientMismatch, "/recipient", detail);
+        }
+        Ok(index)
+    }
+
+    /// What goes to everybody ties itself to nobody.
+    fn check_public(&self) -> Result<(), Refusal> {
+        let refuse = |reason, member, detail: String| Err(Refusal::new(reason, member, detail));
+        if self.request.is_some() {
+            let detail = "what is given to the public answers no request: leave it out".to_owned();
+            return refuse(Reason::BadValue, "/request", detail);
+        }
+        if self.clips.len() > 1 {
+            let detail = "one clip: several would be known to be one person's".to_owned();
+            return refuse(Reason::TellsWho, "/clips", detail);
+        }
+        let personal = |kind: &&DataKind| matches!(kind, DataKind::Contact | DataKind::Name);
+        if let Some(kind) = self.gives.iter().find(personal) {
+            let detail = format!("{kind} does not go to the public: video, time and place do");
+            return refuse(Reason::TellsWho, "/gives", detail);
+        }
+        if !self.gives.contains(&DataKind::Video) {
+            let detail = "the film is what is given: video, and time or place besides".to_owned();
+            return refuse(Reason::BadValue, "/gives", detail);
+        }
+        Ok(())
+    }
+
     fn check_form<F: Facts>(&self, entry: &Entry<'_, F>) -> Result<(), Verdict<F::Error>> {
         let refuse = |member, detail| Err(Refusal::new(Reason::BadValue, member, detail).into());
         if !(1..=MAX_CLIPS).contains(&self.clips.len()) {

@@ -1,6 +1,7 @@
 //! `withdrawal`: a resident takes a disclosure back, by the same one-time key.
 //!
-//! Possible until the collection is logged; the order in the log decides the race.
+//! Possible until the collection is logged; the order in the log decides the race. What was given to
+//! the public is not served from then on; the copies that were made stay where they are.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

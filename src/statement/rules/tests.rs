@@ -6,6 +6,7 @@ mod courses;
 mod properties;
 mod refused_access;
 mod refused_forms;
+mod refused_publications;
 mod refused_requests;
 mod refused_signers;
 mod refused_statements;
@@ -42,6 +43,7 @@ fn every_reason_is_given() {
     let given = [
         refused_access::GIVEN,
         refused_forms::GIVEN,
+        refused_publications::GIVEN,
         refused_requests::GIVEN,
         refused_signers::GIVEN,
         refused_statements::GIVEN,

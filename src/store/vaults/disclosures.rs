@@ -1,10 +1,11 @@
 //! What residents have shown to the server, and the headers they handed over.
 //!
-//! Headers are deleted soon after: what stays is that there was one, and when.
+//! Headers are deleted soon after, or when what they open is no longer public: what stays is that
+//! there was one, and when.
 
 use std::fmt;
 
-use rusqlite::{Connection, OptionalExtension as _, Row};
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction};
 
 use super::{ClipId, VaultError, VaultId, Vaults, clips};
 use crate::digest::StatementId;
@@ -12,10 +13,10 @@ use crate::store::StoreError;
 use crate::store::sqlite::{integer, number};
 use crate::time::Time;
 
-const ADD_DISCLOSURE: &str = "INSERT INTO disclosures (id, vault) VALUES (?1, ?2)";
+const ADD_DISCLOSURE: &str = "INSERT INTO disclosures (id, vault, until) VALUES (?1, ?2, ?3)";
 const ADD_SHOWN: &str = "INSERT INTO shown_clips (disclosure, n, clip, opening, body_length)
     VALUES (?1, ?2, ?3, ?4, ?5)";
-const VAULT_OF: &str = "SELECT vault FROM disclosures WHERE id = ?1";
+const VAULT_OF: &str = "SELECT vault, until FROM disclosures WHERE id = ?1";
 const SHOWN: &str = "SELECT clip, opening, body_length FROM shown_clips
     WHERE disclosure = ?1 ORDER BY n";
 const PLACE: &str = "SELECT clip, opening, body_length, vault, at, forgotten, header
@@ -24,8 +25,13 @@ const PLACE: &str = "SELECT clip, opening, body_length, vault, at, forgotten, he
     WHERE disclosure = ?1 AND n = ?2";
 const HAND_OVER: &str = "INSERT INTO handed_over (disclosure, n, at, forgotten, header)
     VALUES (?1, ?2, ?3, 0, ?4)";
+const PUBLIC: &str = "SELECT disclosures.id FROM handed_over
+    JOIN disclosures ON disclosures.id = disclosure WHERE forgotten = 0 AND until IS NOT NULL";
+const FORGET_GIVEN: &str = "UPDATE handed_over SET header = zeroblob(length(header)), forgotten = 1
+    WHERE forgotten = 0 AND at < ?1
+    AND disclosure IN (SELECT id FROM disclosures WHERE until IS NULL)";
 const FORGET: &str = "UPDATE handed_over SET header = zeroblob(length(header)), forgotten = 1
-    WHERE forgotten = 0 AND at < ?1";
+    WHERE forgotten = 0 AND disclosure = ?1";
 const EMPTY_WAL: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 
 /// A clip that a disclosure names, as its owner has shown it to the server.
@@ -49,6 +55,8 @@ impl fmt::Debug for ShownClip {
 pub struct Disclosure {
     pub vault_id: VaultId,
     pub clips: Vec<ShownClip>,
+    /// Until when it gives to the public; none if it gives to an agency.
+    pub until: Option<Time>,
 }
 
 /// A clip that was handed over under a disclosure.
@@ -89,7 +97,8 @@ impl Vaults {
                 Some(_) => return Err(VaultError::DisclosureConflict),
                 None => {}
             }
-            let row = (id.as_bytes(), vault_id.as_bytes());
+            let until = disclosure.until.map(Time::unix);
+            let row = (id.as_bytes(), vault_id.as_bytes(), until);
             tx.prepare_cached(ADD_DISCLOSURE)?.execute(row)?;
             let mut add_shown = tx.prepare_cached(ADD_SHOWN)?;
             for (shown, n) in disclosure.clips.iter().zip(0..) {
@@ -159,11 +168,31 @@ impl Vaults {
         }))
     }
 
-    /// Deletes the headers handed over before `before`, and counts them. That they had been there
-    /// stays known.
+    /// Disclosures to the public whose headers are kept.
+    pub fn public_disclosures(&self) -> Result<Vec<StatementId>, StoreError> {
+        self.read(|db| {
+            let mut public = db.prepare_cached(PUBLIC)?;
+            let ids = public.query_map((), |row| row.get(0).map(StatementId::from_bytes))?;
+            ids.collect()
+        })
+    }
+
+    /// Deletes the headers handed over to agencies before `before`, and counts them. That they had
+    /// been there stays known.
     pub fn forget_handed_over(&self, before: Time) -> Result<usize, VaultError> {
-        let forgotten =
-            self.write(|tx| Ok(tx.prepare_cached(FORGET)?.execute((before.unix(),))?))?;
+        self.forget_where(|tx| tx.prepare_cached(FORGET_GIVEN)?.execute((before.unix(),)))
+    }
+
+    /// Deletes the headers of one disclosure, and counts them.
+    pub fn forget_disclosed(&self, disclosure: StatementId) -> Result<usize, VaultError> {
+        self.forget_where(|tx| tx.prepare_cached(FORGET)?.execute((disclosure.as_bytes(),)))
+    }
+
+    fn forget_where(
+        &self,
+        forget: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<usize>,
+    ) -> Result<usize, VaultError> {
+        let forgotten = self.write(|tx| Ok(forget(tx)?))?;
         if forgotten > 0 {
             // The log of writes holds the bytes until it is emptied.
             self.read(|db| db.query_row(EMPTY_WAL, (), |_| Ok(())))?;
@@ -174,8 +203,8 @@ impl Vaults {
 
 fn find(db: &Connection, id: StatementId) -> rusqlite::Result<Option<Disclosure>> {
     let mut vault_of = db.prepare_cached(VAULT_OF)?;
-    let vault = vault_of.query_row((id.as_bytes(),), |row| row.get(0));
-    let Some(vault) = vault.optional()? else {
+    let vault = vault_of.query_row((id.as_bytes(),), |row| Ok((row.get(0)?, row.get(1)?)));
+    let Some((vault, until)): Option<(_, Option<i64>)> = vault.optional()? else {
         return Ok(None);
     };
     let mut shown = db.prepare_cached(SHOWN)?;
@@ -183,6 +212,7 @@ fn find(db: &Connection, id: StatementId) -> rusqlite::Result<Option<Disclosure>
     Ok(Some(Disclosure {
         vault_id: VaultId::from_bytes(vault),
         clips: clips.collect::<Result<_, _>>()?,
+        until: until.and_then(Time::from_unix),
     }))
 }
 

@@ -302,6 +302,7 @@ fn disclosure() -> Disclosure {
     Disclosure {
         vault_id: VAULT,
         clips: vec![shown("opening b", 900), shown("opening a", 901)],
+        until: None,
     }
 }
 
@@ -384,6 +385,62 @@ fn a_header_is_handed_over_once_and_then_forgotten() {
     ));
     let second = vaults.handed_over(statement(1), 0).unwrap().unwrap();
     assert_eq!(second.header.unwrap(), b"second");
+}
+
+#[test]
+fn what_is_public_is_kept_until_it_is_told_to_be_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let vaults = enrolled(&folder);
+    vaults.add_clip(VAULT, CLIP, clip(1000), &[]).unwrap();
+    let public = Disclosure {
+        until: Some(time(900)),
+        ..disclosure()
+    };
+    vaults
+        .record_disclosure(statement(1), &disclosure())
+        .unwrap();
+    vaults.record_disclosure(statement(2), &public).unwrap();
+    assert_eq!(vaults.disclosure(statement(2)).unwrap(), Some(public));
+    assert_eq!(vaults.public_disclosures().unwrap(), []);
+    for n in [1, 2] {
+        vaults
+            .hand_over(statement(n), 0, b"header", time(5))
+            .unwrap();
+    }
+    assert_eq!(vaults.public_disclosures().unwrap(), [statement(2)]);
+    assert_eq!(vaults.forget_handed_over(time(100)).unwrap(), 1);
+    let kept = |n| vaults.handed_over(statement(n), 0).unwrap().unwrap().header;
+    assert_eq!((kept(1), kept(2)), (None, Some(b"header".to_vec())));
+    assert_eq!(vaults.forget_disclosed(statement(2)).unwrap(), 1);
+    assert_eq!(kept(2), None);
+    assert_eq!(vaults.public_disclosures().unwrap(), []);
+}
+
+/// The file of a server that knew nothing of publications.
+#[test]
+fn an_older_file_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vaults.db");
+    let older = Connection::open(&path).unwrap();
+    older.execute_batch(include_str!("schema-1.sql")).unwrap();
+    older
+        .pragma_update(None, "application_id", 0x7768_6f76)
+        .unwrap();
+    older.pragma_update(None, "user_version", 1).unwrap();
+    let vault = "INSERT INTO vaults VALUES (?1, zeroblob(32), 1000, 10)";
+    older.execute(vault, (VAULT.as_bytes(),)).unwrap();
+    let given = "INSERT INTO disclosures (id, vault) VALUES (?1, ?2)";
+    let id = statement(1);
+    older
+        .execute(given, (id.as_bytes(), VAULT.as_bytes()))
+        .unwrap();
+    drop(older);
+    let vaults = Vaults::open(&path).unwrap();
+    let expected = Disclosure {
+        clips: Vec::new(),
+        ..disclosure()
+    };
+    assert_eq!(vaults.disclosure(statement(1)).unwrap(), Some(expected));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::statement::Signed;
 use crate::statement::kinds::Kind as _;
 use crate::statement::kinds::agreement::{Agreement, EndReason};
 use crate::statement::kinds::benefit::BenefitKind;
-use crate::statement::kinds::disclosure::Disclosure;
+use crate::statement::kinds::disclosure::{Audience, Disclosure};
 use crate::statement::kinds::party::Party;
 use crate::statement::kinds::withdrawal::Withdrawal;
 use crate::statement::leaf::Leaf;
@@ -119,7 +119,7 @@ fn story() -> World {
     world.request = world.log(request, agency_officer()).unwrap();
     for (n, name) in ["one", "two", "three"].into_iter().enumerate() {
         let consent = Disclosure {
-            recipient,
+            recipient: Audience::Agency(recipient),
             ..world.consent(n.try_into().unwrap())
         };
         world.disclosure = world.log(consent, resident(name)).unwrap();

@@ -475,7 +475,7 @@ fn batch_fact() -> BatchFact {
 /// The consent that an honest device would give in this world.
 fn consent(world: &World) -> Disclosure {
     Disclosure {
-        recipient: claim(world).body.recipient,
+        recipient: Audience::Agency(claim(world).body.recipient),
         ..world.consent(7)
     }
 }
@@ -497,8 +497,11 @@ fn a_consent_gives_what_was_asked_to_whom_it_was_asked_for() {
         check(&disclosure)
     };
     let swapped = Err(Fault::RecipientSwapped);
-    assert_eq!(with(&|d| d.recipient = recipient("somebody else")), swapped);
-    assert_eq!(with(&|d| d.request = world.agreement), swapped);
+    let other = Audience::Agency(recipient("somebody else"));
+    assert_eq!(with(&|d| d.recipient = other), swapped);
+    assert_eq!(with(&|d| d.recipient = Audience::Public), swapped);
+    assert_eq!(with(&|d| d.request = Some(world.agreement)), swapped);
+    assert_eq!(with(&|d| d.request = None), swapped);
     let unasked = Err(Fault::NotAsked(DataKind::Contact));
     assert_eq!(
         with(&|d| d.gives = vec![DataKind::Contact, DataKind::Video]),
@@ -756,9 +759,12 @@ fn a_hand_over_is_of_the_own_consent_to_the_agency_that_asked() {
     let fact = |given: &mut Given| given.fact.clone().unwrap();
     let not_logged = Err(Fault::DisclosureNotLogged);
     assert_eq!(with(&|g| g.fact = None), not_logged);
-    assert_eq!(with(&|g| g.body.request = world.agreement), not_logged);
+    assert_eq!(
+        with(&|g| g.body.request = Some(world.agreement)),
+        not_logged
+    );
     let other_request = |g: &mut Given| {
-        let request = LeafIndex::new(0);
+        let request = Some(LeafIndex::new(0));
         g.fact = Some(DisclosureFact { request, ..fact(g) });
     };
     assert_eq!(with(&other_request), not_logged);
@@ -767,7 +773,8 @@ fn a_hand_over_is_of_the_own_consent_to_the_agency_that_asked() {
         g.fact = Some(DisclosureFact { key, ..fact(g) });
     };
     assert_eq!(with(&other_key), Err(Fault::ForeignKey));
-    let swapped = |g: &mut Given| g.body.recipient = recipient("somebody else");
+    let other = Audience::Agency(recipient("somebody else"));
+    let swapped = |g: &mut Given| g.body.recipient = other;
     assert_eq!(with(&swapped), Err(Fault::RecipientSwapped));
     let other_taker = |g: &mut Given| g.collection.as_mut().unwrap().by = id(VENDOR);
     assert_eq!(with(&other_taker), Err(Fault::WrongCollector(id(VENDOR))));

@@ -20,6 +20,7 @@ use crate::statement::kinds::collection::Collection;
 use crate::statement::kinds::custody_report::CustodyReport;
 use crate::statement::kinds::delay_order::{DelayOrder, Delayed};
 use crate::statement::kinds::demand_response::DemandResponse;
+use crate::statement::kinds::disclosure::Audience;
 use crate::statement::kinds::erasure::Erasure;
 use crate::statement::kinds::insider_access::InsiderAccess;
 use crate::statement::kinds::key_change::{KeyChange, RevocationReason, RevokedKey};
@@ -32,10 +33,10 @@ use crate::statement::kinds::release::Release;
 use crate::statement::kinds::request_closing::{ClosingOutcome, RequestClosing};
 use crate::statement::kinds::unsealing::Unsealing;
 use crate::statement::kinds::withdrawal::Withdrawal;
-use crate::statement::refusal::Refusal;
+use crate::statement::refusal::{Reason, Refusal};
 use crate::statement::rules::judge;
 use crate::statement::testing::*;
-use crate::statement::words::{Day, Role};
+use crate::statement::words::{DataKind, Day, Role};
 use crate::statement::{Author, Signed, Statement, payload};
 use crate::time::Time;
 use crate::tlog::tree::LeafIndex;
@@ -59,6 +60,7 @@ enum What {
     Ask,
     Anchor,
     Consent,
+    Publish,
     Withdraw,
     Collect,
     Report,
@@ -86,8 +88,8 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     use What::*;
     let what = prop::sample::select(vec![
         Register, ChangeKeys, ChangeKeys, Declare, Agree, Agree, Ask, Ask, Ask, Anchor, Consent,
-        Consent, Consent, Withdraw, Withdraw, Collect, Collect, Report, Repeat, Close, Stand,
-        Stand, Unseal, Unseal, Compel, Compel, Say, Say,
+        Consent, Consent, Publish, Publish, Withdraw, Withdraw, Collect, Collect, Report, Repeat,
+        Close, Stand, Stand, Unseal, Unseal, Compel, Compel, Say, Say,
     ]);
     let after = prop_oneof![
         4 => Just(0_i64),
@@ -171,9 +173,24 @@ fn say(world: &World, ids: &[StatementId], event: Event) -> Option<(Statement, V
             let mut disclosure = world.consent(choose(pick, &[0, 1]));
             let clip = world.clip(choose(pick, &[0, 2, 3]));
             disclosure.clips.push(clip);
-            disclosure.request = choose(pick, &[world.request, world.request, last(ids)]);
+            let request = choose(pick, &[world.request, world.request, last(ids)]);
+            disclosure.request = Some(request);
             let days = choose(pick, &[1, 3]);
             disclosure.expires = world.now.cut_to_hour().plus_seconds(days * DAY);
+            (disclosure.into(), resident(choose(pick, &RESIDENTS)))
+        }
+        What::Publish => {
+            let mut disclosure = world.publish(choose(pick, &[0, 4, 5]));
+            disclosure.request = choose(pick, &[None, None, Some(world.request)]);
+            let gives = [
+                vec![DataKind::Video],
+                vec![DataKind::Time, DataKind::Video],
+                vec![DataKind::Name, DataKind::Video],
+            ];
+            disclosure.gives = choose(pick, &gives);
+            disclosure
+                .clips
+                .extend(choose(pick, &[None, None, Some(6)]).map(|at| world.clip(at)));
             (disclosure.into(), resident(choose(pick, &RESIDENTS)))
         }
         What::Withdraw => {
@@ -536,8 +553,18 @@ proptest! {
                         return Err(TestCaseError::fail("a party discloses"));
                     };
                     prop_assert!(first_time(key.to_string()));
-                    prop_assert!(!closed_requests.contains(&disclosure.request), "consent too late");
-                    asked_by.insert(signed.id, disclosure.request);
+                    match &disclosure.request {
+                        Some(request) => {
+                            prop_assert!(!closed_requests.contains(request), "consent too late");
+                            asked_by.insert(signed.id, *request);
+                        }
+                        None => {
+                            prop_assert_eq!(disclosure.recipient, Audience::Public);
+                            prop_assert_eq!(disclosure.clips.len(), 1, "tied to one another");
+                            let told = [DataKind::Contact, DataKind::Name];
+                            prop_assert!(!disclosure.gives.iter().any(|kind| told.contains(kind)));
+                        }
+                    }
                     for clip in &disclosure.clips {
                         prop_assert!(first_time(clip.commitment.to_string()));
                     }
@@ -547,8 +574,17 @@ proptest! {
                     prop_assert!(ended.insert(*disclosure), "withdrawn or collected twice");
                     if matches!(signed.statement, Statement::Collection(_)) {
                         prop_assert!(!idle.contains(&id(AGENCY)), "a suspended agency collects");
-                        prop_assert!(!withdrawn_requests.contains(&asked_by[disclosure]));
+                        let asked_by = asked_by.get(disclosure);
+                        prop_assert!(asked_by.is_some(), "taken from the public");
+                        prop_assert!(asked_by.is_none_or(|by| !withdrawn_requests.contains(by)));
                     }
+                }
+                Statement::CustodyReport(report) => {
+                    let public = |(_, other): &(Time, Signed)| {
+                        other.id == report.about
+                            && matches!(&other.statement, Statement::Disclosure(d) if d.request.is_none())
+                    };
+                    prop_assert!(!world.history.iter().any(public), "custody of what is public");
                 }
                 _ => {}
             }
@@ -563,6 +599,7 @@ fn random_sequences_reach_every_type_and_many_reasons() {
     use proptest::strategy::ValueTree as _;
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let (mut admitted, mut reasons) = (BTreeSet::new(), BTreeSet::new());
+    let mut published = 0;
     let mut stored = BTreeMap::new();
     for case in 0..1000 {
         let events = events().new_tree(&mut runner).unwrap().current();
@@ -570,6 +607,10 @@ fn random_sequences_reach_every_type_and_many_reasons() {
             match judged.verdict {
                 Ok(change) => {
                     admitted.insert(judged.signed.statement.name());
+                    let statement = &judged.signed.statement;
+                    published += u32::from(
+                        matches!(statement, Statement::Disclosure(d) if d.request.is_none()),
+                    );
                     for (key, fact) in change {
                         let json = serde_json::to_vec(&fact).unwrap();
                         assert_eq!(serde_json::from_slice::<Fact>(&json).unwrap(), fact);
@@ -585,4 +626,5 @@ fn random_sequences_reach_every_type_and_many_reasons() {
     let never: Vec<_> = never.difference(&admitted).collect();
     assert_eq!(never, [&"decision"]);
     assert!(reasons.len() >= 20, "{reasons:?}");
+    assert!(published > 20 && reasons.contains(&Reason::TellsWho));
 }

@@ -7,7 +7,7 @@ use crate::statement::kinds::access_request::{AccessRequest, SealedFields};
 use crate::statement::kinds::agreement::{Agreement, EndReason, Status};
 use crate::statement::kinds::collection::Collection;
 use crate::statement::kinds::commitment_batch::CommitmentBatch;
-use crate::statement::kinds::disclosure::{DisclosedClip, Disclosure};
+use crate::statement::kinds::disclosure::{Audience, DisclosedClip, Disclosure};
 use crate::statement::kinds::party::Party;
 use crate::statement::kinds::withdrawal::Withdrawal;
 use crate::statement::refusal::{Reason, Refusal};
@@ -170,7 +170,7 @@ refusals! {
         w.pass(2 * DAY);
         consent(w, |_| ())
     };
-    another_recipient: RecipientMismatch "/recipient", at Request: |w| consent(w, |d| d.recipient = recipient("attacker"));
+    another_recipient: RecipientMismatch "/recipient", at Request: |w| consent(w, |d| d.recipient = Audience::Agency(recipient("attacker")));
     no_clips: BadValue "/clips", at Request: |w| consent(w, |d| d.clips.clear());
     seventeen_clips: BadValue "/clips", at Request: |w| {
         let clips = (0..17).map(|n| w.clip(n)).collect();

@@ -5,7 +5,7 @@ use crate::digest::StatementId;
 use crate::statement::kinds::Kind as _;
 use crate::statement::kinds::benefit::Benefit;
 use crate::statement::kinds::collection::Collection;
-use crate::statement::kinds::disclosure::Disclosure;
+use crate::statement::kinds::disclosure::{Audience, Disclosure};
 use crate::statement::kinds::key_change::{KeyChange, RevocationReason, RevokedKey};
 use crate::statement::kinds::party::{NewKey, Party};
 use crate::statement::kinds::withdrawal::Withdrawal;
@@ -160,7 +160,7 @@ refusals! {
         w.batch = w.log(batch(), operator_officer()).unwrap();
         let ask = w.ask();
         w.request = w.log(ask.clone(), agency_officer()).unwrap();
-        w.disclosure = w.log(Disclosure { recipient: ask.recipient, ..w.consent(0) }, resident("resident")).unwrap();
+        w.disclosure = w.log(Disclosure { recipient: Audience::Agency(ask.recipient), ..w.consent(0) }, resident("resident")).unwrap();
         w.log(w.collect(), party("plains.example", "other officer"))
     };
     the_label_of_another_officer: BadValue "/label", at Disclosure: |w|

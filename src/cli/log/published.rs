@@ -1,0 +1,136 @@
+//! What residents gave to everybody: `published`, `fetch`.
+
+use std::io;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use serde_json::{Value, json};
+
+use super::record::Read;
+use super::{Exit, Log, print_json};
+use crate::cli::agency::say_fetched;
+use crate::party::collected::Fetched;
+use crate::party::published;
+use crate::record::Given;
+use crate::statement::Statement;
+use crate::statement::kinds::disclosure::{Audience, short};
+
+/// List the clips that residents gave to everybody
+///
+/// The log tells when each was published, until when it is served, and whether it was taken back;
+/// never whose it is. Time is the witnesses'. `whosaw log fetch` fetches one.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+    whosaw log published --log https://ledger.example/log --policy log.policy")]
+pub struct Published {
+    #[command(flatten)]
+    log: Log,
+    /// Print a JSON array
+    #[arg(long)]
+    json: bool,
+}
+
+/// Fetch a clip that a resident gave to everybody, check it against the log, and open it
+///
+/// What is not the clip that the log speaks of is kept as DIR/….unreadable. The sealed file is kept
+/// too: any age program opens it with the public identity of docs/PROTOCOL.md. Exits 1 if there is
+/// nothing to fetch.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+    whosaw log fetch 3f9a0c21d4e7 --log https://ledger.example/log --policy log.policy --out clips")]
+pub struct Fetch {
+    /// The disclosure: its id, the id's first 8 or more digits, or #INDEX
+    disclosure: String,
+    #[command(flatten)]
+    log: Log,
+    /// Where the clip goes
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Print the answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `published`.
+///
+/// # Errors
+/// If the log or the trust file cannot be read.
+pub fn published(args: &Published, out: &mut impl io::Write) -> anyhow::Result<Exit> {
+    let read = Read::of(&args.log)?;
+    let published: Vec<&Given> = read.record.published().collect();
+    if args.json {
+        let rows: Vec<Value> = published
+            .iter()
+            .map(|given| json_row(given, &read))
+            .collect();
+        print_json(out, &rows)?;
+        return Ok(Exit::Yes);
+    }
+    for given in &published {
+        let gives: Vec<&str> = given.gives.iter().map(|kind| kind.code()).collect();
+        writeln!(
+            out,
+            "#{:<5} {}  {}  {:<9} until {}  {}",
+            given.index,
+            given.logged_at,
+            short(&given.id),
+            given.state(read.now).code(),
+            given.expires,
+            gives.join(", ")
+        )?;
+    }
+    let n = published.len();
+    writeln!(out, "{n} clip(s) given to everybody, as of {}", read.now)?;
+    Ok(Exit::Yes)
+}
+
+fn json_row(given: &Given, read: &Read) -> Value {
+    json!({
+        "id": given.id,
+        "index": given.index,
+        "logged_at": given.logged_at,
+        "gives": given.gives,
+        "expires": given.expires,
+        "withdrawn": given.withdrawn,
+        "state": given.state(read.now),
+    })
+}
+
+/// Runs `fetch`.
+///
+/// # Errors
+/// If the log, the trust file, the server or the folder is not acceptable.
+pub fn fetch(args: &Fetch, out: &mut impl io::Write) -> anyhow::Result<Exit> {
+    let client = args.log.client()?;
+    let client = client.context("clips are fetched from a server: give the log's address")?;
+    let copy = args.log.read()?;
+    let entry = copy.find(&args.disclosure)?;
+    let (id, index) = (entry.signed.id, entry.index);
+    let Statement::Disclosure(disclosure) = entry.signed.statement else {
+        bail!("entry {index} is no disclosure");
+    };
+    if disclosure.recipient != Audience::Public {
+        bail!("entry {index} gives to an agency, not to everybody");
+    }
+    std::fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
+    let clip = &disclosure.clips[0];
+    let fetched = published::fetch(&client, &id, clip, &args.out)?;
+    match (args.json, &fetched) {
+        (true, _) => print_json(out, &json!({ "id": id, "clip": fetched }))?,
+        (false, Fetched::NotHandedOver) => writeln!(
+            out,
+            "{}: not there yet; the resident's device hands the key over when it has read the log",
+            short(&id)
+        )?,
+        (false, Fetched::Gone) => writeln!(
+            out,
+            "{}: served no more; it expired, or its owner took it back",
+            short(&id)
+        )?,
+        (false, fetched) => say_fetched(&short(&id), fetched, out)?,
+    }
+    Ok(match fetched {
+        Fetched::Opened { .. } | Fetched::Kept { .. } => Exit::Yes,
+        _ => Exit::No,
+    })
+}

@@ -1,0 +1,1 @@
+ALTER TABLE disclosures ADD COLUMN until INTEGER;           -- given to the public until then, seconds since 1970, UTC; NULL: to an agency
