@@ -4,6 +4,7 @@
 
 mod forgery;
 mod proxy;
+mod published;
 mod support;
 mod world;
 
@@ -401,7 +402,18 @@ fn no_header_leaves_before_the_collection() {
 
 #[test]
 fn an_own_commitment_under_a_foreign_key_is_an_attack() {
-    use whosaw::statement::kinds::disclosure::{Audience, DisclosedClip, Disclosure};
+    use whosaw::statement::kinds::disclosure::Audience;
+    // Given to an agency in the resident's name, or to everybody.
+    let asked = Some(world().request.parse().unwrap());
+    consents_in_anothers_name(asked, Audience::Agency(request().recipient));
+    consents_in_anothers_name(None, Audience::Public);
+}
+
+fn consents_in_anothers_name(
+    request: Option<StatementId>,
+    recipient: whosaw::statement::kinds::disclosure::Audience,
+) {
+    use whosaw::statement::kinds::disclosure::{DisclosedClip, Disclosure};
     use whosaw::statement::words::DataKind;
     let proxy = world().proxy();
     let device = world().device(&proxy);
@@ -414,7 +426,7 @@ fn an_own_commitment_under_a_foreign_key_is_an_attack() {
     // The operator knows which commitments came with which upload, and where they stand.
     let stranger = SigningKey::from_bytes(&[80; 32]);
     let forged = Disclosure {
-        request: Some(world().request.parse().unwrap()),
+        request,
         clips: vec![DisclosedClip {
             commitment: serde_json::from_value(commitment.clone()).unwrap(),
             batch: serde_json::from_value(anchor["batch"].clone()).unwrap(),
@@ -423,7 +435,7 @@ fn an_own_commitment_under_a_foreign_key_is_an_attack() {
             header: whosaw::digest::Digest::of("a header of its own"),
         }],
         gives: vec![DataKind::Video],
-        recipient: Audience::Agency(request().recipient),
+        recipient,
         expires: now().plus_seconds(7200).cut_to_hour(),
     };
     let head = Head {

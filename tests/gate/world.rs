@@ -40,7 +40,7 @@ impl World {
         let root = folder.path().to_owned();
         let mut running = Vec::new();
         // A signed call names its authority: the server is told all the proxies' beforehand.
-        let proxies: Vec<Proxy> = (0..24).map(|_| Proxy::start()).collect();
+        let proxies: Vec<Proxy> = (0..32).map(|_| Proxy::start()).collect();
         make_ledger(&root, &mut running);
         let authorities: Vec<String> = proxies
             .iter()
@@ -108,7 +108,8 @@ impl World {
         self.agreement = id(&logged);
         let now = Clock::system().now();
         let film = |hours: i64| now.plus_seconds(-3600 * hours).cut_to_minute();
-        for home in ["resident", "other", "giver"] {
+        let publish = ["publisher", "neighbour", "withheld"];
+        for home in ["resident", "other", "giver"].into_iter().chain(publish) {
             let code = run(&root, "operator enrol-code --data operator");
             run(
                 &root,
@@ -148,7 +149,9 @@ impl World {
         self.request = id(&logged);
         run(&root, "resident sync --home resident");
         run(&root, "resident sync --home other");
-        run(&root, "resident sync --home giver");
+        for home in ["giver"].into_iter().chain(publish) {
+            run(&root, &format!("resident sync --home {home}"));
+        }
     }
 
     /// A proxy of one's own.
@@ -191,6 +194,11 @@ impl World {
     /// A third one's.
     pub fn third_device(&self, proxy: &Proxy) -> Device {
         self.copy_of("giver", proxy)
+    }
+
+    /// Those of residents who publish, by name: each acts in one test.
+    pub fn device_of(&self, name: &str, proxy: &Proxy) -> Device {
+        self.copy_of(name, proxy)
     }
 
     /// Runs `whosaw agency …` against the server behind a proxy.
