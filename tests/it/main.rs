@@ -10,6 +10,7 @@ mod ledger;
 mod log_files;
 mod pressure;
 mod process;
+mod published;
 mod said;
 mod syscalls;
 mod witness;

@@ -1,0 +1,347 @@
+//! What is told to everybody, end to end: a resident's clip, published, fetched, taken back; an
+//! agency's bulletin, shown until it expires.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use whosaw::time::Clock;
+
+use super::http::{Answer, Call};
+use super::ledger::{AGENCY, Ledger, Ran, done, whosaw};
+
+const FILM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/doorbell.mp4");
+
+struct World {
+    ledger: Ledger,
+    agreement: String,
+    /// The resident's clip.
+    clip: String,
+}
+
+impl World {
+    /// A resident with an anchored clip, and an agency.
+    fn new() -> Self {
+        let ledger = Ledger::start(|limits| limits.new_key_wait_minutes = 0);
+        let agreement = ledger.settle().to_string();
+        let code = ledger.enrol_code(64, 8);
+        let home = ledger.file("me");
+        let (url, trust) = (ledger.url(), ledger.file("operator/log.policy"));
+        done(&[
+            "resident",
+            "init",
+            "--home",
+            &home,
+            "--server",
+            &url,
+            "--trust",
+            &trust,
+            "--code",
+            &code,
+            "--jurisdiction",
+            "US-FL",
+            "--camera",
+            "front=28.03950,-81.94980",
+        ]);
+        let film = Clock::system().now().plus_seconds(-3600).cut_to_minute();
+        let (from, until) = (film.to_string(), film.plus_seconds(60).to_string());
+        let added = done(&[
+            "resident", "add", FILM, "--home", &home, "--camera", "front", "--from", &from,
+            "--until", &until, "--json",
+        ]);
+        let added: Value = serde_json::from_str(&added).unwrap();
+        let clip = added["clip"].as_str().unwrap().to_owned();
+        let world = Self {
+            ledger,
+            agreement,
+            clip,
+        };
+        let since = Instant::now();
+        while world.report("me")["clips"][0]["anchored"] != 4 {
+            assert!(since.elapsed() < Duration::from_secs(30), "no batch came");
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        world
+    }
+
+    fn resident(&self, home: &str, words: &[&str]) -> Ran {
+        let home = self.ledger.file(home);
+        whosaw(&[&["resident"], words, &["--home", &home]].concat())
+    }
+
+    fn report(&self, home: &str) -> Value {
+        let ran = self.resident(home, &["report", "--json"]);
+        serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{}", ran.stderr))
+    }
+
+    /// What a report says became of the first clip.
+    fn became(&self, home: &str) -> (bool, Vec<String>) {
+        let clip = self.report(home)["clips"][0].clone();
+        let lines = clip["lines"].as_array().unwrap().iter();
+        let lines = lines.map(|line| line["what"].as_str().unwrap().to_owned());
+        (clip["nobody"].as_bool().unwrap(), lines.collect())
+    }
+
+    /// Publishes the clip; the disclosure's id.
+    fn publish(&self) -> String {
+        let ran = self.resident("me", &["publish", &self.clip, "--yes", "--json"]);
+        assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+        let said: Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!(said[0]["handed_over"], true, "{said}");
+        said[0]["id"].as_str().unwrap().to_owned()
+    }
+
+    fn log(&self, words: &[&str]) -> Ran {
+        let log = format!("{}/log", self.ledger.url());
+        let trust = self.ledger.file("operator/log.policy");
+        whosaw(&[&["log"], words, &["--log", &log, "--policy", &trust]].concat())
+    }
+
+    fn get(&self, path: &str) -> Answer {
+        self.ledger.send(&Call::new("GET", path, Vec::new()))
+    }
+
+    fn page(&self) -> String {
+        String::from_utf8(self.get("/").body).unwrap()
+    }
+
+    /// The state of each publication, as everybody is told.
+    fn published(&self) -> Vec<String> {
+        let listed = self.log(&["published", "--json"]).stdout;
+        let listed: Value = serde_json::from_str(&listed).unwrap();
+        let states = listed.as_array().unwrap().iter();
+        states
+            .map(|row| row["state"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    /// The resident's folder again, from the phrase alone.
+    fn restore(&self, home: &str) {
+        let words = std::fs::read(self.ledger.path("me/phrase")).unwrap();
+        let (url, trust) = (self.ledger.url(), self.ledger.file("operator/log.policy"));
+        let mut child = Command::new(env!("CARGO_BIN_EXE_whosaw"))
+            .args([
+                "resident",
+                "restore",
+                "--home",
+                &self.ledger.file(home),
+                "--server",
+                &url,
+            ])
+            .args(["--trust", &trust, "--jurisdiction", "US-FL"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(&words).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+}
+
+#[test]
+fn a_clip_goes_to_everybody_and_is_taken_back() {
+    let world = World::new();
+    let asked = world.resident("me", &["publish", &world.clip]);
+    assert_ne!(asked.code, Some(0), "nobody said yes");
+    for text in ["For everybody", "no copy", "The film may"] {
+        assert!(asked.stdout.contains(text), "{text}: {}", asked.stdout);
+    }
+    assert_eq!(world.published(), Vec::<String>::new());
+
+    let id = world.publish();
+    let path = format!("/published/{id}");
+    let answer = world.get(&path);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.header("cache-control"), "public, max-age=300");
+    assert_eq!(answer.header("content-type"), "application/age");
+    assert!(
+        answer
+            .body
+            .starts_with(b"age-encryption.org/v1\n-> X25519 ")
+    );
+    // The vault's owner and the log's readers ask for the same thing in the same way.
+    let signed = format!("/vault/v1/disclosures/{id}/clips/0");
+    assert_eq!(world.get(&signed).status, 401);
+
+    let out = world.ledger.file("clips");
+    let fetched = world.log(&["fetch", &id[..12], "--out", &out]);
+    assert_eq!(
+        fetched.code,
+        Some(0),
+        "{}{}",
+        fetched.stdout,
+        fetched.stderr
+    );
+    let clip = format!("clips/{}.mp4", &id[..12]);
+    assert_eq!(
+        std::fs::read(world.ledger.path(&clip)).unwrap(),
+        std::fs::read(FILM).unwrap()
+    );
+    let sealed = std::fs::read(world.ledger.path(&format!("clips/{}.age", &id[..12])));
+    assert_eq!(sealed.unwrap(), answer.body);
+
+    assert_eq!(world.published(), ["public"]);
+    let shown = world.log(&["show", &id]).stdout;
+    assert!(
+        shown.starts_with("A resident gives a clip to everybody: video, until "),
+        "{shown}"
+    );
+    let page = world.page();
+    assert!(page.contains(&format!("href=\"{path}\"")));
+    assert!(
+        page.contains("AGE-SECRET-KEY-1JTSZYGLELMAPPV4HGCLS55KCQ8YMW6CP2FD6QTU0ZA4FRE73TW9QEPKUPN")
+    );
+    assert_eq!(
+        world.became("me"),
+        (
+            false,
+            vec!["published".to_owned(), "handed-over".to_owned()]
+        )
+    );
+    let twice = world.resident("me", &["publish", &world.clip, "--yes"]);
+    assert!(twice.stderr.contains("is public until"), "{}", twice.stderr);
+    // No agency takes it.
+    let home = world.ledger.file("agency");
+    let collect = whosaw(&["agency", "collect", &id, "--home", &home, "--out", &out]);
+    assert!(
+        collect.stderr.contains("no disclosure for a request"),
+        "{}",
+        collect.stderr
+    );
+
+    world.restore("again");
+    assert_eq!(world.became("again"), (false, vec!["published".to_owned()]));
+    let back = world.resident("again", &["withdraw", &id[..12]]);
+    assert_eq!(back.code, Some(0), "{}", back.stderr);
+    assert!(
+        back.stdout.contains("nobody can call copies back"),
+        "{}",
+        back.stdout
+    );
+    let gone = world.get(&path);
+    assert_eq!(gone.problem().0, 410);
+    assert_eq!(gone.header("cache-control"), "no-store");
+    let elsewhere = world.ledger.file("later");
+    let fetch = world.log(&["fetch", &id, "--out", &elsewhere]);
+    assert_eq!(fetch.code, Some(1), "{}", fetch.stderr);
+    assert!(fetch.stdout.contains("served no more"), "{}", fetch.stdout);
+    assert_eq!(world.published(), ["withdrawn"]);
+    assert!(world.page().contains("Taken back"));
+    let (_, lines) = world.became("me");
+    assert_eq!(lines, ["published", "withdrawn", "handed-over"]);
+
+    // Once more, by another commitment and another key.
+    let again = world.publish();
+    let payload = |id: &str| {
+        let shown = world.log(&["show", id, "--json"]).stdout;
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        shown["payload"].clone()
+    };
+    let (first, second) = (payload(&id), payload(&again));
+    for member in ["/issuer_key", "/clips/0/commitment", "/clips/0/header"] {
+        assert_ne!(first.pointer(member), second.pointer(member), "{member}");
+    }
+    assert_eq!(world.get(&format!("/published/{again}")).status, 200);
+    assert_eq!(world.published(), ["withdrawn", "public"]);
+    world.ledger.verify();
+}
+
+#[test]
+fn what_is_not_public_is_not_served() {
+    let world = World::new();
+    for (words, told) in [
+        (["--gives", "name"], "tell who you are"),
+        (
+            ["--until", "2099-01-01T00:00:00Z"],
+            "lets a clip be public until",
+        ),
+        (["--until", "2019-01-01T00:00:00Z"], "to be public until"),
+    ] {
+        let publish = ["publish", world.clip.as_str(), "--yes"];
+        let refused = world.resident("me", &[&publish[..], &words].concat());
+        let said = format!("{}{}", refused.stdout, refused.stderr);
+        assert_ne!(refused.code, Some(0), "{words:?}");
+        assert!(said.contains(told), "{words:?}: {said}");
+    }
+    assert_eq!(world.published(), Vec::<String>::new());
+    let id = world.publish();
+    let strange = [
+        (format!("/published/{}", "ab".repeat(32)), 404),
+        (format!("/published/{}", world.agreement), 404),
+        ("/published/ab".to_owned(), 400),
+        ("/published/%ff".to_owned(), 404),
+        (format!("/published/{id}/clips/0"), 404),
+    ];
+    for (path, status) in strange {
+        assert_eq!(world.get(&path).status, status, "{path}");
+    }
+    for method in ["PUT", "POST", "DELETE"] {
+        let call = Call::new(method, format!("/published/{id}"), Vec::new());
+        assert_eq!(world.ledger.send(&call).status, 405);
+    }
+    // The resident's own deletion ends it too.
+    let seed: whosaw::seal::keys::Phrase = std::fs::read_to_string(world.ledger.path("me/phrase"))
+        .unwrap()
+        .parse()
+        .unwrap();
+    let path = format!("/vault/v1/clips/{}", world.clip);
+    let delete = Call::new("DELETE", path, Vec::new());
+    let delete = delete.signed(&seed.seed().vault_key(), world.ledger.authority());
+    assert_eq!(world.ledger.send(&delete).status, 204);
+    assert_eq!(world.get(&format!("/published/{id}")).status, 410);
+}
+
+/// From the command line to the page, and over: a bulletin asks for nothing.
+#[test]
+fn a_bulletin_is_shown_until_it_expires() {
+    let world = World::new();
+    let text = world.ledger.path("bulletin.txt");
+    std::fs::write(&text, "A child is missing since noon.\n").unwrap();
+    let home = world.ledger.file("agency");
+    let until = Clock::system().now().plus_seconds(7200).cut_to_hour();
+    let text = format!("text=@{}", text.display());
+    let expires = format!("expires={until}");
+    let say = |more: &[&str]| {
+        let words = [
+            "agency",
+            "say",
+            "bulletin",
+            "about=missing-person",
+            "jurisdiction=US-FL",
+            &text,
+            &expires,
+            "--home",
+            &home,
+            "--json",
+        ];
+        whosaw(&[&words, more].concat())
+    };
+    let asks = say(&["asks=video"]);
+    assert!(
+        asks.stderr.contains("there is no member \"asks\""),
+        "{}",
+        asks.stderr
+    );
+    let said = say(&[]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    let said: Value = serde_json::from_str(&said.stdout).unwrap();
+    let id = said["id"].as_str().unwrap();
+
+    let shown = world.log(&["show", id]).stdout;
+    let plain =
+        format!("{AGENCY} tells the people of US-FL something (missing-person), until {until}.");
+    assert!(shown.starts_with(&plain), "{shown}");
+    assert!(shown.contains(&format!("expires     {until}\n")), "{shown}");
+    let entry = world.get(&format!("/api/v1/statements/{id}")).json();
+    let payload = entry["statement"]["payload"].as_str().unwrap();
+    let payload = whosaw::encoding::from_base64(payload).unwrap();
+    let payload: Value = serde_json::from_slice(&payload).unwrap();
+    let digest = payload["text"].as_str().unwrap();
+    let page = world.page();
+    assert!(page.contains("missing person</h3>"), "{page}");
+    assert!(page.contains(&format!("<a href=\"/attachments/{digest}\">What it says")));
+    let read = world.get(&format!("/attachments/{digest}"));
+    assert_eq!(read.body, b"A child is missing since noon.\n");
+}
