@@ -4,11 +4,10 @@ mod told;
 
 use std::collections::HashMap;
 
+use age_core::secrecy::ExposeSecret as _;
 use askama::Template;
 
 pub use told::{BulletinView, PublicationView};
-
-use age_core::secrecy::ExposeSecret as _;
 
 use super::words::{self, Moment};
 use super::{Overview, SHOWN};

@@ -6,13 +6,14 @@ use crate::statement::Signed;
 use crate::statement::kinds::Kind as _;
 use crate::statement::kinds::agreement::{Agreement, EndReason};
 use crate::statement::kinds::benefit::BenefitKind;
+use crate::statement::kinds::bulletin::Bulletin;
 use crate::statement::kinds::disclosure::{Audience, Disclosure};
 use crate::statement::kinds::party::Party;
 use crate::statement::kinds::withdrawal::Withdrawal;
 use crate::statement::leaf::Leaf;
 use crate::statement::testing::{
     AGENCY, AGENCY_KEYS, ORIGIN, Stage, VENDOR, World, agency, agency_admin, agency_and_vendor,
-    agency_officer, id, key, registrars, resident, vendor,
+    agency_officer, attached, id, key, registrars, resident, vendor,
 };
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::cosignature::Cosigner;
@@ -327,4 +328,62 @@ fn the_page_of_a_closed_log_says_so_first() {
     let banner = html.find("This log is closed").expect("a banner");
     assert!(banner < html.find("<section").unwrap());
     assert!(html.contains("next.example/log"));
+}
+
+#[test]
+fn what_everybody_is_told_has_its_time() {
+    let mut world = World::at(Stage::Batch);
+    let now = world.now.cut_to_hour();
+    for (n, days) in [1, 3, 5].into_iter().enumerate() {
+        let bulletin = Bulletin {
+            text: attached(&format!("alert {n}")),
+            expires: now.plus_seconds(days * 86_400),
+            ..Bulletin::example()
+        };
+        world.log(bulletin, agency_officer()).unwrap();
+        let publication = Disclosure {
+            expires: now.plus_seconds(days * 86_400),
+            ..world.publish(n as u32)
+        };
+        let key = ["one", "two", "three"][n];
+        let disclosure = world.log(publication, resident(key)).unwrap();
+        if n == 2 {
+            let back = Withdrawal { disclosure };
+            world.log(back, resident(key)).unwrap();
+        }
+    }
+    world.pass(2 * 86_400);
+    let page = page(&world);
+    let states: Vec<_> = page
+        .publications
+        .iter()
+        .map(|p| (p.state, p.open))
+        .collect();
+    assert_eq!(
+        states,
+        [("Taken back", false), ("Public", true), ("Over", false)]
+    );
+    let texts = page.bulletins.iter().map(|bulletin| bulletin.text.clone());
+    let text = |n| Some(attached(&format!("alert {n}")).to_string());
+    assert_eq!(texts.collect::<Vec<_>>(), [text(2), text(1), None]);
+    assert_eq!(page.figures.disclosures, "3");
+    let html = page.render().unwrap();
+    for (shown, times) in [
+        (">Current</p>", 2),
+        (">Expired</p>", 1),
+        ("href=\"/published/", 1),
+        (&attached("alert 0").to_string(), 0),
+        ("missing person</h3>", 3),
+    ] {
+        assert_eq!(html.matches(shown).count(), times, "{shown}");
+    }
+    // Nothing counts before the witnesses have spoken.
+    let early = page_of(&overview(&world.history), None);
+    assert!(early.publications.iter().all(|p| !p.open));
+    assert!(
+        early
+            .bulletins
+            .iter()
+            .all(|bulletin| bulletin.text.is_none())
+    );
 }

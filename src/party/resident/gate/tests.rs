@@ -1,5 +1,7 @@
 //! Every attack, refused with its own reason, over a log of real statements.
 
+mod publish;
+
 use super::super::ledger;
 use super::*;
 use crate::encoding::base64;
