@@ -7,9 +7,11 @@ use assert_cmd::Command;
 use ed25519_dalek::SigningKey;
 use serde_json::Value;
 use tempfile::TempDir;
+use whosaw::statement::kinds::bulletin::Bulletin;
 use whosaw::statement::kinds::limits::Limits;
 use whosaw::statement::kinds::party::{NewKey, Party};
 use whosaw::statement::leaf::Leaf;
+use whosaw::statement::sealed::SealDigest;
 use whosaw::statement::words::{PartyKind, Role};
 use whosaw::statement::{Author, Head, Kind as _, Statement, sign};
 use whosaw::time::Time;
@@ -359,4 +361,85 @@ fn what_two_readers_were_shown_is_compared() {
         out.contains("cosigned by newsroom at 2019-08-05T12:00:00Z"),
         "{out}"
     );
+}
+
+/// The witnesses saw the log days after it was said.
+#[test]
+fn what_has_expired_is_shown_to_have() {
+    let say = |author: Author, statement: Statement, keys: &[u8]| {
+        let head = Head {
+            log: ORIGIN.to_owned(),
+            issued_at: time(),
+            author,
+        };
+        let keys: Vec<SigningKey> = keys.iter().map(|n| key(*n)).collect();
+        let envelope = sign(&head, &statement, &keys.iter().collect::<Vec<_>>());
+        let logged_at = time();
+        Leaf {
+            logged_at,
+            envelope,
+        }
+        .to_bytes()
+    };
+    let admin = |n: u8, role| NewKey {
+        key: (&key(n)).into(),
+        role,
+        label: None,
+    };
+    let agency = "lakeland.example";
+    let officer = NewKey {
+        label: Some("detective-4".parse().unwrap()),
+        ..admin(12, Role::Officer)
+    };
+    let keys = vec![admin(11, Role::Admin), officer];
+    let limits = Limits {
+        new_key_wait_minutes: 0,
+        ..Limits::example()
+    };
+    let operator = || Author::Issuer(OPERATOR.parse().unwrap());
+    let both = [agency, OPERATOR].map(|id| id.parse().unwrap()).into();
+    let mut leaves = vec![
+        say(
+            operator(),
+            party(OPERATOR, PartyKind::Operator, vec![admin(1, Role::Admin)]).into(),
+            &[1],
+        ),
+        say(operator(), limits.into(), &[1]),
+        say(
+            Author::Parties(both),
+            party(agency, PartyKind::Agency, keys).into(),
+            &[1, 11, 12],
+        ),
+    ];
+    for (n, days) in [(1, 1), (2, 9)] {
+        let bulletin = Bulletin {
+            text: SealDigest::from_bytes([n; 32]),
+            expires: time().plus_seconds(days * 86_400),
+            ..Bulletin::example()
+        };
+        let agency = Author::Issuer(agency.parse().unwrap());
+        leaves.push(say(agency, bulletin.into(), &[12]));
+    }
+    let folder = ledger(&leaves);
+    let show = |words: &str| {
+        let (code, said, error) = run(folder.path(), &format!("show {words} {LOG}"));
+        assert_eq!(code, 0, "{said}{error}");
+        said
+    };
+    let over = show("#3");
+    assert!(
+        over.contains("expires     2019-08-02T12:00:00Z  (expired)\n"),
+        "{over}"
+    );
+    let current = show("#4");
+    assert!(
+        current.contains("expires     2019-08-10T12:00:00Z\n"),
+        "{current}"
+    );
+    for (index, expired) in [(3, true), (4, false)] {
+        let shown: Value = serde_json::from_str(&show(&format!("#{index} --json"))).unwrap();
+        assert_eq!(shown["expired"], expired);
+    }
+    let none: Value = serde_json::from_str(&show("#1 --json")).unwrap();
+    assert_eq!(none.get("expired"), None);
 }
