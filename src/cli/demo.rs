@@ -21,7 +21,7 @@ use crate::time::{Clock, Time};
 ///
 /// A ledger and two witnesses start; a vendor and a police agency log their agreement; the agency
 /// asks for footage; one resident says yes, one says no, one takes her yes back; the agency collects;
-/// everybody checks who saw what; a watchdog verifies it all. Takes less than a minute.
+/// somebody gives a clip to everybody; everybody checks who saw what; a watchdog verifies it all. Takes less than a minute.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Where the parties' folders go; default: a temporary folder, kept and named
@@ -74,6 +74,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let request = stage.request(&agreement)?;
     stage.answers(&request)?;
     stage.collection(&request)?;
+    stage.publication(&server)?;
     stage.reports()?;
     stage.watchdog(&server)?;
     stage.end(&agreement)?;
@@ -371,6 +372,29 @@ impl Stage {
             "What it holds is Ana's clip, bit for bit. Any age program opens the sealed file:",
         );
         println!("  age -d -i evidence/identity.txt {sealed} > clip.mp4");
+        Ok(())
+    }
+
+    fn publication(&self, server: &str) -> anyhow::Result<()> {
+        self.chapter("Somebody gives a clip to everybody, and the log does not say who");
+        let report = self.run_json("resident report --home ben --json")?;
+        let clip = report["clips"][1]["clip"]
+            .as_str()
+            .context("Ben's second clip")?;
+        self.run(&format!("resident publish {clip} --home ben --yes"))?;
+        let log = format!("--log {server}/log --policy operator/log.policy");
+        self.run(&format!("log published {log}"))?;
+        let published = self.run_json(&format!("log published {log} --json"))?;
+        let disclosure = id(&published[0])?;
+        let fetched =
+            self.run_json(&format!("log fetch {disclosure} {log} --out public --json"))?;
+        let plain = fetched["clip"]["plain"]
+            .as_str()
+            .context("an opened clip")?;
+        if std::fs::read(self.folder.join(plain))? != CLIPS[1].1 {
+            bail!("everybody should hold the clip, bit for bit");
+        }
+        self.tell("Any age program opens the sealed file, by the identity that everybody has.");
         Ok(())
     }
 
