@@ -209,7 +209,7 @@ pub static ANSWER_HEADERS: LazyLock<SignatureHeaders> = LazyLock::new(|| {
     )
 });
 
-/// A log of nine real statements, from its founding to a collection.
+/// A log of ten real statements, from its founding to a collection, and a clip for everybody.
 pub const JOURNEY: &str = include_str!("known/journey.jsonl");
 
 /// What the rules know before an entry of [`JOURNEY`].

@@ -1,6 +1,7 @@
 //! The first inputs of each corpus: what the known log's parties wrote.
 
 use whosaw::digest::Digest;
+use whosaw::statement::kinds::disclosure::{Audience, Disclosure};
 use whosaw::statement::leaf::Leaf;
 use whosaw::statement::sealed::{AttachmentValue, Opening};
 use whosaw::statement::{self, Author, Head, Kind as _, Statement};
@@ -105,6 +106,12 @@ fn payloads() -> Vec<Vec<u8>> {
         author: Author::Issuer("operator.example".parse().expect("a host name")),
     };
     let others = Statement::examples().into_iter();
+    let public = Disclosure {
+        request: None,
+        recipient: Audience::Public,
+        ..Disclosure::example()
+    };
+    let others = others.chain([public.into()]);
     let others = others.map(|statement| statement::payload(&head, &statement));
     journey().map(payload).chain(others).collect()
 }

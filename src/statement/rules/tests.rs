@@ -13,7 +13,7 @@ mod refused_statements;
 
 use crate::statement::leaf::Leaf;
 use crate::statement::refusal::{Class, Reason};
-use crate::statement::testing::{Stage, World};
+use crate::statement::testing::{Stage, World, resident};
 
 /// Declares tests in which a ledger at a stage of the journey refuses an attempt, with the reason
 /// and the member at fault; `GIVEN` lists the reasons.
@@ -59,7 +59,9 @@ fn every_reason_is_given() {
 fn the_fuzzers_journey_is_fresh() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/src/known/journey.jsonl");
     let mut journey = String::new();
-    for (logged_at, signed) in World::at(Stage::Collection).history {
+    let mut world = World::at(Stage::Collection);
+    world.log(world.publish(1), resident("publisher")).unwrap();
+    for (logged_at, signed) in world.history {
         let envelope = signed.envelope;
         let leaf = Leaf {
             logged_at,
