@@ -171,27 +171,22 @@ fn tells_who(device: &Device) -> Vec<(&'static str, Vec<u8>)> {
     use age::secrecy::ExposeSecret as _;
     let state = device.state();
     let phrase = std::fs::read_to_string(device.path.join("phrase")).unwrap();
-    let seed = phrase.parse::<whosaw::seal::keys::Phrase>().unwrap().seed();
+    let seed = seed_of(device);
+    let identity = seed.identity();
+    let secret = identity.to_string();
     let text = |value: &Value| value.as_str().unwrap().as_bytes().to_vec();
     let mut telling = vec![
         ("the phrase", phrase.trim().as_bytes().to_vec()),
-        (
-            "the identity",
-            seed.identity()
-                .to_string()
-                .expose_secret()
-                .as_bytes()
-                .to_vec(),
-        ),
+        ("the identity", secret.expose_secret().as_bytes().to_vec()),
         (
             "the age recipient",
-            seed.identity().to_public().to_string().into_bytes(),
+            identity.to_public().to_string().into_bytes(),
         ),
-        ("the camera's name", text(&state["cameras"][0]["name"])),
         ("the camera's place", text(&state["cameras"][0]["position"])),
-        ("the vault key", seed.vault_key().to_bytes().to_vec()),
+        ("the secret vault key", seed.vault_key().to_bytes().to_vec()),
     ];
     for clip in state["clips"].as_array().unwrap() {
+        telling.push(("the camera's name", text(&clip["camera"]["name"])));
         telling.push(("a time of filming", text(&clip["from"])));
     }
     telling
@@ -200,9 +195,7 @@ fn tells_who(device: &Device) -> Vec<(&'static str, Vec<u8>)> {
 /// As [`tells_who`], and what the operator alone knows.
 fn tells_whose(device: &Device) -> Vec<(&'static str, Vec<u8>)> {
     let state = device.state();
-    let phrase = std::fs::read_to_string(device.path.join("phrase")).unwrap();
-    let seed = phrase.parse::<whosaw::seal::keys::Phrase>().unwrap().seed();
-    let vault_key = seed.vault_key().verifying_key();
+    let vault_key = seed_of(device).vault_key().verifying_key();
     let id = |value: &Value| whosaw::encoding::from_hex(value.as_str().unwrap()).unwrap();
     let mut telling = tells_who(device);
     telling.push(("the vault's key", vault_key.to_bytes().to_vec()));
