@@ -29,6 +29,8 @@ pub struct Proxy {
     pub address: SocketAddr,
     upstream: Arc<Mutex<Option<SocketAddr>>>,
     lie: Arc<Mutex<Lie>>,
+    /// Calls to paths that begin like this are cut off.
+    cut_off: Arc<Mutex<Option<&'static str>>>,
     sent: Arc<Mutex<Vec<u8>>>,
     calls: Arc<Mutex<Vec<(String, usize)>>>,
 }
@@ -41,6 +43,7 @@ impl Proxy {
             address: listener.local_addr().unwrap(),
             upstream: Arc::default(),
             lie: Arc::new(Mutex::new(Box::new(|_, response| response))),
+            cut_off: Arc::default(),
             sent: Arc::default(),
             calls: Arc::default(),
         };
@@ -65,6 +68,11 @@ impl Proxy {
     /// What is done to answers from now on.
     pub fn lie(&self, lie: impl Fn(&Request, Response) -> Response + Send + 'static) {
         *self.lie.lock().unwrap() = Box::new(lie);
+    }
+
+    /// Which calls do not come through from now on, by the beginnings of their paths.
+    pub fn cut_off(&self, beginning: Option<&'static str>) {
+        *self.cut_off.lock().unwrap() = beginning;
     }
 
     /// Every byte that the device sent so far.
@@ -96,6 +104,10 @@ impl Proxy {
             format!("{} {}", request.method, request.path),
             request.body.len(),
         ));
+        let cut_off = *self.cut_off.lock().unwrap();
+        if cut_off.is_some_and(|beginning| request.path.starts_with(beginning)) {
+            return None;
+        }
         let upstream = (*self.upstream.lock().unwrap())?;
         let mut server = TcpStream::connect(upstream).ok()?;
         server.write_all(&request.head).ok()?;

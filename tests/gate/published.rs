@@ -93,6 +93,24 @@ fn nothing_is_public_before_the_log_shows_it() {
     another_clip_is_unreadable(&proxy, id.as_str().unwrap());
 }
 
+/// What was signed and did not arrive is sent again as it was: two of one key would tell more than one.
+#[test]
+fn a_publication_that_did_not_arrive_is_sent_as_it_was() {
+    let proxy = world().proxy();
+    let device = world().device_of("cut-off", &proxy);
+    proxy.cut_off(Some("/vault/v1/disclosures"));
+    let publish = format!("publish {} --yes", device.clip(0));
+    device.run(&publish).refused("cannot be reached");
+    let signed = device.state()["gifts"][0]["disclosure"].clone();
+    device.run(&publish).refused("cannot be reached");
+    assert_eq!(device.state()["gifts"].as_array().unwrap().len(), 1);
+    device.must("sync");
+    assert_eq!(headers_sent(&proxy), 0);
+    proxy.cut_off(None);
+    assert_eq!(device.publish(0), signed);
+    assert_eq!(headers_sent(&proxy), 1);
+}
+
 fn another_clip_is_unreadable(proxy: &Proxy, id: &str) {
     proxy.lie(|request, mut response| {
         if request.path.starts_with("/published/") {

@@ -108,7 +108,7 @@ impl World {
         self.agreement = id(&logged);
         let now = Clock::system().now();
         let film = |hours: i64| now.plus_seconds(-3600 * hours).cut_to_minute();
-        let publish = ["publisher", "neighbour", "withheld"];
+        let publish = ["publisher", "neighbour", "withheld", "cut-off"];
         for home in ["resident", "other", "giver"].into_iter().chain(publish) {
             let code = run(&root, "operator enrol-code --data operator");
             run(

@@ -5,11 +5,22 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use ed25519_dalek::SigningKey;
+use serde_json::{Value, json};
+use whosaw::digest::{Digest, StatementId};
+use whosaw::seal::commitment::clip_opening;
+use whosaw::seal::keys::Phrase;
+use whosaw::seal::recipient::Recipient;
+use whosaw::seal::rewrap::{file_key, wrap};
+use whosaw::statement::envelope::Envelope;
+use whosaw::statement::kinds::disclosure::{Audience, Disclosure};
+use whosaw::statement::kinds::withdrawal::Withdrawal;
+use whosaw::statement::words::DataKind;
+use whosaw::statement::{Author, Head, Statement, sign};
 use whosaw::time::Clock;
 
 use super::http::{Answer, Call};
-use super::ledger::{AGENCY, Ledger, Ran, done, whosaw};
+use super::ledger::{AGENCY, Ledger, ORIGIN, Ran, done, whosaw};
 
 const FILM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/doorbell.mp4");
 
@@ -282,7 +293,7 @@ fn what_is_not_public_is_not_served() {
         assert_eq!(world.ledger.send(&call).status, 405);
     }
     // The resident's own deletion ends it too.
-    let seed: whosaw::seal::keys::Phrase = std::fs::read_to_string(world.ledger.path("me/phrase"))
+    let seed: Phrase = std::fs::read_to_string(world.ledger.path("me/phrase"))
         .unwrap()
         .parse()
         .unwrap();
@@ -291,6 +302,83 @@ fn what_is_not_public_is_not_served() {
     let delete = delete.signed(&seed.seed().vault_key(), world.ledger.authority());
     assert_eq!(world.ledger.send(&delete).status, 204);
     assert_eq!(world.get(&format!("/published/{id}")).status, 410);
+}
+
+/// A header that not everybody could open is no publication; one that came too late is none either.
+#[test]
+fn what_not_everybody_can_open_is_not_taken() {
+    let world = World::new();
+    let home = world.ledger.path("me");
+    let read = |name: &str| std::fs::read(home.join(name)).unwrap();
+    let phrase: Phrase = String::from_utf8(read("phrase")).unwrap().parse().unwrap();
+    let seed = phrase.seed();
+    let state: Value = serde_json::from_slice(&read("resident.json")).unwrap();
+    let clip = &state["clips"][0];
+    let key = file_key(
+        &read(&format!("clips/{}/header", world.clip)),
+        &seed.identity(),
+    )
+    .unwrap();
+    let body: Digest = serde_json::from_value(clip["body_digest"].clone()).unwrap();
+    // By commitment `i`, with this header.
+    let publish = |i: usize, header: &[u8]| {
+        let anchor = &clip["anchors"][i];
+        let given = json!({
+            "batch": anchor["batch"], "commitment": clip["commitments"][i],
+            "header": Digest::of(header), "index": anchor["index"], "path": anchor["path"],
+        });
+        let disclosure = Disclosure {
+            request: None,
+            clips: vec![serde_json::from_value(given).unwrap()],
+            gives: vec![DataKind::Video],
+            recipient: Audience::Public,
+            expires: Clock::system().now().plus_seconds(7200).cut_to_hour(),
+        };
+        let one_time = seed.public_key(&disclosure.clips[0].commitment);
+        let envelope = signed_once(&one_time, disclosure.into());
+        let opening = clip_opening(&seed.clip_salt(&body, i), &body, &key);
+        let shown = json!({
+            "clip": world.clip, "opening": opening.encode(), "body_length": clip["body_length"],
+        });
+        let statement: Value = serde_json::from_slice(&envelope.to_json()).unwrap();
+        let body = json!({ "statement": statement, "openings": [shown] }).to_string();
+        let call = Call::new("POST", "/vault/v1/disclosures", body.into_bytes());
+        let call = call.signed(&seed.vault_key(), world.ledger.authority());
+        assert_eq!(world.ledger.send(&call).status, 201);
+        (StatementId::of_payload(&envelope.payload), one_time)
+    };
+    let hand_over = |id: &StatementId, header: &[u8]| {
+        let path = format!("/vault/v1/disclosures/{id}/headers/0");
+        let call = Call::new("PUT", path, header);
+        let call = call.signed(&seed.vault_key(), world.ledger.authority());
+        world.ledger.send(&call).status
+    };
+    let own = wrap(&key, &Recipient::of(&seed.identity()));
+    let (id, _) = publish(0, &own);
+    assert_eq!(hand_over(&id, &own), 400);
+    assert_eq!(world.get(&format!("/published/{id}")).status, 404);
+
+    let header = wrap(&key, &Recipient::PUBLIC);
+    let (id, _) = publish(1, &header);
+    assert_eq!(hand_over(&id, &own), 400, "not the one that is named");
+    assert_eq!(hand_over(&id, &header), 204);
+    assert_eq!(world.get(&format!("/published/{id}")).status, 200);
+
+    let header = wrap(&key, &Recipient::PUBLIC);
+    let (disclosure, one_time) = publish(2, &header);
+    let back = signed_once(&one_time, Withdrawal { disclosure }.into());
+    assert_eq!(world.ledger.submit(&back.to_json()).status, 201);
+    assert_eq!(hand_over(&disclosure, &header), 410);
+    world.ledger.verify();
+}
+
+fn signed_once(key: &SigningKey, statement: Statement) -> Envelope {
+    let head = Head {
+        log: ORIGIN.to_owned(),
+        issued_at: Clock::system().now().cut_to_hour(),
+        author: Author::OneTimeKey(key.into()),
+    };
+    sign(&head, &statement, &[key])
 }
 
 /// From the command line to the page, and over: a bulletin asks for nothing.
