@@ -3,6 +3,7 @@
 mod compare;
 mod evidence;
 mod record;
+mod report;
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
@@ -46,6 +47,7 @@ pub enum Command {
     Findings(record::Findings),
     Reconcile(record::Reconcile),
     Accounts(record::Accounts),
+    Report(report::Args),
 }
 
 /// Where the log is, and whom to believe
@@ -143,6 +145,7 @@ pub fn run(command: &Command) -> anyhow::Result<Exit> {
         Command::Compare(args) => compare::run(args, &mut out),
         Command::Evidence(args) => evidence::run(args, &mut out),
         Command::Findings(args) => record::findings(args, &mut out),
+        Command::Report(args) => report::run(args, &mut out),
         Command::Reconcile(args) => record::reconcile(args, &mut out),
         Command::Accounts(args) => record::accounts(args, &mut out),
     };

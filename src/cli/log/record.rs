@@ -71,15 +71,15 @@ pub struct Accounts {
 }
 
 /// A copy of the log with its record.
-struct Read {
-    copy: Copy,
-    record: Record,
+pub(super) struct Read {
+    pub copy: Copy,
+    pub record: Record,
     /// The witnesses' time.
-    now: Time,
+    pub now: Time,
 }
 
 impl Read {
-    fn of(log: &Log) -> anyhow::Result<Self> {
+    pub fn of(log: &Log) -> anyhow::Result<Self> {
         Self::from_copy(log.read()?)
     }
 
