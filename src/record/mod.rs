@@ -122,6 +122,22 @@ pub struct Asked {
     pub closed: Option<By<ClosingOutcome>>,
 }
 
+/// The record of a log in memory.
+#[cfg(test)]
+fn of(world: &crate::statement::testing::World) -> Record {
+    let mut record = Record::default();
+    for (index, (logged_at, signed)) in world.history.iter().enumerate() {
+        record.read(Said {
+            index: index as u64,
+            id: signed.id,
+            logged_at: *logged_at,
+            author: signed.head.author.clone(),
+            statement: signed.statement.clone(),
+        });
+    }
+    record
+}
+
 /// Whether a log has so many of a kind that none is remembered.
 fn is_routine(statement: &Statement) -> bool {
     matches!(

@@ -1,5 +1,6 @@
 //! Numbers, times and codes as people say them.
 
+pub use crate::record::report::grouped;
 use crate::statement::kinds::agreement::{EndReason, Instrument, Status};
 use crate::statement::kinds::demand_response::Outcome;
 use crate::statement::words::{DataKind, Day, Label, PartyKind};
@@ -55,19 +56,6 @@ fn date(iso: &str) -> String {
 pub fn count(n: u64, thing: &str) -> String {
     let plural = if n == 1 { "" } else { "s" };
     format!("{} {thing}{plural}", grouped(n))
-}
-
-/// A number with its thousands apart.
-pub fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.char_indices() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// A length of time.

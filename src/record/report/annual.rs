@@ -83,49 +83,49 @@ const OAKLAND: &[Item] = &[
 ];
 
 const SAN_FRANCISCO: &[Item] = &[
-    ("(1)", "How it was used", &[Group::Use, Group::Places]),
+    ("1", "How it was used", &[Group::Use, Group::Places]),
     (
-        "(2)",
+        "2",
         "How often data was shared with whom, of which type, under which legal standard, and why",
         &[Group::Sharing],
     ),
     (
-        "(3)",
+        "3",
         "Complaints and concerns from the public",
         &[Group::Complaints],
     ),
     (
-        "(4)",
+        "4",
         "Internal audits, violations, and actions taken in response",
         &[Group::Violations, Group::Breaches],
     ),
     (
-        "(5)",
+        "5",
         "Whether it has been effective, with crime statistics",
         &[Group::Effectiveness],
     ),
     (
-        "(6)",
+        "6",
         "Public Records Act requests",
         &[Group::RecordsRequests],
     ),
     (
-        "(7)",
+        "7",
         "Total annual costs, and the source of funding for the coming year",
         &[Group::Costs],
     ),
     (
-        "(8)",
+        "8",
         "Requested modifications to the policy, and why",
         &[Group::Modifications],
     ),
     (
-        "(9)",
+        "9",
         "What hardware was installed upon, and what data sources software was applied to",
         &[Group::Sources],
     ),
     (
-        "(10)",
+        "10",
         "Products and services acquired, with models, and who provides them",
         &[Group::Products],
     ),
@@ -192,6 +192,9 @@ pub fn annual(
         }
     }
     let mut notes = covers(&basis, periods);
+    if sections.is_empty() {
+        notes.push("No agency did or was given anything in this time.".to_owned());
+    }
     notes.push(
         "The technology is private cameras, whose owners are asked for footage or made to give it. \
          What the log cannot know, the agency must add."
@@ -262,10 +265,12 @@ fn section(figures: &Figures<'_>, ordinance: Ordinance) -> Section {
     items.rows = rows;
     items.grouped = 2;
     let (agency, year) = (figures.agency, figures.period.year);
+    let name = figures.record.name(agency);
     Section {
+        heading: Some(format!("{name} ({agency}), {year}")),
         of: vec![
             ("agency", agency.to_string().into()),
-            ("name", figures.record.name(agency).into()),
+            ("name", name.into()),
             ("year", year.to_string().into()),
         ],
         tables: vec![

@@ -1,6 +1,6 @@
 //! A card of one party: what it is, and all that the log has of it, as of the checkpoint.
 
-use super::parts::{finding_row, findings_table, offence, offences, unit_cells};
+use super::parts::{ABOUT_FINDINGS, finding_row, findings_table, offence, offences, unit_cells};
 use super::transparency::{affected, cites};
 use super::{Basis, Cell, Record, Report, Row, Section, Table, covers, giving, speaks};
 use crate::digest::StatementId;
@@ -72,7 +72,10 @@ pub fn card(
     let found = findings.iter();
     let found = found.filter(|finding| record.concerns(&finding.about, party));
     let rows = found.map(|finding| finding_row(record, finding)).collect();
-    tables.extend([of.annotations(), findings_table(rows)]);
+    tables.extend([
+        of.annotations(),
+        findings_table(rows).noting(&[ABOUT_FINDINGS]),
+    ]);
     let name = match kind {
         CardKind::Agency => "agency",
         CardKind::Vendor => "vendor",
@@ -83,6 +86,7 @@ pub fn card(
         notes: covers(&basis, []),
         basis,
         sections: vec![Section {
+            heading: None,
             of: Vec::new(),
             tables,
         }],
@@ -207,7 +211,7 @@ impl<'a> Of<'a> {
                 held.added.1.into(),
                 revoked.map(|(_, time, _)| *time).into(),
                 revoked.map(|(.., reason)| reason.code()).into(),
-                held.key.key.to_string().into(),
+                Cell::Code(held.key.key.to_string()),
             ];
             let cites = revoked
                 .map(|(id, ..)| *id)
@@ -232,7 +236,7 @@ impl<'a> Of<'a> {
 
     /// An agreement by the entry that began it.
     fn number(&self, chain: &crate::record::Chain) -> Cell {
-        chain.steps[0].index.into()
+        Cell::Entry(chain.steps[0].index)
     }
 
     fn agreements(&self) -> Table {
@@ -467,7 +471,7 @@ impl<'a> Of<'a> {
                 let gave = demand.given().is_some();
                 let told = match (gave, demand.told(), demand.tell_by()) {
                     (_, true, _) => "yes".to_owned(),
-                    (true, false, Some(day)) => format!("by {day}"),
+                    (true, false, Some(day)) => format!("due {day}"),
                     _ => String::new(),
                 };
                 let upon = self.record.upon(what);
@@ -527,7 +531,7 @@ impl<'a> Of<'a> {
                 "agency",
                 "upon",
                 "offence",
-                "content",
+                "content_demanded",
                 "outcome",
                 "accounts",
                 "those_concerned_told",
@@ -555,7 +559,7 @@ impl<'a> Of<'a> {
                 let cells = [
                     effective_on.into(),
                     event.code().into(),
-                    self.record.index(about).into(),
+                    self.record.entry(about),
                     clip.map_or("all".into(), Cell::from),
                     shared_with.map(|with| with.code()).into(),
                     shared_with_party
@@ -576,7 +580,7 @@ impl<'a> Of<'a> {
                 "about_entry",
                 "clip",
                 "shared_with",
-                "name",
+                "recipient_name",
                 "kept_until",
                 "basis",
             ],
@@ -611,7 +615,7 @@ impl<'a> Of<'a> {
                 State::Sealed(until) => Cell::Sealed(until),
             };
             let cells = [
-                self.record.index(&sealed.statement).into(),
+                self.record.entry(&sealed.statement),
                 sealed.name.replace('_', " ").into(),
                 (&sealed.open_by).into(),
                 state,
@@ -704,7 +708,7 @@ impl<'a> Of<'a> {
                 Day::of(by.logged_at).to_string().into(),
                 self.by(&by.author).into(),
                 by.what.remark.code().into(),
-                self.record.index(&by.what.about).into(),
+                self.record.entry(&by.what.about),
                 by.what.attachments.len().into(),
             ];
             self.record.row(cells, &[by.id, by.what.about])

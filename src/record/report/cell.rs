@@ -15,6 +15,10 @@ use crate::time::Time;
 pub enum Cell {
     /// Words: a name, a code, a day.
     Text(String),
+    /// Words for programs, such as a key.
+    Code(String),
+    /// A place in the log.
+    Entry(u64),
     /// A count.
     Count(u64),
     /// What somebody has of something; less than nothing if it owes it.
@@ -124,8 +128,8 @@ impl Cell {
     /// Bands are written `1 to 5`: spreadsheets read `1-5` as a day in January.
     pub fn text(&self) -> String {
         match self {
-            Self::Text(text) => text.clone(),
-            Self::Count(n) => n.to_string(),
+            Self::Text(text) | Self::Code(text) => text.clone(),
+            Self::Count(n) | Self::Entry(n) => n.to_string(),
             Self::Balance(n) => n.to_string(),
             Self::Money(n, currency) => {
                 let sign = if *n < 0 { "-" } else { "" };
@@ -142,8 +146,8 @@ impl Cell {
     /// Its value with what kind of value that is.
     pub(super) fn json(&self) -> Value {
         match self {
-            Self::Text(text) => json!({ "state": "value", "value": text }),
-            Self::Count(n) => json!({ "state": "value", "value": n }),
+            Self::Text(text) | Self::Code(text) => json!({ "state": "value", "value": text }),
+            Self::Count(n) | Self::Entry(n) => json!({ "state": "value", "value": n }),
             Self::Balance(n) => json!({ "state": "value", "value": n }),
             Self::Money(n, currency) => {
                 json!({ "state": "value", "minor_units": n, "currency": currency })
@@ -163,10 +167,10 @@ impl Cell {
 
     /// Whether it is a figure, to be set to the right.
     pub(super) fn is_figure(&self) -> bool {
-        use Cell::{Balance, Band, Count, Money, NationalBand};
+        use Cell::{Balance, Band, Count, Entry, Money, NationalBand};
         matches!(
             self,
-            Count(_) | Balance(_) | Money(..) | Band(_) | NationalBand(_)
+            Count(_) | Entry(_) | Balance(_) | Money(..) | Band(_) | NationalBand(_)
         )
     }
 }

@@ -22,7 +22,7 @@ pub use annual::{Ordinance, annual};
 pub use card::{CardKind, card};
 pub use cell::{Cell, Range};
 pub use period::{Half, HalfError, Period, Year, YearError};
-pub use render::{csv, csv_about, json, markdown};
+pub use render::{csv, csv_about, grouped, json, markdown};
 pub use transparency::transparency;
 pub use why::Why;
 
@@ -66,6 +66,8 @@ pub struct Report {
 /// A part of a report, with the same tables as the others.
 #[derive(Debug, Clone)]
 pub struct Section {
+    /// For people; none where a report has one section.
+    pub heading: Option<String>,
     /// What it is about: names and values. Empty where a report has one section.
     pub of: Vec<(&'static str, Cell)>,
     pub tables: Vec<Table>,
@@ -182,6 +184,10 @@ impl Record {
         }
     }
 
+    fn entry(&self, id: &StatementId) -> Cell {
+        self.index(id).map_or(Cell::Blank, Cell::Entry)
+    }
+
     /// Whether a statement is a party's: it signed it, is a party to what it tells of, or is who
     /// asked for what it gives.
     fn concerns(&self, id: &StatementId, party: &PartyId) -> bool {
@@ -250,18 +256,31 @@ fn giving(responses: &[By<DemandResponse>]) -> impl Iterator<Item = &By<DemandRe
     responses.iter().filter(gave)
 }
 
+/// Periods that a report without one covers, the later ones first: years (or halves) of the days in
+/// which something was done, and all since the log began.
+fn covered(basis: &Basis, days: &BTreeSet<Day>, of: fn(&Day) -> Period) -> Vec<Period> {
+    let begins = basis.begins.unwrap_or(basis.at);
+    let years = Year::of(&Day::of(begins)).to(Year::of(&Day::of(basis.at)));
+    let halves = years.flat_map(Year::halves);
+    let since = halves.filter(|half| half.last_day().end() > begins && half.has_begun(basis.at));
+    let since = since.map(|half| of(&half.first_day()));
+    let all: BTreeSet<Period> = days.iter().map(of).chain(since).collect();
+    all.into_iter().rev().collect()
+}
+
 /// What readers must know of a time that a report covers.
 fn covers(basis: &Basis, periods: impl IntoIterator<Item = Period>) -> Vec<String> {
     let mut notes = Vec::new();
     for period in periods {
         let last = period.last_day();
+        let first = period.first_day();
         if last.end() > basis.at {
             notes.push(format!("{period} is not over: more may come."));
         }
-        if let Some(begins) = basis.begins.filter(|begins| last.end() <= *begins) {
+        if let Some(begins) = basis.begins.filter(|begins| first.end() <= *begins) {
             let begins = Day::of(begins);
             notes.push(format!(
-                "The log begins on {begins}. Of {period} it holds what was entered since."
+                "The log begins on {begins}: what came earlier in {period} is in it as far as somebody entered it since."
             ));
         }
     }

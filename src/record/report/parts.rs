@@ -43,12 +43,16 @@ pub(super) fn finding_row(record: &Record, finding: &Finding) -> Row {
     let cells = [
         finding.code.code().into(),
         finding.code.title().into(),
-        record.index(&finding.about).into(),
+        record.entry(&finding.about),
         finding.detail.as_str().into(),
     ];
     let cites = [&[finding.about], &finding.with[..]].concat();
     record.row(cells, &cites)
 }
+
+/// What readers must know of findings.
+pub(super) const ABOUT_FINDINGS: &str = "As of the checkpoint. A finding accuses nobody. What rests on openings of \
+    sealed fields is not here: `log findings` has it.";
 
 pub(super) fn findings_table(rows: Vec<Row>) -> Table {
     Table::new(
@@ -57,8 +61,4 @@ pub(super) fn findings_table(rows: Vec<Row>) -> Table {
         ["code", "finding", "about_entry", "detail"],
         rows,
     )
-    .noting(&[
-        "As of the checkpoint, about statements logged in the time that this covers. A finding accuses nobody. What \
-         rests on openings of sealed fields is not here: `log findings` has it.",
-    ])
 }

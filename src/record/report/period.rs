@@ -42,6 +42,11 @@ impl Year {
         day.as_str()[..4].parse().expect("days begin with a year")
     }
 
+    /// It and those that come, up to `last`.
+    pub(super) fn to(self, last: Self) -> impl Iterator<Item = Self> {
+        (self.0..=last.0).map(Self)
+    }
+
     /// Its halves, the later one first.
     pub(super) fn halves(self) -> [Period; 2] {
         [Half::Second, Half::First].map(|half| Period {
@@ -113,6 +118,19 @@ impl FromStr for Half {
 }
 
 impl Period {
+    /// The half of a year in which a day lies.
+    pub(super) fn half_of(day: &Day) -> Self {
+        Self {
+            year: Year::of(day),
+            half: Some(Half::of(day)),
+        }
+    }
+
+    /// Whether it began before `now`.
+    pub(super) fn has_begun(self, now: Time) -> bool {
+        self.first_day().start() <= now
+    }
+
     /// Whether a day lies in it.
     pub fn contains(self, day: &Day) -> bool {
         self.year == Year::of(day) && self.half.is_none_or(|half| half == Half::of(day))
@@ -121,6 +139,16 @@ impl Period {
     /// Whether a time lies in it.
     pub fn has(self, time: Time) -> bool {
         self.contains(&Day::of(time))
+    }
+
+    /// Its first day.
+    pub fn first_day(self) -> Day {
+        let start = match self.half {
+            Some(Half::Second) => "07-01",
+            _ => "01-01",
+        };
+        let day = format!("{}-{start}", self.year);
+        day.parse().expect("a day of the calendar")
     }
 
     /// Its last day.

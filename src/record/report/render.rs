@@ -6,4 +6,4 @@ mod markdown;
 
 pub use self::csv::{csv, csv_about};
 pub use self::json::json;
-pub use self::markdown::markdown;
+pub use self::markdown::{grouped, markdown};

@@ -8,7 +8,7 @@ use clap::ValueEnum as _;
 
 use super::countries::country;
 use super::{
-    Basis, Cell, Period, Range, Report, Section, Table, Why, Year, covers, giving, speaks,
+    Basis, Cell, Period, Range, Report, Section, Table, Why, Year, covered, covers, giving, speaks,
 };
 use crate::digest::StatementId;
 use crate::record::{Asked, By, Demand, Record};
@@ -40,11 +40,20 @@ pub fn transparency(
     upon: Option<&PartyId>,
 ) -> Report {
     let view = View { record, upon };
-    let periods = match period {
-        Some(period) => vec![period],
-        None => view.years().into_iter().rev().map(Period::from).collect(),
+    let (periods, halves) = match period {
+        None => {
+            let days = view.days();
+            let year = |day: &Day| Year::of(day).into();
+            let halves = covered(&basis, &days, Period::half_of);
+            (covered(&basis, &days, year), halves)
+        }
+        Some(period) if period.half.is_some() => (vec![period], vec![period]),
+        Some(period) => {
+            let mut halves = period.year.halves().to_vec();
+            halves.retain(|half| half.has_begun(basis.at));
+            (vec![period], halves)
+        }
     };
-    let halves: Vec<Period> = periods.iter().flat_map(|period| halves(*period)).collect();
     // By the year, such tables have no halves.
     let yearly = |table: Table| match period.and_then(|period| period.half) {
         None => table.without("half"),
@@ -66,16 +75,10 @@ pub fn transparency(
         notes: covers(&basis, periods),
         basis,
         sections: vec![Section {
+            heading: None,
             of: Vec::new(),
             tables,
         }],
-    }
-}
-
-fn halves(period: Period) -> Vec<Period> {
-    match period.half {
-        Some(_) => vec![period],
-        None => period.year.halves().to_vec(),
     }
 }
 
@@ -129,14 +132,15 @@ impl<'a> View<'a> {
         })
     }
 
-    /// Years in which something came in, ascending.
-    fn years(&self) -> BTreeSet<Year> {
+    /// Days on which something came in or was given.
+    fn days(&self) -> BTreeSet<Day> {
         let served = self.demands().map(|demand| &demand.by.what.served_on);
-        let unasked = self.unasked().map(|r| &r.what.effective_on);
-        let mut years: BTreeSet<Year> = served.chain(unasked).map(Year::of).collect();
-        let asked = self.asked();
-        years.extend(asked.map(|asked| Year::of(&Day::of(asked.logged_at))));
-        years
+        let responses = self.demands().flat_map(|demand| giving(&demand.responses));
+        let given = responses
+            .chain(self.unasked())
+            .map(|r| &r.what.effective_on);
+        let asked = self.asked().map(|asked| Day::of(asked.logged_at));
+        served.chain(given).cloned().chain(asked).collect()
     }
 
     fn received(&self, periods: &[Period]) -> Table {

@@ -20,6 +20,7 @@ macro_rules! reasons {
 }
 
 reasons! {
+    Breaches = "what happens on an agency's own systems is no statement",
     Civil = "a demand names an agency, and no private party",
     Complaints = "complaints are made to the agency; a party to the log annotates a statement",
     Costs = "what an agency spends stands in its budget; agreements and benefits are below",
@@ -34,7 +35,7 @@ reasons! {
     Personal = "statements hold nothing of any person",
     Places = "a request names a state or a country; its map is an attachment",
     Policy = "an agency's policy is no statement; agreements and their amendments are",
-    Prose = "statements hold codes and no prose: offence and legal standard are in shared_with",
+    Prose = "statements hold codes and no prose; offence and legal standard stand beside each sharing",
     RecordsRequests = "public records requests are made to the agency",
     Refusals = "a refusal stays on its owner's device, and looks like silence",
     Unreported = "no custody report tells of it",

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::super::parts::{finding_row, findings_table, offence, offences, recipient, unit_cells};
+use super::super::parts::{
+    ABOUT_FINDINGS, finding_row, findings_table, offence, offences, recipient, unit_cells,
+};
 use super::super::transparency::{affected, cites};
 use super::super::{Cell, Period, Range, Record, Row, Table, Tally, Why, giving, speaks};
 use crate::digest::StatementId;
@@ -400,7 +402,7 @@ impl<'a> Figures<'a> {
             lost.len(),
             &lost,
         );
-        sheet.unknown("Breaches at the agency", Why::Unreported);
+        sheet.unknown("Breaches at the agency", Why::Breaches);
     }
 
     fn effectiveness(&self, sheet: &mut Sheet<'_>) {
@@ -582,7 +584,7 @@ impl<'a> Figures<'a> {
         Table::new(
             "shared_with",
             "With whom the agency shared it",
-            ["day", "recipient", "name", "types_of_data", "legal_standard", "justification"],
+            ["day", "recipient", "recipient_name", "types_of_data", "legal_standard", "justification"],
             rows,
         )
         .noting(&[
@@ -656,6 +658,7 @@ impl<'a> Figures<'a> {
         let rows = self
             .found()
             .map(|finding| finding_row(self.record, finding));
-        findings_table(rows.collect())
+        let by_year = "About statements logged in the year.";
+        findings_table(rows.collect()).noting(&[by_year, ABOUT_FINDINGS])
     }
 }
