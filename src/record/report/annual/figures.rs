@@ -146,7 +146,9 @@ impl<'a> Figures<'a> {
 
     /// What was moved from or to this agency this year, with the place of its agreement.
     fn postings(&self) -> Vec<(Option<usize>, Posting)> {
-        let places = (0..self.record.agreements.len()).map(Some).chain([None]);
+        let chains = self.record.agreements.iter().enumerate();
+        let ours = chains.filter(|(_, chain)| chain.parties.contains(self.agency));
+        let places = ours.map(|(place, _)| Some(place)).chain([None]);
         let mut all = Vec::new();
         for place in places {
             let postings = Account::of(self.record, place).postings.into_iter();
