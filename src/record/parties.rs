@@ -38,11 +38,8 @@ impl Known {
 
     /// Whether it may act.
     pub fn standing(&self) -> Standing {
-        let changes = self.standings.iter().rev().map(|by| by.what.status);
-        let last = changes
-            .filter(|status| *status != StatusChange::Confirmed)
-            .next();
-        match last {
+        let mut latest_first = self.standings.iter().rev().map(|by| by.what.status);
+        match latest_first.find(|status| *status != StatusChange::Confirmed) {
             Some(StatusChange::Suspended) => Standing::Suspended,
             Some(StatusChange::Withdrawn) => Standing::Withdrawn,
             _ if self.keys.is_empty() => Standing::Listed,

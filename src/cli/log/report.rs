@@ -51,7 +51,7 @@ enum Kind {
     whosaw log report transparency --log ./copy --policy log.policy --year 2025 --half 1 --format json\n  \
     whosaw log report transparency --log ./copy --policy log.policy --format csv -o tables")]
 struct Transparency {
-    /// Only this year; default: each in which something came in
+    /// Only this year; default: each since the log began, or in which something came in
     #[arg(long)]
     year: Option<Year>,
     /// Only this half of it: 1 or 2
@@ -68,10 +68,11 @@ struct Transparency {
 ///
 /// For each agency and year, the items A to K of the code (9.64.010), then tables of what was
 /// acquired, with whom it was shared, what was given for it and what does not fit together.
+/// Tables: items, acquired, shared_with, benefits, findings.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     whosaw log report oakland-9.64 --log https://ledger.example/log --policy log.policy\n  \
-    whosaw log report oakland-9.64 --log ./copy --policy log.policy --party oakland.example --year 2025 --cite")]
+    whosaw log report oakland-9.64 --log ./copy --policy log.policy --year 2025 --cite")]
 struct Oakland {
     #[command(flatten)]
     annual: Annual,
@@ -90,6 +91,9 @@ struct SanFrancisco {
 }
 
 /// One agency: keys, standing, agreements, accounts, requests, demands, custody, seals, findings
+///
+/// Tables: party, standing, keys, agreements, agreement_history, terms, balances, benefits, requests,
+/// demands, custody, seals, bulletins, annotations, findings.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  \
     whosaw log report agency lakelandgov.example --log https://ledger.example/log --policy log.policy")]
@@ -99,6 +103,9 @@ struct Agency {
 }
 
 /// One vendor, or the operator: keys, standing, agreements, accounts, demands, staff access, findings
+///
+/// Tables: party, standing, keys, agreements, agreement_history, terms, balances, benefits, demands,
+/// seals, insider_access, releases, annotations, findings.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  \
     whosaw log report vendor doorbell.example --log https://ledger.example/log --policy log.policy --format json")]
@@ -148,7 +155,9 @@ struct Print {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
+    /// One table
     Csv,
+    /// All tables, with the checkpoint, the entries of each row and the kind of each value
     Json,
     /// GitHub-flavoured markdown
     Md,
