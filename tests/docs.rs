@@ -5,6 +5,7 @@ use std::path::Path;
 
 use clap::ValueEnum as _;
 use whosaw::record::findings::FindingCode;
+use whosaw::record::report::Why;
 
 fn text(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
@@ -106,6 +107,7 @@ fn links_between_documents_lead_somewhere() {
         "docs/ARCHITECTURE.md",
         "docs/THREATS.md",
         "docs/OPERATIONS.md",
+        "docs/REPORTS.md",
     ] {
         let folder = root.join(document);
         let folder = folder.parent().unwrap();
@@ -138,4 +140,18 @@ fn every_finding_stands_in_the_protocol_in_order() {
         .map(|code| code.title())
         .collect();
     assert_eq!(titles.len(), codes.len(), "each says something else");
+}
+
+#[test]
+fn every_reason_why_the_log_cannot_know_is_documented() {
+    let reports = text("docs/REPORTS.md");
+    let (_, section) = reports.split_once("## What the log cannot know").unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| "));
+    let told = rows.filter_map(|row| row.trim_end_matches(" |").rsplit(" | ").next());
+    let mut told: Vec<&str> = told.skip(1).collect();
+    let mut reasons: Vec<&str> = Why::ALL.iter().map(|why| why.sentence()).collect();
+    assert!(reasons.len() > 15);
+    told.sort_unstable();
+    reasons.sort_unstable();
+    assert_eq!(told, reasons);
 }

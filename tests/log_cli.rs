@@ -8,6 +8,7 @@ use ed25519_dalek::SigningKey;
 use serde_json::Value;
 use tempfile::TempDir;
 use whosaw::statement::kinds::bulletin::Bulletin;
+use whosaw::statement::kinds::legal_demand::{DemandSource, LegalDemand, ProcessKind};
 use whosaw::statement::kinds::limits::Limits;
 use whosaw::statement::kinds::party::{NewKey, Party};
 use whosaw::statement::leaf::Leaf;
@@ -442,4 +443,126 @@ fn what_has_expired_is_shown_to_have() {
     }
     let none: Value = serde_json::from_str(&show("#1 --json")).unwrap();
     assert_eq!(none.get("expired"), None);
+}
+
+/// The leaves, and two demands of one agency that reached the operator on paper.
+fn with_demands() -> Vec<Vec<u8>> {
+    let mut leaves = leaves();
+    for process in [ProcessKind::SearchWarrant, ProcessKind::Subpoena] {
+        leaves.push(leaf(LegalDemand {
+            process,
+            source: DemandSource::Paper,
+            agency: Some("lakeland.example".parse().unwrap()),
+            content: false,
+            records: Vec::new(),
+            sealed: None,
+            served_on: "2019-07-31".parse().unwrap(),
+            answer_by: None,
+            ..LegalDemand::example()
+        }));
+    }
+    leaves
+}
+
+#[test]
+fn reports_come_out_of_the_log_alone() {
+    let folder = ledger(&with_demands());
+    let report = |words: &str| {
+        let (kind, rest) = words.split_once(' ').unwrap_or((words, ""));
+        let words = format!("report {kind} {LOG} {rest}");
+        run(folder.path(), words.trim_end())
+    };
+    let received = "requests_received_and_disclosed";
+    let (code, out, err) = report(&format!(
+        "transparency --format csv --table {received} --cite"
+    ));
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(out.starts_with("year,type,count_requests_received,count_disclosed,entries\n"));
+    assert!(
+        out.contains("\n2019,criminal search warrant,1,0,5\n"),
+        "{out}"
+    );
+    assert!(
+        out.contains("\n2019,civil subpoena,\"not in the log: "),
+        "{out}"
+    );
+
+    // JSON says under which checkpoint it is so, for anyone who wants to count again.
+    let (code, out, _) = report("transparency --year 2019 --half 2 --format json");
+    assert_eq!(code, 0);
+    let seen: Value = serde_json::from_str(&out).unwrap();
+    let (_, verified, _) = run(folder.path(), &format!("verify {LOG} --json"));
+    let verified: Value = serde_json::from_str(&verified).unwrap();
+    for member in ["origin", "size", "root"] {
+        assert_eq!(seen["checkpoint"][member], verified[member], "{member}");
+    }
+    assert_eq!(seen["forbidden"], 1);
+    assert_eq!(seen["at"], "2019-08-04T12:00:00Z");
+    let rows = &seen["sections"][0]["tables"][0]["rows"];
+    assert_eq!(rows[2]["count_requests_received"]["value"], 1);
+    assert_eq!(rows[2]["entries"], Value::from([5]));
+    assert_eq!(rows[6]["count_disclosed"]["state"], "not-collected");
+
+    let (code, out, _) = report("oakland-9.64 --party lakeland.example --year 2019");
+    assert_eq!(code, 0);
+    for text in [
+        "## Lakeland Police Department (lakeland.example), 2019\n",
+        "\n| Legal demands by process | subpoena | 1 |\n",
+        "*not in the log: budgets are no statements*",
+        "The rules forbid 1 of the entries",
+    ] {
+        assert!(out.contains(text), "{text:?}: {out}");
+    }
+    // Who did nothing is answered for if asked for by name, and is not in the way otherwise.
+    let (code, out, _) = report("san-francisco-19b --party tampa.example --year 2019");
+    assert!(
+        code == 0 && out.contains("| Requests to residents | 0 |"),
+        "{out}"
+    );
+    let (code, out, _) = report("san-francisco-19b --year 2018");
+    assert!(code == 0 && out.contains("No agency did"), "{out}");
+    let (_, out, _) = report("san-francisco-19b");
+    assert!(!out.contains("tampa.example"), "{out}");
+
+    let (code, out, _) = report("agency lakeland.example --table demands --cite");
+    assert_eq!(code, 0);
+    assert!(
+        out.contains("| search-warrant | Lakeland Police Department |"),
+        "{out}"
+    );
+    let (code, out, _) = report("vendor operator.example --format csv -o tables");
+    assert_eq!(code, 0);
+    assert!(out.ends_with("tables/about.csv\n"), "{out}");
+    for file in out.lines() {
+        fs::read_to_string(folder.path().join(file)).unwrap();
+    }
+    let (code, out, _) = report("vendor operator.example --format md -o pages");
+    assert_eq!((code, out.as_str()), (0, "pages/vendor.md\n"));
+
+    for (words, why) in [
+        (
+            "agency nobody.example",
+            "this log knows no party nobody.example",
+        ),
+        ("agency operator.example", "of the kind operator"),
+        ("vendor lakeland.example", "of the kind agency"),
+        (
+            "transparency --party nobody.example",
+            "no party nobody.example",
+        ),
+        ("oakland-9.64 --party operator.example", "is no agency"),
+        ("transparency --format csv", "--table"),
+        (
+            "transparency --table nothing",
+            "requests_received_and_disclosed",
+        ),
+        ("transparency --half 1", "--year"),
+        ("transparency --year 19", "a year such as 2019"),
+        ("transparency --year 2019 --half 3", "1 (January to June)"),
+        ("agency Lakeland", "host name"),
+    ] {
+        let (code, out, err) = report(words);
+        assert_eq!((code, out.as_str()), (2, ""), "{words}");
+        assert!(err.contains(why), "{words}: {err}");
+    }
 }

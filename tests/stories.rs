@@ -96,6 +96,10 @@ fn hamilton() {
         "a court puts off telling",
         "tells nobody of demand",
         "opens the sealed field",
+        "## Hamilton Police Department (hamilton.example), ",
+        "| Refusals |  | *not in the log: ",
+        "| Legal demands by process | search-warrant | 1 | 21 |",
+        "| Clips disclosed by legal process |  | 11 to 50 | ",
         "Residents had been asked 2 times before, with 1 disclosed",
         "1 finding(s)",
     ];

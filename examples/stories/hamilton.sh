@@ -43,5 +43,7 @@ says operator notice demand="$demand" state=delayed until="$(date -u -d '60 days
 "$whosaw" agency unseal "$demand" --home hamilton
 "$whosaw" agency unseal "$asked" --home hamilton
 "$whosaw" agency unseal "$wider" --home hamilton
+printf '\nWhat its annual report would say, with the entries that each figure rests on:\n'
+"$whosaw" log report oakland-9.64 --party hamilton.example --cite --log "$server/log" --policy operator/log.policy
 ends
 "$whosaw" log reconcile --log "$server/log" --policy operator/log.policy

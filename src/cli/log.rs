@@ -4,6 +4,7 @@ mod compare;
 mod evidence;
 mod published;
 mod record;
+mod report;
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
@@ -52,6 +53,7 @@ pub enum Command {
     Accounts(record::Accounts),
     Published(published::Published),
     Fetch(published::Fetch),
+    Report(report::Args),
 }
 
 /// Where the log is, and whom to believe
@@ -149,6 +151,7 @@ pub fn run(command: &Command) -> anyhow::Result<Exit> {
         Command::Compare(args) => compare::run(args, &mut out),
         Command::Evidence(args) => evidence::run(args, &mut out),
         Command::Findings(args) => record::findings(args, &mut out),
+        Command::Report(args) => report::run(args, &mut out),
         Command::Reconcile(args) => record::reconcile(args, &mut out),
         Command::Accounts(args) => record::accounts(args, &mut out),
         Command::Published(args) => published::published(args, &mut out),

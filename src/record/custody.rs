@@ -1,6 +1,6 @@
 //! What became of footage that was given or taken.
 
-use super::Record;
+use super::{By, Record};
 use crate::digest::StatementId;
 use crate::statement::Author;
 use crate::statement::kinds::custody_report::{CustodyEvent, CustodyReport};
@@ -16,11 +16,14 @@ pub struct Given {
     pub request: Option<StatementId>,
     pub index: u64,
     pub logged_at: Time,
+    /// How many clips it names.
+    pub clips: u64,
     /// Not to be collected, or not public any more, from then on.
     pub expires: Time,
     /// Kinds of data given.
     pub gives: Vec<DataKind>,
-    pub withdrawn: Option<StatementId>,
+    /// The `withdrawal`, and when it was logged.
+    pub withdrawn: Option<(StatementId, Time)>,
     pub collected: Option<Collected>,
     pub kept: Kept,
 }
@@ -29,6 +32,7 @@ pub struct Given {
 #[derive(Debug)]
 pub struct Collected {
     pub id: StatementId,
+    pub logged_at: Time,
     pub by: Author,
     /// The day by whose end the agency is to have answered for it.
     pub answer_by: Day,
@@ -38,7 +42,7 @@ pub struct Collected {
 #[derive(Debug, Default)]
 pub struct Kept {
     /// Reports, in the order of the log.
-    pub reports: Vec<StatementId>,
+    pub reports: Vec<By<CustodyReport>>,
     /// Reports that nothing usable came.
     pub failed: Vec<StatementId>,
     /// The report of how long it is kept, and until when; none once it was deleted.
@@ -57,6 +61,7 @@ impl Given {
             request: disclosure.request,
             index,
             logged_at,
+            clips: disclosure.clips.len() as u64,
             expires: disclosure.expires,
             gives: disclosure.gives.clone(),
             withdrawn: None,
@@ -85,15 +90,16 @@ codes! {
 }
 
 impl Kept {
-    fn report(&mut self, id: StatementId, report: CustodyReport) {
-        self.reports.push(id);
-        match (report.event, report.until) {
-            (CustodyEvent::Retained, Some(until)) => self.until = Some((id, until)),
+    fn report(&mut self, by: By<CustodyReport>) {
+        let (id, report) = (by.id, &by.what);
+        match (report.event, &report.until) {
+            (CustodyEvent::Retained, Some(until)) => self.until = Some((id, until.clone())),
             // Of one clip only, the others are still kept.
             (CustodyEvent::Deleted, _) if report.clip.is_none() => self.until = None,
             (CustodyEvent::NotReceived | CustodyEvent::Unreadable, _) => self.failed.push(id),
             _ => {}
         }
+        self.reports.push(by);
     }
 }
 
@@ -109,15 +115,20 @@ impl Record {
         let days = limits.map_or(0, |limits| limits.custody_days);
         let answer_by = Day::of(logged_at.plus_seconds(i64::from(days) * 86_400));
         if let Some(given) = self.given.get_mut(disclosure) {
-            given.collected = Some(Collected { id, by, answer_by });
+            given.collected = Some(Collected {
+                id,
+                logged_at,
+                by,
+                answer_by,
+            });
         }
     }
 
-    pub(super) fn custody(&mut self, id: StatementId, report: CustodyReport) {
-        if let Some(given) = self.given.get_mut(&report.about) {
-            given.kept.report(id, report);
-        } else if let Some(at) = self.demanded(&report.about) {
-            self.demands[at].kept.report(id, report);
+    pub(super) fn custody(&mut self, by: By<CustodyReport>) {
+        if let Some(given) = self.given.get_mut(&by.what.about) {
+            given.kept.report(by);
+        } else if let Some(at) = self.demanded(&by.what.about) {
+            self.demands[at].kept.report(by);
         }
     }
 }

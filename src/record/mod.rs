@@ -10,6 +10,8 @@ mod agreements;
 pub mod compelled;
 mod custody;
 pub mod findings;
+mod parties;
+pub mod report;
 mod seals;
 
 use std::collections::{BTreeMap, HashMap};
@@ -17,6 +19,7 @@ use std::collections::{BTreeMap, HashMap};
 pub use agreements::{Chain, Reported, Step};
 pub use compelled::Demand;
 pub use custody::{Collected, Given, PublicState};
+pub use parties::{HeldKey, Known};
 pub use seals::Sealed;
 
 use crate::digest::StatementId;
@@ -26,8 +29,10 @@ use crate::statement::kinds::bulletin::Bulletin;
 use crate::statement::kinds::demand_response::DemandResponse;
 use crate::statement::kinds::insider_access::InsiderAccess;
 use crate::statement::kinds::limits::Limits;
+use crate::statement::kinds::release::Release;
+use crate::statement::kinds::request_closing::ClosingOutcome;
 use crate::statement::sealed::SealDigest;
-use crate::statement::words::{Name, PartyId, PartyKind};
+use crate::statement::words::{PartyId, PartyKind};
 use crate::statement::{Author, Statement};
 use crate::time::Time;
 
@@ -45,7 +50,13 @@ pub struct Said {
 /// disclosures, not with routine entries.
 #[derive(Debug, Default)]
 pub struct Record {
-    parties: BTreeMap<PartyId, (Name, PartyKind)>,
+    parties: BTreeMap<PartyId, Known>,
+    /// The party of entry 0.
+    operator: Option<PartyId>,
+    /// Where the statements that this record remembers stand, and who said them.
+    places: HashMap<StatementId, Place>,
+    /// When entry 0 was logged.
+    began: Option<Time>,
     /// Each with the time from which it holds, ascending.
     limits: Vec<(Time, Limits)>,
     agreements: Vec<Chain>,
@@ -66,6 +77,15 @@ pub struct Record {
     bulletins: Vec<Told>,
     annotations: Vec<By<Annotation>>,
     insiders: Vec<By<InsiderAccess>>,
+    releases: Vec<By<Release>>,
+}
+
+/// Where a statement stands, and who said it.
+#[derive(Debug)]
+struct Place {
+    index: u64,
+    logged_at: Time,
+    author: Author,
 }
 
 /// A statement of one author.
@@ -107,6 +127,32 @@ pub struct Asked {
     pub given: Vec<StatementId>,
     pub withdrawn: u64,
     pub collected: u64,
+    /// Closed before its deadline.
+    pub closed: Option<By<ClosingOutcome>>,
+}
+
+/// The record of a log in memory.
+#[cfg(test)]
+fn of(world: &crate::statement::testing::World) -> Record {
+    let mut record = Record::default();
+    for (index, (logged_at, signed)) in world.history.iter().enumerate() {
+        record.read(Said {
+            index: index as u64,
+            id: signed.id,
+            logged_at: *logged_at,
+            author: signed.head.author.clone(),
+            statement: signed.statement.clone(),
+        });
+    }
+    record
+}
+
+/// Whether a log has so many of a kind that none is remembered.
+fn is_routine(statement: &Statement) -> bool {
+    matches!(
+        statement,
+        Statement::CommitmentBatch(_) | Statement::Decision(_)
+    )
 }
 
 impl Record {
@@ -114,6 +160,15 @@ impl Record {
     pub fn read(&mut self, said: Said) {
         for (name, field) in said.statement.sealed() {
             self.seal(&said, name, field);
+        }
+        self.began.get_or_insert(said.logged_at);
+        if !is_routine(&said.statement) {
+            let place = Place {
+                index: said.index,
+                logged_at: said.logged_at,
+                author: said.author.clone(),
+            };
+            self.places.insert(said.id, place);
         }
         let Said {
             index,
@@ -123,8 +178,12 @@ impl Record {
             statement,
         } = said;
         match statement {
-            Statement::Party(party) => {
-                self.parties.insert(party.party, (party.name, party.kind));
+            Statement::Party(party) => self.enter(By::new(id, logged_at, author, party)),
+            Statement::KeyChange(change) => self.change_keys(id, logged_at, change),
+            Statement::PartyStatus(status) => {
+                if let Some(known) = self.parties.get_mut(&status.party) {
+                    known.standings.push(By::new(id, logged_at, author, status));
+                }
             }
             Statement::Limits(limits) => self.declare(logged_at, limits),
             Statement::Agreement(agreement) => {
@@ -150,7 +209,13 @@ impl Record {
                     given: Vec::new(),
                     withdrawn: 0,
                     collected: 0,
+                    closed: None,
                 });
+            }
+            Statement::RequestClosing(closing) => {
+                if let Some(asked) = self.asked(&closing.request) {
+                    asked.closed = Some(By::new(id, logged_at, author, closing.outcome));
+                }
             }
             Statement::Disclosure(disclosure) => {
                 let given = Given::new(id, index, logged_at, &disclosure);
@@ -165,11 +230,11 @@ impl Record {
                 self.given.insert(id, given);
             }
             Statement::Withdrawal(withdrawal) => {
-                if let Some(given) = self.given.get_mut(&withdrawal.disclosure) {
-                    given.withdrawn = Some(id);
-                }
                 if let Some(asked) = self.asked_for(&withdrawal.disclosure) {
                     asked.withdrawn += 1;
+                }
+                if let Some(given) = self.given.get_mut(&withdrawal.disclosure) {
+                    given.withdrawn = Some((id, logged_at));
                 }
             }
             Statement::Collection(collection) => {
@@ -178,7 +243,9 @@ impl Record {
                 }
                 self.collect(&collection.disclosure, id, logged_at, author);
             }
-            Statement::CustodyReport(report) => self.custody(id, report),
+            Statement::CustodyReport(report) => {
+                self.custody(By::new(id, logged_at, author, report));
+            }
             Statement::LegalDemand(demand) => {
                 self.demand(By::new(id, logged_at, author, demand), index)
             }
@@ -219,21 +286,17 @@ impl Record {
             Statement::Annotation(annotation) => self
                 .annotations
                 .push(By::new(id, logged_at, author, annotation)),
-            Statement::KeyChange(_)
-            | Statement::PartyStatus(_)
-            | Statement::CommitmentBatch(_)
-            | Statement::Decision(_)
-            | Statement::RequestClosing(_)
-            | Statement::Release(_)
-            | Statement::LogClosed(_) => {}
+            Statement::Release(release) => {
+                self.releases.push(By::new(id, logged_at, author, release));
+            }
+            Statement::CommitmentBatch(_) | Statement::Decision(_) | Statement::LogClosed(_) => {}
         }
     }
 
     /// A party's public name, or its host name if it was never entered.
     pub fn name(&self, party: &PartyId) -> String {
-        self.parties
-            .get(party)
-            .map_or_else(|| party.to_string(), |(name, _)| name.to_string())
+        self.known(party)
+            .map_or_else(|| party.to_string(), |known| known.party().name.to_string())
     }
 
     /// The public name of the party that speaks, or what stands in its place.
@@ -246,7 +309,7 @@ impl Record {
 
     /// What a party is, if it was entered.
     pub fn kind(&self, party: &PartyId) -> Option<PartyKind> {
-        self.parties.get(party).map(|(_, kind)| *kind)
+        self.known(party).map(|known| known.party().kind)
     }
 
     /// Agreements, in the order of their first statements.
@@ -295,6 +358,16 @@ impl Record {
     /// The state of a sealed field.
     pub fn sealed(&self, digest: &SealDigest) -> Option<&Sealed> {
         self.seals.get(digest)
+    }
+
+    /// When the log's first entry was logged.
+    pub fn began(&self) -> Option<Time> {
+        self.began
+    }
+
+    /// Where a statement stands in the log, if this record remembers it.
+    pub fn index(&self, id: &StatementId) -> Option<u64> {
+        self.places.get(id).map(|place| place.index)
     }
 
     /// Whether a party is an agency.

@@ -15,6 +15,7 @@ pub mod facts;
 pub mod key;
 pub mod kinds;
 pub mod leaf;
+mod offences;
 pub mod refusal;
 pub mod rules;
 pub mod schema;

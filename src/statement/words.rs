@@ -159,18 +159,8 @@ word! {
     Offence,
     "^[0-9]{2}[0-9A-Z]?$",
     "a NIBRS code such as 220; for 11x, 36x, 40x and 64x the two-digit group",
-    |text| NIBRS.contains(&text)
+    |text| super::offences::name(text).is_some()
 }
-
-/// NIBRS group A offences, the sensitive ones as groups.
-#[rustfmt::skip]
-const NIBRS: &[&str] = &[
-    "09A", "09B", "09C", "100", "11", "120", "13A", "13B", "13C", "200", "210", "220",
-    "23A", "23B", "23C", "23D", "23E", "23F", "23G", "23H", "240", "250",
-    "26A", "26B", "26C", "26D", "26E", "26F", "26G", "26H", "270", "280", "290",
-    "35A", "35B", "36", "370", "39A", "39B", "39C", "39D", "40",
-    "510", "520", "521", "522", "526", "61A", "61B", "64", "720",
-];
 
 impl Day {
     /// The first second of the day.
@@ -273,7 +263,7 @@ pub(super) fn ascending<T: Ord>(
 }
 
 /// Codes in a sentence.
-pub(super) fn listed<T: fmt::Display>(items: &[T]) -> String {
+pub(crate) fn listed<T: fmt::Display>(items: &[T]) -> String {
     let texts: Vec<String> = items.iter().map(T::to_string).collect();
     texts.join(", ")
 }

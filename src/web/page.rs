@@ -466,7 +466,7 @@ impl RequestView {
         let request = &asked.request;
         let given = record.given_for(&asked.id).flat_map(|given| {
             let collected = given.collected.as_ref().map(|collected| collected.id);
-            let reports = given.kept.reports.iter().copied();
+            let reports = given.kept.reports.iter().map(|report| report.id);
             reports.chain([given.id]).chain(collected)
         });
         let code = request.offence.as_str();
@@ -479,7 +479,7 @@ impl RequestView {
             jurisdiction: request.jurisdiction.to_string(),
             logged_at: asked.logged_at.into(),
             open: is_open(asked, now),
-            offence: words::offence(code).unwrap_or("offence").to_owned(),
+            offence: request.offence.name().to_owned(),
             offence_code: code.to_owned(),
             asks: asks.join(", "),
             window: words::duration(request.window_minutes),

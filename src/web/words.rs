@@ -1,5 +1,6 @@
 //! Numbers, times and codes as people say them.
 
+pub use crate::record::report::grouped;
 use crate::statement::kinds::agreement::{EndReason, Instrument, Status};
 use crate::statement::kinds::demand_response::Outcome;
 use crate::statement::words::{DataKind, Day, Label, PartyKind};
@@ -55,19 +56,6 @@ fn date(iso: &str) -> String {
 pub fn count(n: u64, thing: &str) -> String {
     let plural = if n == 1 { "" } else { "s" };
     format!("{} {thing}{plural}", grouped(n))
-}
-
-/// A number with its thousands apart.
-pub fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.char_indices() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// A length of time.
@@ -172,62 +160,9 @@ pub fn data_kind(kind: DataKind) -> &'static str {
     }
 }
 
-/// The name of a NIBRS offence (FBI, National Incident-Based Reporting System), in short.
-pub fn offence(code: &str) -> Option<&'static str> {
-    OFFENCES
-        .iter()
-        .find(|(known, _)| *known == code)
-        .map(|(_, name)| *name)
-}
-
-#[rustfmt::skip]
-const OFFENCES: &[(&str, &str)] = &[
-    ("09A", "murder"), ("09B", "negligent manslaughter"), ("09C", "justifiable homicide"),
-    ("100", "kidnapping"), ("11", "sex offence"), ("120", "robbery"),
-    ("13A", "aggravated assault"), ("13B", "simple assault"), ("13C", "intimidation"),
-    ("200", "arson"), ("210", "extortion or blackmail"), ("220", "burglary"),
-    ("23A", "pocket-picking"), ("23B", "purse-snatching"), ("23C", "shoplifting"),
-    ("23D", "theft from a building"), ("23E", "theft from a coin-operated machine"),
-    ("23F", "theft from a vehicle"), ("23G", "theft of vehicle parts"), ("23H", "other theft"),
-    ("240", "vehicle theft"), ("250", "forgery"), ("26A", "swindle"),
-    ("26B", "card or cash-machine fraud"), ("26C", "impersonation"), ("26D", "welfare fraud"),
-    ("26E", "wire fraud"), ("26F", "identity theft"), ("26G", "computer intrusion"),
-    ("26H", "money laundering"), ("270", "embezzlement"), ("280", "stolen property"),
-    ("290", "vandalism"), ("35A", "drug offence"), ("35B", "drug equipment"),
-    ("36", "incest or statutory rape"), ("370", "obscene material"), ("39A", "betting"),
-    ("39B", "running a gambling business"), ("39C", "gambling equipment"),
-    ("39D", "sports tampering"), ("40", "prostitution"), ("510", "bribery"),
-    ("520", "weapon offence"), ("521", "firearms act offence"),
-    ("522", "weapons of mass destruction"), ("526", "explosives"),
-    ("61A", "federal liquor offence"), ("61B", "federal tobacco offence"),
-    ("64", "human trafficking"), ("720", "animal cruelty"),
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::statement::words::Offence;
-
-    #[test]
-    fn every_offence_that_a_request_may_name_has_a_name() {
-        let last = [""]
-            .into_iter()
-            .map(str::to_owned)
-            .chain(('0'..='9').chain('A'..='Z').map(|c| c.to_string()));
-        let mut named = 0;
-        for last in last {
-            for group in 0..100 {
-                let code = format!("{group:02}{last}");
-                assert_eq!(
-                    code.parse::<Offence>().is_ok(),
-                    offence(&code).is_some(),
-                    "{code}"
-                );
-                named += usize::from(offence(&code).is_some());
-            }
-        }
-        assert_eq!(named, OFFENCES.len());
-    }
 
     #[test]
     fn numbers_and_times_are_said_plainly() {

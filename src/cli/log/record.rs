@@ -70,14 +70,14 @@ pub struct Accounts {
 
 /// A copy of the log with its record.
 pub(super) struct Read {
-    copy: Copy,
-    pub(super) record: Record,
+    pub copy: Copy,
+    pub record: Record,
     /// The witnesses' time.
-    pub(super) now: Time,
+    pub now: Time,
 }
 
 impl Read {
-    pub(super) fn of(log: &Log) -> anyhow::Result<Self> {
+    pub fn of(log: &Log) -> anyhow::Result<Self> {
         Self::from_copy(log.read()?)
     }
 

@@ -23,7 +23,7 @@ fn answered(given: &Given, now: Time) -> Option<Finding> {
     let (code, about, with, detail) = match (&given.collected, reports.first()) {
         (None, Some(first)) => (
             FindingCode::CustodyWithoutCollection,
-            *first,
+            first.id,
             vec![given.id],
             "The disclosure was never collected, as far as the log knows.".to_owned(),
         ),

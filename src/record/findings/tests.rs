@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::record::Said;
 use crate::record::accounts::{Account, Unit};
 use crate::record::compelled::Match;
+use crate::record::of as record;
 use crate::statement::Statement;
 use crate::statement::kinds::Kind as _;
 use crate::statement::kinds::agreement::{Agreement, Amendment, Term};
@@ -25,20 +25,6 @@ use crate::statement::kinds::unsealing::Unsealing;
 use crate::statement::sealed::Opening;
 use crate::statement::testing::*;
 use crate::statement::words::{Band, Currency, Day, Money, RecordKind};
-
-fn record(world: &World) -> Record {
-    let mut record = Record::default();
-    for (index, (logged_at, signed)) in world.history.iter().enumerate() {
-        record.read(Said {
-            index: index as u64,
-            id: signed.id,
-            logged_at: *logged_at,
-            author: signed.head.author.clone(),
-            statement: signed.statement.clone(),
-        });
-    }
-    record
-}
 
 fn found(world: &World) -> Vec<Finding> {
     findings(&record(world), world.now, &no_attachments)
