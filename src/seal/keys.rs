@@ -11,6 +11,7 @@
 //! | `request/<statement id>` | the one-time Ed25519 key that answers this request |
 //! | `salt/<body digest>/<i>` | the salt of the clip's commitment `i`, from 0 |
 //! | `decision/<statement id>` | the salt of the commitment to a refusal of this request |
+//! | `notice` | the age X25519 identity that opens notices to the owner |
 //!
 //! Names never change their meaning; a new use takes a new name.
 
@@ -26,6 +27,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::digest::{Digest, StatementId};
+use crate::seal::notice::NoticeKey;
 use crate::seal::{FileKey, Identity};
 
 /// Why a text is no recovery phrase. Never holds a word of it.
@@ -118,6 +120,11 @@ impl Seed {
     /// The salt of the commitment to a refusal of `request`.
     pub fn decision_salt(&self, request: &StatementId) -> Zeroizing<[u8; 32]> {
         self.derive(&format!("decision/{request}"))
+    }
+
+    /// What opens notices to this resident, and nothing else: the operator knows its recipient.
+    pub fn notice_key(&self) -> NoticeKey {
+        NoticeKey::new(self.derive("notice"))
     }
 
     fn derive(&self, name: &str) -> Zeroizing<[u8; 32]> {

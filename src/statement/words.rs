@@ -273,7 +273,7 @@ pub(super) fn ascending<T: Ord>(
 }
 
 /// Codes in a sentence.
-pub(super) fn listed<T: fmt::Display>(items: &[T]) -> String {
+pub(crate) fn listed<T: fmt::Display>(items: &[T]) -> String {
     let texts: Vec<String> = items.iter().map(T::to_string).collect();
     texts.join(", ")
 }

@@ -76,6 +76,8 @@ pub struct Found {
     pub commitments_anchored: usize,
     pub refusals: usize,
     pub disclosures: usize,
+    /// Notices of legal demands.
+    pub notices: usize,
     /// Disclosures that wait for a header which only the lost device had.
     pub not_to_be_handed_over: usize,
 }
@@ -143,6 +145,7 @@ fn fill(
         commitments_anchored: anchors.flatten().count(),
         refusals: state.refusals.len(),
         disclosures: state.gifts.len(),
+        notices: state.notices.len(),
         not_to_be_handed_over: sync::unmet(&resident)?,
     };
     Ok((resident, found))

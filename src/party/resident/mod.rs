@@ -9,6 +9,7 @@
 //! * [`sync`]: the one pattern of requests that every device makes, whatever its owner decided
 //! * [`gate`]: every check that stands between a clip and whoever asks for it; pure
 //! * [`inbox`], [`decide`]: what is asked, and the answers
+//! * [`notices`]: who told that a legal demand was about this resident
 //! * [`report`]: who saw, with proofs; [`decision_file`]: a refusal, proved to a stranger
 //! * [`ledger`]: what the device's own copy of the log says
 //!
@@ -20,6 +21,7 @@ pub mod enrol;
 pub mod gate;
 pub mod inbox;
 pub mod ledger;
+pub mod notices;
 pub mod report;
 pub mod state;
 pub mod sync;

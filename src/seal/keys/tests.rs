@@ -59,6 +59,10 @@ fn every_key_of_a_known_phrase() {
             "60c6390c58d722ad04a6ed62e1797df6221a5329a59b36a2583667b1eec0ce49",
         ),
         (
+            seed.notice_key().recipient().to_string(),
+            "age1q5ec39hspz5gjf6y0sg4rwvzr04hfn2ayq6kwrnh4eluecwnj47q0vycuf",
+        ),
+        (
             hex(*clip_key(&FileKey::init_with_mut(|key| {
                 *key = *b"\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f"
             }))),

@@ -15,8 +15,8 @@ use crate::statement::rules::{Entry, wrong_author};
 use crate::statement::sealed::SealDigest;
 use crate::statement::words::{Day, DelayGround, Role, ascending, codes, listed};
 
-/// The most people told by one statement.
-const MAX_MESSAGES: usize = 16;
+/// The most messages of one statement.
+pub const MAX_MESSAGES: usize = 16;
 
 /// Word to those whom a demand is about.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -66,6 +66,7 @@ fn a_code_opens_one_vault() {
             quota_clips: 3,
             used_bytes: 0,
             clips: 0,
+            notice_recipient: None,
         }
     );
     assert_eq!(
