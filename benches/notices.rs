@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use curve25519_dalek::MontgomeryPoint;
-use support::{microseconds, milliseconds, option, percent, per_second, rate, row};
+use support::{microseconds, milliseconds, option, per_second, percent, rate, row};
 use whosaw::digest::{Digest, StatementId};
 use whosaw::encoding::base64;
 use whosaw::party::resident::gate::notice::{Tried, try_all};
@@ -52,7 +52,10 @@ fn main() {
     row("bare X25519 and ChaCha20-Poly1305", per_second(bare), "");
     let mut own = 0;
     let tried = rate(|| {
-        own = messages.iter().filter(|message| key.is_for(message)).count();
+        own = messages
+            .iter()
+            .filter(|message| key.is_for(message))
+            .count();
         count
     });
     assert_eq!(own, count.div_ceil(OWN));
@@ -81,7 +84,11 @@ fn main() {
         "",
     );
     row("  a message", microseconds(whole, count), "");
-    row("  bytes fetched, a message", bytes / count, &format!("{SIZE} sealed"));
+    row(
+        "  bytes fetched, a message",
+        bytes / count,
+        &format!("{SIZE} sealed"),
+    );
 }
 
 /// An answer of `GET /notices/{id}` with the digests that the log has.
@@ -102,5 +109,8 @@ fn answer(messages: &[Vec<u8>]) -> (Vec<SealDigest>, Vec<u8>) {
     let (digests, attachments) = messages.iter().map(attach).unzip();
     let id = StatementId::from_bytes([1; 32]);
     let given = BundledRequest { id, attachments };
-    (digests, serde_json::to_vec(&given).expect("own values serialise"))
+    (
+        digests,
+        serde_json::to_vec(&given).expect("own values serialise"),
+    )
 }

@@ -2,6 +2,7 @@
 
 mod compare;
 mod evidence;
+mod opening;
 mod record;
 
 use std::fmt::Write as _;
@@ -43,6 +44,7 @@ pub enum Command {
     Fsck(Fsck),
     Compare(compare::Args),
     Evidence(evidence::Args),
+    Opening(opening::Args),
     Findings(record::Findings),
     Reconcile(record::Reconcile),
     Accounts(record::Accounts),
@@ -142,6 +144,7 @@ pub fn run(command: &Command) -> anyhow::Result<Exit> {
         Command::Fsck(args) => fsck::run(args, &mut out),
         Command::Compare(args) => compare::run(args, &mut out),
         Command::Evidence(args) => evidence::run(args, &mut out),
+        Command::Opening(args) => opening::run(args, &mut out),
         Command::Findings(args) => record::findings(args, &mut out),
         Command::Reconcile(args) => record::reconcile(args, &mut out),
         Command::Accounts(args) => record::accounts(args, &mut out),

@@ -13,9 +13,7 @@ use crate::digest::{Digest, StatementId};
 use crate::seal::commitment::{Commitment, UPLOAD_SLOTS};
 use crate::seal::recipient::Recipient;
 use crate::wire::statements::Logged;
-use crate::wire::vault::{
-    Complete, Disclose, Enrol, Enrolled, HexId, NoticeRecipient, Vault,
-};
+use crate::wire::vault::{Complete, Disclose, Enrol, Enrolled, HexId, NoticeRecipient, Vault};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 /// The slowest line that a transfer waits for, in bytes a second.

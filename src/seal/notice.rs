@@ -109,11 +109,7 @@ impl NoticeKey {
         let (wrapped, rest) = rest.strip_prefix(b"\n")?.split_at(DIGITS);
         rest.strip_prefix(BEFORE_MAC)?;
         let (share, wrapped) = (digits(share)?, digits(wrapped)?);
-        let agreed = Zeroizing::new(
-            MontgomeryPoint(share)
-                .mul_clamped(*self.scalar)
-                .to_bytes(),
-        );
+        let agreed = Zeroizing::new(MontgomeryPoint(share).mul_clamped(*self.scalar).to_bytes());
         // A share of low order would make a message for everybody.
         if bool::from(agreed.ct_eq(&[0; 32])) {
             return None;

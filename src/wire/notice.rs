@@ -172,10 +172,7 @@ mod tests {
             alter(|m| m.clips.push(HexId::from_bytes([16; 16]))),
             MessageError::Clips(17)
         );
-        assert_eq!(
-            alter(|m| m.effective_on = None),
-            MessageError::Unanswered
-        );
+        assert_eq!(alter(|m| m.effective_on = None), MessageError::Unanswered);
         assert_eq!(alter(|m| m.text.push('x')), MessageError::Text(801));
         let text = String::from_utf8(full().to_json().unwrap()).unwrap();
         for bad in [

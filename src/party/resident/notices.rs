@@ -6,8 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::gate::notice::{NoticeClaim, Tried, check_notice, try_all};
 use super::gate::Fault;
+use super::gate::notice::{NoticeClaim, Tried, check_notice, try_all};
 use super::{Resident, ResidentError};
 use crate::digest::StatementId;
 use crate::encoding::{base64, from_base64};
@@ -176,10 +176,7 @@ pub(super) fn tell_recipient(resident: &mut Resident, warnings: &mut Vec<String>
 
 /// Fetches every message of every notice that is new, and tries them all; how many notices were
 /// tried whole.
-pub(super) fn scan(
-    resident: &mut Resident,
-    warnings: &mut Vec<String>,
-) -> Result<usize, ResidentError> {
+pub(super) fn scan(resident: &mut Resident) -> Result<usize, ResidentError> {
     let key = resident.seed.notice_key();
     let due = std::mem::take(&mut resident.state.notices_due);
     let (count, mut left) = (due.len(), Vec::new());
@@ -192,20 +189,23 @@ pub(super) fn scan(
             Err(error) => Some(error.to_string()),
             Ok(given) => {
                 let mut why = None;
-                for (n, tried) in try_all(&key, &body.messages, &given).into_iter().enumerate() {
+                for (n, tried) in try_all(&key, &body.messages, &given)
+                    .into_iter()
+                    .enumerate()
+                {
                     match tried {
                         Tried::Foreign => {}
                         Tried::Own(plain) => keep(resident, &due, n, &plain),
-                        Tried::Fault(Fault::Withheld(_)) if erased(resident, &body.messages[n])? => {}
+                        Tried::Fault(Fault::Withheld(_))
+                            if erased(resident, &body.messages[n])? => {}
                         Tried::Fault(fault) => why = Some(fault.to_string()),
                     }
                 }
                 why
             }
         };
-        if let Some(why) = why {
-            warnings.push(format!("notice {}: {why}", &due.notice.to_string()[..12]));
-            due.why = Some(why);
+        if why.is_some() {
+            due.why = why;
             left.push(due);
         }
     }
@@ -224,7 +224,10 @@ fn erased(resident: &Resident, digest: &SealDigest) -> Result<bool, ResidentErro
 
 fn keep(resident: &mut Resident, due: &DueNotice, n: usize, plain: &[u8]) {
     let notices = &mut resident.state.notices;
-    if notices.iter().all(|kept| (kept.index, kept.n) != (due.index, n)) {
+    if notices
+        .iter()
+        .all(|kept| (kept.index, kept.n) != (due.index, n))
+    {
         notices.push(KeptNotice {
             index: due.index,
             n,
@@ -235,10 +238,7 @@ fn keep(resident: &mut Resident, due: &DueNotice, n: usize, plain: &[u8]) {
 }
 
 /// The notice at an index of the own copy.
-fn notice(
-    resident: &Resident,
-    index: LeafIndex,
-) -> Result<Option<(Entry, Notice)>, ResidentError> {
+fn notice(resident: &Resident, index: LeafIndex) -> Result<Option<(Entry, Notice)>, ResidentError> {
     let entry = resident.ledger.entry(index)?;
     Ok(entry.and_then(|entry| match &entry.signed.statement {
         Statement::Notice(body) => {

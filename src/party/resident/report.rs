@@ -128,12 +128,7 @@ fn clip_report(
         request: told.demand,
         index: Some(told.index),
     }));
-    let opened = |line: &Line| {
-        matches!(
-            line.what,
-            What::Collected | What::HandedOver | What::Told
-        )
-    };
+    let opened = |line: &Line| matches!(line.what, What::Collected | What::HandedOver | What::Told);
     let attacked = resident
         .state
         .attacks

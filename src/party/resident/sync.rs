@@ -90,7 +90,7 @@ fn run(
     }
     // Requests in the bundle may be younger than the copy: what it lacks now, the log lacks.
     follow(resident, &|_, _| {})?;
-    let notices = notices::scan(resident, &mut warnings)?;
+    let notices = notices::scan(resident)?;
     let now = resident.clock.now();
     close_requests(resident, now)?;
     let seen = resident.seen()?.ok_or(Fault::NoCheckpoint)?;
@@ -136,10 +136,7 @@ pub(super) fn follow(
         }
         notices::note(resident, &entry, Some(refusal.to_string()));
     }
-    let (scanned, for_notices) = (
-        resident.state.scanned,
-        resident.state.scanned_for_notices,
-    );
+    let (scanned, for_notices) = (resident.state.scanned, resident.state.scanned_for_notices);
     for entry in resident.ledger.entries(scanned.min(for_notices))? {
         if entry.index.as_u64() >= for_notices {
             notices::note(resident, &entry, None);

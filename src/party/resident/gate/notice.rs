@@ -53,12 +53,13 @@ pub fn try_all(key: &NoticeKey, messages: &[SealDigest], given: &BundledRequest)
         .map(|attachment| Opening::parse(&attachment.opening).ok())
         .collect();
     let try_one = |digest: &SealDigest| {
-        let of = |opening: &Option<Opening>| opening.as_ref().is_some_and(|o| o.digest() == *digest);
+        let of =
+            |opening: &Option<Opening>| opening.as_ref().is_some_and(|o| o.digest() == *digest);
         // In their order, as a rule: the first to be looked at is the right one.
         let at = openings.iter().position(of);
-        let Some((opening, given)) = at.and_then(|at| {
-            Some((openings[at].as_ref()?, &given.attachments[at]))
-        }) else {
+        let Some((opening, given)) =
+            at.and_then(|at| Some((openings[at].as_ref()?, &given.attachments[at])))
+        else {
             return Tried::Fault(Fault::Withheld("message"));
         };
         let bytes = match from_base64(&given.data) {
@@ -111,7 +112,10 @@ pub fn check_notice(claim: &NoticeClaim, plain: &[u8]) -> Result<Message, Fault>
     if let Some(day) = &message.effective_on {
         let tells = |answer: &DemandResponse| {
             answer.effective_on == *day
-                && message.records.iter().all(|kind| answer.records.contains(kind))
+                && message
+                    .records
+                    .iter()
+                    .all(|kind| answer.records.contains(kind))
         };
         if !claim.responses.iter().any(tells) {
             return Err(Fault::Contradicts("answer"));
@@ -182,14 +186,15 @@ mod tests {
     #[test]
     fn what_a_server_withholds_swaps_or_blows_up_is_said() {
         let (mut digests, honest) = given();
-        let faults = |digests: &[SealDigest], given: &BundledRequest| -> Vec<Option<&'static str>> {
-            let tried = try_all(&key(3), digests, given).into_iter();
-            let code = |tried| match tried {
-                Tried::Fault(fault) => Some(fault.code()),
-                _ => None,
+        let faults =
+            |digests: &[SealDigest], given: &BundledRequest| -> Vec<Option<&'static str>> {
+                let tried = try_all(&key(3), digests, given).into_iter();
+                let code = |tried| match tried {
+                    Tried::Fault(fault) => Some(fault.code()),
+                    _ => None,
+                };
+                tried.map(code).collect()
             };
-            tried.map(code).collect()
-        };
         let mut missing = honest.clone();
         missing.attachments.remove(0);
         assert_eq!(faults(&digests, &missing), [Some("withheld"), None]);
