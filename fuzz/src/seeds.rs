@@ -77,6 +77,8 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         }
         "base-url" => texts(&["https://ledger.example:8443/log", "http://[::1]:80/"]),
         "sealed" => vec![known::SEALED.to_vec()],
+        "notice" => vec![known::NOTICE.to_vec()],
+        "message" => texts(&[known::MESSAGE]),
         _ => Vec::new(),
     }
 }
