@@ -9,12 +9,13 @@ use whosaw::digest::{Digest, StatementId};
 use whosaw::encoding::{base64, from_base64};
 use whosaw::party::home::Home;
 use whosaw::statement::envelope::Envelope;
+use whosaw::statement::kinds::erasure::Erasure;
 use whosaw::statement::kinds::legal_demand::LegalDemand;
 use whosaw::statement::kinds::notice::{Notice, NoticeState};
 use whosaw::statement::leaf::Leaf;
 use whosaw::statement::sealed::{AttachmentValue, Opening};
 use whosaw::statement::words::{Day, Role};
-use whosaw::statement::{Author, Head, Statement, parse_payload, sign};
+use whosaw::statement::{Author, Head, Kind as _, Statement, parse_payload, sign};
 
 use crate::forgery::leaf;
 use crate::pattern;
@@ -359,9 +360,8 @@ fn forged(demand: &str, message: &[u8], party: &str, folder: &str) -> (Envelope,
     (envelope, answer)
 }
 
-/// The operator goes on with these entries, the last of which is a notice, and serves its message:
-/// what the device says of it.
-fn shown_as_false(envelopes: Vec<Envelope>, answer: Value) -> Value {
+/// The operator goes on with these entries, one of which is a notice, and serves its messages.
+fn goes_on_with(envelopes: Vec<Envelope>, answer: Value) -> (Device, Proxy) {
     let proxy = world().proxy();
     let device = world().device(&proxy);
     let mut leaves = world().leaves();
@@ -378,6 +378,12 @@ fn shown_as_false(envelopes: Vec<Envelope>, answer: Value) -> Value {
         }
         response
     });
+    (device, proxy)
+}
+
+/// What the device says of a notice with which the operator goes on.
+fn shown_as_false(envelopes: Vec<Envelope>, answer: Value) -> Value {
+    let (device, _proxy) = goes_on_with(envelopes, answer);
     let report = synced(&device);
     // The real one beside it is shown all the same.
     assert_eq!(report["notices"]["received"].as_array().unwrap().len(), 1);
@@ -391,17 +397,12 @@ fn shown_as_false(envelopes: Vec<Envelope>, answer: Value) -> Value {
 #[test]
 fn a_message_replayed_from_another_notice_is_shown_as_false() {
     let told = told();
-    let real = world().leaves().into_iter().find_map(|leaf| {
-        let payload = Leaf::parse(&leaf).unwrap().envelope.payload;
-        let wanted = StatementId::of_payload(&payload).to_string() == told.demand;
-        match parse_payload(&payload).unwrap().1 {
-            Statement::LegalDemand(demand) if wanted => Some(demand),
-            _ => None,
-        }
-    });
+    let Statement::LegalDemand(real) = logged(&told.demand) else {
+        panic!("a demand");
+    };
     let other = LegalDemand {
         accounts: None,
-        ..real.expect("the demand is in the log")
+        ..real
     };
     let key = home("operator").key(Role::Officer).unwrap();
     let demand = sign(&head("operator.example"), &other.into(), &[&key]);
@@ -429,6 +430,36 @@ fn a_notice_by_somebody_else_is_shown_as_false() {
     assert_eq!(lie["code"], "forbidden", "{lie}");
     assert_eq!(lie["by"], "doorbell.example");
     assert!(lie["why"].as_str().unwrap().contains("wrong-author"));
+}
+
+/// A statement of the real log.
+fn logged(id: &str) -> Statement {
+    let payloads = world().leaves().into_iter();
+    let mut payloads = payloads.map(|leaf| Leaf::parse(&leaf).unwrap().envelope.payload);
+    let of = |payload: &Vec<u8>| StatementId::of_payload(payload).to_string() == id;
+    let payload = payloads.find(of).expect("it is in the log");
+    parse_payload(&payload).unwrap().1
+}
+
+/// What was destroyed in public is not kept back in secret.
+#[test]
+fn what_the_log_says_was_erased_is_not_withheld() {
+    let told = told();
+    let (notice, mut answer) = forged(&told.demand, &own_message(), "operator.example", "operator");
+    let opening = answer["attachments"][0]["opening"].as_str().unwrap();
+    let erasure = Erasure {
+        digest: Opening::parse(opening).unwrap().digest(),
+        ..Erasure::example()
+    };
+    let key = home("operator").key(Role::Admin).unwrap();
+    let erasure = sign(&head("operator.example"), &erasure.into(), &[&key]);
+    answer["attachments"] = json!([]);
+    for (envelopes, unread) in [(vec![notice.clone()], 1), (vec![notice, erasure], 0)] {
+        let (device, _proxy) = goes_on_with(envelopes, answer.clone());
+        let notices = &synced(&device)["notices"];
+        assert_eq!(notices["unread"].as_array().unwrap().len(), unread);
+        assert_eq!(notices["received"].as_array().unwrap().len(), 1);
+    }
 }
 
 /// Those who cannot be told are named, and nothing is logged.
@@ -504,15 +535,9 @@ fn nobody_is_told_half() {
 #[test]
 fn a_message_of_another_notice_is_refused_by_the_rules() {
     let told = told();
-    let first = world().leaves().into_iter().find_map(|leaf| {
-        let payload = Leaf::parse(&leaf).unwrap().envelope.payload;
-        let wanted = StatementId::of_payload(&payload).to_string() == told.notice;
-        match parse_payload(&payload).unwrap().1 {
-            Statement::Notice(notice) if wanted => Some(notice),
-            _ => None,
-        }
-    });
-    let first = first.expect("the notice is in the log");
+    let Statement::Notice(first) = logged(&told.notice) else {
+        panic!("a notice");
+    };
     assert_eq!(first.messages.len(), 16);
     let again = Notice {
         messages: vec![first.messages[0]],

@@ -19,7 +19,7 @@ use crate::store::vaults::{Vault, Vaults as Store};
 
 /// Tell those whom a legal demand is about, or log that they are told later
 ///
-/// Each owner gets a message that only the own device can open; messages for nobody fill the
+/// Each owner gets a message that only the owner's device can open; messages for nobody fill the
 /// statement up, so that the log does not say how many there were. What was demanded and given is
 /// taken from the log: enter the demand and the answer first. With --delay-until nobody is told, and
 /// those named are kept in the data folder; `notify` without a name tells them.
