@@ -417,9 +417,13 @@ fn a_notice_of_no_demand_is_shown_as_false() {
     told();
     let nowhere = "ab".repeat(32);
     let (notice, answer) = forged(&nowhere, &own_message(), "operator.example", "operator");
-    let lie = shown_as_false(vec![notice], answer);
+    let lie = shown_as_false(vec![notice.clone()], answer.clone());
     assert_eq!(lie["code"], "forbidden", "{lie}");
     assert!(lie["why"].as_str().unwrap().contains("unknown-reference"));
+    // Nobody waits for messages of what counts for nothing.
+    let withheld = json!({ "id": answer["id"], "attachments": [] });
+    let (device, _proxy) = goes_on_with(vec![notice], withheld);
+    assert_eq!(synced(&device)["notices"]["unread"], json!([]));
 }
 
 #[test]

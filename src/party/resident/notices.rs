@@ -204,7 +204,8 @@ pub(super) fn scan(resident: &mut Resident) -> Result<usize, ResidentError> {
                 why
             }
         };
-        if why.is_some() {
+        // What the rules forbid tells nobody anything: it is not waited for.
+        if why.is_some() && due.forbidden.is_none() {
             due.why = why;
             left.push(due);
         }
