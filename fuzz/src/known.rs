@@ -9,6 +9,7 @@ use whosaw::digest::{Digest, StatementId};
 use whosaw::reader::replay::{self, Admitted};
 use whosaw::seal::Identity;
 use whosaw::seal::keys::Phrase;
+use whosaw::seal::notice::NoticeKey;
 use whosaw::statement::envelope::Envelope;
 use whosaw::statement::facts::FactMap;
 use whosaw::statement::key::PublicKey;
@@ -34,6 +35,15 @@ pub const PAYLOAD: &[u8] = include_bytes!("known/statement.json");
 pub const SEALED: &[u8] = include_bytes!("known/metadata.age");
 /// What [`SEALED`] holds.
 pub const PLAIN: &[u8] = b"{\"camera\":\"porch\"}";
+/// A notice sealed for [`NOTICE_KEY`]; kept as a file for the same reason.
+pub const NOTICE: &[u8] = include_bytes!("known/notice.age");
+/// What [`NOTICE`] says.
+pub const MESSAGE: &str = concat!(
+    r#"{"version":1,"demand":"0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c","#,
+    r#""process":"search-warrant","investigation":"0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f","#,
+    r#""effective_on":"2022-12-12","records":["clip-ciphertext","clip-metadata"],"#,
+    r#""clips":["01010101010101010101010101010101"],"text":"A warrant reached us."}"#
+);
 /// The signed call.
 pub const CALL: RequestTarget<'_> = RequestTarget {
     method: "PUT",
@@ -57,6 +67,10 @@ pub fn key(number: u8) -> SigningKey {
 /// Opens [`SEALED`].
 pub static IDENTITY: LazyLock<Identity> =
     LazyLock::new(|| Phrase::from_entropy(&[7; 32]).seed().identity());
+
+/// Opens [`NOTICE`].
+pub static NOTICE_KEY: LazyLock<NoticeKey> =
+    LazyLock::new(|| Phrase::from_entropy(&[7; 32]).seed().notice_key());
 
 /// The log's tree after two and after three entries.
 pub static CHECKPOINTS: LazyLock<[Checkpoint; 2]> = LazyLock::new(|| {

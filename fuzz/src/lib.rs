@@ -45,6 +45,8 @@ pub const TARGETS: &[Target] = &[
     Target::new("response", wire::response),
     Target::new("base-url", wire::base_url),
     Target::new("sealed", seal::sealed),
+    Target::new("notice", seal::notice),
+    Target::new("message", wire::message),
 ];
 
 impl Target {

@@ -3,6 +3,7 @@
 use std::io;
 
 use whosaw::seal::clip;
+use whosaw::seal::notice;
 use whosaw::seal::rewrap::{self, MAX_HEADER};
 
 use crate::known;
@@ -28,5 +29,18 @@ pub fn sealed(input: &[u8]) -> bool {
     };
     assert_eq!(plain, known::PLAIN);
     assert_eq!(input, known::SEALED);
+    true
+}
+
+/// A trial takes any bytes; only what was sealed opens, unaltered.
+pub fn notice(input: &[u8]) -> bool {
+    let opened = known::NOTICE_KEY.open(input);
+    assert_eq!(opened.is_some(), known::NOTICE_KEY.is_for(input));
+    let Some(Ok(plain)) = opened else {
+        return false;
+    };
+    assert_eq!(plain, known::MESSAGE.as_bytes());
+    assert_eq!(input, known::NOTICE);
+    assert_eq!(input.len(), notice::SIZE);
     true
 }

@@ -4,7 +4,7 @@ use whosaw::digest::Digest;
 use whosaw::statement::kinds::disclosure::{Audience, Disclosure};
 use whosaw::statement::leaf::Leaf;
 use whosaw::statement::sealed::{AttachmentValue, Opening};
-use whosaw::statement::{self, Author, Head, Kind as _, Statement};
+use whosaw::statement::{self, Author, Head, Statement};
 use whosaw::tlog::tile;
 use whosaw::wire::signature::SignatureHeaders;
 
@@ -78,6 +78,8 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         }
         "base-url" => texts(&["https://ledger.example:8443/log", "http://[::1]:80/"]),
         "sealed" => vec![known::SEALED.to_vec()],
+        "notice" => vec![known::NOTICE.to_vec()],
+        "message" => texts(&[known::MESSAGE]),
         _ => Vec::new(),
     }
 }

@@ -1,9 +1,11 @@
-//! Signed HTTP messages, and the addresses of servers.
+//! Signed HTTP messages, the texts of notices, and the addresses of servers.
 //!
 //! An input is what the HTTP library hands on: a value a line, and the body after them.
 
 use whosaw::client::base::{BaseUrl, is_loopback};
 use whosaw::digest::Digest;
+use whosaw::seal::notice::MAX_PLAIN;
+use whosaw::wire::notice::{MAX_CLIPS, MAX_TEXT, Message};
 use whosaw::wire::signature::{self, Nonces, RequestTarget, SignatureHeaders};
 
 use crate::known;
@@ -54,6 +56,18 @@ pub fn response(input: &[u8]) -> bool {
     assert_eq!(headers, *known::ANSWER_HEADERS);
     assert_eq!((status, media_type), (known::ANSWER.0, known::ANSWER.1));
     assert_eq!(Digest::of(body), Digest::of(known::ANSWER.2));
+    true
+}
+
+/// A notice's text is short and read back as it is written.
+pub fn message(input: &[u8]) -> bool {
+    let Ok(message) = Message::parse(input) else {
+        return false;
+    };
+    assert!(message.clips.len() <= MAX_CLIPS && message.text.len() <= MAX_TEXT);
+    let text = message.to_json().expect("what was read can be written");
+    assert!(text.len() <= input.len().max(MAX_PLAIN));
+    assert_eq!(Message::parse(&text), Ok(message));
     true
 }
 

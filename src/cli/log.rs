@@ -2,6 +2,7 @@
 
 mod compare;
 mod evidence;
+mod opening;
 mod published;
 mod record;
 mod report;
@@ -48,6 +49,7 @@ pub enum Command {
     Fsck(Fsck),
     Compare(compare::Args),
     Evidence(evidence::Args),
+    Opening(opening::Args),
     Findings(record::Findings),
     Reconcile(record::Reconcile),
     Accounts(record::Accounts),
@@ -150,6 +152,7 @@ pub fn run(command: &Command) -> anyhow::Result<Exit> {
         Command::Fsck(args) => fsck::run(args, &mut out),
         Command::Compare(args) => compare::run(args, &mut out),
         Command::Evidence(args) => evidence::run(args, &mut out),
+        Command::Opening(args) => opening::run(args, &mut out),
         Command::Findings(args) => record::findings(args, &mut out),
         Command::Report(args) => report::run(args, &mut out),
         Command::Reconcile(args) => record::reconcile(args, &mut out),

@@ -1,5 +1,7 @@
 //! `whosaw operator`: makes a ledger and looks after it.
 
+mod notify;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +10,7 @@ use anyhow::{Context as _, bail};
 use super::keys;
 use super::output::say_logged;
 use super::party::Speaker;
-use super::say::{self, Say, Unseal};
+use super::say::{self, Opening, Say, Unseal};
 use super::{Exit, party};
 use crate::digest::Digest;
 use crate::party::home::Profile;
@@ -35,10 +37,13 @@ pub enum Command {
     Init(Init),
     AddWitness(AddWitness),
     EnrolCode(EnrolCode),
+    Vaults(notify::Vaults),
+    Notify(notify::Notify),
     Limits(NewLimits),
     Approve(super::files::Approve),
     Say(Say<Own>),
     Unseal(Unseal<Own>),
+    Opening(Opening<Own>),
     #[command(flatten)]
     Keys(keys::Command<Own>),
     Close(Close),
@@ -188,6 +193,8 @@ pub fn run(command: &Command) -> anyhow::Result<Exit> {
         Command::Init(args) => init(args),
         Command::AddWitness(args) => add_witness(args),
         Command::EnrolCode(args) => enrol_code(args),
+        Command::Vaults(args) => notify::vaults(args),
+        Command::Notify(args) => notify::notify(args),
         Command::Limits(args) => {
             let limits = read_limits(&args.file)?;
             party::log(&args.own.open()?, limits.into(), Role::Admin, args.own.json)
@@ -195,6 +202,7 @@ pub fn run(command: &Command) -> anyhow::Result<Exit> {
         Command::Approve(args) => super::files::approve(args),
         Command::Say(args) => say::say(args),
         Command::Unseal(args) => say::unseal(args),
+        Command::Opening(args) => say::opening(args),
         Command::Keys(command) => keys::run(command),
         Command::Close(args) => close(args),
     }

@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use super::Exit;
 use super::keys;
 use super::output::{say_logged, say_written};
-use super::say::{self, Say, Unseal};
+use super::say::{self, Opening, Say, Unseal};
 use crate::client::base::BaseUrl;
 use crate::party::home::{Home, Profile};
 use crate::party::official::{Official, fingerprints};
@@ -28,6 +28,7 @@ pub enum Command {
     Register(Register),
     Say(Say<Own>),
     Unseal(Unseal<Own>),
+    Opening(Opening<Own>),
     #[command(flatten)]
     Keys(keys::Command<Own>),
 }
@@ -126,6 +127,7 @@ pub fn run(command: &Command, kind: PartyKind) -> anyhow::Result<Exit> {
         Command::Register(args) => register(args),
         Command::Say(args) => say::say(args),
         Command::Unseal(args) => say::unseal(args),
+        Command::Opening(args) => say::opening(args),
         Command::Keys(command) => keys::run(command),
     }
 }

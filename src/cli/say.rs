@@ -5,7 +5,7 @@
 //! read. Statements that need more than signing (requests, agreements, consents) have commands of
 //! their own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use serde_json::{Map, Value, json};
@@ -15,10 +15,13 @@ use super::party::{Speaker, log};
 use crate::digest::StatementId;
 use crate::party::official::{Official, media_type};
 use crate::party::seals;
+use crate::reader::follower::Follower;
 use crate::statement::facts::FactsExt as _;
 use crate::statement::kinds::unsealing::Unsealing;
 use crate::statement::words::{Day, Role};
 use crate::statement::{Statement, VERSION, payload};
+use crate::store::secrets::SecretFile;
+use crate::store::sqlite::SqliteJournal;
 
 /// Sign and log a statement of any type that you alone sign
 ///
@@ -64,6 +67,27 @@ pub struct Unseal<S: Speaker> {
     speaker: S,
 }
 
+/// Write the opening of a sealed field of yours, to hand it to somebody entitled
+///
+/// Nothing is published, and the seal stays due. Whoever has the file can read the field, prove it to
+/// others, and check it with `whosaw log opening`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+    whosaw agency opening ID --home lakeland -o case-number.opening")]
+pub struct Opening<S: Speaker> {
+    /// The statement with sealed fields
+    #[arg(value_name = "ID")]
+    statement: StatementId,
+    #[command(flatten)]
+    speaker: S,
+    /// Which field, where it has several
+    #[arg(long, value_name = "NAME")]
+    field: Option<String>,
+    /// Where to write it (mode 0600); never over a file
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+}
+
 /// Runs `say`.
 ///
 /// # Errors
@@ -99,12 +123,9 @@ pub fn say<S: Speaker>(args: &Say<S>) -> anyhow::Result<Exit> {
 pub fn unseal<S: Speaker>(args: &Unseal<S>) -> anyhow::Result<Exit> {
     let party = args.speaker.open()?;
     let (follower, _) = party.follow(&mut |_, _| {})?;
-    let index = follower.find(&args.statement)?;
-    let index = index.with_context(|| format!("{} does not stand in the log", args.statement))?;
-    let entry = follower.entry(index)?;
-    let statement = entry.map(|entry| entry.signed.statement);
+    let statement = logged_statement(&follower, &args.statement)?;
     let mut closed = Vec::new();
-    for (_, field) in statement.iter().flat_map(Statement::sealed) {
+    for (_, field) in statement.sealed() {
         let fact = follower.facts().digest(&field.digest)?;
         let seal = fact.and_then(|fact| fact.seal);
         if seal.is_some_and(|seal| seal.opened.is_none()) {
@@ -124,6 +145,51 @@ pub fn unseal<S: Speaker>(args: &Unseal<S>) -> anyhow::Result<Exit> {
         log(&party, unsealing.into(), Role::Officer, args.speaker.json())?;
     }
     Ok(Exit::Yes)
+}
+
+/// Runs `opening`.
+///
+/// # Errors
+/// If the statement has no such field, the folder no opening for it, or the file exists.
+pub fn opening<S: Speaker>(args: &Opening<S>) -> anyhow::Result<Exit> {
+    let party = args.speaker.open()?;
+    let (follower, _) = party.follow(&mut |_, _| {})?;
+    let statement = logged_statement(&follower, &args.statement)?;
+    let fields = statement.sealed();
+    let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
+    let wanted = |name: &&str| args.field.as_deref().is_none_or(|field| field == *name);
+    let named: Vec<_> = fields.iter().filter(|(name, _)| wanted(name)).collect();
+    let [(name, field)] = named.as_slice() else {
+        bail!(
+            "name one of the sealed fields of {} with --field: {}",
+            args.statement,
+            if names.is_empty() {
+                "it has none".to_owned()
+            } else {
+                names.join(", ")
+            }
+        );
+    };
+    let opening = seals::opening(&party, &field.digest)?;
+    SecretFile::at(&args.output).write_new(opening.encode().as_bytes())?;
+    let file = args.output.display().to_string();
+    if args.speaker.json() {
+        let written = json!({ "statement": args.statement, "field": name, "file": file });
+        println!("{}", serde_json::to_string_pretty(&written)?);
+    } else {
+        println!("wrote {file}: whoever has it can read {name}, and prove it");
+    }
+    Ok(Exit::Yes)
+}
+
+fn logged_statement(
+    follower: &Follower<SqliteJournal>,
+    id: &StatementId,
+) -> anyhow::Result<Statement> {
+    let missing = || format!("{id} does not stand in the log");
+    let index = follower.find(id)?.with_context(missing)?;
+    let entry = follower.entry(index)?.with_context(missing)?;
+    Ok(entry.signed.statement)
 }
 
 /// The role whose key signs a statement of a type.

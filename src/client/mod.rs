@@ -17,13 +17,16 @@ use crate::statement::words::Jurisdiction;
 use crate::time::Clock;
 use crate::wire::problem::{MEDIA_TYPE as PROBLEM, Problem};
 use crate::wire::signature::{self, RequestTarget};
-use crate::wire::statements::{Bundle, Logged};
+use crate::wire::statements::{Bundle, BundledRequest, Logged};
 use base::BaseUrl;
 
 /// The largest JSON answer that is read, in bytes.
 const MAX_JSON: u64 = 4 << 20;
 /// The largest bundle that is read, in bytes.
 const MAX_BUNDLE: u64 = 256 << 20;
+/// The largest answer with a notice's messages that is read, in bytes: 16 messages, their openings,
+/// and room to spare.
+const MAX_NOTICE: u64 = 128 << 10;
 /// The largest attachment that is read, in bytes.
 const MAX_ATTACHMENT: u64 = 16 << 20;
 /// The header that carries an opening.
@@ -162,6 +165,16 @@ impl Client {
     pub fn bundle(&self, jurisdiction: &Jurisdiction) -> Result<Bundle, ClientError> {
         let path = format!("/bundles/{jurisdiction}");
         let answer = self.get(&path, MAX_BUNDLE)?;
+        self.json(&path, &answer.body)
+    }
+
+    /// The messages of a notice.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; also for more bytes than its messages can have.
+    pub fn notice(&self, id: &StatementId) -> Result<BundledRequest, ClientError> {
+        let path = format!("/notices/{id}");
+        let answer = self.get(&path, MAX_NOTICE)?;
         self.json(&path, &answer.body)
     }
 

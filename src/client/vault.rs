@@ -11,8 +11,9 @@ use serde::Serialize;
 use super::{Client, ClientError, EXPECT, MAX_JSON};
 use crate::digest::{Digest, StatementId};
 use crate::seal::commitment::{Commitment, UPLOAD_SLOTS};
+use crate::seal::recipient::Recipient;
 use crate::wire::statements::Logged;
-use crate::wire::vault::{Complete, Disclose, Enrol, Enrolled, HexId, Vault};
+use crate::wire::vault::{Complete, Disclose, Enrol, Enrolled, HexId, NoticeRecipient, Vault};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 /// The slowest line that a transfer waits for, in bytes a second.
@@ -49,6 +50,21 @@ impl Client {
         let path = "/vault/v1/enrol";
         let answer = self.signed("POST", path, &[JSON], &to_json(&body), key, MAX_JSON)?;
         self.json(path, &answer.body)
+    }
+
+    /// Tells the operator whom notices to this vault's owner are sealed for.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; a conflict if another was told before.
+    pub fn put_notice_recipient(
+        &self,
+        recipient: Recipient,
+        key: &SigningKey,
+    ) -> Result<(), ClientError> {
+        let body = to_json(&NoticeRecipient { recipient });
+        let path = "/vault/v1/notice-recipient";
+        self.signed("PUT", path, &[JSON], &body, key, MAX_JSON)?;
+        Ok(())
     }
 
     /// The vault of `key` and its clips; `None` if there is none.

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::{ApiError, Path, Service, Shared, auth};
 use crate::digest::Digest;
+use crate::seal::notice;
 use crate::statement::facts::{DigestFact, FactsExt as _};
 use crate::statement::refusal::{Reason, Refusal};
 use crate::statement::scope::Scope;
@@ -187,6 +188,7 @@ impl Service {
             let value = opening.as_attachment().map_err(ApiError::internal)?;
             check_scope(signed, &member, &value, &bytes)?;
             check_opening(signed, &value, &bytes)?;
+            check_message(signed, &member, &value)?;
         }
         Ok(())
     }
@@ -262,6 +264,17 @@ fn check_opening(signed: &Signed, value: &AttachmentValue, bytes: &[u8]) -> Resu
     }
     let detail = "text/plain: the opening, exactly as it was sealed";
     Err(Refusal::new(Reason::OpeningMismatch, "/opening", detail))
+}
+
+/// Messages of notices look alike: a size would tell whom one is for, and devices try no other.
+fn check_message(signed: &Signed, member: &str, value: &AttachmentValue) -> Result<(), Refusal> {
+    if !matches!(signed.statement, Statement::Notice(_))
+        || (value.media_type.as_str() == "application/age" && value.size == notice::SIZE as u64)
+    {
+        return Ok(());
+    }
+    let detail = format!("application/age of {} bytes, one stanza", notice::SIZE);
+    Err(Refusal::new(Reason::NoticeMismatch, member, detail))
 }
 
 /// A request's scope says what its public part admits to.

@@ -1,4 +1,5 @@
-//! `/bundles/{jurisdiction}`: the attachments of all open requests, the same for every device.
+//! `/bundles/{jurisdiction}`: the attachments of all open requests, and `/notices/{id}`: the messages
+//! of a notice; the same for every device.
 
 use axum::Json;
 use axum::extract::State;
@@ -28,6 +29,26 @@ pub async fn read(
         .ok_or(ApiError::Busy)?;
     let bundle = tokio::task::spawn_blocking(move || service.bundle(jurisdiction, &open));
     bundle.await.map_err(ApiError::internal)?.map(Json)
+}
+
+/// `GET /notices/{id}`.
+pub async fn notice(
+    State(service): Shared,
+    Path(id): Path<String>,
+) -> Result<Json<BundledRequest>, ApiError> {
+    let missing = || ApiError::NotFound("no such notice in this log");
+    let id = super::statements::statement_id(&id)?;
+    let (index, _) = service.ledger.find_published(&id)?.ok_or_else(missing)?;
+    let read = move || {
+        let leaf = Leaf::parse(&service.leaf(index)?).map_err(ApiError::internal)?;
+        let (_, statement) = parse_payload(&leaf.envelope.payload).map_err(ApiError::internal)?;
+        if !matches!(statement, Statement::Notice(_)) {
+            return Err(missing());
+        }
+        let attachments = service.bundled_attachments(&statement)?;
+        Ok(BundledRequest { id, attachments })
+    };
+    super::vault::blocking(read).await.map(Json)
 }
 
 impl Service {

@@ -185,8 +185,13 @@ fn router(service: Arc<Service>) -> Router {
         .route("/batches/{id}", get(batches::read))
         .route("/bundles/{jurisdiction}", get(bundles::read))
         .route("/published/{id}", get(disclosures::published))
+        .route("/notices/{id}", get(bundles::notice))
         .route("/vault/v1/enrol", post(vault::enrol))
         .route("/vault/v1/vault", get(vault::describe))
+        .route(
+            "/vault/v1/notice-recipient",
+            put(vault::put_notice_recipient),
+        )
         .route(
             "/vault/v1/clips/{clip}",
             post(vault::complete).delete(vault::remove),

@@ -59,6 +59,25 @@ pub async fn enrol(State(service): Shared, request: Request) -> Result<Response,
     Ok((status, Json(enrolled)).into_response())
 }
 
+/// `PUT /vault/v1/notice-recipient`.
+pub async fn put_notice_recipient(
+    State(service): Shared,
+    request: Request,
+) -> Result<StatusCode, ApiError> {
+    let (caller, body) = service
+        .signed_json::<wire::NoticeRecipient>(request)
+        .await?;
+    let vault = service.vault_of(&caller)?;
+    let new = service
+        .vaults
+        .set_notice_recipient(vault.id, &body.recipient)?;
+    Ok(if new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    })
+}
+
 /// `GET /vault/v1/vault`.
 pub async fn describe(
     State(service): Shared,

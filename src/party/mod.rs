@@ -4,6 +4,7 @@ pub mod agency;
 pub mod collected;
 pub mod home;
 pub mod keys;
+pub mod notify;
 pub mod official;
 pub mod operator;
 pub mod published;

@@ -12,6 +12,7 @@
 //! | `salt/<body digest>/<i>` | the salt of the clip's commitment `i`, from 0 |
 //! | `decision/<statement id>` | the salt of the commitment to a refusal of this request |
 //! | `public/<commitment>` | the one-time Ed25519 key that publishes a clip by this commitment |
+//! | `notice` | the age X25519 identity that opens notices to the owner |
 //!
 //! Names never change their meaning; a new use takes a new name.
 
@@ -28,6 +29,7 @@ use zeroize::Zeroizing;
 
 use crate::digest::{Digest, StatementId};
 use crate::seal::commitment::Commitment;
+use crate::seal::notice::NoticeKey;
 use crate::seal::{FileKey, Identity};
 
 /// Why a text is no recovery phrase. Never holds a word of it.
@@ -126,6 +128,11 @@ impl Seed {
     /// The salt of the commitment to a refusal of `request`.
     pub fn decision_salt(&self, request: &StatementId) -> Zeroizing<[u8; 32]> {
         self.derive(&format!("decision/{request}"))
+    }
+
+    /// What opens notices to this resident, and nothing else: the operator knows its recipient.
+    pub fn notice_key(&self) -> NoticeKey {
+        NoticeKey::new(self.derive("notice"))
     }
 
     fn derive(&self, name: &str) -> Zeroizing<[u8; 32]> {

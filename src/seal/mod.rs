@@ -10,6 +10,7 @@
 //! * [`rewrap`]: reading the file key out of a header, and writing it into another
 //! * [`commitment`]: what is promised about a clip or a decision before anyone asks
 //! * [`batch`]: the tree over one period's commitments
+//! * [`notice`]: messages that one owner alone can open, and that every device tries
 //! * [`padding`]: what sizes may tell
 //!
 //! Not here: storing, sending, the clock, and randomness, save what the age library draws itself
@@ -19,6 +20,7 @@ pub mod batch;
 pub mod clip;
 pub mod commitment;
 pub mod keys;
+pub mod notice;
 pub mod padding;
 pub mod recipient;
 pub mod rewrap;

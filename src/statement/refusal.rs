@@ -101,6 +101,7 @@ reasons! {
     AttachmentMissing "attachment-missing" Door "The bytes of an attachment have not been uploaded"
     OpeningMismatch "opening-mismatch" Door "The attachment is not what opens the sealed field"
     ScopeMismatch "scope-mismatch" Door "The scope is malformed, or says more than the request's public part"
+    NoticeMismatch "notice-mismatch" Door "A message of a notice is not an age file of the one size that all have"
     TooSoon "too-soon" Rule "The batch period has not passed yet"
 }
 

@@ -44,6 +44,11 @@ impl SealDigest {
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
+
+    /// The digest of what is, or is said to be, an opening.
+    pub fn of(text: &[u8]) -> Self {
+        Self(*Digest::of(text).as_bytes())
+    }
 }
 
 impl fmt::Display for SealDigest {
@@ -144,7 +149,7 @@ impl Opening {
 
     /// The digest that stands in the statement.
     pub fn digest(&self) -> SealDigest {
-        SealDigest(*Digest::of(&self.text).as_bytes())
+        SealDigest::of(self.text.as_bytes())
     }
 
     /// The salt's bytes.
@@ -192,6 +197,38 @@ impl Opening {
 impl fmt::Debug for Opening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Opening({})", self.digest())
+    }
+}
+
+/// Why a text does not open a sealed field as it was promised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Misopened {
+    #[error("is no opening")]
+    NoOpening,
+    #[error("opens something else")]
+    OtherDigest,
+    #[error("has the name of another field")]
+    OtherName,
+    #[error("says nothing")]
+    NoValue,
+}
+
+/// The value that a text gives the sealed field with this digest and name.
+///
+/// # Errors
+/// [`Misopened`]; what has the digest and no other fault was sealed wrongly, not altered since.
+pub fn open_field(text: &[u8], digest: &SealDigest, name: &str) -> Result<String, Misopened> {
+    let opening = std::str::from_utf8(text).ok().map(Opening::parse);
+    let opening = opening.and_then(Result::ok).ok_or(Misopened::NoOpening)?;
+    if opening.digest() != *digest {
+        return Err(Misopened::OtherDigest);
+    }
+    if opening.name() != name {
+        return Err(Misopened::OtherName);
+    }
+    match opening.value().as_str() {
+        Some(value) if !value.trim().is_empty() => Ok(value.to_owned()),
+        _ => Err(Misopened::NoValue),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the operator knows of residents' vaults, in a SQLite file of its own.
 //!
-//! A vault is a random id, a public key that signs its owner's calls, a quota, and clips by padded
-//! size: no names, no addresses, no times of upload. The clips themselves are
+//! A vault is a random id, a public key that signs its owner's calls, whom notices to its owner are
+//! sealed for, a quota, and clips by padded size: no names, no addresses, no times of upload. The clips themselves are
 //! [`Objects`](super::objects::Objects). Beside them lie the commitments on their way into the log
 //! ([`Vaults::seal_batch`]) and what residents have shown and handed over
 //! ([`Vaults::record_disclosure`], [`Vaults::hand_over`]). Which calls are allowed, and whether an
@@ -87,6 +87,8 @@ pub enum VaultError {
     KeyEnrolled,
     #[error("no such vault")]
     UnknownVault,
+    #[error("this vault has another notice recipient, and keeps it")]
+    RecipientConflict,
     #[error("no such clip in this vault")]
     UnknownClip,
     #[error("another clip is stored under this id")]

@@ -2,6 +2,7 @@
 //!
 //! Shared by server and clients; no HTTP library, no I/O. Spec: `docs/PROTOCOL.md`, sections 8 and 9.
 
+pub mod notice;
 pub mod problem;
 pub mod signature;
 pub mod statements;

@@ -55,7 +55,7 @@ pub struct Bundle {
     pub requests: Vec<BundledRequest>,
 }
 
-/// The attachments of one request.
+/// The attachments of one request; answer of `GET /notices/{id}`: the messages of one notice.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BundledRequest {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::encoding::{self, EncodingError};
 use crate::seal::commitment::Commitment;
+use crate::seal::recipient::Recipient;
 
 /// The id of a vault or a clip: 16 random bytes as 32 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,6 +55,14 @@ pub struct Enrolled {
     pub vault: HexId,
     pub quota_bytes: u64,
     pub quota_clips: u64,
+}
+
+/// `PUT /vault/v1/notice-recipient`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoticeRecipient {
+    /// Whom notices to this vault's owner are sealed for.
+    pub recipient: Recipient,
 }
 
 /// Answer of `GET /vault/v1/vault`.

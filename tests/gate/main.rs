@@ -3,6 +3,7 @@
 //! anything that must never leave the device.
 
 mod forgery;
+mod notices;
 mod proxy;
 mod published;
 mod support;
@@ -514,8 +515,13 @@ fn pattern(proxy: &Proxy) -> Vec<String> {
         };
         format!("{call} {size}")
     };
-    // Tiles and batches that others' entries brought meanwhile are not of this device's doing.
-    let own = |call: &String| !call.contains("tile") && !call.contains("batches");
+    // Tiles, batches and notices that others' entries brought meanwhile are not of this device's
+    // doing.
+    let own = |call: &String| {
+        !["tile", "batches", "notices"]
+            .iter()
+            .any(|what| call.contains(what))
+    };
     proxy
         .calls_with_sizes()
         .into_iter()

@@ -22,6 +22,8 @@ pub struct World {
     _folder: tempfile::TempDir,
     _running: Vec<Child>,
     proxies: Mutex<Vec<Proxy>>,
+    /// The server's own address.
+    pub url: String,
     pub agreement: String,
     pub request: String,
     /// The log before the request was made.
@@ -40,7 +42,7 @@ impl World {
         let root = folder.path().to_owned();
         let mut running = Vec::new();
         // A signed call names its authority: the server is told all the proxies' beforehand.
-        let proxies: Vec<Proxy> = (0..32).map(|_| Proxy::start()).collect();
+        let proxies: Vec<Proxy> = (0..48).map(|_| Proxy::start()).collect();
         make_ledger(&root, &mut running);
         let authorities: Vec<String> = proxies
             .iter()
@@ -65,6 +67,7 @@ impl World {
             _folder: folder,
             _running: running,
             proxies: Mutex::new(proxies),
+            url: url.clone(),
             agreement,
             request,
             leaves_before: Vec::new(),

@@ -26,6 +26,7 @@ use whosaw::statement::kinds::agreement::Agreement;
 use whosaw::statement::kinds::collection::Collection;
 use whosaw::statement::kinds::disclosure::Disclosure;
 use whosaw::statement::kinds::key_change::KeyChange;
+use whosaw::statement::kinds::notice::{Notice, NoticeState};
 use whosaw::statement::kinds::party::NewKey;
 use whosaw::statement::rules::seals::SealedField;
 use whosaw::statement::scope::Scope;
@@ -147,6 +148,18 @@ impl World {
     fn attached(&self, scope: &str, media_type: &str) -> Vec<u8> {
         let request = self.request_with_scope(scope, media_type);
         sign(&head_of(AGENCY), &request.into(), &[&officer(&self.agency)]).to_json()
+    }
+
+    /// A notice with this for a message.
+    fn notice(&self, message: &[u8], media_type: &str) -> Vec<u8> {
+        let notice = Notice {
+            state: NoticeState::Sent,
+            messages: vec![self.attach(message, media_type)],
+            until: None,
+            grounds: Vec::new(),
+            ..Notice::example()
+        };
+        sign(&head_of(AGENCY), &notice.into(), &[&officer(&self.agency)]).to_json()
     }
 
     /// A disclosure that would be well formed, by a key used once.

@@ -271,3 +271,105 @@ fn what_cannot_be_said_is_told() {
     assert!(said.contains(r#""type":"insider-access""#), "{said}");
     assert_eq!(world.ledger.size(), size, "nothing was logged");
 }
+
+/// An opening goes to whom it is given, and to nobody else; who has it needs nobody's word.
+#[test]
+fn an_opening_is_handed_to_one_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let world = World::new();
+    let number = world.ledger.path("number.txt");
+    let demand = |text: &str| {
+        std::fs::write(&number, text).unwrap();
+        world.say(
+            "agency",
+            &[
+                "legal-demand",
+                "process=subpoena",
+                "source=signed",
+                &format!("agency={AGENCY}"),
+                "jurisdiction=US-FL",
+                "content=false",
+                "records=account",
+                "served_on=today",
+                "--seal",
+                &format!("reference={}", number.display()),
+                "--open-by",
+                &in_days(30),
+            ],
+        )
+    };
+    let (first, second) = (demand("SW-2026-0042\n"), demand("SW-2026-0043\n"));
+    let size = world.ledger.size();
+    let file = world.ledger.file("reference.opening");
+    let home = world.ledger.file("agency");
+    let export = |id: &str, more: &[&str]| {
+        let command = ["agency", "opening", id, "--home", &home, "-o", &file];
+        whosaw(&[&command, more].concat())
+    };
+    for (id, more, told) in [
+        (
+            &first,
+            &["--field", "case_number"][..],
+            "--field: reference",
+        ),
+        (&world.agreement, &[], "it has none"),
+        (&"ab".repeat(32), &[], "does not stand in the log"),
+    ] {
+        let ran = export(id, more);
+        assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+        assert!(ran.stderr.contains(told), "{}", ran.stderr);
+    }
+    let ran = export(&first, &[]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(!ran.stdout.contains("SW-2026"), "{}", ran.stdout);
+    let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(export(&first, &[]).code, Some(2), "never over a file");
+
+    let check = |id: &str| world.log(&["opening", &file, id]);
+    let holds = check(&first);
+    assert_eq!(holds.code, Some(0), "{}", holds.stderr);
+    for text in [
+        "it holds: reference is SW-2026-0042",
+        &format!("sealed by {AGENCY}"),
+        "not opened in the log; due by",
+    ] {
+        assert!(holds.stdout.contains(text), "{text}: {}", holds.stdout);
+    }
+    let other = check(&second);
+    assert_eq!(other.code, Some(1), "{}", other.stderr);
+    assert!(other.stdout.contains("opens nothing"), "{}", other.stdout);
+    assert!(other.stdout.contains("its digest stands in entry"));
+    assert_eq!(check(&world.agreement).code, Some(1));
+    assert_eq!(world.ledger.size(), size, "nothing was published");
+
+    // Who mails it may add the end of a line; who alters it has nothing.
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{text}\n")).unwrap();
+    assert_eq!(check(&first).code, Some(0));
+    std::fs::write(&file, text.replacen(text.chars().next().unwrap(), "X", 1)).unwrap();
+    let altered = check(&first);
+    assert_eq!(altered.code, Some(1), "{}", altered.stderr);
+    std::fs::write(&file, "SW-2026-0042").unwrap();
+    let none = world.log(&["opening", &file, &first, "--json"]);
+    assert_eq!(none.code, Some(1));
+    let none: Value = serde_json::from_str(&none.stdout).unwrap();
+    assert_eq!(
+        (&none["opens"], &none["why"]),
+        (&Value::from(false), &"is no opening".into())
+    );
+
+    // Published, it is the same.
+    std::fs::write(&file, &text).unwrap();
+    assert_eq!(
+        whosaw(&["agency", "unseal", &first, "--home", &home]).code,
+        Some(0)
+    );
+    let opened = check(&first);
+    assert!(
+        opened.stdout.contains("opened for all by entry"),
+        "{}",
+        opened.stdout
+    );
+    world.ledger.verify();
+}

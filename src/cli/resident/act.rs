@@ -82,8 +82,8 @@ pub(super) fn restore(args: &Restore) -> anyhow::Result<Exit> {
             found.clips, found.commitments_anchored
         );
         println!(
-            "  {} refusals, {} consents",
-            found.refusals, found.disclosures
+            "  {} refusals, {} consents, {} notices of legal demands",
+            found.refusals, found.disclosures, found.notices
         );
         if found.not_to_be_handed_over > 0 {
             println!(
@@ -186,6 +186,7 @@ pub(super) fn sync(args: &Sync) -> anyhow::Result<Exit> {
         synced.inbox.false_requests.len(),
     );
     println!("{open} requests near your cameras, {lies} shown as false");
+    print_notices(&synced.inbox.notices);
     print_warnings(&synced.warnings);
     print_attacks(&synced.attacks);
     Ok(alarm(&synced.attacks))

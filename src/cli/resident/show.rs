@@ -10,6 +10,7 @@ use crate::cli::Exit;
 use crate::party::resident::decide::{Offer, Said};
 use crate::party::resident::gate::Fault;
 use crate::party::resident::inbox::{Answer, Checkpoint, Inbox, Item};
+use crate::party::resident::notices::Notices;
 use crate::party::resident::publish::{self, Published};
 use crate::party::resident::report::Report;
 use crate::party::resident::state::Attack;
@@ -92,6 +93,7 @@ pub(super) fn print_inbox(inbox: &Inbox) {
         println!();
         print_item(item);
     }
+    print_notices(&inbox.notices);
     for lie in &inbox.false_requests {
         let who = lie
             .agency
@@ -101,6 +103,42 @@ pub(super) fn print_inbox(inbox: &Inbox) {
             "\nFALSE  request {} in the name of {who}\n  {}",
             short(&lie.request),
             lie.why
+        );
+    }
+}
+
+/// What the resident was told about legal demands, if anything.
+pub(super) fn print_notices(notices: &Notices) {
+    for told in &notices.received {
+        println!();
+        println!("NOTICE  {}  (entry {})", told.plain(), told.index);
+        for clip in &told.clips {
+            println!("  your clip: {clip}");
+        }
+        if !told.text.is_empty() {
+            println!("  it says:");
+            for line in told.text.lines() {
+                println!("    | {line}");
+            }
+        }
+        println!("  on record about this demand:");
+        for event in &told.history {
+            println!("    entry {}: {}", event.index, event.text);
+        }
+    }
+    for lie in &notices.false_notices {
+        let who = lie.by.as_ref().map_or("unknown", |by| by.as_str());
+        println!(
+            "\nFALSE  notice in entry {} in the name of {who}\n  {}",
+            lie.index, lie.why
+        );
+    }
+    for unread in &notices.unread {
+        println!(
+            "\nUNREAD  notice {} (entry {}): {}\n  It may be for you: nobody but you can tell.",
+            short(&unread.notice),
+            unread.index,
+            unread.why
         );
     }
 }
@@ -263,8 +301,11 @@ pub(super) fn print_report(report: &Report) {
                 checkpoint.witnesses.join(", "),
                 checkpoint.cosigned_at
             );
+        } else if !report.notices.unread.is_empty() {
+            println!("  an unread notice may be about it");
         }
     }
+    print_notices(&report.notices);
     if report.clips.is_empty() {
         println!("you have no clips");
     }

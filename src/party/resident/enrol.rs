@@ -9,8 +9,8 @@ use zeroize::{Zeroize as _, Zeroizing};
 use super::state::{Camera, Clip, State};
 use super::upload::{self, Metadata};
 use super::{
-    CLIPS, FOLLOWER, PHRASE, POLICY, Progress, Resident, ResidentError, STATE, read_phrase,
-    read_policy, sync,
+    CLIPS, FOLLOWER, PHRASE, POLICY, Progress, Resident, ResidentError, STATE, notices,
+    read_phrase, read_policy, sync,
 };
 use crate::client::Client;
 use crate::client::base::BaseUrl;
@@ -64,7 +64,11 @@ pub fn init(
     let mut state = State::new(server, place.jurisdiction.clone(), enrolled.vault);
     state.cameras = cameras;
     state.save(&place.home.join(STATE))?;
-    Ok((Resident::open(place.home, clock)?, phrase))
+    let mut resident = Resident::open(place.home, clock)?;
+    // What fails here is done by the next sync.
+    notices::tell_recipient(&mut resident, &mut Vec::new());
+    resident.save()?;
+    Ok((resident, phrase))
 }
 
 /// What a restored device found.
@@ -76,6 +80,8 @@ pub struct Found {
     pub commitments_anchored: usize,
     pub refusals: usize,
     pub disclosures: usize,
+    /// Notices of legal demands.
+    pub notices: usize,
     /// Disclosures that wait for a header which only the lost device had.
     pub not_to_be_handed_over: usize,
 }
@@ -143,6 +149,7 @@ fn fill(
         commitments_anchored: anchors.flatten().count(),
         refusals: state.refusals.len(),
         disclosures: state.gifts.len(),
+        notices: state.notices.len(),
         not_to_be_handed_over: sync::unmet(&resident)?,
     };
     Ok((resident, found))

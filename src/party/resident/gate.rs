@@ -5,6 +5,7 @@
 //! log's rules have judged every entry before; what this device would act on is judged here once
 //! more, so that a fault of the replay opens nothing. Spec: `docs/PROTOCOL.md`, section 7.
 
+pub mod notice;
 mod publish;
 
 pub use publish::{check_publication, check_publish};
@@ -168,6 +169,15 @@ pub enum Fault {
     #[error("it asks for more than the public log was told: {0}")]
     ScopeTooLarge(ScopeError),
 
+    #[error("it is about a demand that does not stand in the log")]
+    NoDemand,
+    #[error("{0} may not send notices of this demand")]
+    WrongSender(PartyId),
+    #[error("it speaks of another demand: it was written for another notice")]
+    OtherDemand,
+    #[error("it tells another {0} than the log")]
+    Contradicts(&'static str),
+
     #[error("your clip's commitment stands in no batch of the log yet: wait for the next one")]
     NotAnchored,
     #[error("each of the clip's four commitments has been used: it cannot be given once more")]
@@ -221,6 +231,10 @@ impl Fault {
             Self::Swapped(_) => "swapped",
             Self::Unreadable(..) => "unreadable",
             Self::ScopeTooLarge(_) => "scope-too-large",
+            Self::NoDemand => "no-demand",
+            Self::WrongSender(_) => "wrong-sender",
+            Self::OtherDemand => "other-demand",
+            Self::Contradicts(_) => "contradicts",
             Self::NotAnchored => "not-anchored",
             Self::Spent => "spent",
             Self::NotAsked(_) => "not-asked",
@@ -249,11 +263,8 @@ pub fn check_request(claim: &Claim) -> Result<(), Fault> {
     let [signer] = claim.signers.as_slice() else {
         return Err(Fault::AgencyKey(agency()));
     };
-    let live = signer.party.as_ref() == Some(&claim.agency)
-        && signer.role == Some(Role::Officer)
-        && signer.added < claim.index
-        && signer.usable_from <= claim.logged_at
-        && signer.revoked.is_none_or(|at| at > claim.index);
+    let (index, logged_at) = (claim.index, claim.logged_at);
+    let live = live(signer, &claim.agency, &[Role::Officer], index, logged_at);
     if fact.agency != claim.agency || !live {
         return Err(Fault::AgencyKey(agency()));
     }
@@ -264,6 +275,21 @@ pub fn check_request(claim: &Claim) -> Result<(), Fault> {
     let limits = limits.ok_or_else(|| Fault::NoAgreement(agency()))?;
     check_agreement(claim, limits)?;
     check_limits(&claim.body, limits)
+}
+
+/// Whether a key was one of the party's, of one of these roles, where an entry stands.
+fn live(
+    signer: &KeyFact,
+    party: &PartyId,
+    roles: &[Role],
+    index: LeafIndex,
+    logged_at: Time,
+) -> bool {
+    signer.party.as_ref() == Some(party)
+        && signer.role.is_some_and(|role| roles.contains(&role))
+        && signer.added < index
+        && signer.usable_from <= logged_at
+        && signer.revoked.is_none_or(|at| at > index)
 }
 
 fn check_agreement(claim: &Claim, limits: &Limits) -> Result<(), Fault> {

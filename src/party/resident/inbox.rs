@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::gate::{self, Asked, Claim, Fault, Seen};
+use super::notices::{self, Notices};
 use super::state::{Camera, SeenRequest};
 use super::{BUNDLE, Resident, ResidentError};
 use crate::digest::StatementId;
@@ -57,6 +58,8 @@ pub struct Inbox {
     pub requests: Vec<Item>,
     /// Requests that are shown as false, and why.
     pub false_requests: Vec<FalseItem>,
+    /// Word of legal demands.
+    pub notices: Notices,
 }
 
 /// A genuine request about an own camera.
@@ -126,6 +129,7 @@ pub fn read(resident: &Resident) -> Result<Option<Inbox>, ResidentError> {
         checkpoint: Checkpoint::from(&seen),
         requests: Vec::new(),
         false_requests: Vec::new(),
+        notices: notices::read(resident)?,
     };
     for index in &resident.state.open {
         let Some(claim) = resident.claim(*index)? else {

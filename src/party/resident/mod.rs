@@ -10,6 +10,7 @@
 //! * [`gate`]: every check that stands between a clip and whoever asks for it; pure
 //! * [`inbox`], [`decide`]: what is asked, and the answers
 //! * [`publish`]: a clip for everybody
+//! * [`notices`]: who told that a legal demand was about this resident
 //! * [`report`]: who saw, with proofs; [`decision_file`]: a refusal, proved to a stranger
 //! * [`ledger`]: what the device's own copy of the log says
 //!
@@ -21,6 +22,7 @@ pub mod enrol;
 pub mod gate;
 pub mod inbox;
 pub mod ledger;
+pub mod notices;
 pub mod publish;
 pub mod report;
 pub mod state;

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::decision_file::DecisionFile;
 use super::gate::Fault;
 use super::inbox::Checkpoint;
+use super::notices::{self, Notices};
 use super::state::{Attack, Clip, Gift, KeptRefusal};
 use super::{Resident, ResidentError};
 use crate::digest::StatementId;
@@ -25,6 +26,8 @@ pub struct Report {
     pub clips: Vec<ClipReport>,
     pub decisions: Vec<DecisionLine>,
     pub attacks: Vec<Attack>,
+    /// Word of legal demands.
+    pub notices: Notices,
 }
 
 /// What became of a clip.
@@ -36,7 +39,8 @@ pub struct ClipReport {
     pub until: Time,
     /// How many of its four commitments stand in the log.
     pub anchored: usize,
-    /// Nobody but its owner can have opened it.
+    /// As far as the device knows, nobody but its owner can have opened it, and nothing of it was
+    /// given; not said while a notice that may be for this owner could not be read.
     pub nobody: bool,
     pub lines: Vec<Line>,
 }
@@ -46,7 +50,7 @@ pub struct ClipReport {
 pub struct Line {
     pub what: What,
     pub text: String,
-    /// None for what is given to the public.
+    /// The request, or the legal demand; none for what is given to the public.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<StatementId>,
     /// The entry that says so; none for what this device alone knows.
@@ -64,6 +68,8 @@ pub enum What {
     Withdrawn,
     Collected,
     HandedOver,
+    /// A notice says that a legal demand was about it.
+    Told,
 }
 
 /// An own refusal.
@@ -82,20 +88,26 @@ pub struct DecisionLine {
 pub fn report(resident: &Resident) -> Result<Report, ResidentError> {
     let seen = resident.seen()?.ok_or(Fault::NoCheckpoint)?;
     let state = &resident.state;
+    let notices = notices::read(resident)?;
     let clips: Result<_, _> = state
         .clips
         .iter()
-        .map(|clip| clip_report(resident, clip))
+        .map(|clip| clip_report(resident, clip, &notices))
         .collect();
     Ok(Report {
         checkpoint: Checkpoint::from(&seen),
         clips: clips?,
         decisions: state.refusals.iter().map(decision_line).collect(),
         attacks: state.attacks.clone(),
+        notices,
     })
 }
 
-fn clip_report(resident: &Resident, clip: &Clip) -> Result<ClipReport, ResidentError> {
+fn clip_report(
+    resident: &Resident,
+    clip: &Clip,
+    notices: &Notices,
+) -> Result<ClipReport, ResidentError> {
     let mut lines = Vec::new();
     for seen in &resident.state.requests {
         if seen.clips.contains(&clip.clip) {
@@ -112,10 +124,17 @@ fn clip_report(resident: &Resident, clip: &Clip) -> Result<ClipReport, ResidentE
             lines.extend(gift_lines(resident, gift)?);
         }
     }
+    let told = notices.received.iter().filter(|told| told.gives(clip.clip));
+    lines.extend(told.map(|told| Line {
+        what: What::Told,
+        text: told.plain(),
+        request: Some(told.demand),
+        index: Some(told.index),
+    }));
     let opened = |line: &Line| {
         matches!(
             line.what,
-            What::Collected | What::HandedOver | What::Published
+            What::Collected | What::HandedOver | What::Published | What::Told
         )
     };
     let attacked = resident
@@ -129,7 +148,7 @@ fn clip_report(resident: &Resident, clip: &Clip) -> Result<ClipReport, ResidentE
         from: clip.from,
         until: clip.until,
         anchored: clip.anchors.iter().flatten().count(),
-        nobody: !attacked && !lines.iter().any(opened),
+        nobody: !attacked && !lines.iter().any(opened) && notices.unread.is_empty(),
         lines,
     })
 }
@@ -221,7 +240,17 @@ pub fn write_proofs(
     };
     let lines = report.clips.iter().flat_map(|clip| &clip.lines);
     let attacks = report.attacks.iter().map(|attack| attack.index);
-    let mut indices: Vec<LeafIndex> = lines.filter_map(|line| line.index).chain(attacks).collect();
+    let told = &report.notices;
+    let history = told.received.iter().flat_map(|received| &received.history);
+    let compelled = history.map(|event| event.index);
+    let compelled = compelled
+        .chain(told.false_notices.iter().map(|lie| lie.index))
+        .chain(told.unread.iter().map(|unread| unread.index));
+    let mut indices: Vec<LeafIndex> = lines
+        .filter_map(|line| line.index)
+        .chain(attacks)
+        .chain(compelled)
+        .collect();
     indices.sort_unstable();
     indices.dedup();
     for index in indices {

@@ -11,6 +11,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::ResidentError;
+use super::notices::{DueNotice, KeptNotice};
 use crate::digest::{Digest, StatementId};
 use crate::seal::commitment::{CLIP_COMMITMENTS, Commitment, UPLOAD_SLOTS};
 use crate::statement::scope::{Position, Scope};
@@ -42,6 +43,22 @@ pub struct State {
     pub batches_due: Vec<StatementId>,
     /// How many entries of the own copy of the log have been looked at.
     pub scanned: u64,
+    /// The operator knows whom notices are sealed for.
+    #[serde(default)]
+    pub notice_recipient_told: bool,
+    /// How many entries have been looked at for what is compelled; devices of before there were
+    /// notices begin anew.
+    #[serde(default)]
+    pub scanned_for_notices: u64,
+    /// Notices, answers to demands, and orders to wait: what a notice is held against.
+    #[serde(default)]
+    pub compelled: Vec<LeafIndex>,
+    /// Notices in the log whose messages have not all been tried yet.
+    #[serde(default)]
+    pub notices_due: Vec<DueNotice>,
+    /// Messages that the own key opened.
+    #[serde(default)]
+    pub notices: Vec<KeptNotice>,
 }
 
 /// An own camera.
@@ -192,6 +209,11 @@ impl State {
             attacks: Vec::new(),
             batches_due: Vec::new(),
             scanned: 0,
+            notice_recipient_told: false,
+            scanned_for_notices: 0,
+            compelled: Vec::new(),
+            notices_due: Vec::new(),
+            notices: Vec::new(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The one pattern of requests that every device makes, whatever its owner sees, holds or decided:
-//! the log, the commitments of every new batch, the jurisdiction's whole bundle, the log again.
+//! the log, the commitments of every new batch, the jurisdiction's whole bundle, the log again, the
+//! messages of every new notice.
 //!
 //! What is done with them is done here. Only after a consent that its owner logged, and a
 //! collection that the agency logged, does the device send more: the re-wrapped headers.
@@ -10,8 +11,9 @@ use serde::Serialize;
 
 use super::gate::{self, Fault};
 use super::inbox::{self, Checkpoint, Held, Inbox};
+use super::notices::Notices;
 use super::state::{Anchor, Attack, Gift, GivenClip, KeptRefusal};
-use super::{BUNDLE, Progress, Resident, ResidentError, decide, upload};
+use super::{BUNDLE, Progress, Resident, ResidentError, decide, notices, upload};
 use crate::digest::StatementId;
 use crate::encoding::from_base64;
 use crate::reader::follower::Entry;
@@ -32,6 +34,8 @@ pub struct Synced {
     pub uploads: usize,
     /// Batches whose commitments were fetched and checked.
     pub batches: usize,
+    /// Notices whose messages were fetched, checked and tried.
+    pub notices: usize,
     /// Disclosures whose headers were handed over now.
     pub handed_over: Vec<StatementId>,
     pub attacks: Vec<Attack>,
@@ -66,6 +70,7 @@ fn run(
         warnings.push(format!("an upload is not finished: {error}"));
         0
     });
+    notices::tell_recipient(resident, &mut warnings);
     let since = resident.state.scanned;
     let requests = follow(resident, progress)?;
     let known = resident.state.scanned;
@@ -85,6 +90,7 @@ fn run(
     }
     // Requests in the bundle may be younger than the copy: what it lacks now, the log lacks.
     follow(resident, &|_, _| {})?;
+    let notices = notices::scan(resident)?;
     let now = resident.clock.now();
     close_requests(resident, now)?;
     let seen = resident.seen()?.ok_or(Fault::NoCheckpoint)?;
@@ -92,6 +98,7 @@ fn run(
         checkpoint: Checkpoint::from(&seen),
         requests: Vec::new(),
         false_requests: Vec::new(),
+        notices: Notices::default(),
     });
     for item in &inbox.requests {
         resident.state.remember(item.seen());
@@ -103,6 +110,7 @@ fn run(
         new_entries: resident.state.scanned - since,
         uploads,
         batches,
+        notices,
         handed_over,
         attacks: resident.state.attacks.clone(),
         warnings,
@@ -119,13 +127,23 @@ pub(super) fn follow(
     let update = resident.ledger.follow(&server, now, progress)?;
     let mut requests = Vec::new();
     for (index, refusal) in update.findings {
-        let entry = resident.ledger.entry(index)?;
-        if entry.is_some_and(|entry| asks_here(resident, &entry)) {
+        let Some(entry) = resident.ledger.entry(index)? else {
+            continue;
+        };
+        if asks_here(resident, &entry) {
             resident.state.forbidden.push((index, refusal.to_string()));
             resident.state.open.push(index);
         }
+        notices::note(resident, &entry, Some(refusal.to_string()));
     }
-    for entry in resident.ledger.entries(resident.state.scanned)? {
+    let (scanned, for_notices) = (resident.state.scanned, resident.state.scanned_for_notices);
+    for entry in resident.ledger.entries(scanned.min(for_notices))? {
+        if entry.index.as_u64() >= for_notices {
+            notices::note(resident, &entry, None);
+        }
+        if entry.index.as_u64() < scanned {
+            continue;
+        }
         if asks_here(resident, &entry) {
             requests.push(entry.signed.id);
             resident.state.open.push(entry.index);
@@ -137,6 +155,7 @@ pub(super) fn follow(
         }
     }
     resident.state.scanned = update.to.as_u64();
+    resident.state.scanned_for_notices = update.to.as_u64();
     resident.save()?;
     Ok(requests)
 }

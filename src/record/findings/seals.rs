@@ -6,7 +6,7 @@ use super::{Attachments, Finding, FindingCode};
 use crate::digest::StatementId;
 use crate::record::{Record, Sealed};
 use crate::statement::kinds::erasure::ErasureBasis;
-use crate::statement::sealed::{Opening, SealDigest};
+use crate::statement::sealed::open_field;
 use crate::statement::words::Investigation;
 use crate::time::Time;
 
@@ -25,7 +25,7 @@ pub(super) fn find(
         let Some(bytes) = attachments(attachment) else {
             continue;
         };
-        match opened(digest, sealed, &bytes) {
+        match open_field(&bytes, digest, sealed.name) {
             Ok(value) => {
                 if sealed.name == "case_number"
                     && let Some(investigation) = &sealed.investigation
@@ -69,22 +69,6 @@ fn waiting(sealed: &Sealed, now: Time) -> Option<Finding> {
             finding(FindingCode::SealOverdue, Vec::new(), detail)
         }
         None => None,
-    }
-}
-
-/// The value that an opening gives a field.
-fn opened(digest: &SealDigest, sealed: &Sealed, bytes: &[u8]) -> Result<String, &'static str> {
-    let text = std::str::from_utf8(bytes).map_err(|_| "is no opening")?;
-    let opening = Opening::parse(text).map_err(|_| "is no opening")?;
-    if opening.digest() != *digest {
-        return Err("opens something else");
-    }
-    if opening.name() != sealed.name {
-        return Err("has the name of another field");
-    }
-    match opening.value().as_str() {
-        Some(value) if !value.trim().is_empty() => Ok(value.to_owned()),
-        _ => Err("says nothing"),
     }
 }
 

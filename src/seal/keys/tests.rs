@@ -71,6 +71,10 @@ fn every_key_of_a_known_phrase() {
             "age1wt6fmaxd0nz4jraz7h26l92tx3aqlqmygkwxeumpys7r3fvl933svj9kse",
         ),
         (
+            seed.notice_key().recipient().to_string(),
+            "age1q5ec39hspz5gjf6y0sg4rwvzr04hfn2ayq6kwrnh4eluecwnj47q0vycuf",
+        ),
+        (
             hex(*clip_key(&FileKey::init_with_mut(|key| {
                 *key = *b"\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f"
             }))),

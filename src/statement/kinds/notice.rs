@@ -2,6 +2,7 @@
 //!
 //! Nobody is named: what is sent is an attachment that only the owner of the footage can open (an
 //! age file for the recipient that its device gave the operator), and every device tries them all.
+//! Messages that nobody can open may be among them, so that the log does not say how many were told.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,8 +16,8 @@ use crate::statement::rules::{Entry, wrong_author};
 use crate::statement::sealed::SealDigest;
 use crate::statement::words::{Day, DelayGround, Role, ascending, codes, listed};
 
-/// The most people told by one statement.
-const MAX_MESSAGES: usize = 16;
+/// The most messages of one statement.
+pub const MAX_MESSAGES: usize = 16;
 
 /// Word to those whom a demand is about.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,7 +25,8 @@ const MAX_MESSAGES: usize = 16;
 pub struct Notice {
     pub demand: StatementId,
     pub state: NoticeState,
-    /// Attachments, an age file for one owner each: 1 to 16 where `sent`, none where `delayed`.
+    /// Attachments, an age file each, for one owner or for nobody: 1 to 16 where `sent`, none where
+    /// `delayed`.
     pub messages: Vec<SealDigest>,
     /// The day to which it is put off; for `delayed` alone, and always there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,7 +62,7 @@ impl Kind for Notice {
         match &self.until {
             None => {
                 let count = self.messages.len();
-                format!("{who} tells {count} whom demand {demand} is about.")
+                format!("{who} tells those whom demand {demand} is about, at most {count}.")
             }
             Some(until) => {
                 let grounds = listed(&self.grounds);

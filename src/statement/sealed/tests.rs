@@ -220,3 +220,36 @@ proptest! {
         prop_assert!(parse_json(&json).is_err());
     }
 }
+
+/// What was sealed wrongly is said to be misopened, and why.
+#[test]
+fn what_was_sealed_wrongly_is_misopened() {
+    let sealed = |name: &str, value: Value| Opening::new(&[7; 32], name, &value).unwrap();
+    let open =
+        |opening: &Opening| open_field(opening.encode().as_bytes(), &opening.digest(), "reference");
+    assert_eq!(
+        open(&sealed("reference", "SW-1".into())),
+        Ok("SW-1".to_owned())
+    );
+    assert_eq!(
+        open(&sealed("case_number", "SW-1".into())),
+        Err(Misopened::OtherName)
+    );
+    assert_eq!(
+        open(&sealed("reference", " ".into())),
+        Err(Misopened::NoValue)
+    );
+    assert_eq!(
+        open(&sealed("reference", 7.into())),
+        Err(Misopened::NoValue)
+    );
+    let short = SealDigest::of(b"x");
+    assert_eq!(
+        open_field(b"x", &short, "reference"),
+        Err(Misopened::NoOpening)
+    );
+    let other = sealed("reference", "SW-2".into()).digest();
+    let text = sealed("reference", "SW-1".into());
+    let opened = open_field(text.encode().as_bytes(), &other, "reference");
+    assert_eq!(opened, Err(Misopened::OtherDigest));
+}

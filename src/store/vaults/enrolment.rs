@@ -1,9 +1,11 @@
 //! Enrolment codes, and the vaults they open.
 
+use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::{Clip, VaultError, VaultId, Vaults};
 use crate::digest::Digest;
+use crate::seal::recipient::{Recipient, RecipientError};
 use crate::store::StoreError;
 use crate::store::sqlite::{integer, number};
 use crate::time::Time;
@@ -15,8 +17,11 @@ const USE_CODE: &str = "UPDATE codes SET vault = ?2 WHERE sha256 = ?1";
 const ADD_VAULT: &str =
     "INSERT INTO vaults (id, key, quota_bytes, quota_clips) VALUES (?1, ?2, ?3, ?4)";
 const VAULT_BY_KEY: &str = "SELECT vaults.id, key, quota_bytes, quota_clips,
-    coalesce(sum(header_size + body_size + meta_size), 0), count(clips.id)
+    coalesce(sum(header_size + body_size + meta_size), 0), count(clips.id), notice_recipient
     FROM vaults LEFT JOIN clips ON clips.vault = vaults.id WHERE key = ?1 GROUP BY vaults.id";
+const KEYS: &str = "SELECT key FROM vaults ORDER BY id";
+const ADD_RECIPIENT: &str =
+    "UPDATE vaults SET notice_recipient = ?2 WHERE id = ?1 AND notice_recipient IS NULL";
 const KEY_OF: &str = "SELECT key FROM vaults WHERE id = ?1";
 
 /// A vault and how full it is.
@@ -33,6 +38,8 @@ pub struct Vault {
     pub used_bytes: u64,
     /// Clips stored.
     pub clips: u64,
+    /// Whom notices to its owner are sealed for, once its device has told.
+    pub notice_recipient: Option<Recipient>,
 }
 
 impl Vault {
@@ -117,6 +124,56 @@ impl Vaults {
         })
     }
 
+    /// Keeps whom notices to the owner of a vault are sealed for. It never changes: it follows from
+    /// the owner's phrase, as the vault's key does. Whether it is new.
+    ///
+    /// # Errors
+    /// [`VaultError::UnknownVault`], [`VaultError::RecipientConflict`].
+    pub fn set_notice_recipient(
+        &self,
+        id: VaultId,
+        recipient: &Recipient,
+    ) -> Result<bool, VaultError> {
+        self.write(|tx| {
+            let known = vault(tx, id)?.notice_recipient;
+            if known.is_some_and(|known| known != *recipient) {
+                return Err(VaultError::RecipientConflict);
+            }
+            tx.prepare_cached(ADD_RECIPIENT)?
+                .execute((id.as_bytes(), recipient.to_string()))?;
+            Ok(known.is_none())
+        })
+    }
+
+    /// All vaults, by id.
+    pub fn vaults(&self) -> Result<Vec<Vault>, StoreError> {
+        self.read(|db| {
+            let mut statement = db.prepare_cached(KEYS)?;
+            let keys = statement.query_map((), |row| row.get::<_, [u8; 32]>(0))?;
+            let vaults = keys.map(|key| vault_by_key(db, &key?));
+            vaults.filter_map(Result::transpose).collect()
+        })
+    }
+
+    /// The vault with this id, if there is one.
+    pub fn vault(&self, id: VaultId) -> Result<Option<Vault>, VaultError> {
+        match vault(&self.connection(), id) {
+            Err(VaultError::UnknownVault) => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
+    /// The vault that an enrolment code opened, if it has been used.
+    ///
+    /// # Errors
+    /// [`VaultError::UnknownCode`].
+    pub fn vault_of_code(&self, code_sha256: &Digest) -> Result<Option<Vault>, VaultError> {
+        let db = self.connection();
+        let code = code(&db, code_sha256)?.ok_or(VaultError::UnknownCode)?;
+        let opened = code.vault.map(VaultId::from_bytes);
+        opened.map(|id| vault(&db, id)).transpose()
+    }
+
     /// The vault whose owner's calls are signed by `key`.
     pub fn vault_by_key(&self, key: [u8; 32]) -> Result<Option<Vault>, StoreError> {
         self.read(|db| vault_by_key(db, &key))
@@ -141,9 +198,17 @@ fn vault_by_key(db: &Connection, key: &[u8; 32]) -> rusqlite::Result<Option<Vaul
             quota_clips: number(row.get(3)?),
             used_bytes: number(row.get(4)?),
             clips: number(row.get(5)?),
+            notice_recipient: recipient(row.get(6)?)?,
         })
     };
     statement.query_row((key,), vault).optional()
+}
+
+fn recipient(text: Option<String>) -> rusqlite::Result<Option<Recipient>> {
+    let parsed = text.map(|text| text.parse()).transpose();
+    parsed.map_err(|error: RecipientError| {
+        rusqlite::Error::FromSqlConversionFailure(6, Type::Text, Box::new(error))
+    })
 }
 
 fn code(db: &Connection, sha256: &Digest) -> rusqlite::Result<Option<Code>> {

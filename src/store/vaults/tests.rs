@@ -66,6 +66,7 @@ fn a_code_opens_one_vault() {
             quota_clips: 3,
             used_bytes: 0,
             clips: 0,
+            notice_recipient: None,
         }
     );
     assert_eq!(
@@ -503,4 +504,62 @@ fn other_databases_are_refused() {
         Vaults::open(&path),
         Err(StoreError::Newer { found: 9, .. })
     ));
+}
+
+fn recipient(byte: u8) -> crate::seal::recipient::Recipient {
+    let phrase = crate::seal::keys::Phrase::from_entropy(&[byte; 32]);
+    phrase.seed().notice_key().recipient()
+}
+
+#[test]
+fn a_notice_recipient_is_given_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let vaults = enrolled(&folder);
+    let given = || vaults.vault(VAULT).unwrap().unwrap().notice_recipient;
+    assert_eq!(given(), None);
+    assert!(vaults.set_notice_recipient(VAULT, &recipient(1)).unwrap());
+    assert!(!vaults.set_notice_recipient(VAULT, &recipient(1)).unwrap());
+    let other = vaults.set_notice_recipient(VAULT, &recipient(2));
+    assert!(matches!(other, Err(VaultError::RecipientConflict)));
+    assert_eq!(given(), Some(recipient(1)));
+    let stranger = VaultId::from_bytes([9; 16]);
+    let unknown = vaults.set_notice_recipient(stranger, &recipient(1));
+    assert!(matches!(unknown, Err(VaultError::UnknownVault)));
+    assert_eq!(vaults.vault(stranger).unwrap(), None);
+}
+
+#[test]
+fn a_vault_is_found_by_its_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let vaults = enrolled(&folder);
+    let by_code = |code: &str| vaults.vault_of_code(&Digest::of(code));
+    assert_eq!(by_code("code").unwrap().unwrap().id, VAULT);
+    assert!(matches!(by_code("other"), Err(VaultError::UnknownCode)));
+    vaults
+        .add_code(Digest::of("other"), 1, 1, time(100))
+        .unwrap();
+    assert_eq!(by_code("other").unwrap(), None, "not used yet");
+    let listed: Vec<_> = vaults.vaults().unwrap();
+    assert_eq!(listed, [vaults.vault(VAULT).unwrap().unwrap()]);
+}
+
+#[test]
+fn a_file_of_before_there_were_notices_is_brought_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vaults.db");
+    let older = Schema {
+        migrations: &SCHEMA.migrations[..1],
+        ..SCHEMA
+    };
+    let db = older.open(&path).unwrap();
+    db.execute(
+        "INSERT INTO vaults (id, key, quota_bytes, quota_clips) VALUES (?1, ?2, 10000, 3)",
+        (VAULT.as_bytes(), KEY),
+    )
+    .unwrap();
+    drop(db);
+    let vaults = open(&folder);
+    let vault = vaults.vault_by_key(KEY).unwrap().unwrap();
+    assert_eq!((vault.id, vault.notice_recipient), (VAULT, None));
+    assert!(vaults.set_notice_recipient(VAULT, &recipient(1)).unwrap());
 }

@@ -57,6 +57,11 @@ impl Vaults {
         call.signed(&service(&self.world.agency), self.authority())
     }
 
+    fn recipient(&self, recipient: &str) -> Call {
+        let body = json!({ "recipient": recipient }).to_string();
+        self.own("PUT", "/vault/v1/notice-recipient", body.as_bytes())
+    }
+
     fn disclosing(&self, statement: Vec<u8>, openings: Value) -> Call {
         let statement: Value = serde_json::from_slice(&statement).unwrap();
         let body = json!({ "statement": statement, "openings": openings }).to_string();
@@ -66,6 +71,15 @@ impl Vaults {
 
 const CLIP: &str = "00112233445566778899aabbccddeeff";
 const OTHER_CLIP: &str = "ff112233445566778899aabbccddeeff";
+const RECIPIENT: &str = "age1q5ec39hspz5gjf6y0sg4rwvzr04hfn2ayq6kwrnh4eluecwnj47q0vycuf";
+const OTHER_RECIPIENT: &str = "age1mt9hrdmauvd2dlgqqr4mlaq9q2gpwa02al8f4h99zkl7h9eru97scpnuxs";
+
+/// The recipient with a point of order 1.
+fn low_order() -> String {
+    let hrp = bech32::Hrp::parse_unchecked("age");
+    bech32::encode::<bech32::Bech32>(hrp, &[0; 32]).unwrap()
+}
+
 const VAULT: &str = "/vault/v1/vault";
 
 /// Eight ascending commitments.
@@ -126,6 +140,11 @@ const OF_SIGNED_CALLS: &[Bad] = &[
     ("a code with something besides", |v| v.own("POST", "/vault/v1/enrol", br#"{"code":"0","name":"J"}"#), 400, "bad-request", "body"),
     ("a code that is no text", |v| v.own("POST", "/vault/v1/enrol", br#"{"code":0}"#), 400, "bad-request", "body"),
     ("nothing for a code", |v| v.own("POST", "/vault/v1/enrol", b""), 400, "bad-request", "body"),
+    ("a recipient that is none", |v| v.recipient("age1x"), 400, "bad-request", "body"),
+    ("a recipient in capitals", |v| v.recipient(&RECIPIENT.to_uppercase()), 400, "bad-request", "body"),
+    ("a recipient that everybody can open for", |v| v.recipient(&low_order()), 400, "bad-request", "body"),
+    ("a stranger's recipient", |v| v.recipient(RECIPIENT).signed(&stranger(), v.authority()), 404, "not-found", ""),
+    ("another recipient than before", |v| { assert!([200, 201].contains(&v.send(&v.recipient(RECIPIENT)).status)); v.recipient(OTHER_RECIPIENT) }, 409, "vault-conflict", ""),
     ("a large body for a code", |v| v.own("POST", "/vault/v1/enrol", &[b' '; 300 << 10]), 413, "too-large", ""),
 ];
 
@@ -173,6 +192,9 @@ const OF_ADDRESSES: &[Bad] = &[
     ("an id of nothing", |_| Call::new("GET", format!("/api/v1/proofs/{}", "ab".repeat(32)), []), 404, "not-found", ""),
     ("a jurisdiction that is none", |_| Call::new("GET", "/bundles/florida", []), 400, "bad-request", "jurisdiction"),
     ("no such schema", |_| Call::new("GET", "/schemas/gift.json", []), 404, "not-found", ""),
+    ("no such notice", |_| Call::new("GET", format!("/notices/{}", "ab".repeat(32)), []), 404, "not-found", ""),
+    ("a notice that is an agreement", |v| Call::new("GET", format!("/notices/{}", v.world.agreement), []), 404, "not-found", ""),
+    ("a notice's id that is none", |_| Call::new("GET", "/notices/1", []), 400, "bad-request", "id"),
     ("no such batch", |_| Call::new("GET", format!("/batches/{}", "ab".repeat(32)), []), 404, "not-found", ""),
     ("an attachment that no statement names", |v| { let upload = text(); assert_eq!(v.send(&v.upload(&upload)).status, 201); Call::new("GET", upload.call().path, []) }, 404, "not-found", ""),
     ("a way out of the log", |_| Call::new("GET", "/log/../keys/log.key", []), 404, "not-found", ""),

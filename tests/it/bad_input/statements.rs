@@ -1,6 +1,7 @@
 //! The faults of statements, one a line: what is sent, and the answer it gets.
 
 use super::*;
+use whosaw::seal::notice::SIZE;
 
 /// Name, body, and the answer: status, code and member.
 pub type Bad = (
@@ -315,4 +316,16 @@ pub const OF_SCOPES: &[Bad] = &[
     ("a window older than was said",
         |w| w.scoped(SQUARE, &window(-2000, -1990)),
         422, "scope-mismatch", "/scope"),
+    ("a notice that is a text",
+        |w| w.notice(&[b'x'; SIZE], "text/plain"),
+        422, "notice-mismatch", "/messages/0"),
+    ("a notice a byte too short",
+        |w| w.notice(&[b'x'; SIZE - 1], "application/age"),
+        422, "notice-mismatch", "/messages/0"),
+    ("a notice a byte too long",
+        |w| w.notice(&[b'x'; SIZE + 1], "application/age"),
+        422, "notice-mismatch", "/messages/0"),
+    ("a notice of no demand",
+        |w| w.notice(&[b'x'; SIZE], "application/age"),
+        422, "unknown-reference", "/demand"),
 ];
