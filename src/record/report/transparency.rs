@@ -179,6 +179,7 @@ impl<'a> View<'a> {
         .noting(&[
             "Received: by the day served. Disclosed: those of them that were answered in full or in part by now; \
              of preservation requests, where something was kept, not given.",
+            "Of demands with no response on record nobody has told yet what was given: `log reconcile` lists them.",
             "Demands of national security are in bands of 250, in their own table.",
         ])
     }
@@ -186,8 +187,7 @@ impl<'a> View<'a> {
     fn accounts(&self, periods: &[Period]) -> Table {
         let row = |period: &Period| {
             let all = self.served(*period);
-            let all = all.filter(|d| d.by.what.process != ProcessKind::NationalSecurity);
-            let all: Vec<&Demand> = all.filter(|d| d.given().is_some()).collect();
+            let all: Vec<&Demand> = all.filter(|d| discloses(d)).collect();
             let accounts = all.iter().map(|demand| affected(demand)).sum();
             let [year, half] = when(*period);
             let cells = [year, half, Cell::Band(accounts)];
@@ -211,7 +211,7 @@ impl<'a> View<'a> {
         for half in halves {
             let mut told: [Vec<&Demand>; 5] = Default::default();
             let all = self.disclosed(*half);
-            for demand in all.filter(|d| d.by.what.process != ProcessKind::NationalSecurity) {
+            for demand in all.filter(|d| discloses(d)) {
                 told[notified(demand)].push(demand);
             }
             for (name, all) in NOTIFIED.into_iter().zip(&told) {
@@ -410,6 +410,16 @@ fn notified(demand: &Demand) -> usize {
         () if !demand.notices.is_empty() => 3,
         () => 4,
     }
+}
+
+/// Whether something was given for a demand: not kept only, nor told in bands of 250.
+pub(super) fn discloses(demand: &Demand) -> bool {
+    let process = demand.by.what.process;
+    let told_elsewhere = matches!(
+        process,
+        ProcessKind::Preservation | ProcessKind::NationalSecurity
+    );
+    demand.given().is_some() && !told_elsewhere
 }
 
 /// How many accounts something was given about: its responses may be about the same ones.

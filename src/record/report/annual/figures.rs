@@ -5,7 +5,7 @@ mod tables;
 use std::collections::BTreeSet;
 
 use super::super::parts::{offence, recipient, unit_cells};
-use super::super::transparency::{affected, cites};
+use super::super::transparency::{affected, cites, discloses};
 use super::super::{Cell, Period, Range, Record, Row, Tally, Why, giving, speaks};
 use crate::digest::StatementId;
 use crate::record::accounts::{Account, Posting, Unit};
@@ -140,7 +140,7 @@ impl<'a> Figures<'a> {
         self.findings.iter().filter(move |finding| {
             let about = &finding.about;
             let logged_at = record.logged_at(about);
-            logged_at.is_some_and(|time| period.has(time)) && record.concerns(about, agency)
+            record.concerns(about, agency) && logged_at.is_some_and(|time| period.has(time))
         })
     }
 
@@ -229,6 +229,9 @@ impl<'a> Figures<'a> {
         let (mut processes, mut records) = (Tally::default(), Tally::default());
         for demand in &demands {
             processes.count(demand.by.what.process, demand.by.id);
+            if !discloses(demand) {
+                continue;
+            }
             for response in giving(&demand.responses) {
                 for kind in &response.what.records {
                     records.count(kind, response.id);
@@ -239,7 +242,7 @@ impl<'a> Figures<'a> {
         sheet.tally("Responses with records of a type", records);
         let answered: Vec<&Demand> = demands
             .into_iter()
-            .filter(|demand| demand.given().is_some())
+            .filter(|demand| discloses(demand))
             .collect();
         let ids = cites(&answered);
         let accounts = answered.iter().map(|demand| affected(demand)).sum();
@@ -387,9 +390,9 @@ impl<'a> Figures<'a> {
         }
         let staff = reasons.0.iter().flat_map(|(_, ids)| ids);
         let staff: Vec<StatementId> = staff.copied().collect();
-        let figure = "Staff of the operator or a vendor looked at what is stored";
+        let figure = "Staff access at the operator or a vendor";
         sheet.add(figure, "", staff.len(), &staff);
-        sheet.tally(figure, reasons);
+        sheet.tally("Staff access by reason", reasons);
         let known = self.record.known(self.agency);
         let revoked = known.into_iter().flat_map(|known| &known.keys);
         let lost = revoked

@@ -76,8 +76,8 @@ F|Findings by code|counts-disagree|1|16
 F|Findings by code|disputed|1|6
 F|Findings by code|escalated|1|16
 F|Internal audits, and actions taken||not in the log: an agency's own audits are no statements; what anybody can audit is in the findings|
-G|Staff of the operator or a vendor looked at what is stored||1|15
-G|Staff of the operator or a vendor looked at what is stored|maintenance|1|15
+G|Staff access at the operator or a vendor||1|15
+G|Staff access by reason|maintenance|1|15
 G|Keys of the agency revoked as compromised||0|
 G|Breaches at the agency||not in the log: what happens on an agency's own systems is no statement|
 H|Requests for which somebody gave something||1|6

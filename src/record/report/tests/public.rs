@@ -4,7 +4,8 @@ use super::*;
 
 /// A year of demands upon the operator: a warrant answered twice, whose notice a court puts off; a
 /// subpoena, answered, with people told; another with nothing to give; an emergency; two demands from
-/// abroad; bands of national security; and an answer to a demand that nobody entered.
+/// abroad; bands of national security; an answer to a demand that nobody entered; and records that
+/// were kept, not given.
 fn compelled() -> World {
     let mut world = World::at(Stage::Agency).with_court();
     let said = |world: &mut World, process, outcomes: &[(Outcome, Band)]| {
@@ -72,13 +73,18 @@ fn compelled() -> World {
         let demand = national(&world, band);
         world.log(demand, operator_officer()).unwrap();
     }
-    // 20.
+    // 20 and 21, 22.
     let alone = DemandResponse {
         demand: None,
         agency: Some(id(AGENCY)),
         ..answer(&world, warrant, Outcome::Full, Band::UpTo5)
     };
     world.log(alone, operator_officer()).unwrap();
+    said(
+        &mut world,
+        ProcessKind::Preservation,
+        &[(Outcome::Full, Band::UpTo250)],
+    );
     world
 }
 
@@ -92,7 +98,7 @@ year,type,count_requests_received,count_disclosed,entries
 2019,criminal search warrant,1,1,5 6 7 8
 2019,cross-border request,2,0,16 17
 2019,exigent circumstances,1,1,14 15
-2019,preservation request,0,0,
+2019,preservation request,1,1,21 22
 2019,civil subpoena,\"not in the log: a demand names an agency, and no private party\",\
 \"not in the log: a demand names an agency, and no private party\",
 2019,no request on record,not in the log: which agency or court demanded stands in no entry,1,20

@@ -7,6 +7,7 @@ use crate::digest::StatementId;
 use crate::record::report::parts::{
     ABOUT_FINDINGS, finding_row, findings_table, offence, offences, unit_cells,
 };
+use crate::record::report::transparency::discloses;
 use crate::record::report::{Cell, Table, giving};
 use crate::statement::kinds::custody_report::CustodyEvent;
 use crate::statement::words::{Day, listed};
@@ -30,7 +31,7 @@ impl Figures<'_> {
             let cites = [asked.id, given.id, collection];
             rows.push(self.record.row(cells, &cites));
         }
-        for demand in self.demands() {
+        for demand in self.demands().filter(|demand| discloses(demand)) {
             for response in giving(&demand.responses) {
                 let what = &demand.by.what;
                 let cells = [
@@ -95,10 +96,10 @@ impl Figures<'_> {
     /// What footage rests on: statements, the legal standard, types of data, offences.
     fn came_by(&self, about: &StatementId) -> (Vec<StatementId>, [Cell; 3]) {
         let record = self.record;
-        if let Some(given) = record.given.get(about)
-            && let Some(request) = &given.request
-        {
-            let asked = &record.requests[record.request_of[request]];
+        let given = record.given.get(about);
+        let asked = given.and_then(|given| record.request_of.get(&given.request?));
+        if let (Some(given), Some(at)) = (given, asked) {
+            let asked = &record.requests[*at];
             let types = listed(&given.gives).into();
             let offence = offence(&asked.request.offence).into();
             return (
