@@ -1,4 +1,4 @@
-//! Statements that pass between machines as files: `countersign`, `submit`, `operator approve`.
+//! Statements that pass between machines as files: `countersign`, `submit`.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use super::party::read_trust;
 use crate::client::base::BaseUrl;
 use crate::client::{Client, attachment_matches};
 use crate::party::home::Home;
-use crate::party::official::{Official, submit as submit_statement};
+use crate::party::official::submit as submit_statement;
 use crate::statement::envelope::Envelope;
 use crate::statement::sealed::Opening;
 use crate::statement::words::Role;
@@ -55,27 +55,11 @@ pub struct Submit {
     json: bool,
 }
 
-/// Countersign a party's registration, and log it
-#[derive(Debug, clap::Args)]
-pub struct Approve {
-    /// The registration that the party signed
-    file: PathBuf,
-    /// The operator's data folder
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
-    /// The ledger's address
-    #[arg(long, value_name = "URL")]
-    server: String,
-    /// Do not ask
-    #[arg(long)]
-    yes: bool,
-    /// Print the answer as JSON
-    #[arg(long)]
-    json: bool,
-}
-
 /// Shows a statement and adds the admin key's signature to it, if its owner wants that.
-fn add_signature(envelope: &mut Envelope, home: &Home, yes: bool) -> anyhow::Result<bool> {
+///
+/// # Errors
+/// If a signature in it does not verify, its party does not speak in it, or nobody can be asked.
+pub fn add_signature(envelope: &mut Envelope, home: &Home, yes: bool) -> anyhow::Result<bool> {
     let (head, statement) = parse_payload(&envelope.payload)?;
     envelope.verify()?;
     let party = &home.profile().party;
@@ -170,22 +154,6 @@ pub fn submit(args: &Submit) -> anyhow::Result<Exit> {
         &statement.plain(&head.author.to_string()),
         args.json,
     )?;
-    Ok(Exit::Yes)
-}
-
-/// Runs `whosaw operator approve`.
-///
-/// # Errors
-/// As the two above.
-pub fn approve(args: &Approve) -> anyhow::Result<Exit> {
-    let operator = Official::open(&args.data, Some(&args.server), Clock::system())?;
-    let mut envelope = read_envelope(&args.file)?;
-    if !add_signature(&mut envelope, operator.home(), args.yes)? {
-        println!("not approved");
-        return Ok(Exit::No);
-    }
-    let logged = operator.submit(&envelope)?;
-    say_logged(&logged, "approved", args.json)?;
     Ok(Exit::Yes)
 }
 

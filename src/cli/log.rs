@@ -1,6 +1,7 @@
 //! `whosaw log`: what anyone can do with a ledger's public log, and its operator with its data.
 
 mod compare;
+mod domains;
 mod evidence;
 mod record;
 
@@ -46,6 +47,7 @@ pub enum Command {
     Findings(record::Findings),
     Reconcile(record::Reconcile),
     Accounts(record::Accounts),
+    Domains(domains::Domains),
 }
 
 /// Where the log is, and whom to believe
@@ -145,6 +147,7 @@ pub fn run(command: &Command) -> anyhow::Result<Exit> {
         Command::Findings(args) => record::findings(args, &mut out),
         Command::Reconcile(args) => record::reconcile(args, &mut out),
         Command::Accounts(args) => record::accounts(args, &mut out),
+        Command::Domains(args) => domains::run(args, &mut out),
     };
     // Whoever reads the output, such as `head`, has read enough.
     let enough = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
@@ -199,10 +202,16 @@ pub(super) struct Progress(ProgressBar);
 
 impl Progress {
     pub(super) fn new(what: &'static str) -> Self {
+        Self::of(what, "entries")
+    }
+
+    /// One that counts something else than entries.
+    pub(super) fn of(what: &'static str, unit: &str) -> Self {
         if !io::stderr().is_terminal() {
             return Self(ProgressBar::hidden());
         }
-        let style = ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} entries {eta}");
+        let template = format!("{{prefix}} {{bar:30}} {{pos}}/{{len}} {unit} {{eta}}");
+        let style = ProgressStyle::with_template(&template);
         let bar = ProgressBar::new(0).with_prefix(what);
         Self(bar.with_style(style.expect("a template without unknown keys")))
     }

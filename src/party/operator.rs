@@ -220,7 +220,7 @@ impl Operator {
             jurisdiction: profile.jurisdiction.clone(),
             keys: self.home.new_keys()?,
             domain_check: DomainCheck {
-                method: CheckMethod::NotChecked,
+                method: profile.domain_check.unwrap_or(CheckMethod::NotChecked),
                 checked_on: Day::of(now),
             },
             succeeds: None,
@@ -275,6 +275,7 @@ mod tests {
             name: "Ledger".parse().unwrap(),
             jurisdiction: "US-FL".parse().unwrap(),
             officer_label: "server".parse().unwrap(),
+            domain_check: None,
             server: None,
         };
         let origin = "ledger.example/log".parse().unwrap();
