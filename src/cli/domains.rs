@@ -103,10 +103,11 @@ impl<S: Speaker> DomainRecord<S> {
     /// If the keys or the log cannot be read, or a file cannot be written.
     pub fn run(&self) -> anyhow::Result<Exit> {
         let party = self.speaker.open()?;
-        let keys = match self.offline {
+        let mut keys = match self.offline {
             true => keys::own(party.home())?,
             false => expected(&party)?,
         };
+        keys.sort();
         let published = Published::of(&keys)?;
         let id = &party.profile().party;
         let (name, url) = (record_name(id), file_url(id));

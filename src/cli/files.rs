@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 
 use super::Exit;
-use super::output::{confirm, read_envelope, say_logged, write_envelope};
+use super::output::{confirm, read_envelope, say_logged, tell, write_envelope};
 use super::party::read_trust;
 use crate::client::base::BaseUrl;
 use crate::client::{Client, attachment_matches};
@@ -55,27 +55,37 @@ pub struct Submit {
     json: bool,
 }
 
-/// Shows a statement and adds the admin key's signature to it, if its owner wants that.
+/// Shows a statement ([`tell`]) and adds the admin key's signature to it, if its owner wants that.
 ///
 /// # Errors
 /// If a signature in it does not verify, its party does not speak in it, or nobody can be asked.
-pub fn add_signature(envelope: &mut Envelope, home: &Home, yes: bool) -> anyhow::Result<bool> {
+pub fn add_signature(
+    envelope: &mut Envelope,
+    home: &Home,
+    yes: bool,
+    json: bool,
+) -> anyhow::Result<bool> {
     let (head, statement) = parse_payload(&envelope.payload)?;
     envelope.verify()?;
     let party = &home.profile().party;
     if !matches!(&head.author, Author::Parties(parties) if parties.contains(party)) {
         bail!("{party} does not speak in this statement: nothing to sign");
     }
-    println!("{}", statement.plain(&head.author.to_string()));
+    let mut shown = statement.plain(&head.author.to_string());
     if let Statement::Party(registered) = &statement {
-        println!(
-            "compare its keys with what {} tells you another way:",
+        shown.push_str(&format!(
+            "\ncompare its keys with what {} tells you another way:",
             registered.party
-        );
+        ));
         for key in &registered.keys {
-            println!("  {:<22} {}", format!("key {}", key.role), key.key);
+            shown.push_str(&format!(
+                "\n  {:<22} {}",
+                format!("key {}", key.role),
+                key.key
+            ));
         }
     }
+    tell(&shown, json);
     if !confirm(&format!("Sign this as {party}?"), yes)? {
         return Ok(false);
     }
@@ -126,7 +136,7 @@ pub fn countersign(args: &Countersign) -> anyhow::Result<Exit> {
     let home = Home::open(&args.home)?;
     let mut envelope = read_envelope(&args.file)?;
     check_document(&envelope, args)?;
-    if !add_signature(&mut envelope, &home, args.yes)? {
+    if !add_signature(&mut envelope, &home, args.yes, false)? {
         println!("not signed");
         return Ok(Exit::No);
     }

@@ -86,7 +86,10 @@ fn dns_says_which_keys_are_published() {
         dns.set(AGENCY, Answer::Long(many.records()));
         assert_eq!(ask(), Ok(Said::Keys(many)));
     }
-    dns.set(AGENCY, Answer::Long([keys(512).records(), keys(1).records()].concat()));
+    dns.set(
+        AGENCY,
+        Answer::Long([keys(512).records(), keys(1).records()].concat()),
+    );
     assert!(otherwise(&ask()).contains("more than 512 keys"));
 }
 
@@ -101,7 +104,10 @@ fn dns_that_names_no_keys_says_otherwise() {
         (text("v=spf1 -all"), "names no key"),
         (text("whosaw1"), "a record names no key"),
         (text("whosaw1 key=sha256:00"), "\"key=sha256:00\""),
-        (Answer::Alias("a.example".to_owned(), vec![]), "names no key"),
+        (
+            Answer::Alias("a.example".to_owned(), vec![]),
+            "names no key",
+        ),
     ] {
         dns.set(AGENCY, answer);
         let said = ask();
@@ -135,7 +141,11 @@ fn a_resolver_that_does_not_answer_says_nothing() {
         let since = Instant::now();
         let said = by_dns(ways(&[dns.address]));
         assert!(unasked(&said).contains(why), "{said:?}");
-        assert!(since.elapsed() < PATIENCE * 3, "{why}: {:?}", since.elapsed());
+        assert!(
+            since.elapsed() < PATIENCE * 3,
+            "{why}: {:?}",
+            since.elapsed()
+        );
     }
     assert!(unasked(&by_dns(ways(&[]))).contains("--resolver"));
     let long = format!("{}example", "a.".repeat(122)).parse().unwrap();
@@ -151,7 +161,10 @@ fn the_next_resolver_is_asked() {
     dns.set(AGENCY, Answer::Records(own.records()));
     // Bound, and nobody reads: and one whose port nobody has.
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let closed = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = UdpSocket::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let resolvers = [silent.local_addr().unwrap(), closed, dns.address];
     assert_eq!(by_dns(ways(&resolvers)), Ok(Said::Keys(own)));
 }
@@ -165,7 +178,8 @@ fn a_file_says_which_keys_are_published() {
         assert_eq!(by_file(&https), Ok(Said::Keys(own)));
     }
     let own = keys(1);
-    let (first, rest) = own.file().split_at(9).into();
+    let file = own.file();
+    let (first, rest) = file.split_at(9);
     let chunked = format!(
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{first}\r\n{:x}\r\n{rest}\r\n0\r\n\r\n",
         rest.len()
@@ -193,10 +207,16 @@ fn a_file_that_is_none_says_otherwise() {
         (Page::Of("410 Gone", String::new(), Vec::new()), "410"),
         (Page::file("<html>"), "line 1, column 1"),
         (Page::file(&own[..own.len() / 2]), "not of the form"),
-        (Page::file(&own.replace("sha256:", "sha1:")), "a key is \"sha1:"),
+        (
+            Page::file(&own.replace("sha256:", "sha1:")),
+            "a key is \"sha1:",
+        ),
         (Page::file(r#"{"keys":[],"whosaw":1}"#), "names no key"),
         (Page::file(r#"{"keys":[],"whosaw":2}"#), "of version 2"),
-        (Page::Of("200 OK", String::new(), large), "larger than 65536"),
+        (
+            Page::Of("200 OK", String::new(), large),
+            "larger than 65536",
+        ),
         (Page::Bytes(endless), "larger than 65536"),
     ] {
         https.set(AGENCY, page);
@@ -225,7 +245,10 @@ fn a_file_elsewhere_is_not_fetched() {
     let lines = https.asked();
     let first = format!("{AGENCY} get {FILE_PATH} ");
     assert_eq!(lines.len(), 12);
-    assert!(lines.iter().all(|line| line.starts_with(&first)), "{lines:?}");
+    assert!(
+        lines.iter().all(|line| line.starts_with(&first)),
+        "{lines:?}"
+    );
 }
 
 #[test]
@@ -261,7 +284,10 @@ fn a_web_server_that_is_not_the_names_says_nothing() {
         (Page::Of("500 Oops", String::new(), Vec::new()), "500"),
         (Page::Of("403 Forbidden", String::new(), Vec::new()), "403"),
         (Page::Of("429 Later", String::new(), Vec::new()), "429"),
-        (Page::Bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{".to_vec()), ""),
+        (
+            Page::Bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{".to_vec()),
+            "",
+        ),
         (Page::Bytes(b"\x1b[2J".to_vec()), ""),
         (Page::After(PATIENCE * 2, Vec::new()), "timeout"),
     ] {

@@ -8,7 +8,7 @@ use super::standing::{confirmation, say_checked};
 use crate::cli::Exit;
 use crate::cli::domains::Asking;
 use crate::cli::files::add_signature;
-use crate::cli::output::{read_envelope, say_logged};
+use crate::cli::output::{read_envelope, say_logged, tell};
 use crate::cli::party::{plain_own, submit_own};
 use crate::party::official::{Official, logged_json};
 use crate::record::domains::Domains;
@@ -66,14 +66,14 @@ pub fn run(args: &Approve) -> anyhow::Result<Exit> {
         Statement::Party(party) => match look(args, &head, party, operator.clock().now())? {
             Some(seen) => seen,
             None => {
-                println!("not approved");
+                tell("not approved", args.json);
                 return Ok(Exit::No);
             }
         },
         _ => bail!("{} is no registration", args.file.display()),
     };
-    if !add_signature(&mut envelope, operator.home(), args.yes)? {
-        println!("not approved");
+    if !add_signature(&mut envelope, operator.home(), args.yes, args.json)? {
+        tell("not approved", args.json);
         return Ok(Exit::No);
     }
     log(&operator, &envelope, seen, args.json)?;
@@ -111,9 +111,8 @@ fn look(args: &Approve, head: &Head, party: &Party, now: Time) -> anyhow::Result
     for method in methods {
         let checked = check(&asker, &party.party, domain, method, now);
         match checked.verdict {
-            Verdict::Holds if args.json => {}
             Verdict::NotAsked => bail!("nothing is signed: {}", checked.detail),
-            _ => say_checked(&party.party, method, &checked),
+            _ => say_checked(&party.party, method, &checked, args.json),
         }
         if checked.verdict == Verdict::Otherwise {
             return Ok(None);

@@ -5,7 +5,7 @@ use anyhow::{Context as _, bail};
 use super::Own;
 use crate::cli::Exit;
 use crate::cli::domains::Asking;
-use crate::cli::output::confirm as ask;
+use crate::cli::output::{confirm as ask, tell};
 use crate::cli::party::{Speaker as _, log};
 use crate::statement::kinds::party::{CheckMethod, DomainCheck};
 use crate::statement::kinds::party_status::{PartyStatus, StatusChange, StatusReason};
@@ -83,11 +83,11 @@ pub fn confirmation(party: &PartyId, check: DomainCheck) -> PartyStatus {
     }
 }
 
-/// Prints what a host name says.
-pub fn say_checked(party: &PartyId, method: CheckMethod, checked: &Checked) {
-    println!("{party}, {method}: {}", checked.detail);
+/// Tells people what a host name says.
+pub fn say_checked(party: &PartyId, method: CheckMethod, checked: &Checked, json: bool) {
+    tell(&format!("{party}, {method}: {}", checked.detail), json);
     for key in &checked.missing {
-        println!("  missing {key}");
+        tell(&format!("  missing {key}"), json);
     }
 }
 
@@ -113,11 +113,10 @@ pub fn confirm(args: &Confirm) -> anyhow::Result<Exit> {
     let checked = check(&args.asking.asker()?, party, domain, method, now);
     match checked.verdict {
         Verdict::NotAsked => bail!("nothing is confirmed: {}", checked.detail),
-        Verdict::Holds if args.own.json => {}
-        _ => say_checked(party, method, &checked),
+        _ => say_checked(party, method, &checked, args.own.json),
     }
     if checked.verdict == Verdict::Otherwise {
-        println!("not confirmed");
+        tell("not confirmed", args.own.json);
         return Ok(Exit::No);
     }
     let seen = DomainCheck {

@@ -166,7 +166,9 @@ fn aliased(id: u16, name: &str, to: &str, records: &[String]) -> Vec<u8> {
     message(id, name, to, records, |packet| {
         let alias = RData::CNAME(CNAME(Name::new(to).unwrap().into_owned()));
         let name = Name::new(name).unwrap().into_owned();
-        packet.answers.insert(0, ResourceRecord::new(name, CLASS::IN, 1, alias));
+        packet
+            .answers
+            .insert(0, ResourceRecord::new(name, CLASS::IN, 1, alias));
     })
 }
 
