@@ -76,7 +76,7 @@ impl Asking {
     }
 }
 
-/// Print what to publish under the party's host name, so that others see that its keys are yours
+/// Print what to publish under the party's host name, to show its keys
 ///
 /// DNS TXT records, or a file for the host name's web server: one of them is enough. They hold
 /// digests of every key that signs for the party, those of other folders too, as the log has them,

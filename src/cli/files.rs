@@ -135,6 +135,11 @@ pub fn opening_path(statement: &Path) -> PathBuf {
 pub fn countersign(args: &Countersign) -> anyhow::Result<Exit> {
     let home = Home::open(&args.home)?;
     let mut envelope = read_envelope(&args.file)?;
+    if let (_, Statement::Party(_)) = parse_payload(&envelope.payload)? {
+        bail!(
+            "this is a registration: `whosaw operator approve` looks at the host name, and signs it"
+        );
+    }
     check_document(&envelope, args)?;
     if !add_signature(&mut envelope, &home, args.yes, false)? {
         println!("not signed");

@@ -108,7 +108,7 @@ pub struct Init {
     #[arg(long, value_name = "FILE")]
     limits: Option<PathBuf>,
     /// Where you publish your keys (see `operator domain-record`): nobody but monitors checks it
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, value_name = "METHOD")]
     domain_check: Option<CheckMethod>,
 }
 

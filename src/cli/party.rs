@@ -115,7 +115,7 @@ pub struct Register {
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     /// Where you have published your keys, for the operator to see that the host name is yours
-    #[arg(long, value_enum, default_value = "not-checked")]
+    #[arg(long, value_enum, value_name = "METHOD", default_value = "not-checked")]
     domain_check: CheckMethod,
     /// The party that this one takes over from, keys lost: the operator has withdrawn it
     #[arg(long, value_name = "ID")]

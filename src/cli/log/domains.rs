@@ -29,11 +29,11 @@ pub struct Domains {
     /// Only this party; repeatable
     #[arg(long, value_name = "ID")]
     party: Vec<PartyId>,
-    #[command(flatten)]
-    asking: Asking,
     /// Print a JSON array
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    asking: Asking,
 }
 
 /// Runs `domains`.

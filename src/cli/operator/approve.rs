@@ -30,7 +30,8 @@ const AHEAD: i64 = 300;
 /// name says otherwise; 2 if it could not be asked.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  \
-    whosaw operator approve lakeland.dsse --data ledger --server https://ledger.example --check dns-txt")]
+    whosaw operator approve lakeland.dsse --data ledger --server https://ledger.example \\\n    \
+    --check dns-txt")]
 pub struct Approve {
     /// The registration that the party signed
     file: PathBuf,
@@ -41,16 +42,16 @@ pub struct Approve {
     #[arg(long, value_name = "URL")]
     server: String,
     /// Look for the party's keys under its host name
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, value_name = "METHOD")]
     check: Option<CheckMethod>,
-    #[command(flatten)]
-    asking: Asking,
     /// Do not ask
     #[arg(long)]
     yes: bool,
     /// Print the answer as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    asking: Asking,
 }
 
 /// Runs `operator approve`.

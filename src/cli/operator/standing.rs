@@ -25,7 +25,7 @@ pub struct Confirm {
     #[command(flatten)]
     own: Own,
     /// Where to look; default: where it was seen last
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, value_name = "METHOD")]
     check: Option<CheckMethod>,
     #[command(flatten)]
     asking: Asking,

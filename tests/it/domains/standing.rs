@@ -4,6 +4,7 @@
 use std::net::{SocketAddr, UdpSocket};
 
 use serde_json::Value;
+use whosaw::statement::envelope::Envelope;
 use whosaw::statement::kinds::party::{CheckMethod, DomainCheck, Party};
 use whosaw::statement::words::{Day, PartyKind, Role};
 use whosaw::statement::{Author, Head, sign};
@@ -580,4 +581,30 @@ fn a_lost_agency_comes_back_and_owes_what_it_owed() {
     );
     let holds = ok(ledger.run(&["log", "verify", "--log", &log, "--policy", &trust]));
     assert!(holds.contains("all holds"), "{holds}");
+}
+
+/// The operator's own program would not have signed this; its keys can.
+#[test]
+fn an_operator_that_did_not_look_is_found_out() {
+    let world = World::new();
+    let file = world.register("agency", &["--domain-check", "well-known"]);
+    let data = world.ledger.file("operator");
+    let by_hand = whosaw(&["countersign", &file, "--home", &data, "--yes"]);
+    assert_eq!(by_hand.code, Some(2));
+    assert!(
+        by_hand.stderr.contains("operator approve"),
+        "{}",
+        by_hand.stderr
+    );
+    let bytes = std::fs::read(&file).unwrap();
+    let mut envelope = Envelope::parse(&bytes).unwrap();
+    envelope.add_signature(&world.ledger.home("operator").key(Role::Admin).unwrap());
+    assert_eq!(world.ledger.submit(&envelope.to_json()).status, 201);
+    world.ledger.verify();
+    assert_eq!(world.agency(), (Some(1), "otherwise".to_owned(), 0, 0));
+    world.https.set(
+        AGENCY,
+        Page::file(&world.record("vendor", &[])["well-known"]["file"].to_string()),
+    );
+    assert_eq!(world.agency(), (Some(1), "otherwise".to_owned(), 3, 0));
 }
