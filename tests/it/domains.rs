@@ -3,6 +3,7 @@
 mod dns;
 mod https;
 mod standing;
+mod succession;
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::time::{Duration, Instant};

@@ -24,6 +24,10 @@ use whosaw::wire::statements::Logged;
 
 use super::http::{Answer, Call};
 
+mod days;
+
+use days::Days;
+
 pub const ORIGIN: &str = "ledger.example/log";
 pub const VENDOR: &str = "doorbell.example";
 pub const AGENCY: &str = "lakelandgov.example";
@@ -70,7 +74,7 @@ impl Server {
             .open(errors);
         let mut child = Command::new(words[0])
             .args(&words[1..])
-            .envs(days.0.iter().cloned())
+            .envs(days.variables())
             .stdout(Stdio::piped())
             .stderr(errors.unwrap())
             .spawn()
@@ -139,10 +143,6 @@ pub struct Ran {
     pub stderr: String,
 }
 
-/// When programs believe to run: now, or some days from now, by what they are given to load.
-#[derive(Default)]
-pub struct Days(Vec<(&'static str, String)>);
-
 /// Runs `whosaw` to its end.
 pub fn whosaw(args: &[&str]) -> Ran {
     whosaw_at(&Days::default(), args)
@@ -151,7 +151,7 @@ pub fn whosaw(args: &[&str]) -> Ran {
 /// As [`whosaw`], some days from now.
 fn whosaw_at(days: &Days, args: &[&str]) -> Ran {
     let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_whosaw"));
-    command.envs(days.0.iter().cloned());
+    command.envs(days.variables());
     let output = command.args(args).timeout(PATIENCE).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Ran {
@@ -323,33 +323,6 @@ impl Ledger {
         self.witnesses[place] = Some(Server::start_at(&self.days, &args, &errors));
     }
 
-    /// Lets so many days pass for the server, the witnesses, and all that [`Ledger::run`] runs.
-    pub fn pass_days(&mut self, days: u32) {
-        let source = self.path("days.c");
-        let library = self.file("days.so");
-        std::fs::write(&source, include_str!("days.c")).unwrap();
-        let built = Command::new("cc")
-            .args(["-shared", "-fPIC", "-O1", "-o", &library])
-            .arg(&source)
-            .status();
-        assert!(built.unwrap().success(), "a C compiler");
-        self.days = Days(vec![
-            ("LD_PRELOAD", library),
-            ("WHOSAW_TEST_DAYS", days.to_string()),
-        ]);
-        self.take_server().kill();
-        for place in 0..self.witnesses.len() {
-            let listened = self.kill_witness(place);
-            self.start_witness(place, &listened);
-        }
-        self.serve();
-    }
-
-    /// Runs `whosaw` on the ledger's day.
-    pub fn run(&self, args: &[&str]) -> Ran {
-        whosaw_at(&self.days, args)
-    }
-
     /// Ends a witness; where it listened.
     pub fn kill_witness(&mut self, place: usize) -> String {
         let witness = self.witnesses[place].take().expect("a witness runs");
@@ -398,14 +371,13 @@ impl Ledger {
         answer["id"].as_str().unwrap().parse().unwrap()
     }
 
-    /// Makes a party in the folder `name` and registers it.
-    pub fn register(&self, kind: &str, name: &str, party: &str) {
-        let (home, url) = (self.file(name), self.url());
-        done(&[
+    /// Makes a party in the folder `name`.
+    pub fn init(&self, kind: &str, name: &str, party: &str) {
+        let ran = self.run(&[
             kind,
             "init",
             "--home",
-            &home,
+            &self.file(name),
             "--party",
             party,
             "--name",
@@ -413,10 +385,17 @@ impl Ledger {
             "--jurisdiction",
             "US-FL",
             "--server",
-            &url,
+            &self.url(),
             "--trust",
             &self.file("operator/log.policy"),
         ]);
+        assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    }
+
+    /// Makes a party in the folder `name` and registers it.
+    pub fn register(&self, kind: &str, name: &str, party: &str) {
+        self.init(kind, name, party);
+        let (home, url) = (self.file(name), self.url());
         let file = self.file("registration.dsse");
         done(&[kind, "register", "--home", &home, "-o", &file]);
         let data = self.file("operator");
