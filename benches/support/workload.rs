@@ -77,6 +77,7 @@ impl Workload {
             name: "Bench".parse().expect("a name"),
             jurisdiction: "US-FL".parse().expect("a code"),
             officer_label: "server".parse().expect("a label"),
+            domain_check: None,
             server: None,
         };
         let origin = ORIGIN.parse().expect("an origin");

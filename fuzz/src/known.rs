@@ -51,6 +51,8 @@ pub const CALL: RequestTarget<'_> = RequestTarget {
     path: "/attachments/x",
     query: Some("a=b"),
 };
+/// Id and name of the question that a resolver replies to.
+pub const QUESTION: (u16, &str) = (0x5157, "_whosaw.lakelandgov.example");
 /// The body of the signed answer, after its status and media type.
 pub const ANSWER: (u16, &str, &[u8]) = (201, "application/json", b"{\"id\":1}");
 

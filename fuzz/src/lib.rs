@@ -9,6 +9,7 @@ pub mod known;
 pub mod mutate;
 pub mod seeds;
 
+mod domain;
 mod seal;
 mod statement;
 mod tlog;
@@ -44,6 +45,9 @@ pub const TARGETS: &[Target] = &[
     Target::new("call", wire::call),
     Target::new("response", wire::response),
     Target::new("base-url", wire::base_url),
+    Target::new("domain-records", domain::records),
+    Target::new("domain-file", domain::file),
+    Target::new("dns-reply", domain::reply),
     Target::new("sealed", seal::sealed),
     Target::new("notice", seal::notice),
     Target::new("message", wire::message),

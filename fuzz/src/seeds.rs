@@ -1,11 +1,15 @@
 //! The first inputs of each corpus: what the known log's parties wrote.
 
+use ed25519_dalek::SigningKey;
 use whosaw::digest::Digest;
+use whosaw::statement::key::PublicKey;
 use whosaw::statement::kinds::disclosure::{Audience, Disclosure};
 use whosaw::statement::leaf::Leaf;
 use whosaw::statement::sealed::{AttachmentValue, Opening};
-use whosaw::statement::{self, Author, Head, Statement};
+use whosaw::statement::{self, Author, Head, Kind as _, Statement};
 use whosaw::tlog::tile;
+use whosaw::wire::dns;
+use whosaw::wire::domain::Published;
 use whosaw::wire::signature::SignatureHeaders;
 
 use crate::known;
@@ -77,11 +81,53 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
             vec![[head.as_bytes(), fields.as_bytes(), b"\n", body].concat()]
         }
         "base-url" => texts(&["https://ledger.example:8443/log", "http://[::1]:80/"]),
+        "domain-records" => vec![
+            ["another's\n".to_owned(), published().records().join("\n")]
+                .concat()
+                .into(),
+        ],
+        "domain-file" => vec![published().file().into()],
+        "dns-reply" => vec![dns_reply(0x80), dns_reply(0x82)],
         "sealed" => vec![known::SEALED.to_vec()],
         "notice" => vec![known::NOTICE.to_vec()],
         "message" => texts(&[known::MESSAGE]),
         _ => Vec::new(),
     }
+}
+
+fn published() -> Published {
+    let keys = [
+        *known::CALLER,
+        PublicKey::from(&SigningKey::from_bytes(&[9; 32])),
+    ];
+    Published::of(&keys).expect("two keys")
+}
+
+/// A reply with the records of an alias; with `flags` in place of those of the question.
+fn dns_reply(flags: u8) -> Vec<u8> {
+    let (id, name) = known::QUESTION;
+    let mut reply = dns::query(id, name).expect("a short name");
+    reply[2] |= flags;
+    let record = published().records().remove(0);
+    let length = u8::try_from(record.len()).expect("one string");
+    let pointer = [0xc0, 12];
+    // The name's alias is `a.` and what follows its first label, eight bytes on.
+    let alias = [
+        &pointer[..],
+        &[0, 5, 0, 1, 0, 0, 0, 9, 0, 4, 1, b'a', 0xc0, 20],
+    ]
+    .concat();
+    let target = [
+        0xc0,
+        u8::try_from(reply.len() + 12).expect("a short question"),
+    ];
+    let text = [
+        &target[..],
+        &[0, 16, 0, 1, 0, 0, 0, 9, 0, length + 1, length],
+        record.as_bytes(),
+    ];
+    reply[7] = 2;
+    [&reply[..], &alias, &text.concat()].concat()
 }
 
 fn texts(texts: &[&str]) -> Vec<Vec<u8>> {

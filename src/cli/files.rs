@@ -1,16 +1,16 @@
-//! Statements that pass between machines as files: `countersign`, `submit`, `operator approve`.
+//! Statements that pass between machines as files: `countersign`, `submit`.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
 use super::Exit;
-use super::output::{confirm, read_envelope, say_logged, write_envelope};
+use super::output::{confirm, read_envelope, say_logged, tell, write_envelope};
 use super::party::read_trust;
 use crate::client::base::BaseUrl;
 use crate::client::{Client, attachment_matches};
 use crate::party::home::Home;
-use crate::party::official::{Official, submit as submit_statement};
+use crate::party::official::submit as submit_statement;
 use crate::statement::envelope::Envelope;
 use crate::statement::sealed::Opening;
 use crate::statement::words::Role;
@@ -55,43 +55,37 @@ pub struct Submit {
     json: bool,
 }
 
-/// Countersign a party's registration, and log it
-#[derive(Debug, clap::Args)]
-pub struct Approve {
-    /// The registration that the party signed
-    file: PathBuf,
-    /// The operator's data folder
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
-    /// The ledger's address
-    #[arg(long, value_name = "URL")]
-    server: String,
-    /// Do not ask
-    #[arg(long)]
+/// Shows a statement ([`tell`]) and adds the admin key's signature to it, if its owner wants that.
+///
+/// # Errors
+/// If a signature in it does not verify, its party does not speak in it, or nobody can be asked.
+pub fn add_signature(
+    envelope: &mut Envelope,
+    home: &Home,
     yes: bool,
-    /// Print the answer as JSON
-    #[arg(long)]
     json: bool,
-}
-
-/// Shows a statement and adds the admin key's signature to it, if its owner wants that.
-fn add_signature(envelope: &mut Envelope, home: &Home, yes: bool) -> anyhow::Result<bool> {
+) -> anyhow::Result<bool> {
     let (head, statement) = parse_payload(&envelope.payload)?;
     envelope.verify()?;
     let party = &home.profile().party;
     if !matches!(&head.author, Author::Parties(parties) if parties.contains(party)) {
         bail!("{party} does not speak in this statement: nothing to sign");
     }
-    println!("{}", statement.plain(&head.author.to_string()));
+    let mut shown = statement.plain(&head.author.to_string());
     if let Statement::Party(registered) = &statement {
-        println!(
-            "compare its keys with what {} tells you another way:",
+        shown.push_str(&format!(
+            "\ncompare its keys with what {} tells you another way:",
             registered.party
-        );
+        ));
         for key in &registered.keys {
-            println!("  {:<22} {}", format!("key {}", key.role), key.key);
+            shown.push_str(&format!(
+                "\n  {:<22} {}",
+                format!("key {}", key.role),
+                key.key
+            ));
         }
     }
+    tell(&shown, json);
     if !confirm(&format!("Sign this as {party}?"), yes)? {
         return Ok(false);
     }
@@ -141,8 +135,13 @@ pub fn opening_path(statement: &Path) -> PathBuf {
 pub fn countersign(args: &Countersign) -> anyhow::Result<Exit> {
     let home = Home::open(&args.home)?;
     let mut envelope = read_envelope(&args.file)?;
+    if let (_, Statement::Party(_)) = parse_payload(&envelope.payload)? {
+        bail!(
+            "this is a registration: `whosaw operator approve` looks at the host name, and signs it"
+        );
+    }
     check_document(&envelope, args)?;
-    if !add_signature(&mut envelope, &home, args.yes)? {
+    if !add_signature(&mut envelope, &home, args.yes, false)? {
         println!("not signed");
         return Ok(Exit::No);
     }
@@ -170,22 +169,6 @@ pub fn submit(args: &Submit) -> anyhow::Result<Exit> {
         &statement.plain(&head.author.to_string()),
         args.json,
     )?;
-    Ok(Exit::Yes)
-}
-
-/// Runs `whosaw operator approve`.
-///
-/// # Errors
-/// As the two above.
-pub fn approve(args: &Approve) -> anyhow::Result<Exit> {
-    let operator = Official::open(&args.data, Some(&args.server), Clock::system())?;
-    let mut envelope = read_envelope(&args.file)?;
-    if !add_signature(&mut envelope, operator.home(), args.yes)? {
-        println!("not approved");
-        return Ok(Exit::No);
-    }
-    let logged = operator.submit(&envelope)?;
-    say_logged(&logged, "approved", args.json)?;
     Ok(Exit::Yes)
 }
 

@@ -1,6 +1,7 @@
 //! `whosaw log`: what anyone can do with a ledger's public log, and its operator with its data.
 
 mod compare;
+mod domains;
 mod evidence;
 mod opening;
 mod published;
@@ -56,6 +57,7 @@ pub enum Command {
     Published(published::Published),
     Fetch(published::Fetch),
     Report(report::Args),
+    Domains(domains::Domains),
 }
 
 /// Where the log is, and whom to believe
@@ -159,6 +161,7 @@ pub fn run(command: &Command) -> anyhow::Result<Exit> {
         Command::Accounts(args) => record::accounts(args, &mut out),
         Command::Published(args) => published::published(args, &mut out),
         Command::Fetch(args) => published::fetch(args, &mut out),
+        Command::Domains(args) => domains::run(args, &mut out),
     };
     // Whoever reads the output, such as `head`, has read enough.
     let enough = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
@@ -222,10 +225,16 @@ pub(super) struct Progress(ProgressBar);
 
 impl Progress {
     pub(super) fn new(what: &'static str) -> Self {
+        Self::of(what, "entries")
+    }
+
+    /// One that counts something else than entries.
+    pub(super) fn of(what: &'static str, unit: &str) -> Self {
         if !io::stderr().is_terminal() {
             return Self(ProgressBar::hidden());
         }
-        let style = ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} entries {eta}");
+        let template = format!("{{prefix}} {{bar:30}} {{pos}}/{{len}} {unit} {{eta}}");
+        let style = ProgressStyle::with_template(&template);
         let bar = ProgressBar::new(0).with_prefix(what);
         Self(bar.with_style(style.expect("a template without unknown keys")))
     }

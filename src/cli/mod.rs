@@ -2,6 +2,7 @@
 
 pub mod agency;
 pub mod demo;
+pub mod domains;
 pub mod files;
 pub mod fsck;
 pub mod keys;

@@ -1,12 +1,15 @@
 //! `whosaw operator`: makes a ledger and looks after it.
 
+mod approve;
 mod notify;
+mod standing;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
+use super::domains::DomainRecord;
 use super::keys;
 use super::output::say_logged;
 use super::party::Speaker;
@@ -19,6 +22,7 @@ use crate::party::operator::Operator;
 use crate::statement::kinds::Kind as _;
 use crate::statement::kinds::limits::Limits;
 use crate::statement::kinds::log_closed::{ClosingReason, LogClosed, Successor};
+use crate::statement::kinds::party::CheckMethod;
 use crate::statement::words::{Jurisdiction, Label, Name, PartyId, PartyKind, Role};
 use crate::statement::{Statement, sign};
 use crate::store::vaults::Vaults;
@@ -40,7 +44,12 @@ pub enum Command {
     Vaults(notify::Vaults),
     Notify(notify::Notify),
     Limits(NewLimits),
-    Approve(super::files::Approve),
+    Approve(approve::Approve),
+    Confirm(standing::Confirm),
+    Suspend(standing::Suspend),
+    Reinstate(standing::Reinstate),
+    Withdraw(standing::Withdraw),
+    DomainRecord(DomainRecord<Own>),
     Say(Say<Own>),
     Unseal(Unseal<Own>),
     Opening(Opening<Own>),
@@ -102,6 +111,9 @@ pub struct Init {
     /// hours, 45 days
     #[arg(long, value_name = "FILE")]
     limits: Option<PathBuf>,
+    /// Where you publish your keys (see `operator domain-record`): nobody but monitors checks it
+    #[arg(long, value_enum, value_name = "METHOD")]
+    domain_check: Option<CheckMethod>,
 }
 
 /// Name a witness in the trust file; restart `whosaw serve` afterwards
@@ -199,7 +211,12 @@ pub fn run(command: &Command) -> anyhow::Result<Exit> {
             let limits = read_limits(&args.file)?;
             party::log(&args.own.open()?, limits.into(), Role::Admin, args.own.json)
         }
-        Command::Approve(args) => super::files::approve(args),
+        Command::Approve(args) => approve::run(args),
+        Command::Confirm(args) => standing::confirm(args),
+        Command::Suspend(args) => standing::suspend(args),
+        Command::Reinstate(args) => standing::reinstate(args),
+        Command::Withdraw(args) => standing::withdraw(args),
+        Command::DomainRecord(args) => args.run(),
         Command::Say(args) => say::say(args),
         Command::Unseal(args) => say::unseal(args),
         Command::Opening(args) => say::opening(args),
@@ -224,6 +241,7 @@ fn init(args: &Init) -> anyhow::Result<Exit> {
         name: args.name.clone(),
         jurisdiction: args.jurisdiction.clone(),
         officer_label: "server".parse::<Label>().expect("a label"),
+        domain_check: args.domain_check,
         server: None,
     };
     let operator = Operator::init(&args.data, profile, args.origin.clone(), &limits)?;

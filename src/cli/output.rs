@@ -68,6 +68,14 @@ pub fn say_logged(logged: &Logged, plain: &str, json: bool) -> anyhow::Result<()
     Ok(())
 }
 
+/// Tells people something: on standard error where standard output is for a JSON answer.
+pub fn tell(text: &str, json: bool) {
+    match json {
+        false => println!("{text}"),
+        true => eprintln!("{text}"),
+    }
+}
+
 /// Asks a yes-or-no question on a terminal; elsewhere the answer must be given as `--yes`.
 ///
 /// # Errors

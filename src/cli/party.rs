@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 
 use super::Exit;
+use super::domains::DomainRecord;
 use super::keys;
 use super::output::{say_logged, say_written};
 use super::say::{self, Opening, Say, Unseal};
@@ -29,6 +30,7 @@ pub enum Command {
     Say(Say<Own>),
     Unseal(Unseal<Own>),
     Opening(Opening<Own>),
+    DomainRecord(DomainRecord<Own>),
     #[command(flatten)]
     Keys(keys::Command<Own>),
 }
@@ -104,7 +106,8 @@ pub struct Init {
 /// Write and sign the party's registration, for the operator to approve
 ///
 /// Sign-only: nothing is sent. The operator checks who you are, countersigns with `whosaw operator
-/// approve FILE`, and submits it.
+/// approve FILE`, and submits it. If you publish your keys under your host name, do that first
+/// (`domain-record` prints what) and say how: the operator signs only what it sees there.
 #[derive(Debug, clap::Args)]
 pub struct Register {
     #[command(flatten)]
@@ -112,9 +115,12 @@ pub struct Register {
     /// Where to write the signed registration
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// How the operator checks that the host name is yours
-    #[arg(long, value_enum, default_value = "not-checked")]
+    /// Where you have published your keys, for the operator to see that the host name is yours
+    #[arg(long, value_enum, value_name = "METHOD", default_value = "not-checked")]
     domain_check: CheckMethod,
+    /// The party that this one takes over from, keys lost: the operator has withdrawn it
+    #[arg(long, value_name = "ID")]
+    succeeds: Option<PartyId>,
 }
 
 /// Runs the command for a party of this kind.
@@ -128,6 +134,7 @@ pub fn run(command: &Command, kind: PartyKind) -> anyhow::Result<Exit> {
         Command::Say(args) => say::say(args),
         Command::Unseal(args) => say::unseal(args),
         Command::Opening(args) => say::opening(args),
+        Command::DomainRecord(args) => args.run(),
         Command::Keys(command) => keys::run(command),
     }
 }
@@ -165,6 +172,7 @@ fn init(args: &Init, kind: PartyKind) -> anyhow::Result<Exit> {
         name: args.name.clone(),
         jurisdiction: args.jurisdiction.clone(),
         officer_label: args.officer_label.clone(),
+        domain_check: None,
         server: Some(args.server.clone()),
     };
     let home = Home::create(&args.home, profile)?;
@@ -198,7 +206,7 @@ fn register(args: &Register) -> anyhow::Result<Exit> {
             method: args.domain_check,
             checked_on: Day::of(party.clock().now()),
         },
-        succeeds: None,
+        succeeds: args.succeeds.clone(),
     };
     let keys = [Role::Admin, Role::Officer, Role::Service];
     let keys: Result<Vec<_>, _> = keys

@@ -10,6 +10,9 @@ const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// The longest that a call may take.
 const CALL_TIME: Duration = Duration::from_secs(600);
 
+/// How clients name themselves.
+pub(super) const USER_AGENT: &str = concat!("whosaw/", env!("CARGO_PKG_VERSION"));
+
 /// Why a text is no acceptable address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BaseUrlError {
@@ -98,7 +101,7 @@ pub fn agent() -> ureq::Agent {
         .max_redirects(0)
         .timeout_connect(Some(CONNECT_TIME))
         .timeout_global(Some(CALL_TIME))
-        .user_agent(concat!("whosaw/", env!("CARGO_PKG_VERSION")))
+        .user_agent(USER_AGENT)
         .build()
         .new_agent()
 }

@@ -4,6 +4,7 @@
 //! to check: entries by the log ([`crate::reader`]), attachments by their digests, proofs by policy.
 
 pub mod base;
+pub mod domain;
 pub mod vault;
 
 use ed25519_dalek::SigningKey;

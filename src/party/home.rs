@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::encoding;
 use crate::random;
 use crate::statement::key::PublicKey;
-use crate::statement::kinds::party::NewKey;
+use crate::statement::kinds::party::{CheckMethod, NewKey};
 use crate::statement::words::{Jurisdiction, Label, Name, PartyId, PartyKind, Role};
 use crate::store::StoreError;
 use crate::store::secrets::SecretFile;
@@ -50,6 +50,9 @@ pub struct Profile {
     pub jurisdiction: Jurisdiction,
     /// The pseudonym under which the officer key signs.
     pub officer_label: Label,
+    /// Where the operator publishes its keys; other parties say so when they register.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain_check: Option<CheckMethod>,
     /// The server's address; the operator itself has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
@@ -248,6 +251,7 @@ mod tests {
             name: "Lakeland Police".parse().unwrap(),
             jurisdiction: "US-FL".parse().unwrap(),
             officer_label: "detective-4".parse().unwrap(),
+            domain_check: None,
             server: None,
         }
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use ed25519_dalek::SigningKey;
 
-use super::home::{key_path, new_key, read_key, write_key};
+use super::home::{Home, key_path, new_key, read_key, write_key};
 use super::official::{Official, OfficialError};
 use crate::reader::follower::Follower;
 use crate::statement::facts::{FactsExt as _, KeyFact};
@@ -73,6 +73,28 @@ pub fn known(
     Ok(known)
 }
 
+/// The keys of a folder that sign, or are about to take a key's place.
+///
+/// # Errors
+/// If one cannot be read.
+pub fn own(home: &Home) -> Result<Vec<PublicKey>, OfficialError> {
+    let mut own = Vec::new();
+    for role in [Role::Admin, Role::Officer, Role::Service] {
+        for name in [role.code().to_owned(), next_name(role)] {
+            let path = key_path(home.root(), &name);
+            if path.exists() {
+                own.push(PublicKey::from(&read_key(&path)?));
+            }
+        }
+    }
+    Ok(own)
+}
+
+/// The name of the key that is about to take the place of a role's.
+fn next_name(role: Role) -> String {
+    format!("{role}.next")
+}
+
 /// Replaces the folder's key of a role. An admin key must wait in the log before it signs: asked again
 /// after that time, the old one is revoked and the new one takes its place.
 ///
@@ -84,7 +106,7 @@ pub fn rotate(
     label: Option<Label>,
     reason: RevocationReason,
 ) -> Result<Rotation, OfficialError> {
-    let next = key_path(party.home().root(), &format!("{role}.next"));
+    let next = key_path(party.home().root(), &next_name(role));
     if !next.exists() {
         write_key(&next, &new_key())?;
     }

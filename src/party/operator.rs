@@ -220,7 +220,7 @@ impl Operator {
             jurisdiction: profile.jurisdiction.clone(),
             keys: self.home.new_keys()?,
             domain_check: DomainCheck {
-                method: CheckMethod::NotChecked,
+                method: profile.domain_check.unwrap_or(CheckMethod::NotChecked),
                 checked_on: Day::of(now),
             },
             succeeds: None,
@@ -263,6 +263,7 @@ fn check_vkey(path: &Path, key: Option<VerifierKey>) -> Result<(), HomeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::statement::Statement;
     use crate::statement::kinds::Kind as _;
     use crate::tlog::checkpoint::Checkpoint;
     use crate::tlog::hash::leaf_hash;
@@ -275,6 +276,7 @@ mod tests {
             name: "Ledger".parse().unwrap(),
             jurisdiction: "US-FL".parse().unwrap(),
             officer_label: "server".parse().unwrap(),
+            domain_check: None,
             server: None,
         };
         let origin = "ledger.example/log".parse().unwrap();
@@ -316,6 +318,26 @@ mod tests {
         opened.set_witnesses(Vec::new(), 0).unwrap();
         assert_eq!(signatures(&opened), 1);
         assert_eq!(opened.home().policy().unwrap().logs().len(), 1);
+    }
+
+    #[test]
+    fn entry_0_claims_what_the_operator_publishes() {
+        for claim in [None, Some(CheckMethod::WellKnown)] {
+            let folder = tempfile::tempdir().unwrap();
+            operator(folder.path());
+            let path = folder.path().join("party.json");
+            let text = fs::read_to_string(&path).unwrap();
+            let mut profile: Profile = serde_json::from_str(&text).unwrap();
+            profile.domain_check = claim;
+            fs::write(&path, serde_json::to_string(&profile).unwrap()).unwrap();
+            let opened = Operator::open(folder.path()).unwrap();
+            let genesis = opened.genesis(&Clock::system()).unwrap();
+            let Statement::Party(party) = &genesis[0].statement else {
+                panic!("entry 0 is the operator's");
+            };
+            let said = claim.unwrap_or(CheckMethod::NotChecked);
+            assert_eq!(party.domain_check.method, said);
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod accounts;
 mod agreements;
 pub mod compelled;
 mod custody;
+pub mod domains;
 pub mod findings;
 mod parties;
 pub mod report;

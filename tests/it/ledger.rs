@@ -24,6 +24,10 @@ use whosaw::wire::statements::Logged;
 
 use super::http::{Answer, Call};
 
+mod days;
+
+use days::Days;
+
 pub const ORIGIN: &str = "ledger.example/log";
 pub const VENDOR: &str = "doorbell.example";
 pub const AGENCY: &str = "lakelandgov.example";
@@ -52,19 +56,25 @@ pub struct Server {
 impl Server {
     /// Starts `whosaw` with these arguments and waits until it listens.
     pub fn start(args: &[&str], errors: &Path) -> Self {
+        Self::start_at(&Days::default(), args, errors)
+    }
+
+    /// As [`Server::start`], some days from now.
+    pub fn start_at(days: &Days, args: &[&str], errors: &Path) -> Self {
         let words = [&[env!("CARGO_BIN_EXE_whosaw")], args].concat();
-        let started = Self::try_start(&words, errors);
+        let started = Self::try_start(days, &words, errors);
         started.unwrap_or_else(|ended| panic!("{args:?} does not listen: {ended}"))
     }
 
     /// Runs `words` and waits until it listens; how it ended if it does not.
-    fn try_start(words: &[&str], errors: &Path) -> Result<Self, ExitStatus> {
+    fn try_start(days: &Days, words: &[&str], errors: &Path) -> Result<Self, ExitStatus> {
         let errors = std::fs::File::options()
             .create(true)
             .append(true)
             .open(errors);
         let mut child = Command::new(words[0])
             .args(&words[1..])
+            .envs(days.variables())
             .stdout(Stdio::piped())
             .stderr(errors.unwrap())
             .spawn()
@@ -135,7 +145,13 @@ pub struct Ran {
 
 /// Runs `whosaw` to its end.
 pub fn whosaw(args: &[&str]) -> Ran {
+    whosaw_at(&Days::default(), args)
+}
+
+/// As [`whosaw`], some days from now.
+fn whosaw_at(days: &Days, args: &[&str]) -> Ran {
     let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_whosaw"));
+    command.envs(days.variables());
     let output = command.args(args).timeout(PATIENCE).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Ran {
@@ -157,6 +173,7 @@ pub struct Ledger {
     folder: TempDir,
     server: Option<Server>,
     witnesses: Vec<Option<Server>>,
+    days: Days,
 }
 
 impl Ledger {
@@ -195,6 +212,7 @@ impl Ledger {
             folder: tempfile::tempdir().unwrap(),
             server: None,
             witnesses: Vec::new(),
+            days: Days::default(),
         };
         let mut limits = Limits {
             new_key_wait_minutes: 0,
@@ -247,7 +265,7 @@ impl Ledger {
         let own = ["serve", "--data", &data, "--listen", "127.0.0.1:0"];
         let program = env!("CARGO_BIN_EXE_whosaw");
         let words = [wrapper, &[program], &own, options].concat();
-        Server::try_start(&words, &self.path("serve.log")).ok()
+        Server::try_start(&self.days, &words, &self.path("serve.log")).ok()
     }
 
     /// Starts the server on a free port with these options besides.
@@ -255,7 +273,8 @@ impl Ledger {
         let data = self.file("operator");
         let own = ["serve", "--data", &data, "--listen", "127.0.0.1:0"];
         let args = [&own, options].concat();
-        self.server = Some(Server::start(&args, &self.path("serve.log")));
+        let errors = self.path("serve.log");
+        self.server = Some(Server::start_at(&self.days, &args, &errors));
     }
 
     /// The server's host and port.
@@ -301,7 +320,7 @@ impl Ledger {
             "witness", "serve", "--data", &data, "--log", &vkey, "--listen", listen,
         ];
         let errors = self.path("witness.log");
-        self.witnesses[place] = Some(Server::start(&args, &errors));
+        self.witnesses[place] = Some(Server::start_at(&self.days, &args, &errors));
     }
 
     /// Ends a witness; where it listened.
@@ -352,14 +371,13 @@ impl Ledger {
         answer["id"].as_str().unwrap().parse().unwrap()
     }
 
-    /// Makes a party in the folder `name` and registers it.
-    pub fn register(&self, kind: &str, name: &str, party: &str) {
-        let (home, url) = (self.file(name), self.url());
-        done(&[
+    /// Makes a party in the folder `name`.
+    pub fn init(&self, kind: &str, name: &str, party: &str) {
+        let ran = self.run(&[
             kind,
             "init",
             "--home",
-            &home,
+            &self.file(name),
             "--party",
             party,
             "--name",
@@ -367,10 +385,17 @@ impl Ledger {
             "--jurisdiction",
             "US-FL",
             "--server",
-            &url,
+            &self.url(),
             "--trust",
             &self.file("operator/log.policy"),
         ]);
+        assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    }
+
+    /// Makes a party in the folder `name` and registers it.
+    pub fn register(&self, kind: &str, name: &str, party: &str) {
+        self.init(kind, name, party);
+        let (home, url) = (self.file(name), self.url());
         let file = self.file("registration.dsse");
         done(&[kind, "register", "--home", &home, "-o", &file]);
         let data = self.file("operator");

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod crash;
+mod domains;
 mod fsck;
 mod http;
 mod import;

@@ -72,6 +72,7 @@ pub fn agency(folder: &std::path::Path) -> Official {
         name: "Lakeland Police".parse().unwrap(),
         jurisdiction: "US-FL".parse().unwrap(),
         officer_label: "detective-4".parse().unwrap(),
+        domain_check: None,
         server: Some("https://ledger.example".to_owned()),
     };
     let home = Home::create(folder, profile).unwrap();

@@ -14,6 +14,7 @@ fn official(folder: &Path, party: &str) -> Official {
         name: "Doorbell".parse().unwrap(),
         jurisdiction: "US-CA".parse().unwrap(),
         officer_label: "sales-1".parse().unwrap(),
+        domain_check: None,
         server: Some("https://ledger.example".to_owned()),
     };
     let home = Home::create(folder, profile).unwrap();

@@ -52,6 +52,9 @@ pub struct NewKey {
 }
 
 /// How and when the operator saw that the party controls its host name.
+///
+/// A party that registers writes what it has published and the day from which on; the operator signs
+/// only after it has seen it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DomainCheck {
@@ -167,8 +170,10 @@ impl Kind for Party {
             1 => "with 1 key".to_owned(),
             n => format!("with {n} keys"),
         };
+        let succeeds = self.succeeds.as_ref();
+        let succeeds = succeeds.map_or_else(String::new, |old| format!("; it succeeds {old}"));
         format!(
-            "{who} enters {} ({}, {}, {}) {keys}, {check} on {}.",
+            "{who} enters {} ({}, {}, {}) {keys}, {check} on {}{succeeds}.",
             self.party, self.name, self.kind, self.jurisdiction, self.domain_check.checked_on
         )
     }
