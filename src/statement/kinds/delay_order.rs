@@ -19,6 +19,7 @@ use crate::statement::words::{Day, DelayGround, PartyKind, Role, ascending, code
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DelayOrder {
+    /// What waits.
     pub delays: Delayed,
     /// The digest of the sealed field; for `opening` alone, and always there.
     #[serde(default, skip_serializing_if = "Option::is_none")]

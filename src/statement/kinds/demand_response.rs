@@ -24,6 +24,7 @@ pub struct DemandResponse {
     /// Who was answered, where no entry says who demanded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agency: Option<PartyId>,
+    /// What the demand brought.
     pub outcome: Outcome,
     /// Kinds of records given: at most 7, ascending; none unless `full` or `partial`.
     pub records: Vec<RecordKind>,

@@ -25,6 +25,7 @@ pub const MAX_CLIPS: usize = 16;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Disclosure {
+    /// The `access-request` consented to.
     pub request: StatementId,
     /// 1 to 16.
     pub clips: Vec<DisclosedClip>,
@@ -33,6 +34,7 @@ pub struct Disclosure {
     /// The request's recipient.
     pub recipient: Recipient,
     /// Not to be collected from then on; cut to the hour.
+    #[schemars(schema_with = "crate::time::to_the_hour")]
     pub expires: Time,
 }
 
@@ -42,6 +44,7 @@ pub struct Disclosure {
 pub struct DisclosedClip {
     /// The `commitment-batch` that it stands in.
     pub batch: StatementId,
+    /// One of the commitments to the clip, in no other disclosure.
     pub commitment: Commitment,
     /// SHA-256 of the age header, re-wrapped for the recipient alone.
     pub header: Digest,

@@ -21,6 +21,7 @@ pub struct InsiderAccess {
     pub staff: Label,
     /// Through which system.
     pub system: Label,
+    /// Why they looked.
     pub reason: AccessReason,
     /// Kinds of records seen: 1 to 7, ascending.
     pub records: Vec<RecordKind>,
@@ -29,6 +30,7 @@ pub struct InsiderAccess {
     /// The legal demand that it was done for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub demand: Option<StatementId>,
+    /// The day they looked.
     pub effective_on: Day,
 }
 

@@ -22,7 +22,9 @@ use crate::statement::words::{
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LegalDemand {
+    /// The kind of legal process.
     pub process: ProcessKind,
+    /// How it came into the log.
     pub source: DemandSource,
     /// Who demands; absent for `national-security` alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -30,6 +32,7 @@ pub struct LegalDemand {
     /// Who is to answer, if not the operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upon: Option<PartyId>,
+    /// Under whose law it is made (ISO 3166).
     pub jurisdiction: Jurisdiction,
     /// The case, as in the agency's requests: what was asked for before shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,12 +63,15 @@ pub struct LegalDemand {
     pub received: Option<NationalBand>,
     /// Grounds for not telling those concerned: at most 5, ascending.
     pub delay: Vec<DelayGround>,
+    /// The day it was served.
     pub served_on: Day,
+    /// The day by which it is to be answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer_by: Option<Day>,
     /// The paper itself, an attachment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document: Option<SealDigest>,
+    /// Fields that are opened later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed: Option<DemandSeals>,
 }

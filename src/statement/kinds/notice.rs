@@ -22,7 +22,9 @@ const MAX_MESSAGES: usize = 16;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Notice {
+    /// The `legal-demand` that they are told of.
     pub demand: StatementId,
+    /// Whether they were told.
     pub state: NoticeState,
     /// Attachments, an age file for one owner each: 1 to 16 where `sent`, none where `delayed`.
     pub messages: Vec<SealDigest>,

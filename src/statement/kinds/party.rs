@@ -29,11 +29,15 @@ pub const MAX_KEYS: usize = 16;
 pub struct Party {
     /// The party registered.
     pub party: PartyId,
+    /// What the party is.
     pub kind: PartyKind,
+    /// Its public name.
     pub name: Name,
+    /// Where it belongs (ISO 3166).
     pub jurisdiction: Jurisdiction,
     /// At most 16; empty for a `listed` party.
     pub keys: Vec<NewKey>,
+    /// How the claim to the host name was checked.
     pub domain_check: DomainCheck,
     /// The party id that this one takes over from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -44,10 +48,12 @@ pub struct Party {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewKey {
+    /// The key; it signs its own adding.
     pub key: PublicKey,
     /// Whose key it is: a pseudonym of the party's choosing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<Label>,
+    /// What it may sign.
     pub role: Role,
 }
 
@@ -55,7 +61,9 @@ pub struct NewKey {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DomainCheck {
+    /// The day it was checked.
     pub checked_on: Day,
+    /// How it was checked.
     pub method: CheckMethod,
 }
 

@@ -24,6 +24,7 @@ const SUCCESSIONS: usize = 16;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SealedField {
+    /// The digest of the opening, an SD-JWT disclosure (RFC 9901).
     pub digest: SealDigest,
     /// Due at the end of this day, UTC.
     pub open_by: Day,
