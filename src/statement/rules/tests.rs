@@ -9,6 +9,7 @@ mod refused_forms;
 mod refused_requests;
 mod refused_signers;
 mod refused_statements;
+mod vectors;
 
 use crate::statement::leaf::Leaf;
 use crate::statement::refusal::{Class, Reason};
