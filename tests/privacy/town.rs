@@ -6,6 +6,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
+use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
 use serde_json::Value;
@@ -59,6 +60,8 @@ pub struct Habits {
     pub sittings: bool,
     /// Clips are stored when somebody gets to it, not when they are filmed.
     pub late_uploads: bool,
+    /// A quarter of the year.
+    pub quarter: bool,
 }
 
 /// An entry, as everybody sees it; and its secret.
@@ -68,7 +71,7 @@ pub struct Row {
     pub logged_at: i64,
     pub body: Value,
     /// A batch's commitments, public beside the log.
-    pub list: Vec<String>,
+    pub list: Arc<Vec<Commitment>>,
     /// Which place and hour a request, or an answer to it, is about: scopes are public.
     pub scene: usize,
     pub secret: Secret,
@@ -84,7 +87,7 @@ pub struct Secret {
     pub received: i64,
     /// The clip given, and the batch's commitments in the order of their arrival.
     pub clip: usize,
-    pub arrived: Vec<String>,
+    pub arrived: Arc<Vec<Commitment>>,
     /// Clips stored, and refusals made, since the last batch.
     pub uploads: usize,
     pub refusals: usize,
@@ -267,12 +270,7 @@ impl Town {
             agreements: Vec::new(),
             requests: Vec::new(),
             personal: (0..people)
-                .flat_map(|n| {
-                    [
-                        format!("resident-{n}-garcia"),
-                        format!("{n} Lake Morton Drive"),
-                    ]
-                })
+                .flat_map(|n| [format!("Garcia-{n}"), format!("{n} Lake Morton Drive")])
                 .chain(["28.03950".to_owned()])
                 .collect(),
         };
@@ -431,7 +429,7 @@ impl Town {
         self.log.push(Row {
             logged_at: logged_at.unix(),
             body: serde_json::from_slice(&signed.envelope.payload).unwrap(),
-            list: Vec::new(),
+            list: Arc::default(),
             scene: self.scene,
             secret,
         });
@@ -444,7 +442,8 @@ impl Town {
     }
 
     fn plan(&mut self, start: i64) {
-        for hour in 0..365 * 24 {
+        let share = if self.habits.quarter { 4 } else { 1 };
+        for hour in 0..365 * 24 / share as i64 {
             self.at(start + hour * HOUR, Event::Batch);
             let a_day = if (6..22).contains(&(hour % 24)) {
                 25
@@ -461,9 +460,10 @@ impl Town {
                 }
             }
         }
-        for incident in 0..INCIDENTS {
+        let days = 350 / share as i64;
+        for incident in 0..INCIDENTS / share {
             let (at, block) = (
-                start + self.dice.between(DAY, 350 * DAY),
+                start + self.dice.between(DAY, days * DAY),
                 self.dice.below(BLOCKS),
             );
             self.incidents.push((at, block));
@@ -481,8 +481,8 @@ impl Town {
             let second = at + DAY + self.dice.between(HOUR, 8 * HOUR);
             self.at(second, Event::Ask(incident, (first + 1) % 3));
         }
-        for _ in 0..DEMANDS {
-            let at = start + self.dice.between(DAY, 350 * DAY);
+        for _ in 0..DEMANDS / share {
+            let at = start + self.dice.between(DAY, days * DAY);
             self.at(at, Event::Demand);
             self.at(at + HOUR, Event::Insider);
         }
@@ -569,9 +569,9 @@ impl Town {
     }
 
     fn batch(&mut self, at: i64) {
-        let arrived: Vec<String> = self.waiting.iter().map(Commitment::to_string).collect();
+        let arrived = Arc::new(std::mem::take(&mut self.waiting));
         let mut dice = Dice(self.dice.roll());
-        let batch = Batch::new(std::mem::take(&mut self.waiting), || dice.bytes());
+        let batch = Batch::new(arrived.iter().copied(), || dice.bytes());
         let statement = CommitmentBatch {
             root: batch.root(),
             size: u32::try_from(batch.size()).unwrap(),
@@ -584,11 +584,7 @@ impl Town {
         };
         let id = self.officer(at, OPERATOR, 0, statement, secret);
         let last = self.log.len() - 1;
-        self.log[last].list = batch
-            .commitments()
-            .iter()
-            .map(Commitment::to_string)
-            .collect();
+        self.log[last].list = Arc::new(batch.commitments().to_vec());
         for clip in std::mem::take(&mut self.unanchored) {
             let clip = &mut self.clips[clip];
             let anchors = clip.commitments.map(|commitment| {
