@@ -269,14 +269,15 @@ impl AccessRequest {
             },
         ) = entry.refer("/agreement", &self.agreement, "agreement", F::agreement)?;
         let operator = entry.operator()?;
-        if !parties.contains(agency)
-            || !parties
-                .iter()
-                .any(|p| p != agency && (*p == operator || limits.vendors.contains(p)))
-        {
+        let opens = |p: &&PartyId| *p != agency && (**p == operator || limits.vendors.contains(p));
+        let with: Vec<&PartyId> = parties.iter().filter(opens).collect();
+        if !parties.contains(agency) || with.is_empty() {
             return refuse(format!(
                 "an agreement of {agency} with the operator or a vendor that the limits name"
             ));
+        }
+        for other in with {
+            entry.in_standing("/agreement", other)?;
         }
         if status != Status::InForce {
             return refuse(format!("that agreement is {status}"));

@@ -151,6 +151,11 @@ impl DelayOrder {
         digest: SealDigest,
     ) -> Result<Change, Verdict<F::Error>> {
         let (fact, seal) = entry.closed_seal("/seal", &digest)?;
+        // It is due at once: to put it off now would make its erasure a way out.
+        if let Some(at) = fact.erased {
+            let detail = format!("erased by entry {at}");
+            return Err(Refusal::new(Reason::Erased, "/seal", detail).into());
+        }
         self.check_later(Some(&seal.open_by))?;
         let later = SealFact {
             open_by: self.until.clone(),

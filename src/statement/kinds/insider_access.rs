@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Kind;
 use crate::digest::StatementId;
-use crate::statement::facts::{Change, Facts, FactsExt};
+use crate::statement::facts::{Change, Facts};
 use crate::statement::refusal::Verdict;
 use crate::statement::rules::{Entry, wrong_author};
 use crate::statement::words::{Band, Day, Label, RecordKind, Role, ascending, codes, listed};
@@ -58,7 +58,7 @@ impl Kind for InsiderAccess {
         }
         ascending("/records", &self.records, 1..=7)?;
         if let Some(demand) = &self.demand {
-            entry.refer("/demand", demand, "legal-demand", F::demand)?;
+            entry.told_demand("/demand", demand)?;
         }
         Ok(Change::new())
     }

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
-use crate::statement::facts::{Change, DemandFact, Fact, FactKey, Facts};
+use crate::statement::facts::{Change, DemandFact, Fact, FactKey, Facts, Standing};
 use crate::statement::refusal::{Reason, Refusal, Verdict};
 use crate::statement::rules::seals::SealedField;
 use crate::statement::rules::{Entry, wrong_author};
@@ -270,7 +270,11 @@ impl LegalDemand {
             || self.area_m2.is_some()
             || self.sealed.is_some()
             || self.document.is_some()
-            || !self.offences.is_empty();
+            || self.answer_by.is_some()
+            || self.content
+            || !self.offences.is_empty()
+            || !self.records.is_empty()
+            || !self.delay.is_empty();
         if national && tells {
             return refuse(
                 "/received",
@@ -289,7 +293,7 @@ impl LegalDemand {
         Ok(())
     }
 
-    /// Who may say this; whether it is a court.
+    /// Who may say this; whether a court orders it.
     fn check_author<F: Facts>(
         &self,
         entry: &Entry<'_, F>,
@@ -302,8 +306,10 @@ impl LegalDemand {
                 false => Err(wrong_author("the operator, or whoever is to answer").into()),
             };
         }
-        match entry.known_party("/issuer", issuer)?.kind {
-            PartyKind::Court => Ok(true),
+        let fact = entry.known_party("/issuer", issuer)?;
+        match fact.kind {
+            // What a court says that is in no standing is on record, and orders nothing.
+            PartyKind::Court => Ok(fact.standing == Standing::Live),
             PartyKind::Agency if self.agency.as_ref() == Some(issuer) => Ok(false),
             _ => Err(wrong_author("the agency that demands, or a court").into()),
         }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Kind;
 use super::disclosure::short;
 use crate::digest::StatementId;
-use crate::statement::facts::{Change, Facts, FactsExt};
+use crate::statement::facts::{Change, Facts};
 use crate::statement::refusal::{Reason, Refusal, Verdict};
 use crate::statement::rules::{Entry, wrong_author};
 use crate::statement::sealed::SealDigest;
@@ -49,7 +49,7 @@ impl Kind for Notice {
     fn judge<F: Facts>(&self, entry: &Entry<'_, F>) -> Result<Change, Verdict<F::Error>> {
         let issuer = entry.issuer()?;
         entry.signed_by_party(issuer, &[Role::Admin, Role::Officer])?;
-        let (_, demand) = entry.refer("/demand", &self.demand, "legal-demand", F::demand)?;
+        let (_, demand) = entry.told_demand("/demand", &self.demand)?;
         if *issuer != entry.operator()? && *issuer != demand.upon {
             return Err(wrong_author(format!("{}, or the operator", demand.upon)).into());
         }

@@ -16,6 +16,7 @@ use crate::statement::facts::{
 };
 use crate::statement::key::PublicKey;
 use crate::statement::refusal::{Reason, Refusal, Verdict};
+use crate::statement::rules::seals::SUCCESSIONS;
 use crate::statement::rules::{Entry, wrong_author};
 use crate::statement::words::{Day, Jurisdiction, Label, Name, PartyId, PartyKind, Role, codes};
 use crate::time::Time;
@@ -226,6 +227,16 @@ impl Party {
         };
         let mut fact = entry.known_party("/succeeds", predecessor)?;
         let refuse = |reason, detail: String| Err(Refusal::new(reason, "/succeeds", detail).into());
+        // It may be registered later, and would have forgotten whose debts it took over.
+        if self.keys.is_empty() {
+            let detail = "a party without keys takes over from nobody".to_owned();
+            return refuse(Reason::BadValue, detail);
+        }
+        // Whoever takes over answers for all before it: they are looked up for each request.
+        if entry.predecessors(predecessor)?.len() >= SUCCESSIONS {
+            let detail = format!("{SUCCESSIONS} parties have taken over, one from another");
+            return refuse(Reason::OutsideLimits, detail);
+        }
         if fact.kind != self.kind {
             return refuse(
                 Reason::WrongReference,

@@ -1,8 +1,10 @@
 //! The rules over small ledgers: every reason to refuse, courses of events, random sequences.
 
 mod access;
+mod adversaries;
 mod agreements;
 mod courses;
+mod live;
 mod properties;
 mod refused_access;
 mod refused_forms;

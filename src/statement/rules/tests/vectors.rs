@@ -53,7 +53,7 @@ const KEYS: [&str; 12] = [
 ];
 
 /// The journey, then what it lacks of the types there are, all admitted; and an off-log decision.
-fn story() -> (World, Envelope) {
+pub(super) fn story() -> (World, Envelope) {
     let mut world = World::at(Stage::Collection).with_court();
     keys_and_deals(&mut world);
     let asked = generations(&mut world);
