@@ -126,12 +126,24 @@ static STAGES: LazyLock<Vec<World>> = LazyLock::new(|| {
     ]
     .map(World::at)
     .into();
-    stages.push(World::at(Stage::Disclosure).with_court());
+    let mut full = World::at(Stage::Disclosure).with_court();
+    let (watchdog, voice) = watchdog();
+    full.log(watchdog, voice).unwrap();
+    full.pass(limits().new_key_wait_seconds());
+    stages.push(full);
     assert_eq!(stages.len(), BEGINNINGS);
     stages
 });
 
 const WATCHDOG: &str = "watchdog.example";
+
+fn watchdog() -> (Party, Voice) {
+    let watchdog = Party {
+        keys: vec![new_key("watchdog admin", Role::Admin, None)],
+        ..listed(WATCHDOG, PartyKind::Watchdog)
+    };
+    (watchdog, registrars(WATCHDOG, &["watchdog admin"]))
+}
 
 const RESIDENTS: [&str; 4] = ["resident", "another", "third", "agency service"];
 const OFFICERS: [&str; 3] = ["agency officer", "agency second officer", "new 0"];
@@ -155,12 +167,8 @@ fn say(world: &World, ids: &[StatementId], event: Event) -> Option<(Statement, V
                 registrars(COURT, &["court admin", "court clerk"]),
             ),
             3 => {
-                let keys = vec![new_key("watchdog admin", Role::Admin, None)];
-                let watchdog = Party {
-                    keys,
-                    ..listed(WATCHDOG, PartyKind::Watchdog)
-                };
-                (watchdog.into(), registrars(WATCHDOG, &["watchdog admin"]))
+                let (party, voice) = watchdog();
+                (party.into(), voice)
             }
             _ => (agency().into(), registrars(AGENCY, &AGENCY_KEYS)),
         },
@@ -531,8 +539,9 @@ fn rearranged(history: &[(Time, Signed)], order: &[prop::sample::Index]) -> Worl
     let mut world = World::at(Stage::Empty);
     let mut arriving: Vec<&Signed> = history.iter().map(|(_, signed)| signed).collect();
     for pair in order.chunks_exact(2) {
-        if !arriving.is_empty() {
-            arriving.swap(pair[0].index(arriving.len()), pair[1].index(arriving.len()));
+        let count = arriving.len();
+        if count > 0 {
+            arriving.swap(pair[0].index(count), pair[1].index(count));
         }
     }
     // What was too early may come again.
@@ -587,9 +596,11 @@ fn promises(history: &[(Time, Signed)]) -> Result<(), TestCaseError> {
             }
             Statement::PartyStatus(PartyStatus { party, status, .. }) => match status {
                 StatusChange::Suspended | StatusChange::Withdrawn => {
-                    drop(idle.insert(party.clone()))
+                    idle.insert(party.clone());
                 }
-                StatusChange::Reinstated => drop(idle.remove(party)),
+                StatusChange::Reinstated => {
+                    idle.remove(party);
+                }
                 StatusChange::Confirmed => {}
             },
             Statement::RequestClosing(RequestClosing { request, outcome }) => {
