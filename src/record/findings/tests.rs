@@ -26,6 +26,8 @@ use crate::statement::sealed::Opening;
 use crate::statement::testing::*;
 use crate::statement::words::{Band, Currency, Day, Money, RecordKind};
 
+mod others;
+
 fn record(world: &World) -> Record {
     let mut record = Record::default();
     for (index, (logged_at, signed)) in world.history.iter().enumerate() {
