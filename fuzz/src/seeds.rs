@@ -3,7 +3,7 @@
 use whosaw::digest::Digest;
 use whosaw::statement::leaf::Leaf;
 use whosaw::statement::sealed::{AttachmentValue, Opening};
-use whosaw::statement::{self, Author, Head, Kind as _, Statement};
+use whosaw::statement::{self, Author, Head, Statement};
 use whosaw::tlog::tile;
 use whosaw::wire::signature::SignatureHeaders;
 

@@ -164,9 +164,13 @@ enum Event {
     Insider,
 }
 
+/// A place in a batch, and the path from there.
+type Anchor = (u32, Vec<Digest>);
+
 struct Clip {
     commitments: [Commitment; 4],
-    anchors: Option<(StatementId, [(u32, Vec<Digest>); 4])>,
+    /// The batch, and where in it each commitment stands.
+    anchors: Option<(StatementId, [Anchor; 4])>,
     used: usize,
 }
 
