@@ -112,6 +112,26 @@ impl JsonSchema for Time {
     }
 }
 
+/// The schema of a time whose seconds are cut off.
+pub fn to_the_minute(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "format": "date-time",
+        "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:00Z$",
+        "description": "UTC, cut to the minute (RFC 3339 with `Z`)."
+    })
+}
+
+/// The schema of a time whose minutes and seconds are cut off.
+pub fn to_the_hour(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "format": "date-time",
+        "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:00:00Z$",
+        "description": "UTC, cut to the hour (RFC 3339 with `Z`)."
+    })
+}
+
 /// Where a program takes the time from.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> Time + Send + Sync>);

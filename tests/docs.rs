@@ -99,6 +99,32 @@ fn every_reason_is_in_the_protocol() {
     }
 }
 
+/// Door rules are played against a server, the others in the rules' own tests.
+#[test]
+fn every_door_rule_and_every_finding_has_a_test() {
+    use whosaw::statement::refusal::{Class, Reason};
+    let mut played = String::new();
+    for folder in ["tests/it", "tests/gate"] {
+        sources(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join(folder),
+            &mut played,
+        );
+    }
+    let door = Reason::ALL.iter().filter(|r| r.class() == Class::Door);
+    let never: Vec<&str> = door
+        .map(|r| r.code())
+        .filter(|code| !played.contains(code))
+        .collect();
+    assert_eq!(never, Vec::<&str>::new());
+    let mut tests = text("src/record/findings/tests.rs");
+    tests += &text("src/record/findings/tests/others.rs");
+    let codes = FindingCode::value_variants().iter();
+    let never: Vec<_> = codes
+        .filter(|code| !tests.contains(&format!("{code:?}")))
+        .collect();
+    assert_eq!(never, Vec::<&FindingCode>::new());
+}
+
 #[test]
 fn links_between_documents_lead_somewhere() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -8,6 +8,7 @@ set -euo pipefail
 whosaw=$(realpath "$1")
 cd "$(dirname "$0")/.."
 strangers=$PWD/examples/strangers judges=$PWD/tests/strangers
+vectors=$PWD/tests/vectors/statements.jsonl
 for program in python3 openssl curl age-keygen; do
     command -v "$program" >/dev/null || { echo "install $program"; exit 1; }
 done
@@ -232,6 +233,17 @@ done
 refused "$strangers/verify_proof.py" late.tlog-proof --policy honest.policy --id "$(printf '0%.0s' {1..64})"
 refused "$strangers/verify_proof.py" late.tlog-proof --log "$(cat operator/log.vkey)" "${witnesses[@]}" --quorum 3
 refused "$strangers/verify_proof.py" late.tlog-proof --log "$(cat operator/log.vkey)"
+
+echo "== the vectors of all statement types, and altered ones"
+python3 "$judges/vectors.py" "$vectors" >vectors.out
+same "$(cat vectors.out)" "$(wc -l <"$vectors") vectors hold" "the vectors"
+for alteration in 's/"index":7,/"index":70,/' 's/\("sig":"..\)./\1x/3' 's/\(\\"logged_at\\":\\"2019-07-0\)./\19/' \
+    's/"type":"collection"}$/"type":"disclosure"}/'; do
+    sed "$alteration" "$vectors" >altered.jsonl
+    if cmp -s altered.jsonl "$vectors"; then fail "nothing is altered: $alteration"; fi
+    if python3 "$judges/vectors.py" altered.jsonl >said 2>&1; then fail "altered vectors hold: $alteration"; fi
+    holds
+done
 
 echo "== a log whose operator and witness sign what is no statement"
 python3 "$judges/forge.py"

@@ -396,8 +396,9 @@ impl Record {
             None => logged_at,
             Some(before) => logged_at.plus_seconds(notice(before).max(notice(&limits))),
         };
+        // As the rules have it: what is declared later replaces what was announced for then or later.
+        self.limits.retain(|(announced, _)| *announced < from);
         self.limits.push((from, limits));
-        self.limits.sort_by_key(|(from, _)| *from);
     }
 
     fn limits_at(&self, time: Time) -> Option<&Limits> {

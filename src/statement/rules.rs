@@ -7,9 +7,10 @@
 use std::collections::BTreeSet;
 
 use super::facts::{
-    Change, ClosedFact, DisclosureFact, Facts, FactsExt, PartyFact, Standing, Whole,
+    Change, ClosedFact, DemandFact, DisclosureFact, Facts, FactsExt, PartyFact, Standing, Whole,
 };
 use super::key::PublicKey;
+use super::kinds::legal_demand::ProcessKind;
 use super::kinds::limits::Limits;
 use super::refusal::{Reason, Refusal, Verdict};
 use super::words::{PartyId, PartyKind, Role};
@@ -192,6 +193,20 @@ impl<'a, F: Facts> Entry<'a, F> {
             )
             .into()),
         }
+    }
+
+    /// A demand of which it may be told what came of it: of national security, nothing may.
+    pub fn told_demand(
+        &self,
+        member: &str,
+        id: &StatementId,
+    ) -> Result<(LeafIndex, DemandFact), Verdict<F::Error>> {
+        let (index, fact) = self.refer(member, id, "legal-demand", F::demand)?;
+        if fact.kind == ProcessKind::NationalSecurity {
+            let detail = format!("entry {index} is told in a band of 250, and no more of it");
+            return Err(Refusal::new(Reason::WrongReference, member, detail).into());
+        }
+        Ok((index, fact))
     }
 
     /// Refuses a key that was ever seen before, in any role.

@@ -3,10 +3,13 @@
 //! `schemas/` holds them as golden files, and the server serves them; they describe payloads. What a
 //! schema cannot say (canonical bytes, signatures, references) is in `docs/PROTOCOL.md`.
 
+use schemars::JsonSchema as _;
 use serde_json::{Value, json};
 
 use super::VERSION;
 use super::kinds::Statement;
+use crate::time;
+use crate::tlog::checkpoint::Origin;
 
 /// Every statement type with the schema of its payload, in the protocol's order.
 pub fn all() -> Vec<(&'static str, Value)> {
@@ -18,10 +21,26 @@ pub fn all() -> Vec<(&'static str, Value)> {
 
 /// Adds the members that every statement has to the schema of a type's own.
 fn with_head(name: &str, mut schema: Value) -> Value {
+    tighten(&mut schema);
+    let mut generator = schemars::SchemaGenerator::default();
+    let minute = time::to_the_minute(&mut generator).to_value();
+    let hour = time::to_the_hour(&mut generator).to_value();
     let head = [
-        ("issued_at", json!({ "$ref": "#/$defs/Time" })),
-        ("issuer", json!({ "$ref": "#/$defs/PartyId" })),
-        ("issuer_key", json!({ "$ref": "#/$defs/PublicKey" })),
+        ("issued_at", told("When it was said.", minute)),
+        (
+            "issuer",
+            told(
+                "The party that speaks, if it is one.",
+                json!({ "$ref": "#/$defs/PartyId" }),
+            ),
+        ),
+        (
+            "issuer_key",
+            told(
+                "The one-time key of the resident who speaks: another for each request.",
+                json!({ "$ref": "#/$defs/PublicKey" }),
+            ),
+        ),
         (
             "parties",
             json!({
@@ -29,21 +48,28 @@ fn with_head(name: &str, mut schema: Value) -> Value {
                 "items": { "$ref": "#/$defs/PartyId" },
                 "minItems": 2,
                 "uniqueItems": true,
-                "description": "Ascending; each signs."
+                "description": "The parties that speak together: ascending, each signs."
             }),
         ),
         (
             "log",
-            json!({ "type": "string", "description": "The origin of the one log this is for." }),
+            told(
+                "The origin of the one log this is for.",
+                Origin::json_schema(&mut generator).to_value(),
+            ),
         ),
-        ("type", json!({ "const": name })),
-        ("version", json!({ "const": VERSION })),
+        (
+            "type",
+            told("The type of the statement.", json!({ "const": name })),
+        ),
+        (
+            "version",
+            told("The version of the type.", json!({ "const": VERSION })),
+        ),
     ];
     for (member, value) in head {
         schema["properties"][member] = value;
     }
-    let mut generator = schemars::SchemaGenerator::default();
-    generator.subschema_for::<crate::time::Time>();
     generator.subschema_for::<super::words::PartyId>();
     generator.subschema_for::<super::key::PublicKey>();
     for (name, definition) in generator.definitions() {
@@ -57,11 +83,67 @@ fn with_head(name: &str, mut schema: Value) -> Value {
     }
     schema["oneOf"] = json!([
         { "required": ["issuer"] },
-        { "required": ["issuer_key"] },
+        { "required": ["issuer_key"], "properties": { "issued_at": told("When it was said.", hour) } },
         { "required": ["parties"] },
     ]);
     schema["title"] = json!(name);
     schema
+}
+
+/// A member with its description.
+fn told(description: &str, mut schema: Value) -> Value {
+    schema["description"] = match schema["description"].as_str() {
+        Some(form) => json!(format!("{description} {form}")),
+        None => json!(description),
+    };
+    schema
+}
+
+/// Says what the generated schemas leave open: an absent member is left out, never `null`; integers
+/// have their types' bounds; the member that tells variants apart is described like its variant.
+fn tighten(schema: &mut Value) {
+    if let Value::Array(items) = schema {
+        items.iter_mut().for_each(tighten);
+    }
+    let Value::Object(object) = schema else {
+        return;
+    };
+    object.values_mut().for_each(tighten);
+    if let Some(Value::Array(types)) = object.get_mut("type") {
+        types.retain(|name| name != "null");
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            object.insert("type".to_owned(), only);
+        }
+    }
+    if let Some(Value::Array(choices)) = object.get_mut("anyOf") {
+        choices.retain(|choice| *choice != json!({ "type": "null" }));
+        if let [Value::Object(only)] = choices.as_mut_slice() {
+            let only = std::mem::take(only);
+            object.remove("anyOf");
+            for (key, value) in only {
+                object.entry(key).or_insert(value);
+            }
+        }
+    }
+    let most = match object.get("format").and_then(Value::as_str) {
+        Some("uint8") => Some(u64::from(u8::MAX)),
+        Some("uint32") => Some(u64::from(u32::MAX)),
+        _ => None,
+    };
+    if let Some(most) = most {
+        object.entry("maximum").or_insert(json!(most));
+    }
+    let description = object.get("description").cloned();
+    if let (Some(description), Some(Value::Object(members))) =
+        (description, object.get_mut("properties"))
+    {
+        for member in members.values_mut() {
+            if member.get("const").is_some() && member.get("description").is_none() {
+                member["description"] = description.clone();
+            }
+        }
+    }
 }
 
 #[cfg(test)]

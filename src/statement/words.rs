@@ -18,7 +18,7 @@ pub struct WordError(&'static str);
 
 /// Declares a newtype over `String` with its pattern for schemas and its check.
 macro_rules! word {
-    ($(#[$doc:meta])* $name:ident, $pattern:literal, $expected:literal, $check:expr) => {
+    ($(#[$doc:meta])* $name:ident, $pattern:literal, $expected:literal, $check:expr $(, at most $most:literal)?) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(String);
@@ -63,7 +63,11 @@ macro_rules! word {
             }
 
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "pattern": $pattern, "description": $expected })
+                #[allow(unused_mut)]
+                let mut schema =
+                    json_schema!({ "type": "string", "pattern": $pattern, "description": $expected });
+                $(schema.insert("maxLength".to_owned(), $most.into());)?
+                schema
             }
         }
     };
@@ -83,7 +87,7 @@ word! {
                 && !label.ends_with('-')
         };
         text.len() <= 253 && text.contains('.') && text.split('.').all(label)
-    }
+    }, at most 253
 }
 
 word! {
@@ -185,6 +189,7 @@ impl Day {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Money {
+    /// The currency (ISO 4217).
     pub currency: Currency,
     /// Minor units of the currency: 1000 is ten dollars.
     pub minor_units: u32,

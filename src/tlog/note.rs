@@ -316,6 +316,7 @@ impl JsonSchema for VerifierKey {
         json_schema!({
             "type": "string",
             "pattern": "^[^+\\s]{1,255}\\+[0-9a-f]{8}\\+[A-Za-z0-9+/]+={0,2}$",
+            "maxLength": 4096,
             "description": "A key as C2SP signed-note writes it: name, key id and key."
         })
     }

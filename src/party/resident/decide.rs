@@ -146,13 +146,17 @@ pub fn prepare(
         .and_then(|held| bundled(&held.bundle, request));
     let asked_for = inbox::judge(&claim, bundled)?;
     let clips = choose(resident, &asked_for, &wish.clips)?;
+    let days = claim
+        .limits
+        .as_ref()
+        .map_or(0, |limits| limits.retention_days);
     let mut offer = Offer {
         disclosure: Disclosure {
             request: Some(*request),
             clips: Vec::new(),
             gives: gives(&claim, &wish.gives),
             recipient: Audience::Agency(claim.body.recipient),
-            expires: expires(&claim, resident.clock.now()),
+            expires: expires(claim.body.deadline, days, resident.clock.now()),
         },
         claim,
         asked: asked_for,
@@ -218,14 +222,11 @@ fn gives(claim: &Claim, named: &[DataKind]) -> Vec<DataKind> {
     gives
 }
 
-fn expires(claim: &Claim, now: Time) -> Time {
-    let wanted = claim.body.deadline.plus_seconds(OPEN_FOR);
-    let days = claim
-        .limits
-        .as_ref()
-        .map_or(0, |limits| limits.retention_days);
+/// Until when a consent may be collected: the same for all who consent in an hour, whoever they are.
+pub fn expires(deadline: Time, retention_days: u32, now: Time) -> Time {
+    let wanted = deadline.plus_seconds(OPEN_FOR);
     // An hour less than allowed: it is logged later than now, never earlier.
-    let latest = now.plus_seconds(i64::from(days) * 86_400 - 3600);
+    let latest = now.plus_seconds(i64::from(retention_days) * 86_400 - 3600);
     wanted.min(latest).cut_to_hour()
 }
 
@@ -485,11 +486,17 @@ fn raw(envelope: &Envelope) -> Box<RawValue> {
 impl Resident {
     /// Signs with a one-time key.
     pub(super) fn sign_once(&self, key: &SigningKey, statement: Statement) -> Envelope {
-        let head = Head {
-            log: self.origin(),
-            issued_at: self.clock.now().cut_to_hour(),
-            author: Author::OneTimeKey(key.into()),
-        };
+        let head = one_time_head(self.origin(), key, self.clock.now());
         sign(&head, &statement, &[key])
+    }
+}
+
+/// The common members of what a resident says under the one-time key of a request: of the time,
+/// the hour alone.
+pub fn one_time_head(log: String, key: &SigningKey, now: Time) -> Head {
+    Head {
+        log,
+        issued_at: now.cut_to_hour(),
+        author: Author::OneTimeKey(key.into()),
     }
 }

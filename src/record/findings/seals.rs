@@ -16,7 +16,9 @@ pub(super) fn find(
     attachments: Attachments<'_>,
     all: &mut Vec<Finding>,
 ) {
-    let mut numbers: BTreeMap<&Investigation, Vec<(StatementId, String)>> = BTreeMap::new();
+    // Another agency's case has another number, whatever id it gives.
+    let mut numbers: BTreeMap<(String, &Investigation), Vec<(StatementId, String)>> =
+        BTreeMap::new();
     for (digest, sealed) in &record.seals {
         all.extend(waiting(sealed, now));
         let Some((unsealing, attachment)) = &sealed.opened else {
@@ -30,7 +32,8 @@ pub(super) fn find(
                 if sealed.name == "case_number"
                     && let Some(investigation) = &sealed.investigation
                 {
-                    let opened = numbers.entry(investigation).or_default();
+                    let case = (sealed.author.to_string(), investigation);
+                    let opened = numbers.entry(case).or_default();
                     opened.push((sealed.statement, value));
                 }
             }

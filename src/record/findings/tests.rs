@@ -26,6 +26,8 @@ use crate::statement::sealed::Opening;
 use crate::statement::testing::*;
 use crate::statement::words::{Band, Currency, Day, Money, RecordKind};
 
+mod others;
+
 fn found(world: &World) -> Vec<Finding> {
     findings(&record(world), world.now, &no_attachments)
 }

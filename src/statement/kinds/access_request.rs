@@ -31,10 +31,13 @@ use crate::time::Time;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccessRequest {
+    /// Which kind of request this is: each has bounds of its own.
     pub kind: RequestKind,
     /// The agreement statement in force, or the declaration that there is none.
     pub agreement: StatementId,
+    /// The case, the same in all requests and demands about it.
     pub investigation: Investigation,
+    /// Where residents are asked (ISO 3166).
     pub jurisdiction: Jurisdiction,
     /// The area asked about, in square metres: at least the scope's bounding box.
     pub area_m2: u32,
@@ -42,8 +45,10 @@ pub struct AccessRequest {
     pub window_minutes: u32,
     /// The age of the oldest footage asked for, in days, when the request is issued.
     pub footage_age_days: u32,
+    /// The offence investigated (NIBRS; sensitive ones as groups).
     pub offence: Offence,
     /// Answers count until then; cut to the minute.
+    #[schemars(schema_with = "crate::time::to_the_minute")]
     pub deadline: Time,
     /// Kinds of data asked for: ascending, each once.
     pub asks: Vec<DataKind>,
@@ -52,7 +57,9 @@ pub struct AccessRequest {
     /// Attachment of type `text/plain`: what the agency tells residents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<SealDigest>,
+    /// For whom the keys of clips are wrapped: an age recipient for this request alone.
     pub recipient: Recipient,
+    /// Fields that are opened later.
     pub sealed: SealedFields,
 }
 
@@ -60,6 +67,7 @@ pub struct AccessRequest {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SealedFields {
+    /// The agency's own number of the case; named `case_number` in its opening.
     pub case_number: SealedField,
 }
 
@@ -261,14 +269,15 @@ impl AccessRequest {
             },
         ) = entry.refer("/agreement", &self.agreement, "agreement", F::agreement)?;
         let operator = entry.operator()?;
-        if !parties.contains(agency)
-            || !parties
-                .iter()
-                .any(|p| p != agency && (*p == operator || limits.vendors.contains(p)))
-        {
+        let opens = |p: &&PartyId| *p != agency && (**p == operator || limits.vendors.contains(p));
+        let with: Vec<&PartyId> = parties.iter().filter(opens).collect();
+        if !parties.contains(agency) || with.is_empty() {
             return refuse(format!(
                 "an agreement of {agency} with the operator or a vendor that the limits name"
             ));
+        }
+        for other in with {
+            entry.in_standing("/agreement", other)?;
         }
         if status != Status::InForce {
             return refuse(format!("that agreement is {status}"));

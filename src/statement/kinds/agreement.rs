@@ -27,7 +27,9 @@ const MAX_TERMS: usize = 64;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Agreement {
+    /// The form of the agreement.
     pub instrument: Instrument,
+    /// Where it stands from here on.
     pub status: Status,
     /// The last statement of this chain so far; absent in the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,15 +93,20 @@ codes! {
 pub enum Term {
     /// Credit for each download of an app in the receiver's area.
     CreditPerDownload {
+        /// Who gives.
         giver: PartyId,
+        /// Who receives.
         receiver: PartyId,
+        /// For each download.
         amount: Money,
         /// What alone the credit buys.
         usable_for: Label,
     },
     /// Data that one party lets another have.
     DataAccess {
+        /// Who gives.
         giver: PartyId,
+        /// Who receives.
         receiver: PartyId,
         /// 1 to 7, ascending.
         records: Vec<RecordKind>,
@@ -107,11 +114,19 @@ pub enum Term {
         by_process_only: bool,
     },
     /// What a party says it does not answer for.
-    Disclaimer { party: PartyId, about: Label },
+    Disclaimer {
+        /// The party.
+        party: PartyId,
+        /// What it is about.
+        about: Label,
+    },
     /// A lower price for others than the parties, such as residents.
     Discount {
+        /// Who gives.
         giver: PartyId,
+        /// For whom it is, such as `residents`.
         beneficiary: Label,
+        /// The product.
         product: Label,
         /// Off the price of each.
         amount: Money,
@@ -121,30 +136,55 @@ pub enum Term {
     },
     /// Things given.
     Equipment {
+        /// Who gives.
         giver: PartyId,
+        /// Who receives.
         receiver: PartyId,
+        /// What is given.
         item: Label,
+        /// How many.
         count: u32,
         /// What they are worth in all.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         value: Option<Money>,
     },
     /// A party deals with no competitor.
-    Exclusivity { bound: PartyId, product: Label },
+    Exclusivity {
+        /// The party bound.
+        bound: PartyId,
+        /// The product.
+        product: Label,
+    },
     /// What a party must not tell.
-    Confidentiality { bound: PartyId, about: Label },
+    Confidentiality {
+        /// The party bound.
+        bound: PartyId,
+        /// What it is about.
+        about: Label,
+    },
     /// Access to a portal, a map, a feed.
     PortalAccess {
+        /// Who gives.
         giver: PartyId,
+        /// Who receives.
         receiver: PartyId,
+        /// What it opens.
         portal: Label,
     },
     /// A party promotes a product or an app.
-    Promotion { bound: PartyId, product: Label },
+    Promotion {
+        /// The party bound.
+        bound: PartyId,
+        /// The product.
+        product: Label,
+    },
     /// Public money for a product.
     PublicSubsidy {
+        /// Who gives.
         giver: PartyId,
+        /// For whom it is, such as `residents`.
         beneficiary: Label,
+        /// The product.
         product: Label,
         /// Off the price of each.
         each: Money,
@@ -152,26 +192,39 @@ pub enum Term {
         total: Money,
     },
     /// A party says nothing in public before another has agreed to the text.
-    PublicityApproval { bound: PartyId, approver: PartyId },
+    PublicityApproval {
+        /// The party bound.
+        bound: PartyId,
+        /// Who has to agree to the text.
+        approver: PartyId,
+    },
     /// A person whom a party appoints.
     Role {
+        /// The party.
         party: PartyId,
+        /// What the person is to do.
         role: Label,
         /// Whether the other party makes it a condition.
         required: bool,
     },
     /// A lower price for a party's own staff.
     StaffDiscount {
+        /// Who gives.
         giver: PartyId,
+        /// Who receives.
         receiver: PartyId,
+        /// The product.
         product: Label,
         /// Off the price, in percent.
         percent: u8,
     },
     /// A party is trained by another.
     Training {
+        /// Who gives.
         giver: PartyId,
+        /// Who receives.
         receiver: PartyId,
+        /// In what.
         subject: Label,
     },
 }
@@ -180,7 +233,9 @@ pub enum Term {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Amendment {
+    /// Terms that hold from here on: 64 in force at most.
     pub add: Vec<Term>,
+    /// Terms that hold no more, word for word as they stand in force.
     pub remove: Vec<Term>,
 }
 

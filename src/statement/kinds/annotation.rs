@@ -22,7 +22,9 @@ const MAX_ATTACHMENTS: usize = 8;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Annotation {
+    /// The statement that it is about.
     pub about: StatementId,
+    /// What kind of remark it is.
     pub remark: Remark,
     /// Texts and evidence: at most 8 attachments.
     pub attachments: Vec<SealDigest>,

@@ -17,8 +17,11 @@ use crate::statement::words::{Day, Label, Money, PartyId, Role, codes};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Benefit {
+    /// What kind of benefit.
     pub kind: BenefitKind,
+    /// Who gave.
     pub giver: PartyId,
+    /// Who received.
     pub receiver: PartyId,
     /// The other side's report of the same, which this one confirms: it counts once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,6 +41,7 @@ pub struct Benefit {
     /// App downloads that the amount is reckoned by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub downloads: Option<u32>,
+    /// The day it was given.
     pub effective_on: Day,
 }
 

@@ -18,11 +18,14 @@ use crate::time::Time;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bulletin {
+    /// What it is about.
     pub about: Alert,
+    /// Whom it is for (ISO 3166).
     pub jurisdiction: Jurisdiction,
     /// An attachment of type `text/plain`.
     pub text: SealDigest,
     /// Not shown from then on; cut to the hour, and within the limits' `bulletin_days`.
+    #[schemars(schema_with = "crate::time::to_the_hour")]
     pub expires: Time,
 }
 

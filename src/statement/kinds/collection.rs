@@ -14,6 +14,7 @@ use crate::statement::words::{Label, Role};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Collection {
+    /// The `disclosure` that is taken.
     pub disclosure: StatementId,
     /// Who takes it: the signing officer's label.
     pub label: Label,

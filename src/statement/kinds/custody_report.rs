@@ -20,6 +20,7 @@ use crate::statement::words::{Day, PartyId, Role, codes};
 pub struct CustodyReport {
     /// The `disclosure` by which it was given, or the `legal-demand` by which it was taken.
     pub about: StatementId,
+    /// What happened to the footage.
     pub event: CustodyEvent,
     /// Which clip of the disclosure, from 0; absent for all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -17,7 +17,9 @@ use crate::statement::words::codes;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Decision {
+    /// The `access-request` decided on.
     pub request: StatementId,
+    /// What was decided.
     pub decision: Answer,
 }
 

@@ -19,6 +19,7 @@ use crate::statement::words::{Day, DelayGround, PartyKind, Role, ascending, code
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DelayOrder {
+    /// What waits.
     pub delays: Delayed,
     /// The digest of the sealed field; for `opening` alone, and always there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -150,6 +151,11 @@ impl DelayOrder {
         digest: SealDigest,
     ) -> Result<Change, Verdict<F::Error>> {
         let (fact, seal) = entry.closed_seal("/seal", &digest)?;
+        // It is due at once: to put it off now would make its erasure a way out.
+        if let Some(at) = fact.erased {
+            let detail = format!("erased by entry {at}");
+            return Err(Refusal::new(Reason::Erased, "/seal", detail).into());
+        }
         self.check_later(Some(&seal.open_by))?;
         let later = SealFact {
             open_by: self.until.clone(),

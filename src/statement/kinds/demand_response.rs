@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Kind;
 use super::disclosure::short;
 use crate::digest::StatementId;
-use crate::statement::facts::{Change, Fact, FactKey, Facts, FactsExt};
+use crate::statement::facts::{Change, Fact, FactKey, Facts};
 use crate::statement::refusal::{Reason, Refusal, Verdict};
 use crate::statement::rules::{Entry, wrong_author};
 use crate::statement::words::{Band, Day, PartyId, RecordKind, Role, ascending, codes, listed};
@@ -24,6 +24,7 @@ pub struct DemandResponse {
     /// Who was answered, where no entry says who demanded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agency: Option<PartyId>,
+    /// What the demand brought.
     pub outcome: Outcome,
     /// Kinds of records given: at most 7, ascending; none unless `full` or `partial`.
     pub records: Vec<RecordKind>,
@@ -68,7 +69,7 @@ impl Kind for DemandResponse {
                 false => Err(wrong_author("the operator or a vendor").into()),
             };
         };
-        let (index, mut fact) = entry.refer("/demand", demand, "legal-demand", F::demand)?;
+        let (index, mut fact) = entry.told_demand("/demand", demand)?;
         if *issuer != operator && *issuer != fact.upon {
             return Err(wrong_author(format!("{}, or the operator", fact.upon)).into());
         }

@@ -44,6 +44,7 @@ pub struct Disclosure {
     /// The request's recipient, or `public`.
     pub recipient: Audience,
     /// Not to be collected, and not served to the public, from then on; cut to the hour.
+    #[schemars(schema_with = "crate::time::to_the_hour")]
     pub expires: Time,
 }
 
@@ -110,6 +111,7 @@ impl JsonSchema for Audience {
 pub struct DisclosedClip {
     /// The `commitment-batch` that it stands in.
     pub batch: StatementId,
+    /// One of the commitments to the clip, in no other disclosure.
     pub commitment: Commitment,
     /// SHA-256 of the age header, re-wrapped for the recipient alone.
     pub header: Digest,

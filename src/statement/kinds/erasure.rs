@@ -21,6 +21,7 @@ use crate::statement::words::{Day, PartyId, Role, codes};
 pub struct Erasure {
     /// The digest of the attachment or of the sealed field.
     pub digest: SealDigest,
+    /// The legal basis.
     pub basis: ErasureBasis,
     /// A court's `legal-demand` that orders it; for `court-order` alone, and always there.
     #[serde(default, skip_serializing_if = "Option::is_none")]

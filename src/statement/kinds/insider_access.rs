@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Kind;
 use crate::digest::StatementId;
-use crate::statement::facts::{Change, Facts, FactsExt};
+use crate::statement::facts::{Change, Facts};
 use crate::statement::refusal::Verdict;
 use crate::statement::rules::{Entry, wrong_author};
 use crate::statement::words::{Band, Day, Label, RecordKind, Role, ascending, codes, listed};
@@ -21,6 +21,7 @@ pub struct InsiderAccess {
     pub staff: Label,
     /// Through which system.
     pub system: Label,
+    /// Why they looked.
     pub reason: AccessReason,
     /// Kinds of records seen: 1 to 7, ascending.
     pub records: Vec<RecordKind>,
@@ -29,6 +30,7 @@ pub struct InsiderAccess {
     /// The legal demand that it was done for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub demand: Option<StatementId>,
+    /// The day they looked.
     pub effective_on: Day,
 }
 
@@ -56,7 +58,7 @@ impl Kind for InsiderAccess {
         }
         ascending("/records", &self.records, 1..=7)?;
         if let Some(demand) = &self.demand {
-            entry.refer("/demand", demand, "legal-demand", F::demand)?;
+            entry.told_demand("/demand", demand)?;
         }
         Ok(Change::new())
     }

@@ -31,7 +31,9 @@ pub struct KeyChange {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RevokedKey {
+    /// The key that ends.
     pub key: PublicKey,
+    /// Why it ends.
     pub reason: RevocationReason,
 }
 

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
-use crate::statement::facts::{Change, DemandFact, Fact, FactKey, Facts};
+use crate::statement::facts::{Change, DemandFact, Fact, FactKey, Facts, Standing};
 use crate::statement::refusal::{Reason, Refusal, Verdict};
 use crate::statement::rules::seals::SealedField;
 use crate::statement::rules::{Entry, wrong_author};
@@ -22,7 +22,9 @@ use crate::statement::words::{
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LegalDemand {
+    /// The kind of legal process.
     pub process: ProcessKind,
+    /// How it came into the log.
     pub source: DemandSource,
     /// Who demands; absent for `national-security` alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -30,6 +32,7 @@ pub struct LegalDemand {
     /// Who is to answer, if not the operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upon: Option<PartyId>,
+    /// Under whose law it is made (ISO 3166).
     pub jurisdiction: Jurisdiction,
     /// The case, as in the agency's requests: what was asked for before shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,12 +63,15 @@ pub struct LegalDemand {
     pub received: Option<NationalBand>,
     /// Grounds for not telling those concerned: at most 5, ascending.
     pub delay: Vec<DelayGround>,
+    /// The day it was served.
     pub served_on: Day,
+    /// The day by which it is to be answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer_by: Option<Day>,
     /// The paper itself, an attachment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document: Option<SealDigest>,
+    /// Fields that are opened later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed: Option<DemandSeals>,
 }
@@ -264,7 +270,11 @@ impl LegalDemand {
             || self.area_m2.is_some()
             || self.sealed.is_some()
             || self.document.is_some()
-            || !self.offences.is_empty();
+            || self.answer_by.is_some()
+            || self.content
+            || !self.offences.is_empty()
+            || !self.records.is_empty()
+            || !self.delay.is_empty();
         if national && tells {
             return refuse(
                 "/received",
@@ -283,7 +293,7 @@ impl LegalDemand {
         Ok(())
     }
 
-    /// Who may say this; whether it is a court.
+    /// Who may say this; whether a court orders it.
     fn check_author<F: Facts>(
         &self,
         entry: &Entry<'_, F>,
@@ -296,8 +306,10 @@ impl LegalDemand {
                 false => Err(wrong_author("the operator, or whoever is to answer").into()),
             };
         }
-        match entry.known_party("/issuer", issuer)?.kind {
-            PartyKind::Court => Ok(true),
+        let fact = entry.known_party("/issuer", issuer)?;
+        match fact.kind {
+            // What a court says that is in no standing is on record, and orders nothing.
+            PartyKind::Court => Ok(fact.standing == Standing::Live),
             PartyKind::Agency if self.agency.as_ref() == Some(issuer) => Ok(false),
             _ => Err(wrong_author("the agency that demands, or a court").into()),
         }

@@ -23,6 +23,7 @@ const MAX_KEYS: usize = 4;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LogClosed {
+    /// Why the log ends.
     pub reason: ClosingReason,
     /// The log in which things go on. A log that has moved names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -33,6 +34,7 @@ pub struct LogClosed {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Successor {
+    /// The name of the other log, for its life.
     pub origin: Origin,
     /// Its keys, 1 to 4, each named like its origin.
     pub vkeys: Vec<VerifierKey>,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Kind;
 use super::disclosure::short;
 use crate::digest::StatementId;
-use crate::statement::facts::{Change, Facts, FactsExt};
+use crate::statement::facts::{Change, Facts};
 use crate::statement::refusal::{Reason, Refusal, Verdict};
 use crate::statement::rules::{Entry, wrong_author};
 use crate::statement::sealed::SealDigest;
@@ -23,7 +23,9 @@ pub const MAX_MESSAGES: usize = 16;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Notice {
+    /// The `legal-demand` that they are told of.
     pub demand: StatementId,
+    /// Whether they were told.
     pub state: NoticeState,
     /// Attachments, an age file each, for one owner or for nobody: 1 to 16 where `sent`, none where
     /// `delayed`.
@@ -49,7 +51,7 @@ impl Kind for Notice {
     fn judge<F: Facts>(&self, entry: &Entry<'_, F>) -> Result<Change, Verdict<F::Error>> {
         let issuer = entry.issuer()?;
         entry.signed_by_party(issuer, &[Role::Admin, Role::Officer])?;
-        let (_, demand) = entry.refer("/demand", &self.demand, "legal-demand", F::demand)?;
+        let (_, demand) = entry.told_demand("/demand", &self.demand)?;
         if *issuer != entry.operator()? && *issuer != demand.upon {
             return Err(wrong_author(format!("{}, or the operator", demand.upon)).into());
         }

@@ -16,6 +16,7 @@ use crate::statement::facts::{
 };
 use crate::statement::key::PublicKey;
 use crate::statement::refusal::{Reason, Refusal, Verdict};
+use crate::statement::rules::seals::SUCCESSIONS;
 use crate::statement::rules::{Entry, wrong_author};
 use crate::statement::words::{Day, Jurisdiction, Label, Name, PartyId, PartyKind, Role, codes};
 use crate::time::Time;
@@ -29,11 +30,15 @@ pub const MAX_KEYS: usize = 16;
 pub struct Party {
     /// The party registered.
     pub party: PartyId,
+    /// What the party is.
     pub kind: PartyKind,
+    /// Its public name.
     pub name: Name,
+    /// Where it belongs (ISO 3166).
     pub jurisdiction: Jurisdiction,
     /// At most 16; empty for a `listed` party.
     pub keys: Vec<NewKey>,
+    /// How the claim to the host name was checked.
     pub domain_check: DomainCheck,
     /// The party id that this one takes over from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -44,10 +49,12 @@ pub struct Party {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewKey {
+    /// The key; it signs its own adding.
     pub key: PublicKey,
     /// Whose key it is: a pseudonym of the party's choosing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<Label>,
+    /// What it may sign.
     pub role: Role,
 }
 
@@ -58,7 +65,9 @@ pub struct NewKey {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DomainCheck {
+    /// The day it was checked.
     pub checked_on: Day,
+    /// How it was checked.
     pub method: CheckMethod,
 }
 
@@ -223,6 +232,16 @@ impl Party {
         };
         let mut fact = entry.known_party("/succeeds", predecessor)?;
         let refuse = |reason, detail: String| Err(Refusal::new(reason, "/succeeds", detail).into());
+        // It may be registered later, and would have forgotten whose debts it took over.
+        if self.keys.is_empty() {
+            let detail = "a party without keys takes over from nobody".to_owned();
+            return refuse(Reason::BadValue, detail);
+        }
+        // Whoever takes over answers for all before it: they are looked up for each request.
+        if entry.predecessors(predecessor)?.len() >= SUCCESSIONS {
+            let detail = format!("{SUCCESSIONS} parties have taken over, one from another");
+            return refuse(Reason::OutsideLimits, detail);
+        }
         if fact.kind != self.kind {
             return refuse(
                 Reason::WrongReference,

@@ -17,7 +17,9 @@ use crate::statement::words::{PartyId, Role, codes};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PartyStatus {
+    /// The party whose standing it is.
     pub party: PartyId,
+    /// What becomes of it.
     pub status: StatusChange,
     /// Why; not for `confirmed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -19,6 +19,7 @@ const MAX_ARTIFACTS: usize = 32;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Release {
+    /// The program.
     pub program: Label,
     /// Its version.
     pub release: Label,
@@ -30,7 +31,9 @@ pub struct Release {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Artifact {
+    /// The file's name.
     pub name: Label,
+    /// SHA-256 of its bytes.
     pub sha256: Digest,
     /// Its length in bytes.
     #[schemars(range(max = 9_007_199_254_740_991_u64))]

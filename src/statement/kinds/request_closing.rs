@@ -18,7 +18,9 @@ use crate::statement::words::{Role, codes};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RequestClosing {
+    /// The agency's own `access-request`.
     pub request: StatementId,
+    /// What becomes of what was given for it.
     pub outcome: ClosingOutcome,
 }
 

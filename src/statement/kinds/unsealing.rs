@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
-use crate::statement::facts::{Change, DigestFact, Facts, FactsExt, SealFact};
+use crate::statement::facts::{Change, DigestFact, Facts, SealFact};
 use crate::statement::refusal::Verdict;
 use crate::statement::rules::{Entry, wrong_author};
 use crate::statement::sealed::SealDigest;
@@ -62,13 +62,11 @@ impl Kind for Unsealing {
     }
 }
 
-/// Whether `issuer` is `party`, or the one that succeeds it.
+/// Whether `issuer` is `party`, or has taken over from it, if by way of others.
 fn answers_for<F: Facts>(
     entry: &Entry<'_, F>,
     issuer: &PartyId,
     party: &PartyId,
 ) -> Result<bool, Verdict<F::Error>> {
-    let fact = entry.facts.party(party).map_err(Verdict::Facts)?;
-    let successor = fact.and_then(|fact| fact.succeeded_by);
-    Ok(issuer == party || successor.as_ref() == Some(issuer))
+    Ok(issuer == party || entry.predecessors(issuer)?.contains(party))
 }

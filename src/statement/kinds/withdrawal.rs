@@ -16,6 +16,7 @@ use crate::statement::rules::Entry;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Withdrawal {
+    /// The `disclosure` taken back, by the key that signed it.
     pub disclosure: StatementId,
 }
 

@@ -18,12 +18,13 @@ use crate::statement::words::{Day, PartyId};
 /// How long after its day an unopened seal bars new requests, in seconds.
 const GRACE: i64 = 7 * 86_400;
 /// The most parties, one succeeding another, whose seals one answers for.
-const SUCCESSIONS: usize = 16;
+pub const SUCCESSIONS: usize = 16;
 
 /// A sealed field: its digest now, its opening by the end of a day.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SealedField {
+    /// The digest of the opening, an SD-JWT disclosure (RFC 9901).
     pub digest: SealDigest,
     /// Due at the end of this day, UTC.
     pub open_by: Day,
@@ -158,22 +159,32 @@ impl<F: Facts> Entry<'_, F> {
 
     /// Refuses a party that has left a seal unopened for long, or has taken over from one that did.
     pub fn no_seal_overdue(&self, party: &PartyId) -> Result<(), Verdict<F::Error>> {
-        let mut party = Some(party.clone());
-        for _ in 0..SUCCESSIONS {
-            let Some(who) = party else {
-                return Ok(());
-            };
-            let due = self.due_seals(&who)?;
+        let before = self.predecessors(party)?;
+        for who in std::iter::once(party).chain(&before) {
+            let due = self.due_seals(who)?;
             let overdue = |due: &&DueSeals| due.open_by.end().plus_seconds(GRACE) < self.logged_at;
             if let Some(due) = due.first().filter(overdue) {
                 let (count, day) = (due.count, &due.open_by);
                 let detail = format!("{count} of {who} due on {day}: unseal what is overdue first");
                 return Err(Refusal::new(Reason::SealOverdue, "", detail).into());
             }
-            let fact = self.facts.party(&who).map_err(Verdict::Facts)?;
-            party = fact.and_then(|fact| fact.succeeds);
         }
         Ok(())
+    }
+
+    /// The parties that a party has taken over from, one from another, the last one first.
+    pub fn predecessors(&self, party: &PartyId) -> Result<Vec<PartyId>, Verdict<F::Error>> {
+        let mut all = Vec::new();
+        let mut party = party.clone();
+        while all.len() < SUCCESSIONS {
+            let fact = self.facts.party(&party).map_err(Verdict::Facts)?;
+            let Some(before) = fact.and_then(|fact| fact.succeeds) else {
+                break;
+            };
+            all.push(before.clone());
+            party = before;
+        }
+        Ok(all)
     }
 
     /// The day so many days after this entry's.

@@ -1,8 +1,10 @@
 //! The rules over small ledgers: every reason to refuse, courses of events, random sequences.
 
 mod access;
+mod adversaries;
 mod agreements;
 mod courses;
+mod live;
 mod properties;
 mod refused_access;
 mod refused_forms;
@@ -10,6 +12,7 @@ mod refused_publications;
 mod refused_requests;
 mod refused_signers;
 mod refused_statements;
+mod vectors;
 
 use crate::statement::leaf::Leaf;
 use crate::statement::refusal::{Class, Reason};

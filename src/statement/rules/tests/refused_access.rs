@@ -115,6 +115,8 @@ fn national() -> LegalDemand {
         records: Vec::new(),
         accounts: None,
         received: Some(NationalBand::Below250),
+        delay: Vec::new(),
+        answer_by: None,
         sealed: None,
         ..LegalDemand::example()
     }
