@@ -235,7 +235,7 @@ pub struct Publish {
     #[command(flatten)]
     own: Own,
     /// Say that the film shows this too: time, place
-    #[arg(long, value_enum, value_delimiter = ',')]
+    #[arg(long, value_enum, value_delimiter = ',', hide_possible_values = true)]
     gives: Vec<DataKind>,
     /// How long it is served (UTC, cut to the hour); default: 30 days, as for most
     #[arg(long, value_name = "TIME")]
