@@ -19,7 +19,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let ledger = Ledger::start(|limits| limits.new_key_wait_minutes = 0);
+        let ledger = Ledger::start(|limits| limits.batch_seconds = 3600);
         let agreement = ledger.settle().to_string();
         ledger.register("court", "court", COURT);
         ledger.register("watchdog", "watchdog", "watchdog.example");
