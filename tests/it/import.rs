@@ -93,7 +93,7 @@ fn logged(ledger: &Ledger, kind: &str) -> Vec<Value> {
 
 #[test]
 fn records_come_in_once_and_bad_rows_not_at_all() {
-    let ledger = Ledger::start(|_| {});
+    let ledger = Ledger::start(|limits| limits.batch_seconds = 3600);
     let size = ledger.size();
     let (code, dry) = import(&ledger, "agencies", AGENCIES, &["--dry-run"]);
     assert_eq!((code, &dry["logged"]), (Some(1), &5.into()), "{dry}");
@@ -187,7 +187,7 @@ fn records_come_in_once_and_bad_rows_not_at_all() {
 /// A stop after a statement was made and kept, before it was sent: it is sent as it is.
 #[test]
 fn a_row_never_becomes_two_statements() {
-    let ledger = Ledger::start(|_| {});
+    let ledger = Ledger::start(|limits| limits.batch_seconds = 3600);
     import(&ledger, "ewarrants", &register(), &["--dry-run"]);
     let folder = ledger.path("operator/imports/ewarrants");
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
@@ -195,7 +195,7 @@ fn a_row_never_becomes_two_statements() {
     let before = logged(&ledger, "legal-demand");
 
     // The same rows on another ledger of the same operator, as far as the importer can tell.
-    let other = Ledger::start(|_| {});
+    let other = Ledger::start(|limits| limits.batch_seconds = 3600);
     let kept = other.path("operator/imports");
     std::fs::create_dir_all(&kept).unwrap();
     let copied = std::process::Command::new("cp")
