@@ -40,6 +40,7 @@ refused() {
 same() { [ "$1" = "$2" ] || fail "$3: $1, not $2"; holds; }
 # start NAME COMMAND...: runs a server, and sets `address` to where it says that it listens.
 start() {
+    : >"$1.out"
     "${@:2}" >"$1.out" 2>"$1.err" &
     pid=$!
     running+=("$pid")

@@ -19,6 +19,7 @@ declare -A kind id_of
 
 # listens NAME COMMAND...: runs a server; sets `address` to where it listens.
 listens() {
+    : >"$1.out"
     "$whosaw" "${@:2}" >"$1.out" 2>"$1.err" &
     running+=("$!")
     for _ in {1..300}; do
