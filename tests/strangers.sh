@@ -20,7 +20,7 @@ folder=$(mktemp -d)
 running=()
 cleanup() {
     for pid in "${running[@]}"; do
-        kill -CONT "$pid" && kill "$pid" && wait "$pid"
+        kill -CONT "$pid" && kill "$pid" && wait "$pid" || true
     done 2>/dev/null
     rm -rf "$folder"
 }
