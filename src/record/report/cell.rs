@@ -59,14 +59,6 @@ impl Range {
         })
     }
 
-    /// The least range of whole bands of 250 around it.
-    pub fn in_bands_of_250(self) -> Self {
-        Self {
-            at_least: self.at_least / 250 * 250,
-            at_most: self.at_most.map(|most| most / 250 * 250 + 249),
-        }
-    }
-
     fn written(self, to: &str) -> String {
         match self.at_most {
             Some(most) if most == self.at_least => most.to_string(),

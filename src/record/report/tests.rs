@@ -79,6 +79,7 @@ fn national(world: &World, band: NationalBand) -> LegalDemand {
         agency: None,
         offences: Vec::new(),
         accounts: None,
+        records: Vec::new(),
         received: Some(band),
         ..paper(world, ProcessKind::NationalSecurity)
     }

@@ -240,23 +240,16 @@ impl<'a> View<'a> {
             let all: Vec<&Demand> = all.collect();
             let received = all.iter().filter_map(|d| d.by.what.received);
             let received: Range = received.map(Range::from).sum();
-            let answered: Vec<&&Demand> = all.iter().filter(|d| !d.responses.is_empty()).collect();
-            let accounts: Range = answered.iter().map(|demand| affected(demand)).sum();
             let months = half.half.map(super::Half::months);
-            for (name, none, cell) in [
-                (
-                    "National security letters and orders received",
-                    all.is_empty().then_some(Why::NationalDemands),
-                    Cell::NationalBand(received),
-                ),
-                (
-                    "Affected accounts",
-                    answered.is_empty().then_some(Why::NationalAccounts),
-                    Cell::NationalBand(accounts.in_bands_of_250()),
-                ),
+            let received = match all.as_slice() {
+                [] => Cell::from(Why::NationalDemands),
+                _ => Cell::NationalBand(received),
+            };
+            for (name, count) in [
+                ("National security letters and orders received", received),
+                ("Affected accounts", Why::NationalAccounts.into()),
             ] {
                 let year = half.year.to_string().into();
-                let count = none.map_or(cell, Cell::from);
                 let cells = [year, months.into(), name.into(), count];
                 rows.push(self.record.row(cells, &cites(&all)));
             }

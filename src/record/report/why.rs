@@ -29,7 +29,7 @@ reasons! {
     InternalAudits = "an agency's own audits are no statements; what anybody can audit is in the findings",
     Judgement = "whether a policy is adequate is for people to judge",
     Models = "equipment has a label, and no model number",
-    NationalAccounts = "nobody responded to a demand of national security in this half",
+    NationalAccounts = "no statement tells what came of demands of national security",
     NationalDemands = "nobody entered a band for this half; that says nothing of how many there were",
     Outcomes = "no statement tells what footage led to, and none holds crime statistics",
     Personal = "statements hold nothing of any person",

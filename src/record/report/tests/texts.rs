@@ -95,7 +95,7 @@ fn each_kind_of_value_is_told_apart_everywhere() {
             r#"{"state":"banded","at_least":1001}"#,
         ),
         (
-            Cell::NationalBand(range.in_bands_of_250()),
+            Cell::NationalBand(NationalBand::Below250.into()),
             "0-249",
             "0-249",
             r#"{"state":"banded","at_least":0,"at_most":249}"#,

@@ -701,7 +701,7 @@ fn random_sequences_reach_every_type_and_many_reasons() {
     let mut published = 0;
     let mut spoke = BTreeSet::new();
     let mut stored = BTreeMap::new();
-    for case in 0..1000 {
+    for case in 0..2000 {
         let events = events().new_tree(&mut runner).unwrap().current();
         for judged in play(case % BEGINNINGS, &events).1 {
             match judged.verdict {
@@ -727,7 +727,10 @@ fn random_sequences_reach_every_type_and_many_reasons() {
     let never: Vec<_> = never.difference(&admitted).collect();
     assert_eq!(never, [&"decision"]);
     assert!(reasons.len() >= 20, "{reasons:?}");
-    assert!(published > 20 && reasons.contains(&Reason::TellsWho));
+    assert!(
+        published > 20 && reasons.contains(&Reason::TellsWho),
+        "{published} {reasons:?}"
+    );
     for who in [AGENCY, COURT, OPERATOR, VENDOR, WATCHDOG, "A resident"] {
         assert!(spoke.contains(who), "{who} never speaks: {spoke:?}");
     }
