@@ -222,16 +222,18 @@ impl Waiting {
         Self(SecretFile::at(path))
     }
 
-    /// Keeps them, in place of those kept before.
+    /// Keeps them, durably, in place of those kept before.
     ///
     /// # Errors
     /// The disk's.
     pub fn keep(&self, owners: &[Owner]) -> Result<(), NotifyError> {
+        if owners.is_empty() {
+            return self.forget();
+        }
         let folder = self.0.path().parent().expect("a file in a folder");
         std::fs::create_dir_all(folder).map_err(|error| self.file(error))?;
-        self.forget()?;
         let lines: String = owners.iter().map(|owner| format!("{owner}\n")).collect();
-        Ok(self.0.write_new(lines.as_bytes())?)
+        Ok(self.0.replace(lines.as_bytes())?)
     }
 
     /// Those kept; none if nobody is.
@@ -247,11 +249,7 @@ impl Waiting {
         owners(list)
     }
 
-    /// Forgets them.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub fn forget(&self) -> Result<(), NotifyError> {
+    fn forget(&self) -> Result<(), NotifyError> {
         match std::fs::remove_file(self.0.path()) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(self.file(error)),
             _ => Ok(()),

@@ -16,7 +16,9 @@ use super::kinds::agreement::{Agreement, Instrument, Status};
 use super::kinds::collection::Collection;
 use super::kinds::commitment_batch::CommitmentBatch;
 use super::kinds::disclosure::{Audience, DisclosedClip, Disclosure};
-use super::kinds::legal_demand::{DemandSeals, LegalDemand};
+use super::kinds::legal_demand::{
+    DemandSeals, DemandSource, LegalDemand, NationalBand, ProcessKind,
+};
 use super::kinds::limits::Limits;
 use super::kinds::log_closed::LogClosed;
 use super::kinds::party::{NewKey, Party};
@@ -403,6 +405,25 @@ impl World {
     }
 
     /// A warrant of the agency upon the operator, with a sealed number.
+    /// Demands of national security, of which a band is told.
+    pub fn national(&self, band: NationalBand) -> LegalDemand {
+        LegalDemand {
+            process: ProcessKind::NationalSecurity,
+            source: DemandSource::Paper,
+            agency: None,
+            investigation: None,
+            offences: Vec::new(),
+            content: false,
+            records: Vec::new(),
+            accounts: None,
+            received: Some(band),
+            delay: Vec::new(),
+            answer_by: None,
+            sealed: None,
+            ..self.demand()
+        }
+    }
+
     pub fn demand(&self) -> LegalDemand {
         LegalDemand {
             agency: Some(id(AGENCY)),

@@ -1,4 +1,4 @@
-//! The key files of a party: written once, readable by their owner alone.
+//! The key files of a party, and what else concerns nobody: readable by their owner alone.
 //!
 //! What a file holds is its caller's matter. It is kept in buffers that are wiped, and never shown.
 
@@ -7,6 +7,7 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
 use super::{StoreError, at, folder_of, sync_folder};
@@ -32,20 +33,36 @@ impl SecretFile {
     /// [`StoreError::KeyExists`] if there is a file already, whatever it holds.
     pub fn write_new(&self, secret: &[u8]) -> Result<(), StoreError> {
         let (path, folder) = (&self.0, folder_of(&self.0));
-        let mut staged = tempfile::Builder::new()
-            .prefix(".new-key-")
-            .permissions(Permissions::from_mode(0o600))
-            .tempfile_in(folder)
-            .map_err(at(path))?;
-        staged.write_all(secret).map_err(at(path))?;
-        staged.as_file().sync_all().map_err(at(path))?;
-        match staged.persist_noclobber(path) {
+        match self.stage(secret)?.persist_noclobber(path) {
             Err(failed) if failed.error.kind() == ErrorKind::AlreadyExists => {
                 Err(StoreError::KeyExists { path: path.clone() })
             }
             Err(failed) => Err(at(path)(failed.error)),
             Ok(_) => sync_folder(folder),
         }
+    }
+
+    /// As [`SecretFile::write_new`], in place of the file that is there.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn replace(&self, secret: &[u8]) -> Result<(), StoreError> {
+        let path = &self.0;
+        let moved = self.stage(secret)?.persist(path);
+        moved.map_err(|failed| at(path)(failed.error))?;
+        sync_folder(folder_of(path))
+    }
+
+    fn stage(&self, secret: &[u8]) -> Result<NamedTempFile, StoreError> {
+        let path = &self.0;
+        let mut staged = tempfile::Builder::new()
+            .prefix(".new-key-")
+            .permissions(Permissions::from_mode(0o600))
+            .tempfile_in(folder_of(path))
+            .map_err(at(path))?;
+        staged.write_all(secret).map_err(at(path))?;
+        staged.as_file().sync_all().map_err(at(path))?;
+        Ok(staged)
     }
 
     /// Reads the file.
@@ -82,6 +99,8 @@ mod tests {
         let again = file.write_new(b"first");
         assert!(matches!(again, Err(StoreError::KeyExists { .. })));
         assert_eq!(file.read().unwrap().as_slice(), b"first");
+        file.replace(b"second").unwrap();
+        assert_eq!(file.read().unwrap().as_slice(), b"second");
         let mode = fs::metadata(file.path()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(

@@ -105,8 +105,10 @@ pub fn notify(args: &Notify) -> anyhow::Result<Exit> {
         };
         return party::log(&operator, notice.into(), Role::Officer, args.own.json);
     }
-    if named.is_empty() {
-        named = waiting.read()?;
+    let mut later = waiting.read()?;
+    match named.is_empty() {
+        true => named = std::mem::take(&mut later),
+        false => later.retain(|kept| named.iter().all(|owner| owner.vault != kept.vault)),
     }
     let text = match &args.message {
         None => String::new(),
@@ -115,8 +117,12 @@ pub fn notify(args: &Notify) -> anyhow::Result<Exit> {
             text.trim_end().to_owned()
         }
     };
+    let sealed = about.messages(&store, &named, &text)?;
     let mut all = Vec::new();
-    for messages in about.messages(&store, &named, &text)?.chunks(MAX_MESSAGES) {
+    // One statement after another: if one fails, those who were not told yet still wait to be.
+    let kept = |untold: &[Owner]| waiting.keep(&[untold, &later].concat());
+    kept(&named)?;
+    for (n, messages) in sealed.chunks(MAX_MESSAGES).enumerate() {
         let mut digests = Vec::with_capacity(messages.len());
         for message in messages {
             digests.push(operator.attach(message, "application/age")?.digest());
@@ -136,8 +142,8 @@ pub fn notify(args: &Notify) -> anyhow::Result<Exit> {
             say_logged(&logged, &party::plain_own(&operator, &notice), false)?;
         }
         all.push(logged_json(&logged));
+        kept(named.get((n + 1) * MAX_MESSAGES..).unwrap_or_default())?;
     }
-    waiting.forget()?;
     if args.own.json {
         println!("{}", serde_json::to_string_pretty(&all)?);
     }

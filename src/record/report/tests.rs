@@ -74,17 +74,6 @@ fn paper(world: &World, process: ProcessKind) -> LegalDemand {
     }
 }
 
-fn national(world: &World, band: NationalBand) -> LegalDemand {
-    LegalDemand {
-        agency: None,
-        offences: Vec::new(),
-        accounts: None,
-        records: Vec::new(),
-        received: Some(band),
-        ..paper(world, ProcessKind::NationalSecurity)
-    }
-}
-
 fn answer(world: &World, demand: StatementId, outcome: Outcome, accounts: Band) -> DemandResponse {
     let gives = matches!(outcome, Outcome::Full | Outcome::Partial);
     DemandResponse {

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::record::Said;
-use crate::statement::kinds::legal_demand::{DemandSource, NationalBand};
+use crate::statement::kinds::legal_demand::NationalBand;
 use crate::statement::kinds::limits::Limits;
 use crate::statement::words::PartyId;
 
@@ -201,19 +201,7 @@ fn limits_that_never_held_find_nothing() {
 #[test]
 fn what_came_of_national_security_is_nobody_s_omission() {
     let mut world = World::at(Stage::Agency);
-    let demand = LegalDemand {
-        process: ProcessKind::NationalSecurity,
-        source: DemandSource::Paper,
-        agency: None,
-        investigation: None,
-        offences: Vec::new(),
-        content: false,
-        records: Vec::new(),
-        accounts: None,
-        received: Some(NationalBand::Below250),
-        delay: Vec::new(),
-        ..warrant(&world)
-    };
+    let demand = world.national(NationalBand::Below250);
     world.log(demand, operator_officer()).unwrap();
     world.pass(90 * DAY);
     assert_eq!(codes(&world), []);

@@ -70,7 +70,7 @@ fn compelled() -> World {
     }
     // 18 and 19.
     for band in [NationalBand::Below250, NationalBand::Below500] {
-        let demand = national(&world, band);
+        let demand = world.national(band);
         world.log(demand, operator_officer()).unwrap();
     }
     // 20 and 21, 22.
@@ -180,7 +180,7 @@ fn columns_are_those_of_the_fields_own_files() {
 #[test]
 fn of_national_security_a_band_is_told_and_nothing_finer() {
     let mut world = World::at(Stage::Agency);
-    let demand = national(&world, NationalBand::From1000);
+    let demand = world.national(NationalBand::From1000);
     let demand = world.log(demand, operator_officer()).unwrap();
     let given = answer(&world, demand, Outcome::Full, Band::UpTo5);
     assert!(world.log(given, operator_officer()).is_err());

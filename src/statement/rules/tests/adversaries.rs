@@ -12,7 +12,7 @@ use crate::statement::kinds::disclosure::Audience;
 use crate::statement::kinds::erasure::{Erasure, ErasureBasis};
 use crate::statement::kinds::insider_access::InsiderAccess;
 use crate::statement::kinds::key_change::{KeyChange, RevocationReason, RevokedKey};
-use crate::statement::kinds::legal_demand::{DemandSource, LegalDemand, NationalBand, ProcessKind};
+use crate::statement::kinds::legal_demand::{LegalDemand, NationalBand};
 use crate::statement::kinds::limits::Limits;
 use crate::statement::kinds::notice::Notice;
 use crate::statement::kinds::party::Party;
@@ -498,43 +498,29 @@ fn a_court_in_no_standing_orders_nothing() {
 #[test]
 fn of_national_security_there_is_a_band_and_no_more() {
     let mut world = World::at(Stage::Agency);
-    let national = || LegalDemand {
-        process: ProcessKind::NationalSecurity,
-        source: DemandSource::Paper,
-        agency: None,
-        investigation: None,
-        offences: Vec::new(),
-        content: false,
-        records: Vec::new(),
-        accounts: None,
-        received: Some(NationalBand::Below250),
-        delay: Vec::new(),
-        answer_by: None,
-        sealed: None,
-        ..LegalDemand::example()
-    };
+    let national = world.national(NationalBand::Below250);
     let day = Day::of(world.now);
     for telling in [
         LegalDemand {
             content: true,
             records: vec![RecordKind::ClipContent],
-            ..national()
+            ..national.clone()
         },
         LegalDemand {
             records: vec![RecordKind::Account],
-            ..national()
+            ..national.clone()
         },
         LegalDemand {
             delay: vec![DelayGround::Flight],
-            ..national()
+            ..national.clone()
         },
         LegalDemand {
             answer_by: Some(day),
-            ..national()
+            ..national.clone()
         },
         LegalDemand {
             area_m2: Some(1),
-            ..national()
+            ..national.clone()
         },
     ] {
         refused(
@@ -543,7 +529,7 @@ fn of_national_security_there_is_a_band_and_no_more() {
             "/received",
         );
     }
-    let demand = world.log(national(), operator_officer()).unwrap();
+    let demand = world.log(national, operator_officer()).unwrap();
     let response = DemandResponse {
         demand: Some(demand),
         ..DemandResponse::example()

@@ -104,24 +104,6 @@ fn on_paper(world: &World) -> LegalDemand {
     }
 }
 
-fn national() -> LegalDemand {
-    LegalDemand {
-        process: ProcessKind::NationalSecurity,
-        source: DemandSource::Paper,
-        agency: None,
-        investigation: None,
-        offences: Vec::new(),
-        content: false,
-        records: Vec::new(),
-        accounts: None,
-        received: Some(NationalBand::Below250),
-        delay: Vec::new(),
-        answer_by: None,
-        sealed: None,
-        ..LegalDemand::example()
-    }
-}
-
 fn response(demand: StatementId) -> DemandResponse {
     DemandResponse {
         demand: Some(demand),
@@ -305,11 +287,11 @@ refusals! {
     an_emergency_without_danger: BadValue "/emergency", at Agency: |w|
         w.log(LegalDemand { process: ProcessKind::Emergency, ..w.demand() }, agency_officer());
     national_security_uncounted: BadValue "/received", at Agency: |w|
-        w.log(LegalDemand { received: None, ..national() }, operator_officer());
+        w.log(LegalDemand { received: None, ..w.national(NationalBand::Below250) }, operator_officer());
     national_security_named: BadValue "/agency", at Agency: |w|
-        w.log(LegalDemand { agency: Some(id(AGENCY)), ..national() }, operator_officer());
+        w.log(LegalDemand { agency: Some(id(AGENCY)), ..w.national(NationalBand::Below250) }, operator_officer());
     national_security_told_apart: BadValue "/received", at Agency: |w|
-        w.log(LegalDemand { accounts: Some(Band::UpTo5), ..national() }, operator_officer());
+        w.log(LegalDemand { accounts: Some(Band::UpTo5), ..w.national(NationalBand::Below250) }, operator_officer());
     demanded_by_nobody: BadValue "/agency", at Agency: |w|
         w.log(LegalDemand { agency: None, ..on_paper(w) }, operator_officer());
     content_that_is_no_content: BadValue "/records", at Agency: |w|
