@@ -371,7 +371,7 @@ impl Term {
                 required,
             } => {
                 let how = if *required { ", as a condition" } else { "" };
-                format!("{party} appoints a {role}{how}")
+                format!("{party} appoints its {role}{how}")
             }
             Self::StaffDiscount {
                 giver,
