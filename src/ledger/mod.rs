@@ -2,12 +2,13 @@
 //!
 //! One thread, the `sequencer`, owns the journal and the log's key and does everything in order up
 //! to the signed head; another, the `publisher`, has heads cosigned and published; a third, the
-//! `indexer`, goes through what is published for what is asked other than by index and id. [`Ledger`]
-//! is the handle that the rest of the server holds: it hands statements in and waits until they stand under
+//! `indexer`, goes through what is published for what is asked other than by index and id; a fourth, the `pruner`,
+//! removes partial tiles that nobody needs any more. [`Ledger`] is the handle that the rest of the server holds: it hands statements in and waits until they stand under
 //! a published checkpoint; [`LogReads`] reads what is published. Not here: HTTP, attachments, vaults.
 
 pub mod fsck;
 mod metrics;
+mod pruner;
 mod publisher;
 mod queries;
 mod reads;
@@ -39,6 +40,7 @@ use crate::tlog::policy::Policy;
 use crate::tlog::tree::{LeafIndex, TreeSize};
 
 pub use metrics::Metrics;
+use pruner::Pruner;
 use publisher::Publisher;
 use queries::Indexer;
 use sequencer::Sequencer;
@@ -170,6 +172,7 @@ pub struct Running {
     sequencer: JoinHandle<Result<(), LedgerError>>,
     publisher: JoinHandle<Result<(), LedgerError>>,
     indexer: JoinHandle<Result<(), LedgerError>>,
+    pruner: JoinHandle<Result<(), LedgerError>>,
 }
 
 impl Running {
@@ -181,7 +184,8 @@ impl Running {
         let sequenced = self.sequencer.join().expect("the sequencer does not panic");
         let published = self.publisher.join().expect("the publisher does not panic");
         let indexed = self.indexer.join().expect("the indexer does not panic");
-        sequenced.and(published).and(indexed)
+        let pruned = self.pruner.join().expect("the pruner does not panic");
+        sequenced.and(published).and(indexed).and(pruned)
     }
 
     /// Whether one of them has stopped: the log goes on no more.
@@ -242,11 +246,14 @@ impl Ledger {
             publish,
             metrics.clone(),
         );
+        let pruner = Pruner::new(log, progress.borrow().size);
+        let pruned = published.clone();
         publisher.resume()?;
         let running = Running {
             sequencer: spawn("sequencer", move || sequencer.run(submissions))?,
             publisher: spawn("publisher", move || publisher.run())?,
             indexer: spawn("indexer", move || indexer.run())?,
+            pruner: spawn("pruner", move || pruner.run(pruned))?,
         };
         let ledger = Self {
             queue,

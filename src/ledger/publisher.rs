@@ -17,7 +17,6 @@ use crate::time::Clock;
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::note::{LogSigner, Note};
 use crate::tlog::prove;
-use crate::tlog::tree::TreeSize;
 
 /// How soon a checkpoint that the witnesses did not cosign is tried again.
 const RETRY: Duration = Duration::from_secs(2);
@@ -30,8 +29,6 @@ pub(super) struct Publisher {
     pub progress: watch::Receiver<Progress>,
     pub publish: watch::Sender<Option<Published>>,
     metrics: Metrics,
-    /// Partial tiles of full ones are gone up to this size.
-    pruned: TreeSize,
 }
 
 impl Publisher {
@@ -44,9 +41,7 @@ impl Publisher {
         publish: watch::Sender<Option<Published>>,
         metrics: Metrics,
     ) -> Self {
-        let pruned = LogFiles::prune_from(progress.borrow().size);
         Self {
-            pruned,
             log,
             witnesses,
             clock,
@@ -128,15 +123,12 @@ impl Publisher {
         };
         // A crash before this leaves an older checkpoint in public; the next start publishes.
         self.log.publish(&note)?;
-        let size = cosigned.checkpoint.size;
         self.publish.send_replace(Some(Published {
             checkpoint: cosigned.checkpoint,
             note: note.into(),
             at: now,
             witnesses: cosigned.witnesses,
         }));
-        self.log.prune(self.pruned, size)?;
-        self.pruned = size;
         Ok(self.renew)
     }
 }

@@ -236,6 +236,7 @@ impl Run<'_> {
             url: None,
         };
         let policy = Policy::of(vec![nobody], Vec::new(), 0).unwrap();
+        let mut pruner = Pruner::new(log.clone(), progress.borrow().size);
         let mut publisher = Publisher::new(
             log,
             Witnesses::new(policy, Duration::ZERO),
@@ -248,7 +249,11 @@ impl Run<'_> {
         publisher.resume()?;
         let mut publish = |progress: &watch::Receiver<Progress>| {
             let head = progress.borrow().head.clone();
-            head.map_or(Ok(Duration::ZERO), |head| publisher.publish(&head))
+            if let Some(head) = head {
+                publisher.publish(&head)?;
+                pruner.prune(progress.borrow().size)?;
+            }
+            Ok::<_, LedgerError>(())
         };
         publish(&progress)?;
         for round in rounds {
