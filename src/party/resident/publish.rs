@@ -49,7 +49,7 @@ pub struct Published {
     pub said: Said,
     /// Whether everybody can fetch it now.
     pub handed_over: bool,
-    /// What could not be done for now.
+    /// What failed, such as the hand-over: the next sync tries it again.
     pub warnings: Vec<String>,
 }
 
