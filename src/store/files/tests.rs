@@ -136,9 +136,11 @@ fn what_a_crash_leaves_is_swept() {
     // A process that dies runs no destructors.
     upload.file.disable_cleanup(true);
     drop(upload);
+    fs::create_dir(folder.path().join("staging/staged-folder")).unwrap();
+    fs::write(folder.path().join("staging/staged-folder/1"), "removed").unwrap();
     fs::write(folder.path().join("staging/notes"), "not ours").unwrap();
     files.create("a", b"1").unwrap();
-    assert_eq!(staged(&folder), 2);
+    assert_eq!(staged(&folder), 3);
     let files = open(&folder, Access::Public);
     assert_eq!(staged(&folder), 1);
     assert_eq!(files.list("").unwrap(), ["a"]);
@@ -180,6 +182,23 @@ fn removing_takes_empty_folders_along() {
     files.remove(full).unwrap();
     assert!(folder.path().join("log").exists());
     assert!(!folder.path().join("log/tile").exists());
+}
+
+#[test]
+fn a_folder_goes_with_all_that_is_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = open(&folder, Access::Public);
+    for path in ["tile/0/067", "tile/0/067.p/1", "tile/0/067.p/2"] {
+        files.create(path, b"1").unwrap();
+    }
+    for _ in 0..2 {
+        files.remove_all("tile/0/067.p").unwrap();
+        files.remove_all("tile/0/067").unwrap();
+        assert_eq!(files.list("").unwrap(), ["tile/0/067"]);
+    }
+    assert_eq!(staged(&folder), 0);
+    files.create("tile/0/067.p/3", b"1").unwrap();
+    assert_eq!(files.read("tile/0/067.p/3").unwrap().unwrap(), b"1");
 }
 
 #[test]
