@@ -12,6 +12,7 @@ use std::io::{self, ErrorKind, Read, Seek as _, Write};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tempfile::NamedTempFile;
 
@@ -187,8 +188,8 @@ impl Objects for Files {
         }
     }
 
-    /// The folder is moved out of sight at once; its files go when nobody waits for them. On some
-    /// disks each is a wait of milliseconds.
+    /// The folder is moved out of sight at once, and its files go one by one, so that no writer waits
+    /// for all of them.
     fn remove_all(&self, folder: &str) -> Result<(), StoreError> {
         let (path, staging) = (self.0.locate(folder)?, &self.0.staging);
         if !path.is_dir() {
@@ -205,6 +206,7 @@ impl Objects for Files {
             Err(error) if !is_absence(&error) => return Err(at(&path)(error)),
             _ => {}
         }
+        remove_in_turns(grave.path())?;
         grave.close().map_err(at(staging))
     }
 
@@ -356,6 +358,23 @@ fn make_folder(folder: &Path, access: Access) -> Result<(), StoreError> {
             .map_err(at(folder))?,
     }
     sync_folder(folder_of(folder))
+}
+
+/// Removes all that a folder holds, and leaves as much of the disk's time to others as it takes:
+/// where freed blocks are discarded at once, each file is a millisecond in which nobody's `fsync` ends.
+fn remove_in_turns(folder: &Path) -> Result<(), StoreError> {
+    for entry in fs::read_dir(folder).map_err(at(folder))? {
+        let path = entry.map_err(at(folder))?.path();
+        if path.is_dir() {
+            remove_in_turns(&path)?;
+            fs::remove_dir(&path).map_err(at(&path))?;
+        } else {
+            let since = Instant::now();
+            fs::remove_file(&path).map_err(at(&path))?;
+            std::thread::sleep(since.elapsed());
+        }
+    }
+    Ok(())
 }
 
 /// Removes what a crash left in the staging folder.
