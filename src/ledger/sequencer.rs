@@ -7,6 +7,7 @@
 //! durable is known only by starting anew. Refusals are answers, not failures.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -30,6 +31,9 @@ use crate::tlog::tree::{LeafIndex, TreeSize};
 
 /// Statements that one round takes at most.
 const MAX_BATCH: usize = 1024;
+/// How long after the last round the next begins at the earliest. Each writes some files and waits for
+/// the disk several times, and later removes as many; what comes meanwhile shares them.
+const APART: Duration = Duration::from_millis(10);
 
 pub(super) struct Sequencer<J> {
     journal: J,
@@ -139,11 +143,16 @@ impl<J: Journal> Sequencer<J> {
     /// # Errors
     /// What stopped it.
     pub fn run(mut self, mut queue: mpsc::Receiver<Submission>) -> Result<(), LedgerError> {
+        let mut earliest = Instant::now();
         loop {
             let mut batch = Vec::new();
             if queue.blocking_recv_many(&mut batch, MAX_BATCH) == 0 {
                 return Ok(());
             }
+            std::thread::sleep(earliest.saturating_duration_since(Instant::now()));
+            earliest = Instant::now() + APART;
+            let more = std::iter::from_fn(|| queue.try_recv().ok());
+            batch.extend(more.take(MAX_BATCH - batch.len()));
             let rounds = self.metrics.rounds.clone();
             if let Err(error) = timed(&rounds, || self.round(batch)) {
                 tracing::error!(%error, "the sequencer stops");

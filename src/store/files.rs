@@ -25,6 +25,8 @@ mod tests;
 const STAGED_PREFIX: &str = "staged-";
 /// Threads that write several files at once.
 const WRITERS: usize = 4;
+/// Files that one thread writes sooner than another is started.
+const FEW: usize = 2;
 
 /// Who may read the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -325,7 +327,7 @@ fn at_once<T: Sync, R: Send>(
     items: &[T],
     work: impl Fn(&T) -> Result<R, StoreError> + Sync,
 ) -> Result<Vec<R>, StoreError> {
-    let share = items.len().div_ceil(WRITERS).max(1);
+    let share = items.len().div_ceil(WRITERS).max(FEW);
     let (own, others) = items.split_at(share.min(items.len()));
     let some = |items: &[T]| items.iter().map(&work).collect::<Result<Vec<_>, _>>();
     std::thread::scope(|scope| {
