@@ -3,17 +3,19 @@
 //!
 //! `cargo bench --bench proofs [-- --entries N --leaf BYTES --proofs N]`. The log is synthetic; all
 //! that is read was just written and lies in the page cache, while the server's own caches are warmed
-//! up by as many proofs as are then counted. Takes about `leaf` + 100 bytes of disk an entry.
+//! up by as many proofs as are then counted. Beside it an axum server that answers as many bytes and does
+//! nothing else. Takes about `leaf` + 100 bytes of disk an entry.
 
 mod support;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use support::bare;
 use support::load::{closed_loop, get};
 use support::server::{Server, cpu};
 use support::workload::Workload;
-use support::{milliseconds, option, per_second, row, synthetic};
+use support::{milliseconds, option, per_second, percent, row, synthetic};
 use whosaw::ledger::LogReads;
 use whosaw::store::files::{Access, Files};
 use whosaw::tlog::checkpoint::Checkpoint;
@@ -24,8 +26,13 @@ const THREADS: usize = 2;
 const CONNECTIONS: usize = 64;
 /// Every so many proofs of the library, one is verified.
 const VERIFIED: usize = 1024;
+/// About the bytes of an answer with its proof, for the echo.
+const ANSWER: usize = 5 << 10;
 
 fn main() {
+    if option("echo", 0) > 0 {
+        return bare::echo(ANSWER);
+    }
     let entries: u64 = option("entries", 10_000_000);
     let length: usize = option("leaf", 256);
     let proofs: usize = option("proofs", 200_000);
@@ -48,6 +55,7 @@ fn main() {
     }
 
     let server = Server::log(&operator, &["--unwitnessed"]);
+    let mut warm = 0.0;
     for (seed, what, limit) in [(3, "cold", ""), (4, "warm", ">= 20000/s")] {
         let request = |index| get(&format!("/api/v1/proofs/{}", synthetic::id(index)));
         let requests = support::random(seed, entries).take(proofs).map(request);
@@ -63,6 +71,7 @@ fn main() {
             limit,
         );
         row("  p99", milliseconds(ran.quantile(0.99)), "");
+        warm = ran.rate;
         let each = |time: Duration| support::microseconds(time, proofs);
         row(
             "  processor time of the server, a proof",
@@ -78,6 +87,19 @@ fn main() {
     let memory = format!("{} MiB", server.memory() >> 20);
     row("  memory of the server", memory, "<= 286 MiB");
     server.stop();
+
+    let own = std::env::current_exe().expect("this program");
+    let echo = Server::start(own, &["--echo", "1"]);
+    let requests = Arc::new(vec![get(bare::ECHO); proofs]);
+    let before = echo.cpu();
+    let ran = closed_loop(&echo.authority, &requests, CONNECTIONS);
+    row("as many bytes from a bare server", per_second(ran.rate), "");
+    row(
+        "  processor time of the server, an answer",
+        support::microseconds(echo.cpu() - before, proofs),
+        "",
+    );
+    row("proofs, of that", percent(warm / ran.rate), "");
 }
 
 /// Proves random entries on all threads; how many.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::StatusCode;
-use axum::routing::post;
+use axum::routing::any;
 use ed25519_dalek::{Signature, VerifyingKey};
 use rusqlite::Connection;
 use whosaw::digest::Digest;
@@ -15,7 +15,7 @@ use whosaw::statement::envelope::{Envelope, signed_bytes};
 /// The path of [`echo`].
 pub const ECHO: &str = "/echo";
 
-/// Serves `POST /echo` for good: takes a body, answers `length` bytes.
+/// Serves `/echo` for good: takes a body, if there is one, and answers `length` bytes.
 pub fn echo(length: usize) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
@@ -26,7 +26,7 @@ pub fn echo(length: usize) {
             .expect("a port");
         let address = listener.local_addr().expect("its address");
         println!("listening on http://{address}");
-        let served = axum::serve(listener, Router::new().route(ECHO, post(handler))).await;
+        let served = axum::serve(listener, Router::new().route(ECHO, any(handler))).await;
         served.expect("a server that goes on");
     });
 }

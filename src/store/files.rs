@@ -12,7 +12,7 @@ use std::io::{self, ErrorKind, Read, Seek as _, Write};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tempfile::NamedTempFile;
 
@@ -25,6 +25,9 @@ mod tests;
 const STAGED_PREFIX: &str = "staged-";
 /// Threads that write several files at once.
 const WRITERS: usize = 4;
+/// How long the writers have the disk for themselves between two removals, at most: who removes files
+/// must keep up with who makes them.
+const TURN: Duration = Duration::from_millis(2);
 /// Files that one thread writes sooner than another is started.
 const FEW: usize = 2;
 
@@ -362,8 +365,8 @@ fn make_folder(folder: &Path, access: Access) -> Result<(), StoreError> {
     sync_folder(folder_of(folder))
 }
 
-/// Removes all that a folder holds, and leaves as much of the disk's time to others as it takes:
-/// where freed blocks are discarded at once, each file is a millisecond in which nobody's `fsync` ends.
+/// Removes all that a folder holds, in turns with others who want the disk: where freed blocks are
+/// discarded at once, each file is a millisecond or two in which nobody's `fsync` ends.
 fn remove_in_turns(folder: &Path) -> Result<(), StoreError> {
     for entry in fs::read_dir(folder).map_err(at(folder))? {
         let path = entry.map_err(at(folder))?.path();
@@ -373,7 +376,7 @@ fn remove_in_turns(folder: &Path) -> Result<(), StoreError> {
         } else {
             let since = Instant::now();
             fs::remove_file(&path).map_err(at(&path))?;
-            std::thread::sleep(since.elapsed());
+            std::thread::sleep(since.elapsed().min(TURN));
         }
     }
     Ok(())
