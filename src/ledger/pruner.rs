@@ -3,12 +3,20 @@
 //! Beside the publisher, because each file is a wait for the disk: at a thousand statements a second
 //! there are hundreds of them a second, and checkpoints would wait for all.
 
+use std::time::Duration;
+
 use tokio::sync::watch;
 
 use super::tiles::LogFiles;
 use super::{LedgerError, Published};
 use crate::store::StoreError;
+use crate::tlog::tile::FULL;
 use crate::tlog::tree::TreeSize;
+
+/// How long the writers have the disk for themselves between two removals, at most.
+const REST: Duration = Duration::from_millis(2);
+/// Entries behind which there is no rest, and which are not left to the next start.
+const BACKLOG: u64 = 16 * FULL as u64;
 
 pub(super) struct Pruner {
     log: LogFiles,
@@ -39,22 +47,31 @@ impl Pruner {
                 .borrow_and_update()
                 .as_ref()
                 .map(|p| p.checkpoint.size);
-            if let Some(Err(error)) = size.map(|size| self.prune(size)) {
+            let ends = || published.has_changed().is_err();
+            if let Some(Err(error)) = size.map(|size| self.prune(size, ends)) {
                 tracing::warn!(%error, "partial tiles are left behind");
             }
         }
         Ok(())
     }
 
-    /// Removes what nobody needs once a checkpoint of `size` is public. A crash leaves files behind
-    /// that the next start removes.
+    /// Removes what nobody needs once a checkpoint of `size` is public, a full tile at a time. A crash
+    /// leaves files behind that the next start removes, and so does an end that finds many.
     ///
     /// # Errors
     /// The store's.
-    pub fn prune(&mut self, size: TreeSize) -> Result<(), StoreError> {
-        if size > self.pruned {
-            self.log.prune(self.pruned, size)?;
-            self.pruned = size;
+    pub fn prune(&mut self, size: TreeSize, ends: impl Fn() -> bool) -> Result<(), StoreError> {
+        let (full, size) = (u64::from(FULL), size.as_u64());
+        while self.pruned.as_u64() < size {
+            let pruned = self.pruned.as_u64();
+            let behind = size - pruned > BACKLOG;
+            if behind && ends() {
+                break;
+            }
+            let next = TreeSize::new(((pruned / full + 1) * full).min(size));
+            let rest = if behind { Duration::ZERO } else { REST };
+            self.log.prune(self.pruned, next, rest)?;
+            self.pruned = next;
         }
         Ok(())
     }

@@ -176,9 +176,9 @@ impl Objects for Faulty<Files> {
         self.fuse.step(name, || self.store.remove(path))
     }
 
-    fn remove_all(&self, folder: &str) -> Result<(), StoreError> {
+    fn remove_all(&self, folder: &str, rest: Duration) -> Result<(), StoreError> {
         let name = format!("remove {folder}");
-        self.fuse.step(name, || self.store.remove_all(folder))
+        self.fuse.step(name, || self.store.remove_all(folder, rest))
     }
 
     fn list(&self, folder: &str) -> Result<Vec<String>, StoreError> {
@@ -251,7 +251,7 @@ impl Run<'_> {
             let head = progress.borrow().head.clone();
             if let Some(head) = head {
                 publisher.publish(&head)?;
-                pruner.prune(progress.borrow().size)?;
+                pruner.prune(progress.borrow().size, || false)?;
             }
             Ok::<_, LedgerError>(())
         };

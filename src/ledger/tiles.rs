@@ -1,6 +1,7 @@
 //! The log's public files: tiles, entry bundles and the checkpoint, as C2SP tlog-tiles has them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::store::StoreError;
 use crate::store::objects::Objects;
@@ -11,9 +12,9 @@ use crate::tlog::tree::TreeSize;
 
 /// The path of the checkpoint.
 pub(super) const CHECKPOINT: &str = "checkpoint";
-/// Tiles before the end of a log whose partial ones a crash may have left behind: more than a round
-/// makes.
-const LEFT_BEHIND: u64 = 1 << 16;
+/// Entries before the end of a log whose partial tiles a crash may have left behind: far more than
+/// the pruner ever lags.
+const LEFT_BEHIND: u64 = 1 << 22;
 
 /// The folder served as `/log/`.
 #[derive(Clone)]
@@ -60,11 +61,12 @@ impl LogFiles {
     }
 
     /// Removes partial tiles and bundles whose full ones became part of the log between `old` and
-    /// `new`: nobody needs them once a checkpoint of `new` is public.
+    /// `new`: nobody needs them once a checkpoint of `new` is public. After each file the disk is left to
+    /// others for up to `rest`.
     ///
     /// # Errors
     /// The store's.
-    pub fn prune(&self, old: TreeSize, new: TreeSize) -> Result<(), StoreError> {
+    pub fn prune(&self, old: TreeSize, new: TreeSize, rest: Duration) -> Result<(), StoreError> {
         let full = tile::new_tiles(old, new)
             .filter(|tile| tile.width == tile::FULL)
             .map(|tile| tile.path());
@@ -72,7 +74,7 @@ impl LogFiles {
             .filter(|bundle| bundle.width == tile::FULL)
             .map(|bundle| bundle.path());
         for path in full.chain(bundles) {
-            self.0.remove_all(&format!("{path}.p"))?;
+            self.0.remove_all(&format!("{path}.p"), rest)?;
         }
         Ok(())
     }
@@ -206,7 +208,7 @@ mod tests {
         let (old, old_root) = grow(0..100);
         let (new, new_root) = grow(100..250);
         let (later, _) = grow(250..260);
-        log.prune(new, later).unwrap();
+        log.prune(new, later, Duration::ZERO).unwrap();
         let partial = root.join("tile/0/000.p");
         assert!(!partial.exists());
         let proof = prove::consistency_proof(old, new, &log).unwrap();

@@ -25,9 +25,6 @@ mod tests;
 const STAGED_PREFIX: &str = "staged-";
 /// Threads that write several files at once.
 const WRITERS: usize = 4;
-/// How long the writers have the disk for themselves between two removals, at most: who removes files
-/// must keep up with who makes them.
-const TURN: Duration = Duration::from_millis(2);
 /// Files that one thread writes sooner than another is started.
 const FEW: usize = 2;
 
@@ -195,7 +192,7 @@ impl Objects for Files {
 
     /// The folder is moved out of sight at once, and its files go one by one, so that no writer waits
     /// for all of them.
-    fn remove_all(&self, folder: &str) -> Result<(), StoreError> {
+    fn remove_all(&self, folder: &str, rest: Duration) -> Result<(), StoreError> {
         let (path, staging) = (self.0.locate(folder)?, &self.0.staging);
         if !path.is_dir() {
             return Ok(());
@@ -211,7 +208,7 @@ impl Objects for Files {
             Err(error) if !is_absence(&error) => return Err(at(&path)(error)),
             _ => {}
         }
-        remove_in_turns(grave.path())?;
+        remove_in_turns(grave.path(), rest)?;
         grave.close().map_err(at(staging))
     }
 
@@ -367,16 +364,16 @@ fn make_folder(folder: &Path, access: Access) -> Result<(), StoreError> {
 
 /// Removes all that a folder holds, in turns with others who want the disk: where freed blocks are
 /// discarded at once, each file is a millisecond or two in which nobody's `fsync` ends.
-fn remove_in_turns(folder: &Path) -> Result<(), StoreError> {
+fn remove_in_turns(folder: &Path, rest: Duration) -> Result<(), StoreError> {
     for entry in fs::read_dir(folder).map_err(at(folder))? {
         let path = entry.map_err(at(folder))?.path();
         if path.is_dir() {
-            remove_in_turns(&path)?;
+            remove_in_turns(&path, rest)?;
             fs::remove_dir(&path).map_err(at(&path))?;
         } else {
             let since = Instant::now();
             fs::remove_file(&path).map_err(at(&path))?;
-            std::thread::sleep(since.elapsed().min(TURN));
+            std::thread::sleep(since.elapsed().min(rest));
         }
     }
     Ok(())

@@ -8,6 +8,7 @@
 //! spelling for one object, on any file system, and no way out of the root.
 
 use std::io::Write;
+use std::time::Duration;
 
 use super::StoreError;
 
@@ -44,8 +45,9 @@ pub trait Objects: Send + Sync {
     /// Removes the object durably; no error if it is not there.
     fn remove(&self, path: &str) -> Result<(), StoreError>;
 
-    /// Removes all objects beneath `folder`. After a crash some may be back.
-    fn remove_all(&self, folder: &str) -> Result<(), StoreError>;
+    /// Removes all objects beneath `folder`, and leaves the disk to others after each for as long as it
+    /// took, but no longer than `rest`. After a crash some may be back.
+    fn remove_all(&self, folder: &str, rest: Duration) -> Result<(), StoreError>;
 
     /// The paths of all objects beneath `folder` (all there are, if it is empty), sorted.
     fn list(&self, folder: &str) -> Result<Vec<String>, StoreError>;

@@ -192,8 +192,8 @@ fn a_folder_goes_with_all_that_is_in_it() {
         files.create(path, b"1").unwrap();
     }
     for _ in 0..2 {
-        files.remove_all("tile/0/067.p").unwrap();
-        files.remove_all("tile/0/067").unwrap();
+        files.remove_all("tile/0/067.p", Duration::ZERO).unwrap();
+        files.remove_all("tile/0/067", Duration::ZERO).unwrap();
         assert_eq!(files.list("").unwrap(), ["tile/0/067"]);
     }
     assert_eq!(staged(&folder), 0);
