@@ -71,6 +71,13 @@ pub struct Owner {
     pub clips: Vec<HexId>,
 }
 
+impl Owner {
+    /// Whether who tells this one has told `other` too.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.vault == other.vault && other.clips.iter().all(|clip| self.clips.contains(clip))
+    }
+}
+
 impl FromStr for Owner {
     type Err = NotifyError;
 
@@ -274,6 +281,16 @@ mod tests {
     use crate::time::Time;
 
     const VAULT: HexId = HexId::from_bytes([1; 16]);
+
+    #[test]
+    fn who_is_told_of_one_clip_still_waits_for_another() {
+        let owner = |text: &str| format!("{VAULT}{text}").parse::<Owner>().unwrap();
+        let clip = |n: u8| HexId::from_bytes([n; 16]).to_string();
+        let (none, one) = (owner(""), owner(&format!(":{}", clip(2))));
+        let both = owner(&format!(":{},{}", clip(2), clip(3)));
+        assert!(both.covers(&one) && both.covers(&none) && one.covers(&one));
+        assert!(!one.covers(&both) && !none.covers(&one));
+    }
 
     fn key() -> NoticeKey {
         Phrase::from_entropy(&[7; 32]).seed().notice_key()

@@ -29,6 +29,8 @@ pub struct Domain {
     pub check: DomainCheck,
     /// Keys that are not revoked, in the order of the log.
     pub keys: Vec<LiveKey>,
+    /// Keys added and revoked within [`GRACE`], which nobody could look for under the name.
+    pub fleeting: Vec<PublicKey>,
 }
 
 /// A key that is not revoked.
@@ -48,6 +50,14 @@ pub struct Compared {
     pub pending: Vec<PublicKey>,
 }
 
+impl LiveKey {
+    /// Whether it was added less than [`GRACE`] before `now`.
+    fn is_new(&self, now: Time) -> bool {
+        let added = self.added_later;
+        added.is_some_and(|added| now.seconds_since(added) < GRACE)
+    }
+}
+
 impl Domain {
     /// Whether the name is to be asked: the party acts, has keys, and its name was checked.
     pub fn is_claimed(&self) -> bool {
@@ -57,11 +67,8 @@ impl Domain {
     /// Holds what is published against the keys that should be, at a time.
     pub fn compare(&self, published: &Published, now: Time) -> Compared {
         let lacking = self.keys.iter().filter(|live| !published.has(&live.key));
-        let is_new = |live: &&LiveKey| {
-            let added = live.added_later;
-            added.is_some_and(|added| now.seconds_since(added) < GRACE)
-        };
-        let (pending, missing): (Vec<&LiveKey>, Vec<&LiveKey>) = lacking.partition(is_new);
+        let (pending, missing): (Vec<&LiveKey>, Vec<&LiveKey>) =
+            lacking.partition(|live| live.is_new(now));
         let keys = |live: Vec<&LiveKey>| live.into_iter().map(|live| live.key).collect();
         Compared {
             missing: keys(missing),
@@ -108,6 +115,7 @@ impl Domains {
             },
             check: party.domain_check.clone(),
             keys: keys.collect(),
+            fleeting: Vec::new(),
         };
         self.0.insert(party.party.clone(), domain);
     }
@@ -116,9 +124,11 @@ impl Domains {
         let Some(domain) = self.0.get_mut(&change.party) else {
             return;
         };
-        domain
-            .keys
-            .retain(|live| !change.revoke.iter().any(|revoked| revoked.key == live.key));
+        let revoked = |live: &LiveKey| change.revoke.iter().any(|gone| gone.key == live.key);
+        let (gone, live): (Vec<_>, Vec<_>) = domain.keys.drain(..).partition(revoked);
+        domain.keys = live;
+        let brief = gone.iter().filter(|gone| gone.is_new(logged_at));
+        domain.fleeting.extend(brief.map(|gone| gone.key));
         domain.keys.extend(change.add.iter().map(|new| LiveKey {
             key: new.key,
             added_later: Some(logged_at),
@@ -214,6 +224,15 @@ mod tests {
             (vec![key(3)], vec![])
         );
         assert_eq!(compare(&[], day), (vec![key(2)], vec![key(3)]));
+    }
+
+    #[test]
+    fn a_key_that_comes_and_goes_within_a_day_is_told() {
+        let mut domains = registered(&[1]);
+        domains.read(at("2019-02-01T00:00:00Z"), &change(&[2, 3], &[]));
+        domains.read(at("2019-02-01T23:59:00Z"), &change(&[], &[2]));
+        domains.read(at("2019-02-02T00:00:00Z"), &change(&[], &[3, 1]));
+        assert_eq!(domain(&domains).fleeting, [key(2)]);
     }
 
     #[test]

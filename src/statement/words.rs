@@ -74,10 +74,11 @@ macro_rules! word {
 }
 
 word! {
-    /// A party's id: a host name of at least two labels, lower case, A-labels (RFC 5890).
+    /// A party's id: a host name of at least two labels, lower case, A-labels (RFC 5890). The last one
+    /// begins with a letter, as all top-level domains do, and no IP address does.
     PartyId,
-    "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$",
-    "a host name: letters a-z, digits and hyphens, at least two labels, at most 253 bytes",
+    "^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$",
+    "a host name: letters a-z, digits and hyphens, at least two labels, the last beginning with a letter, at most 253 bytes",
     |text| {
         let label = |label: &str| {
             !label.is_empty()
@@ -86,14 +87,17 @@ word! {
                 && !label.starts_with('-')
                 && !label.ends_with('-')
         };
-        text.len() <= 253 && text.contains('.') && text.split('.').all(label)
+        let last = text.rsplit_once('.').map(|(_, last)| last);
+        text.len() <= 253
+            && text.split('.').all(label)
+            && last.is_some_and(|last| last.starts_with(|c: char| c.is_ascii_lowercase()))
     }, at most 253
 }
 
 word! {
     /// A party's public name.
     Name,
-    "^[\\p{L}\\p{Nd}.,'&-]([\\p{L}\\p{Nd} .,'&-]{0,98}[\\p{L}\\p{Nd}.,'&-])?$",
+    "^[\\p{Alphabetic}\\p{N}.,'&-]([\\p{Alphabetic}\\p{N} .,'&-]{0,98}[\\p{Alphabetic}\\p{N}.,'&-])?$",
     "at most 100 letters, digits, spaces and .,'&- (no space at either end)",
     |text| {
         let count = text.chars().count();
@@ -413,6 +417,10 @@ mod tests {
                 "a.b.",
                 "ü.example",
                 "a_b.example",
+                "127.0.0.1",
+                "169.254.169.254",
+                "127.1",
+                "a.0x7f",
             ],
         );
         accepts::<PartyId>(
@@ -470,5 +478,19 @@ mod tests {
         assert_eq!(day.start().to_string(), "2019-07-31T00:00:00Z");
         assert_eq!(day.end().to_string(), "2019-08-01T00:00:00Z");
         assert_eq!(Day::of(day.start().plus_seconds(86_399)), day);
+    }
+
+    /// What the schema shows to strangers and what is read here are one and the same. Only of letters
+    /// that every version of Unicode in use knows: others count as soon as a program knows them.
+    #[test]
+    fn names_are_of_the_characters_that_their_schema_says() {
+        let schema = schemars::schema_for!(Name);
+        let schema = jsonschema::validator_for(schema.as_value()).unwrap();
+        let others = "\u{5d0}\u{9be}\u{4e00}\u{2167}\u{b2}\u{bd}\u{200b}\u{202e}\u{1f600}";
+        for c in ('\0'..='\u{58f}').chain(others.chars()) {
+            let text = c.to_string();
+            let by_schema = schema.is_valid(&text.clone().into());
+            assert_eq!(by_schema, text.parse::<Name>().is_ok(), "{c:?}");
+        }
     }
 }

@@ -8,6 +8,8 @@ use simple_dns::rdata::RData;
 use simple_dns::{CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, Question, RCODE, TYPE};
 use simple_dns::{OPCODE, header_buffer};
 
+/// Bytes before the question.
+const HEADER: usize = 12;
 /// The most aliases that are followed.
 const MAX_ALIASES: usize = 8;
 
@@ -64,9 +66,14 @@ pub fn reply(bytes: &[u8], id: u16, name: &str) -> Result<Reply, NotTheReply> {
     if header_buffer::id(bytes) != Ok(id) || !flag(PacketFlag::RESPONSE) {
         return Err(NotTheReply);
     }
-    // What is cut off need not be readable.
+    // What is cut off need not be readable, but for the question.
     if flag(PacketFlag::TRUNCATION) {
-        return Ok(Reply::Truncated);
+        let asked = query(id, name).map_err(|_| NotTheReply)?;
+        let question = HEADER..asked.len();
+        return match bytes.get(question.clone()) == Some(&asked[question]) {
+            true => Ok(Reply::Truncated),
+            false => Err(NotTheReply),
+        };
     }
     let packet = Packet::parse(bytes).map_err(|_| NotTheReply)?;
     let name = Name::new(name).map_err(|_| NotTheReply)?;
@@ -237,9 +244,13 @@ mod tests {
         let cut = answer(vec![txt(NAME, &["abcdef"])], |packet| {
             packet.set_flags(PacketFlag::TRUNCATION);
         });
-        for end in 12..=cut.len() {
+        let asked = query(7, NAME).unwrap().len();
+        for end in asked..=cut.len() {
             assert_eq!(reply(&cut[..end], 7, NAME), Ok(Reply::Truncated));
         }
+        assert_eq!(reply(&cut[..asked - 1], 7, NAME), Err(NotTheReply));
+        let other = NAME.replace('e', "a");
+        assert_eq!(reply(&cut, 7, &other), Err(NotTheReply));
     }
 
     proptest! {

@@ -129,6 +129,12 @@ impl Row<'_> {
         for key in &checked.missing {
             writeln!(out, "  missing {key}")?;
         }
+        for key in &self.domain.fleeting {
+            writeln!(
+                out,
+                "  came and went within a day, never to be seen there: {key}"
+            )?;
+        }
         Ok(())
     }
 
@@ -141,6 +147,7 @@ impl Row<'_> {
             "checked_on": self.domain.check.checked_on,
             "detail": self.checked.map(|checked| &checked.detail),
             "missing": self.checked.map_or(&[][..], |checked| &checked.missing),
+            "fleeting": self.domain.fleeting,
             "pending": self.checked.map_or(&[][..], |checked| &checked.pending),
         })
     }

@@ -90,9 +90,10 @@ pub fn notify(args: &Notify) -> anyhow::Result<Exit> {
         for owner in &named {
             recipient(&store, owner)?;
         }
-        if !named.is_empty() {
-            waiting.keep(&named)?;
-        }
+        named.extend(waiting.read()?);
+        named.sort_unstable();
+        named.dedup();
+        waiting.keep(&named)?;
         let mut grounds = args.ground.clone();
         grounds.sort_unstable();
         grounds.dedup();
@@ -108,7 +109,7 @@ pub fn notify(args: &Notify) -> anyhow::Result<Exit> {
     let mut later = waiting.read()?;
     match named.is_empty() {
         true => named = std::mem::take(&mut later),
-        false => later.retain(|kept| named.iter().all(|owner| owner.vault != kept.vault)),
+        false => later.retain(|kept| !named.iter().any(|owner| owner.covers(kept))),
     }
     let text = match &args.message {
         None => String::new(),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Kind;
 use super::disclosure::short;
 use crate::digest::StatementId;
-use crate::statement::facts::{Change, DigestFact, Fact, FactKey, Facts, FactsExt, SealFact};
+use crate::statement::facts::{Change, DigestFact, Fact, FactKey, Facts, SealFact};
 use crate::statement::refusal::{Reason, Refusal, Verdict};
 use crate::statement::rules::{Entry, outside_limits, wrong_author};
 use crate::statement::sealed::SealDigest;
@@ -64,7 +64,7 @@ impl Kind for DelayOrder {
             change.extend(self.delay_opening(entry, *seal)?);
         }
         if let Some(demand) = &self.demand {
-            let (index, mut fact) = entry.refer("/demand", demand, "legal-demand", F::demand)?;
+            let (index, mut fact) = entry.told_demand("/demand", demand)?;
             self.check_later(fact.notice_after.as_ref())?;
             fact.notice_after = Some(self.until.clone());
             change.push((FactKey::Demand(index), Fact::Demand(fact)));

@@ -11,7 +11,8 @@ pub fn markdown(report: &Report, cite: bool) -> String {
     let (origin, size, root, at) = (&basis.origin, basis.size, &basis.root, basis.at);
     let _ = writeln!(
         page,
-        "Recomputed from the first {size} entries of `{origin}` (root `{root}`), as of {at}.",
+        "Recomputed from the first {size} entries of {} (root `{root}`), as of {at}.",
+        code(origin),
     );
     for note in &report.notes {
         let _ = write!(page, "\n{note}\n");
@@ -125,11 +126,18 @@ impl<'a> Grid<'a> {
                 None => format!("*{}*", escaped(&cell.text())),
             },
             Cell::Sealed(_) => format!("*{}*", escaped(&cell.text())),
-            Cell::Code(text) if !text.contains(['`', '|']) => format!("`{text}`"),
+            Cell::Code(text) => code(text),
             Cell::Entry(index) => format!("#{index}"),
             Cell::Count(n) => grouped(*n),
             cell => escaped(&cell.text()),
         }
+    }
+}
+
+fn code(text: &str) -> String {
+    match text.contains(['`', '|']) {
+        true => escaped(text),
+        false => format!("`{text}`"),
     }
 }
 

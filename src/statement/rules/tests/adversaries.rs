@@ -6,7 +6,7 @@ use crate::statement::kinds::Kind as _;
 use crate::statement::kinds::access_request::AccessRequest;
 use crate::statement::kinds::agreement::Agreement;
 use crate::statement::kinds::annotation::Annotation;
-use crate::statement::kinds::delay_order::DelayOrder;
+use crate::statement::kinds::delay_order::{DelayOrder, Delayed};
 use crate::statement::kinds::demand_response::DemandResponse;
 use crate::statement::kinds::disclosure::Audience;
 use crate::statement::kinds::erasure::{Erasure, ErasureBasis};
@@ -554,6 +554,19 @@ fn of_national_security_there_is_a_band_and_no_more() {
     };
     refused(
         world.log(access, operator_officer()),
+        Reason::WrongReference,
+        "/demand",
+    );
+    let order = DelayOrder {
+        delays: Delayed::Notice,
+        seal: None,
+        demand: Some(demand),
+        until: Day::of(world.now.plus_seconds(30 * DAY)),
+        document: Some(attached("an order")),
+        ..DelayOrder::example()
+    };
+    refused(
+        world.log(order, operator_officer()),
         Reason::WrongReference,
         "/demand",
     );
