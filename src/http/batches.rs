@@ -14,7 +14,8 @@ use crate::random;
 use crate::seal::batch::Batch;
 use crate::seal::commitment::Commitment;
 use crate::statement::facts::{FactsExt as _, Whole};
-use crate::statement::kinds::commitment_batch::CommitmentBatch;
+use crate::statement::kinds::commitment_batch::{CommitmentBatch, SIZES};
+use crate::statement::refusal::Reason;
 use crate::statement::words::PartyId;
 use crate::statement::{Author, Head, Signed, sign};
 use crate::store::facts::JournalFacts;
@@ -58,7 +59,10 @@ impl Batcher {
             match self.batch().await {
                 Ok(()) => {}
                 // The limits in force changed, or the last one is from this very minute.
-                Err(ApiError::Refused(refusal)) => tracing::info!(%refusal, "no batch this time"),
+                Err(ApiError::Refused(refusal)) if refusal.reason == Reason::TooSoon => {
+                    tracing::info!(%refusal, "no batch this time");
+                }
+                Err(ApiError::Refused(refusal)) => tracing::warn!(%refusal, "no batch this time"),
                 Err(error) => tracing::warn!(?error, "no batch this time"),
             }
         }
@@ -85,6 +89,7 @@ impl Batcher {
             Ok(_) => Ok(vaults.batch_logged(prepared.id)?),
             Err(SubmitError::Refused(refusal)) => {
                 vaults.batch_refused(prepared.id)?;
+                self.service.batches.remove(&prepared.id.to_string())?;
                 Err(refusal.into())
             }
             Err(error) => Err(error.into()),
@@ -94,7 +99,7 @@ impl Batcher {
     /// A signed batch of all that waits, durable with its list before it is submitted.
     fn prepare(&self) -> Result<PreparedBatch, ApiError> {
         let vaults = &self.service.vaults;
-        let commitments = vaults.pending_commitments()?;
+        let commitments = vaults.pending_commitments(*SIZES.end())?;
         let commitments = commitments.into_iter().map(Commitment::from_bytes);
         let batch = Batch::new(commitments, random::bytes);
         let size = u32::try_from(batch.size()).map_err(ApiError::internal)?;

@@ -245,7 +245,9 @@ impl From<VaultError> for ApiError {
             VaultError::UnknownClip => Self::NotFound("no such clip in this vault"),
             VaultError::UnknownDisclosure => Self::NotFound("no such disclosure or clip"),
             VaultError::HeaderForgotten => Self::Gone("it was handed over, and is no longer kept"),
-            VaultError::QuotaBytes { .. } | VaultError::QuotaClips { .. } => Self::Quota(detail),
+            VaultError::QuotaBytes { .. }
+            | VaultError::QuotaClips { .. }
+            | VaultError::QuotaCommitments { .. } => Self::Quota(detail),
             _ => Self::Conflict("vault-conflict", detail),
         }
     }

@@ -183,11 +183,8 @@ impl Objects for Files {
             };
             folder = folder_of(folder);
         }
-        match sync_folder(folder) {
-            // A file stands where the path has a folder, so there was no object.
-            Err(StoreError::Io { source, .. }) if is_absence(&source) => Ok(()),
-            synced => synced,
-        }
+        // Absence: a file stands where the path has a folder, so there was no object.
+        sync_if_there(folder)
     }
 
     /// The folder is moved out of sight at once, and its files go one by one, so that no writer waits
@@ -235,8 +232,9 @@ impl StagedFile {
         let target = self.store.locate(path)?;
         self.store.seal(&self.file, &target)?;
         self.link(path)?;
-        // Also for a file found in place: its writer may have died before this.
-        sync_folder(folder_of(&target))
+        // Also for a file found in place: its writer may have died before this. If the folder is gone,
+        // so is the object: somebody removed it since.
+        sync_if_there(folder_of(&target))
     }
 
     /// Gives a sealed file its name; the name is durable once its folder is synced.
@@ -377,6 +375,13 @@ fn remove_in_turns(folder: &Path, rest: Duration) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+fn sync_if_there(folder: &Path) -> Result<(), StoreError> {
+    match sync_folder(folder) {
+        Err(StoreError::Io { source, .. }) if is_absence(&source) => Ok(()),
+        synced => synced,
+    }
 }
 
 /// Removes what a crash left in the staging folder.

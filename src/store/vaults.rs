@@ -14,6 +14,7 @@ mod enrolment;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -97,6 +98,8 @@ pub enum VaultError {
     QuotaBytes { wanted: u64, left: u64 },
     #[error("the quota of {quota} clips is used up")]
     QuotaClips { quota: u64 },
+    #[error("the quota allows {quota} commitments until the next batch")]
+    QuotaCommitments { quota: u64 },
     #[error("another batch is prepared and not yet logged")]
     BatchPending,
     #[error("this batch is not the prepared one")]
@@ -129,7 +132,11 @@ const SCHEMA: Schema = Schema {
 
 /// The vaults' database. Calls from several threads take turns.
 #[derive(Debug)]
-pub struct Vaults(Mutex<Connection>);
+pub struct Vaults {
+    db: Mutex<Connection>,
+    /// Commitments that each vault has queued since the last batch.
+    queued: Mutex<HashMap<VaultId, u64>>,
+}
 
 impl Vaults {
     /// Opens the file, or creates it.
@@ -137,12 +144,19 @@ impl Vaults {
     /// # Errors
     /// [`StoreError::Foreign`] and [`StoreError::Newer`] for a file that is not to be touched.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self(Mutex::new(SCHEMA.open(path)?)))
+        Ok(Self {
+            db: Mutex::new(SCHEMA.open(path)?),
+            queued: Mutex::default(),
+        })
     }
 
     /// A panic elsewhere rolled its transaction back: the connection is sound.
     fn connection(&self) -> MutexGuard<'_, Connection> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.db.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn queued(&self) -> MutexGuard<'_, HashMap<VaultId, u64>> {
+        self.queued.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read<T>(

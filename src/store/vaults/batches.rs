@@ -12,7 +12,9 @@ use crate::store::StoreError;
 
 const QUEUE: &str =
     "INSERT INTO commitments (commitment, state) VALUES (?1, 0) ON CONFLICT DO NOTHING";
-const WAITING: &str = "SELECT commitment FROM commitments WHERE state = 0 ORDER BY commitment";
+/// Which of too many it is, is nobody's to choose.
+const WAITING: &str =
+    "SELECT commitment FROM commitments WHERE state = 0 ORDER BY random() LIMIT ?1";
 const TAKE: &str = "UPDATE commitments SET state = 1 WHERE commitment = ?1 AND state = 0";
 const LOGGED: &str = "UPDATE commitments SET state = 2 WHERE state = 1";
 const RETURN: &str = "UPDATE commitments SET state = 0 WHERE state = 1";
@@ -33,13 +35,16 @@ pub struct PreparedBatch {
 }
 
 impl Vaults {
-    /// The commitments that are in no batch yet, ascending.
-    pub fn pending_commitments(&self) -> Result<Vec<[u8; 32]>, StoreError> {
-        self.read(|db| {
+    /// The commitments that are in no batch yet, ascending: as many as a batch takes, the others when
+    /// their turn comes.
+    pub fn pending_commitments(&self, most: u32) -> Result<Vec<[u8; 32]>, StoreError> {
+        let mut waiting: Vec<[u8; 32]> = self.read(|db| {
             let mut statement = db.prepare_cached(WAITING)?;
-            let waiting = statement.query_map((), |row| row.get(0))?;
+            let waiting = statement.query_map((most,), |row| row.get(0))?;
             waiting.collect()
-        })
+        })?;
+        waiting.sort_unstable();
+        Ok(waiting)
     }
 
     /// Writes a batch down before it is submitted. The same batch again is done already.
@@ -61,7 +66,9 @@ impl Vaults {
             tx.prepare_cached(PREPARE)?
                 .execute((batch.id.as_bytes(), &batch.statement, leaves))?;
             Ok(())
-        })
+        })?;
+        self.queued().clear();
+        Ok(())
     }
 
     /// The batch that was prepared and, as far as is known here, is not logged.
@@ -98,13 +105,14 @@ impl Vaults {
     }
 }
 
-/// Queues the commitments that were never queued before.
-pub(super) fn queue(tx: &Transaction<'_>, commitments: &[[u8; 32]]) -> rusqlite::Result<()> {
+/// Queues the commitments that were never queued before; how many.
+pub(super) fn queue(tx: &Transaction<'_>, commitments: &[[u8; 32]]) -> rusqlite::Result<u64> {
     let mut queue = tx.prepare_cached(QUEUE)?;
+    let mut queued = 0;
     for commitment in commitments {
-        queue.execute((commitment,))?;
+        queued += queue.execute((commitment,))? as u64;
     }
-    Ok(())
+    Ok(queued)
 }
 
 fn prepared(db: &Connection) -> rusqlite::Result<Option<PreparedBatch>> {

@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 use super::enrolment::vault;
 use super::{ClipId, VaultError, VaultId, Vaults, batches};
 use crate::digest::Digest;
+use crate::seal::commitment::UPLOAD_SLOTS;
 use crate::store::StoreError;
 use crate::store::sqlite::{integer, number};
 
@@ -16,6 +17,9 @@ const CLIP: &str = "SELECT id, header_size, body_size, meta_size, body_sha256 FR
 const CLIPS: &str = "SELECT id, header_size, body_size, meta_size, body_sha256 FROM clips
     WHERE vault = ?1 ORDER BY id";
 const REMOVE_CLIP: &str = "DELETE FROM clips WHERE vault = ?1 AND id = ?2";
+
+/// Clips beyond the quota that a vault may add between two batches: others are removed meanwhile.
+const SPARE_CLIPS: u64 = 64;
 
 /// A clip as the server sees it: ciphertext of these sizes, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +50,8 @@ impl Vaults {
     ///
     /// # Errors
     /// [`VaultError::UnknownVault`]; [`VaultError::ClipConflict`] for another clip under the same
-    /// id; [`VaultError::QuotaBytes`] and [`VaultError::QuotaClips`].
+    /// id; [`VaultError::QuotaBytes`], [`VaultError::QuotaClips`], and [`VaultError::QuotaCommitments`]:
+    /// one vault alone does not fill a batch.
     pub fn add_clip(
         &self,
         vault_id: VaultId,
@@ -54,12 +59,15 @@ impl Vaults {
         clip: Clip,
         commitments: &[[u8; 32]],
     ) -> Result<(), VaultError> {
-        self.write(|tx| {
+        let mut queued = self.queued();
+        let before = queued.get(&vault_id).copied().unwrap_or(0);
+        let more = self.write(|tx| {
+            let vault = vault(tx, vault_id)?;
             match find(tx, vault_id, clip_id)? {
                 Some(found) if found == clip => {}
                 Some(_) => return Err(VaultError::ClipConflict),
                 None => {
-                    vault(tx, vault_id)?.check_room(&clip)?;
+                    vault.check_room(&clip)?;
                     tx.prepare_cached(ADD_CLIP)?.execute((
                         vault_id.as_bytes(),
                         clip_id.as_bytes(),
@@ -70,8 +78,15 @@ impl Vaults {
                     ))?;
                 }
             }
-            Ok(batches::queue(tx, commitments)?)
-        })
+            let more = batches::queue(tx, commitments)?;
+            let quota = vault.quota_clips.saturating_add(SPARE_CLIPS) * UPLOAD_SLOTS as u64;
+            match before + more <= quota {
+                true => Ok(more),
+                false => Err(VaultError::QuotaCommitments { quota }),
+            }
+        })?;
+        queued.insert(vault_id, before + more);
+        Ok(())
     }
 
     /// The clips of a vault, by ascending id.

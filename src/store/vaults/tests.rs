@@ -7,6 +7,7 @@ use crate::digest::{Digest, StatementId};
 use crate::time::Time;
 
 const KEY: [u8; 32] = [7; 32];
+const MOST: u32 = 1 << 20;
 const VAULT: VaultId = VaultId::from_bytes([1; 16]);
 const CLIP: ClipId = ClipId::from_bytes([2; 16]);
 
@@ -122,7 +123,7 @@ fn a_clip_is_added_once() {
     drop(vaults);
     let vaults = open(&folder);
     assert_eq!(
-        vaults.pending_commitments().unwrap(),
+        vaults.pending_commitments(MOST).unwrap(),
         [[1; 32], [2; 32], [3; 32]]
     );
     assert_eq!(vaults.clips(VAULT).unwrap(), [(CLIP, clip(1000))]);
@@ -133,7 +134,7 @@ fn a_clip_is_added_once() {
     assert!(!vaults.remove_clip(VAULT, CLIP).unwrap());
     let vault = vaults.vault_by_key(KEY).unwrap().unwrap();
     assert_eq!((vault.used_bytes, vault.clips), (0, 0));
-    assert_eq!(vaults.pending_commitments().unwrap().len(), 3);
+    assert_eq!(vaults.pending_commitments(MOST).unwrap().len(), 3);
 }
 
 #[test]
@@ -157,7 +158,7 @@ fn quotas_refuse_before_anything_is_written() {
             ..
         })
     ));
-    assert!(vaults.pending_commitments().unwrap().is_empty());
+    assert!(vaults.pending_commitments(MOST).unwrap().is_empty());
     vaults.add_clip(VAULT, id(1), clip(8_000), &[]).unwrap();
     vaults.add_clip(VAULT, id(2), clip(1_000), &[]).unwrap();
     let refused = vaults.add_clip(VAULT, id(3), clip(0), &[]);
@@ -174,7 +175,7 @@ fn quotas_refuse_before_anything_is_written() {
     vaults.add_clip(VAULT, id(3), clip(0), &[]).unwrap();
     let refused = vaults.add_clip(VAULT, id(4), clip(0), &[[1; 32]]);
     assert!(matches!(refused, Err(VaultError::QuotaClips { quota: 3 })));
-    assert!(vaults.pending_commitments().unwrap().is_empty());
+    assert!(vaults.pending_commitments(MOST).unwrap().is_empty());
     assert_eq!(vaults.clips(VAULT).unwrap().len(), 3);
 }
 
@@ -192,7 +193,7 @@ fn a_prepared_batch_survives_until_it_is_logged() {
         commitments: vec![[3; 32], [4; 32], [5; 32]],
     };
     vaults.seal_batch(&batch).unwrap();
-    assert!(vaults.pending_commitments().unwrap().is_empty());
+    assert!(vaults.pending_commitments(MOST).unwrap().is_empty());
     drop(vaults);
     let vaults = open(&folder);
     assert_eq!(vaults.prepared_batch().unwrap().as_ref(), Some(&batch));
@@ -210,7 +211,7 @@ fn a_prepared_batch_survives_until_it_is_logged() {
     vaults
         .add_clip(VAULT, ClipId::from_bytes([9; 16]), clip(2), &[[6; 32]])
         .unwrap();
-    assert_eq!(vaults.pending_commitments().unwrap(), [[6; 32]]);
+    assert_eq!(vaults.pending_commitments(MOST).unwrap(), [[6; 32]]);
     assert!(matches!(
         vaults.batch_logged(statement(2)),
         Err(VaultError::NoSuchBatch)
@@ -225,7 +226,7 @@ fn a_prepared_batch_survives_until_it_is_logged() {
         .add_clip(VAULT, CLIP, clip(1), &[[5; 32], [3; 32]])
         .unwrap();
     assert_eq!(
-        vaults.pending_commitments().unwrap(),
+        vaults.pending_commitments(MOST).unwrap(),
         [[6; 32]],
         "none twice"
     );
@@ -233,7 +234,7 @@ fn a_prepared_batch_survives_until_it_is_logged() {
     other.commitments = vec![[5; 32], [6; 32]];
     vaults.seal_batch(&other).unwrap();
     vaults.batch_refused(other.id).unwrap();
-    assert_eq!(vaults.pending_commitments().unwrap(), [[6; 32]]);
+    assert_eq!(vaults.pending_commitments(MOST).unwrap(), [[6; 32]]);
     assert_eq!(vaults.prepared_batch().unwrap(), None);
 }
 
@@ -269,7 +270,7 @@ proptest! {
                     sent.extend(commitments);
                 }
                 Step::Seal => {
-                    let commitments = vaults.pending_commitments().unwrap();
+                    let commitments = vaults.pending_commitments(MOST).unwrap();
                     let batch = PreparedBatch { id: statement(n), statement: vec![n], commitments };
                     prop_assert_eq!(vaults.seal_batch(&batch).is_ok(), prepared.is_none());
                 }
@@ -287,7 +288,7 @@ proptest! {
             }
         }
         let mut all = logged;
-        all.extend(vaults.pending_commitments().unwrap());
+        all.extend(vaults.pending_commitments(MOST).unwrap());
         all.extend(vaults.prepared_batch().unwrap().into_iter().flat_map(|b| b.commitments));
         all.sort_unstable();
         prop_assert_eq!(all, sent.into_iter().collect::<Vec<_>>());
@@ -562,4 +563,38 @@ fn a_file_of_before_there_were_notices_is_brought_over() {
     let vault = vaults.vault_by_key(KEY).unwrap().unwrap();
     assert_eq!((vault.id, vault.notice_recipient), (VAULT, None));
     assert!(vaults.set_notice_recipient(VAULT, &recipient(1)).unwrap());
+}
+
+#[test]
+fn one_vault_does_not_fill_the_batches_of_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let vaults = enrolled(&folder);
+    vaults.add_clip(VAULT, CLIP, clip(1), &[]).unwrap();
+    let commitments = |n: u64| Digest::of(n.to_be_bytes());
+    let send = |n: u64| vaults.add_clip(VAULT, CLIP, clip(1), &[*commitments(n).as_bytes()]);
+    let quota = (3 + 64) * 8;
+    (0..quota).for_each(|n| send(n).unwrap());
+    send(0).unwrap();
+    let refused =
+        |n| matches!(send(n), Err(VaultError::QuotaCommitments { quota: q }) if q == quota);
+    assert!(refused(quota));
+    assert_eq!(
+        vaults.pending_commitments(MOST).unwrap().len() as u64,
+        quota
+    );
+
+    // A batch takes as many as it can, whichever; the others wait for the next.
+    let some = vaults.pending_commitments(64).unwrap();
+    assert_eq!(some.len(), 64);
+    assert!(some.is_sorted());
+    let batch = PreparedBatch {
+        id: statement(1),
+        statement: b"a batch".to_vec(),
+        commitments: some,
+    };
+    vaults.seal_batch(&batch).unwrap();
+    vaults.batch_logged(batch.id).unwrap();
+    let left = vaults.pending_commitments(MOST).unwrap();
+    assert_eq!(left.len() as u64, quota - 64);
+    send(quota).unwrap();
 }
