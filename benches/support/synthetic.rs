@@ -1,17 +1,18 @@
 //! A log of any size without the work of one: opaque entries, put into journal and tiles as the
-//! write path leaves them, but unsigned, unjudged, and without entry bundles. Enough to start a
-//! server on and to prove entries; no auditor would take it.
+//! write path leaves them, but unsigned, unjudged, and of the entry bundles only the last. Enough to
+//! start a server on and to prove entries; no auditor would take it.
 
 use std::path::Path;
 
 use whosaw::digest::{Digest, StatementId};
 use whosaw::statement::leaf::Leaf;
-use whosaw::store::journal::{Commit, Head, Journal as _, NewEntry};
+use whosaw::store::journal::{Commit, Head, Journal as _, JournalRead as _, NewEntry};
 use whosaw::store::sqlite::SqliteJournal;
 use whosaw::time::Clock;
 use whosaw::tlog::checkpoint::Checkpoint;
 use whosaw::tlog::hash::leaf_hash;
-use whosaw::tlog::tile::RightEdge;
+use whosaw::tlog::tile::{self, RightEdge};
+use whosaw::tlog::tree::TreeSize;
 
 use super::workload::Workload;
 
@@ -62,6 +63,7 @@ pub fn fill(workload: &Workload, entries: u64, length: usize) -> Checkpoint {
             eprintln!("{end} entries");
         }
     }
+    write_last_bundle(&journal, entries, &root.join("log"));
     let signer = workload.operator.signer().expect("its keys");
     let checkpoint = Checkpoint {
         origin: signer.origin().clone(),
@@ -89,8 +91,21 @@ fn last(workload: &Workload) -> Vec<u8> {
 /// Writes tiles without waiting for the disk.
 fn write_tiles(edge: &mut RightEdge, log: &Path) {
     for (tile, bytes) in edge.take_new_tiles() {
-        let path = log.join(tile.path());
-        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
-        std::fs::write(path, bytes).expect("room for tiles");
+        write(&log.join(tile.path()), &bytes);
     }
+}
+
+/// Writes the bundle that a start compares with the journal.
+fn write_last_bundle(journal: &SqliteJournal, entries: u64, log: &Path) {
+    let (before, size) = (TreeSize::new(entries - 1), TreeSize::new(entries));
+    for bundle in tile::new_entry_tiles(before, size) {
+        let leaves = journal.leaves(entries - u64::from(bundle.width)..entries);
+        let bytes = tile::encode_entries(&leaves.expect("the last entries"));
+        write(&log.join(bundle.path()), &bytes);
+    }
+}
+
+fn write(path: &Path, bytes: &[u8]) {
+    std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+    std::fs::write(path, bytes).expect("room for files");
 }

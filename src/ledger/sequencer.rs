@@ -26,7 +26,7 @@ use crate::store::journal::{Commit, Head, Journal, NewEntry};
 use crate::time::{Clock, Time};
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::note::{LogSigner, Note};
-use crate::tlog::tile::FULL;
+use crate::tlog::tile::{self, FULL};
 use crate::tlog::tree::{LeafIndex, TreeSize};
 
 /// Statements that one round takes at most.
@@ -385,6 +385,22 @@ enum Judged {
     Admitted(Vec<u8>, Change),
 }
 
+/// The bundle that ends a log of `size` must hold the journal's entries.
+fn check_last_bundle(journal: &impl Journal, log: &LogFiles, size: u64) -> Result<(), LedgerError> {
+    let before = TreeSize::new(size.saturating_sub(1));
+    let Some(last) = tile::new_entry_tiles(before, TreeSize::new(size)).last() else {
+        return Ok(());
+    };
+    let entries = journal.leaves(size - u64::from(last.width)..size)?;
+    match log.read(&last.path())? {
+        Some(bytes) if bytes == tile::encode_entries(&entries) => Ok(()),
+        _ => Err(LedgerError::Inconsistent(format!(
+            "log/{} is missing or does not hold the journal's entries",
+            last.path()
+        ))),
+    }
+}
+
 /// The end of the log that `head` covers, where journal, head and tiles agree.
 fn open_end(
     journal: &impl Journal,
@@ -409,6 +425,7 @@ fn open_end(
             signed.origin, signed.size
         )));
     }
+    check_last_bundle(journal, log, head.size)?;
     let full = head.size - head.size % u64::from(FULL);
     let last = journal.leaves(full..head.size)?;
     let end = LogEnd::open(signed.size, log, &last).map_err(|e| fault(e.to_string()))?;

@@ -228,6 +228,18 @@ fn files_of_the_log_are_made_again() {
 }
 
 #[test]
+fn a_damaged_end_is_not_served() {
+    for path in ["log/tile/entries/001.p/46", "log/tile/0/001.p/46"] {
+        let data = Data::new();
+        data.alter(path, |bytes| bytes[10] ^= 1);
+        let said = data.refused_start();
+        assert!(said.contains("log fsck"), "{said}");
+        fs::remove_file(data.path(path)).unwrap();
+        assert!(data.refused_start().contains("log fsck"));
+    }
+}
+
+#[test]
 fn what_was_damaged_is_kept_aside() {
     let data = Data::new();
     data.alter("log/tile/0/000", |bytes| bytes[0] ^= 1);
