@@ -174,6 +174,7 @@ fn router(service: Arc<Service>) -> Router {
     let calls = Router::new()
         .route("/", get(page::front))
         .route("/assets/whosaw.css", get(page::style))
+        .route("/assets/icon.svg", get(page::icon))
         .route(
             "/api/v1/statements",
             post(statements::submit).layer(DefaultBodyLimit::max(MAX_ENVELOPE)),

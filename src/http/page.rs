@@ -1,4 +1,4 @@
-//! `/` and its style sheet: the ledger for everyone who reads it without a program.
+//! `/`, its style sheet and its icon: the ledger for everyone who reads it without a program.
 
 use askama::Template as _;
 use axum::Extension;
@@ -11,7 +11,7 @@ use super::{ApiError, Service, Shared};
 use crate::ledger::Published;
 use crate::statement::sealed::SealDigest;
 use crate::web::page::Page;
-use crate::web::{Overview, STYLE};
+use crate::web::{ICON, Overview, STYLE};
 
 /// `GET /`.
 pub async fn front(
@@ -26,13 +26,20 @@ pub async fn front(
 
 /// `GET /assets/whosaw.css`.
 pub async fn style() -> impl IntoResponse {
-    (
-        [
-            (header::CONTENT_TYPE, "text/css; charset=utf-8"),
-            (header::CACHE_CONTROL, "public, max-age=300"),
-        ],
-        STYLE,
-    )
+    asset("text/css; charset=utf-8", STYLE)
+}
+
+/// `GET /assets/icon.svg`.
+pub async fn icon() -> impl IntoResponse {
+    asset("image/svg+xml", ICON)
+}
+
+fn asset(media_type: &'static str, text: &'static str) -> impl IntoResponse {
+    let headers = [
+        (header::CONTENT_TYPE, media_type),
+        (header::CACHE_CONTROL, "public, max-age=300"),
+    ];
+    (headers, text)
 }
 
 impl Service {

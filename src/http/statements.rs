@@ -281,10 +281,14 @@ pub async fn health(State(service): Shared) -> Response {
         .collect();
     let waits = ledger.waits_for_clock(service.clock.now());
     let closed = ledger.closed();
+    let silent = published.witnesses.iter().any(|(_, said)| said.is_err());
     let status = match (&closed, waits) {
         (Some(_), _) => "closed",
-        (None, None) => "ok",
         (None, Some(_)) => "the clock shows a time before the last entry",
+        (None, None) if silent && published.checkpoint.size < size => {
+            "the witnesses' quorum is missing"
+        }
+        (None, None) => "ok",
     };
     let mut body = json!({
         "status": status,

@@ -236,6 +236,13 @@ impl Service {
         request: Request,
     ) -> Result<(Caller, T), ApiError> {
         let (caller, body) = self.signed_body(request, JSON_BODY).await?;
+        // An array would be read as the members in their order.
+        if body.trim_ascii_start().first() != Some(&b'{') {
+            return Err(ApiError::BadRequest {
+                member: "body",
+                accepted: "a JSON object".to_owned(),
+            });
+        }
         let mut json = serde_json::Deserializer::from_slice(&body);
         let value = T::deserialize(&mut json).and_then(|value| json.end().map(|()| value));
         match value {
@@ -261,6 +268,7 @@ impl Service {
         Ok((caller, body))
     }
 
+    /// The vault of the key that signed a call, and the call's signature, whose body is checked later.
     fn callers_vault(&self, parts: &Parts) -> Result<(Vault, Caller), ApiError> {
         let caller = self.caller(parts)?;
         Ok((self.vault_of(&caller)?, caller))

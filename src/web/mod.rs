@@ -19,6 +19,8 @@ use crate::time::Time;
 
 /// The style sheet of the page.
 pub const STYLE: &str = include_str!("templates/whosaw.css");
+/// What browsers show beside the page's title.
+pub const ICON: &str = include_str!("templates/icon.svg");
 /// Entries and requests that the page shows at most, the latest.
 pub const SHOWN: usize = 200;
 
