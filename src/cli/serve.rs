@@ -11,7 +11,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::Exit;
 use crate::http::metrics::{self, Metrics};
-use crate::http::{App, Batcher, Door, Limits, Listening, MAX_CONNECTIONS, Service, listen};
+use crate::http::{
+    App, Batcher, Door, Limits, Listening, MAX_CONNECTIONS, Service, UnderWay, listen,
+};
 use crate::ledger::{Ledger, QUEUE};
 use crate::party::operator::Operator;
 use crate::statement::words::Role;
@@ -264,6 +266,7 @@ fn open(
         batches: files("batches", Access::Public)?,
         clips: files("clips", Access::Private)?,
         vaults: Vaults::open(&root.join("vaults.db"))?,
+        disclosures: UnderWay::default(),
         clock,
         authorities,
         service_key: operator.home().key(Role::Service)?,

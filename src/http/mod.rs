@@ -50,6 +50,7 @@ use crate::time::Clock;
 use crate::wire::signature::Nonces;
 
 pub use batches::Batcher;
+pub use disclosures::UnderWay;
 pub use door::{Door, Limits};
 pub use listen::{Listening, MAX_CONNECTIONS, listen};
 pub use problem::ApiError;
@@ -75,6 +76,7 @@ pub struct Service {
     /// `<vault>/<clip>/<part>`.
     pub clips: Files,
     pub vaults: Vaults,
+    pub disclosures: UnderWay,
     pub clock: Clock,
     /// The values of `Host` under which this server is reached; signed calls name one of them.
     pub authorities: Vec<String>,
@@ -90,6 +92,7 @@ impl Service {
         for result in [
             self.sweep_attachments(),
             self.sweep_clips(),
+            self.forget_unlogged(),
             self.forget_handed_over(),
         ] {
             if let Err(error) = result {

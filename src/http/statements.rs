@@ -14,7 +14,7 @@ use super::door::Turn;
 use super::overview::Overviewed;
 use super::{ApiError, JSON_BODY, PATIENCE, Path, Service, Shared};
 use crate::digest::StatementId;
-use crate::ledger::{Found, Published};
+use crate::ledger::{Found, Published, Sequenced};
 use crate::statement::envelope::MAX_ENVELOPE;
 use crate::statement::leaf::Leaf;
 use crate::statement::refusal::{Reason, Refusal};
@@ -97,9 +97,18 @@ impl Service {
     }
 
     /// Logs a statement that passed the door rules, and answers once it is published.
-    pub(super) async fn log(&self, signed: Signed, turn: Turn) -> Result<Response, ApiError> {
+    async fn log(&self, signed: Signed, turn: Turn) -> Result<Response, ApiError> {
         let id = signed.id;
         let sequenced = self.take_turn(signed, turn).await?;
+        self.answer(id, sequenced).await
+    }
+
+    /// The answer about a statement that is logged, once it is published.
+    pub(super) async fn answer(
+        &self,
+        id: StatementId,
+        sequenced: Sequenced,
+    ) -> Result<Response, ApiError> {
         let published = self.ledger.wait_published(sequenced.index, PATIENCE).await;
         let proof = match &published {
             Some(published) => Some(self.prove(sequenced.index, sequenced.leaf, published)?),

@@ -124,6 +124,7 @@ const SCHEMA: Schema = Schema {
     migrations: &[
         include_str!("vaults/schema-1.sql"),
         include_str!("vaults/schema-2.sql"),
+        include_str!("vaults/schema-3.sql"),
     ],
 };
 
