@@ -20,7 +20,7 @@ use tokio::io::AsyncReadExt as _;
 
 use super::attachments::OPENING;
 use super::door::Turn;
-use super::vault::{clip_id, part_path};
+use super::vault::{blocking, clip_id};
 use super::{ApiError, Path, Service, Shared};
 use crate::digest::{Digest, StatementId};
 use crate::ledger::Sequenced;
@@ -33,9 +33,10 @@ use crate::statement::leaf::Leaf;
 use crate::statement::refusal::Verdict;
 use crate::statement::sealed::Opening;
 use crate::statement::{Signed, Statement, parse_payload, rules};
+use crate::store::clips::{Part, Place, sha256};
 use crate::store::facts::JournalFacts;
 use crate::store::journal::JournalRead as _;
-use crate::store::vaults::{self, ShownClip, VaultId};
+use crate::store::vaults::{self, ClipId, ShownClip, VaultId};
 use crate::tlog::tree::LeafIndex;
 use crate::wire::vault::{Disclose, ShownOpening};
 
@@ -315,8 +316,8 @@ impl Service {
                 )
             })?;
             let clip_id = clip_id(&opening.clip.to_string())?;
-            let path = part_path(vault, clip_id, "body")?;
-            if self.hash_object(path, opening.body_length).await? != body {
+            let stored = self.body_digest(vault, clip_id, opening.body_length);
+            if stored.await? != body {
                 return Err(bad("/openings", "the opening of a clip in this vault"));
             }
             shown.push(ShownClip {
@@ -326,6 +327,24 @@ impl Service {
             });
         }
         Ok(shown)
+    }
+
+    /// SHA-256 of the first `length` bytes of a clip's body.
+    async fn body_digest(
+        &self,
+        vault: VaultId,
+        clip: ClipId,
+        length: u64,
+    ) -> Result<Digest, ApiError> {
+        let clips = self.clips.clone();
+        blocking(move || {
+            let part = Part::Body;
+            let file = clips.file(&Place { vault, clip, part })?;
+            let file = file.ok_or(ApiError::NotFound("no such clip"))?;
+            let digest = sha256(&file, length).map_err(ApiError::internal)?;
+            digest.ok_or_else(|| bad("body_length", "at most the stored length"))
+        })
+        .await
     }
 
     /// Header ‖ body of a disclosure's clip that was handed over, as an age file.
@@ -343,9 +362,11 @@ impl Service {
             return Err(ApiError::Gone("it was handed over, and is no longer kept"));
         };
         let clip = handed_over.clip;
-        let file = self
-            .clips
-            .file(&part_path(handed_over.vault_id, clip.clip_id, "body")?)?;
+        let file = self.clips.file(&Place {
+            vault: handed_over.vault_id,
+            clip: clip.clip_id,
+            part: Part::Body,
+        })?;
         let file = file.ok_or(ApiError::Gone("the resident has deleted this clip"))?;
         let length = header_bytes.len() as u64 + clip.body_length;
         let body = tokio::fs::File::from_std(file).take(clip.body_length);

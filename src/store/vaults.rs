@@ -97,6 +97,10 @@ pub enum VaultError {
     QuotaBytes { wanted: u64, left: u64 },
     #[error("the quota of {quota} clips is used up")]
     QuotaClips { quota: u64 },
+    #[error("{most} parts wait for their clips to be completed: complete some, or delete them")]
+    Waiting { most: usize },
+    #[error("upload its {0} first")]
+    MissingPart(&'static str),
     #[error("another batch is prepared and not yet logged")]
     BatchPending,
     #[error("this batch is not the prepared one")]
