@@ -16,6 +16,7 @@ mod tests;
 
 use std::fmt;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -134,7 +135,11 @@ const SCHEMA: Schema = Schema {
 
 /// The vaults' database. Calls from several threads take turns.
 #[derive(Debug)]
-pub struct Vaults(Mutex<Connection>);
+pub struct Vaults {
+    connection: Mutex<Connection>,
+    /// Whether the log of writes may hold headers that are forgotten.
+    remains: AtomicBool,
+}
 
 impl Vaults {
     /// Opens the file, or creates it.
@@ -142,12 +147,18 @@ impl Vaults {
     /// # Errors
     /// [`StoreError::Foreign`] and [`StoreError::Newer`] for a file that is not to be touched.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self(Mutex::new(SCHEMA.open(path)?)))
+        Ok(Self {
+            connection: Mutex::new(SCHEMA.open(path)?),
+            // Who wrote it before may have died, or been held up.
+            remains: AtomicBool::new(true),
+        })
     }
 
     /// A panic elsewhere rolled its transaction back: the connection is sound.
     fn connection(&self) -> MutexGuard<'_, Connection> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read<T>(

@@ -4,13 +4,15 @@
 //! there was one, and when.
 
 use std::fmt;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction};
 
 use super::{ClipId, VaultError, VaultId, Vaults, clips};
 use crate::digest::StatementId;
 use crate::store::StoreError;
-use crate::store::sqlite::{integer, number};
+use crate::store::sqlite::{BUSY_TIMEOUT, integer, number};
 use crate::time::Time;
 
 const ADD_DISCLOSURE: &str = "INSERT INTO disclosures (id, vault, until) VALUES (?1, ?2, ?3)";
@@ -217,7 +219,8 @@ impl Vaults {
     }
 
     /// Deletes the headers handed over to agencies before `before`, and counts them. That they had
-    /// been there stays known.
+    /// been there stays known. Called again and again, it also removes what another process that was
+    /// reading made earlier calls leave in the log of writes.
     pub fn forget_handed_over(&self, before: Time) -> Result<usize, VaultError> {
         self.forget_where(|tx| tx.prepare_cached(FORGET_GIVEN)?.execute((before.unix(),)))
     }
@@ -233,10 +236,26 @@ impl Vaults {
     ) -> Result<usize, VaultError> {
         let forgotten = self.write(|tx| Ok(forget(tx)?))?;
         if forgotten > 0 {
-            // The log of writes holds the bytes until it is emptied.
-            self.read(|db| db.query_row(EMPTY_WAL, (), |_| Ok(())))?;
+            self.remains.store(true, Ordering::Relaxed);
         }
+        self.remove_remains()?;
         Ok(forgotten)
+    }
+
+    /// Empties the log of writes, which holds what is forgotten until then. Whoever reads is not
+    /// waited for: the next call tries again.
+    fn remove_remains(&self) -> Result<(), StoreError> {
+        if !self.remains.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let held_up: bool = self.read(|db| {
+            db.busy_timeout(Duration::ZERO)?;
+            let held_up = db.query_row(EMPTY_WAL, (), |row| row.get(0));
+            db.busy_timeout(BUSY_TIMEOUT)?;
+            held_up
+        })?;
+        self.remains.store(held_up, Ordering::Relaxed);
+        Ok(())
     }
 }
 

@@ -512,6 +512,40 @@ fn forgotten_headers_are_not_left_in_the_files() {
     assert!(holds(b"opening b"), "the search finds what is there");
 }
 
+/// Whoever reads meanwhile holds the log of writes; when it ends, nothing is left there.
+#[test]
+fn a_reader_does_not_keep_forgotten_headers() {
+    let folder = tempfile::tempdir().unwrap();
+    let vaults = enrolled(&folder);
+    vaults.add_clip(VAULT, CLIP, clip(1000), &[]).unwrap();
+    let record = vaults.record_disclosure(statement(1), &disclosure(), time(0));
+    record.unwrap();
+    let header = b"a header that is to be forgotten";
+    vaults.hand_over(statement(1), 0, header, time(5)).unwrap();
+
+    let reader = Connection::open(folder.path().join("vaults.db")).unwrap();
+    reader.execute_batch("BEGIN").unwrap();
+    let count = |db: &Connection| {
+        let count = "SELECT count(*) FROM handed_over";
+        db.query_row(count, (), |row| row.get::<_, i64>(0)).unwrap()
+    };
+    assert_eq!(count(&reader), 1);
+    let holds = || {
+        std::fs::read_dir(folder.path()).unwrap().any(|file| {
+            let bytes = std::fs::read(file.unwrap().path()).unwrap();
+            bytes.windows(header.len()).any(|window| window == header)
+        })
+    };
+    let since = std::time::Instant::now();
+    assert_eq!(vaults.forget_handed_over(time(6)).unwrap(), 1);
+    assert!(holds(), "the reader's snapshot has it");
+    assert_eq!(vaults.forget_handed_over(time(6)).unwrap(), 0);
+    assert!(since.elapsed().as_secs() < 5, "nobody is waited for");
+    reader.execute_batch("COMMIT").unwrap();
+    assert_eq!(vaults.forget_handed_over(time(6)).unwrap(), 0);
+    assert!(!holds());
+}
+
 #[test]
 fn nothing_private_is_shown() {
     let shown = format!("{:?} {VAULT:?} {CLIP:?}", disclosure());
