@@ -11,10 +11,13 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::Exit;
 use crate::http::metrics::{self, Metrics};
-use crate::http::{App, Batcher, Door, Limits, Listening, MAX_CONNECTIONS, Service, listen};
+use crate::http::{
+    App, Batcher, Door, Limits, Listening, MAX_CONNECTIONS, Service, UnderWay, listen,
+};
 use crate::ledger::{Ledger, QUEUE};
 use crate::party::operator::Operator;
 use crate::statement::words::Role;
+use crate::store::clips::Clips;
 use crate::store::files::{Access, Files};
 use crate::store::lock::DataLock;
 use crate::store::vaults::Vaults;
@@ -258,12 +261,14 @@ fn open(
     let files = |name: &str, access| {
         Files::open(&root.join(name), &root.join("staging").join(name), access)
     };
+    let vaults = Arc::new(Vaults::open(&root.join("vaults.db"))?);
     Ok(Service {
         ledger,
         attachments: files("attachments", Access::Private)?,
         batches: files("batches", Access::Public)?,
-        clips: files("clips", Access::Private)?,
-        vaults: Vaults::open(&root.join("vaults.db"))?,
+        clips: Clips::new(files("clips", Access::Private)?, vaults.clone()),
+        vaults,
+        disclosures: UnderWay::default(),
         clock,
         authorities,
         service_key: operator.home().key(Role::Service)?,

@@ -8,7 +8,7 @@ use ureq::http::uri::Authority;
 /// The longest that connecting to a server may take.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// The longest that a call may take.
-const CALL_TIME: Duration = Duration::from_secs(600);
+pub(super) const CALL_TIME: Duration = Duration::from_secs(600);
 
 /// How clients name themselves.
 pub(super) const USER_AGENT: &str = concat!("whosaw/", env!("CARGO_PKG_VERSION"));

@@ -7,6 +7,9 @@ pub mod base;
 pub mod domain;
 pub mod vault;
 
+use std::io::Read as _;
+use std::time::Duration;
+
 use ed25519_dalek::SigningKey;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
@@ -19,7 +22,10 @@ use crate::time::Clock;
 use crate::wire::problem::{MEDIA_TYPE as PROBLEM, Problem};
 use crate::wire::signature::{self, RequestTarget};
 use crate::wire::statements::{Bundle, BundledRequest, Logged};
-use base::BaseUrl;
+use base::{BaseUrl, CALL_TIME};
+
+#[cfg(test)]
+mod tests;
 
 /// The largest JSON answer that is read, in bytes.
 const MAX_JSON: u64 = 4 << 20;
@@ -39,6 +45,14 @@ const EXPECT: (&str, &str) = ("expect", "100-continue");
 /// Bodies from this size on are asked about, in bytes.
 const LARGE: usize = 64 << 10;
 
+/// The slowest line that a transfer waits for, in bytes a second.
+const SLOWEST: u64 = 50_000;
+
+/// The longest that a transfer of `length` bytes may take.
+fn transfer_time(length: u64) -> Duration {
+    Duration::from_secs(60 + length / SLOWEST)
+}
+
 /// Why a call did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -47,6 +61,8 @@ pub enum ClientError {
     Problem(Box<Problem>),
     #[error("{url} cannot be reached: {why}; is the server running, and is this its address?")]
     Transport { url: String, why: String },
+    #[error("{url} would send {length} bytes, where at most {most} are taken")]
+    TooLarge { url: String, length: u64, most: u64 },
     #[error("{url} answered what this program does not understand: {why}")]
     Unexpected { url: String, why: String },
 }
@@ -250,43 +266,78 @@ impl Client {
             .header("signature", signed.signature)
     }
 
-    /// A `GET`, signed by `key` if there is one, whose answer goes to `output`; its
-    /// `Whosaw-Opening`.
+    /// A `GET`, signed by `key` if there is one, whose answer of at most `most` bytes goes to
+    /// `output`; its `Whosaw-Opening`.
     ///
     /// # Errors
-    /// See [`ClientError`]; what was written by then is worthless.
+    /// [`ClientError::TooLarge`], before a byte is read; see [`ClientError`]; what was written by then
+    /// is worthless.
     pub fn download(
         &self,
         path: &str,
         key: Option<&SigningKey>,
+        most: u64,
         output: &mut impl std::io::Write,
     ) -> Result<Option<String>, ClientError> {
-        let digest = Sha256::digest([]).into();
-        let request = match key {
-            Some(key) => self.signed_request("GET", path, &[], &digest, key),
-            None => http_request("GET", &self.base.join(path), &[]),
-        };
-        let request = request.body(()).expect("own headers are well formed");
-        let url = request.uri().to_string();
-        let transport = |why: String| ClientError::Transport {
-            url: url.clone(),
-            why,
-        };
-        let mut response = self
-            .agent
-            .run(request)
-            .map_err(|e| transport(e.to_string()))?;
-        if response.status() != 200 {
-            return Err(refusal(url, &mut response, MAX_JSON));
+        let (mut response, mut length) = self.begin_download(path, key, most, CALL_TIME)?;
+        let time = transfer_time(length);
+        if time > CALL_TIME {
+            // How long a call may take is said before it begins: once more, for a length that is known.
+            drop(response);
+            (response, length) = self.begin_download(path, key, length, time)?;
         }
         let opening = response
             .headers()
             .get(OPENING)
             .and_then(|value| value.to_str().ok());
         let opening = opening.map(str::to_owned);
-        let mut body = response.body_mut().as_reader();
-        std::io::copy(&mut body, output).map_err(|e| transport(e.to_string()))?;
-        Ok(opening)
+        let mut body = response.body_mut().as_reader().take(length);
+        match std::io::copy(&mut body, output) {
+            Ok(read) if read == length => Ok(opening),
+            Ok(read) => {
+                Err(self.unexpected(path, format!("it ended after {read} of {length} bytes")))
+            }
+            Err(error) => Err(ClientError::Transport {
+                url: self.base.join(path),
+                why: error.to_string(),
+            }),
+        }
+    }
+
+    /// The answer to a `GET` that takes at most `time`, its body yet to be read, and its length.
+    fn begin_download(
+        &self,
+        path: &str,
+        key: Option<&SigningKey>,
+        most: u64,
+        time: Duration,
+    ) -> Result<(ureq::http::Response<ureq::Body>, u64), ClientError> {
+        let digest = Sha256::digest([]).into();
+        let request = match key {
+            Some(key) => self.signed_request("GET", path, &[], &digest, key),
+            None => http_request("GET", &self.base.join(path), &[]),
+        };
+        let request = request.body(()).expect("own headers are well formed");
+        let request = self.agent.configure_request(request);
+        let request = request.timeout_global(Some(time)).build();
+        let url = self.base.join(path);
+        let mut response = self
+            .agent
+            .run(request)
+            .map_err(|error| ClientError::Transport {
+                url: url.clone(),
+                why: error.to_string(),
+            })?;
+        if response.status() != 200 {
+            return Err(refusal(url, &mut response, MAX_JSON));
+        }
+        let told = response.headers().get("content-length");
+        let told = told.and_then(|length| length.to_str().ok()?.parse().ok());
+        match told {
+            Some(length) if length <= most => Ok((response, length)),
+            Some(length) => Err(ClientError::TooLarge { url, length, most }),
+            None => Err(self.unexpected(path, "it does not say how many bytes come")),
+        }
     }
 
     fn run(

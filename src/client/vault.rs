@@ -3,12 +3,11 @@
 //! Bodies of clips stream both ways; what comes back is worth what its digest says.
 
 use std::io::{Read, Write};
-use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
 use serde::Serialize;
 
-use super::{Client, ClientError, EXPECT, MAX_JSON};
+use super::{Client, ClientError, EXPECT, MAX_JSON, transfer_time};
 use crate::digest::{Digest, StatementId};
 use crate::seal::commitment::{Commitment, UPLOAD_SLOTS};
 use crate::seal::recipient::Recipient;
@@ -16,8 +15,6 @@ use crate::wire::statements::Logged;
 use crate::wire::vault::{Complete, Disclose, Enrol, Enrolled, HexId, NoticeRecipient, Vault};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
-/// The slowest line that a transfer waits for, in bytes a second.
-const SLOWEST: u64 = 50_000;
 
 /// The objects of a clip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -237,10 +234,6 @@ fn clip_path(clip: HexId) -> String {
 
 fn part_path(clip: HexId, part: Part) -> String {
     format!("{}/{}", clip_path(clip), part.name())
-}
-
-fn transfer_time(length: u64) -> Duration {
-    Duration::from_secs(60 + length / SLOWEST)
 }
 
 fn to_json(body: &impl Serialize) -> Vec<u8> {

@@ -3,7 +3,7 @@
 //! Uploaded before their statement, by a party; kept only if a statement names them. They are
 //! strangers' bytes: served as downloads, in a sandbox, never sniffed.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{Request, State};
@@ -136,15 +136,14 @@ impl Service {
         opening: &Opening,
         body: &Bytes,
     ) -> Result<StatusCode, ApiError> {
-        if self.attachments.read(digest)?.is_some() {
+        // Old ones are being swept, perhaps: what is renewed, or made anew, stays.
+        let has_opening = self.attachments.renew(&opening_path(digest))?.is_some();
+        let has_bytes = self.attachments.renew(digest)?.is_some();
+        if has_opening && has_bytes {
+            self.attachments.settle(digest)?;
             return Ok(StatusCode::OK);
         }
-        let waiting: u64 = self
-            .waiting_attachments()?
-            .iter()
-            .map(|(_, size, _)| size)
-            .sum();
-        if waiting + body.len() as u64 > WAITING_BYTES {
+        if self.waiting_bytes()? + body.len() as u64 > WAITING_BYTES {
             return Err(ApiError::Busy);
         }
         // The opening first: what is there under the digest itself is complete.
@@ -173,6 +172,10 @@ impl Service {
     /// The door rules about attachments: the bytes are here, and a scope fits its request.
     pub(super) fn check_attachments(&self, signed: &Signed) -> Result<(), ApiError> {
         for (member, digest) in signed.statement.attachments() {
+            // It waits no longer than the statement that names it now.
+            let path = digest.to_string();
+            self.attachments.renew(&opening_path(&path))?;
+            self.attachments.renew(&path)?;
             let Some((opening, bytes)) = self.attachment(&digest)? else {
                 // What stands in the log already may have been erased since.
                 if self.ledger.journal().find(&signed.id)?.is_some() {
@@ -201,10 +204,10 @@ impl Service {
         Ok(())
     }
 
-    /// Attachments that no statement names: path, size and age.
-    fn waiting_attachments(&self) -> Result<Vec<(String, u64, Duration)>, ApiError> {
+    /// Bytes of the attachments that no statement names.
+    fn waiting_bytes(&self) -> Result<u64, ApiError> {
         let facts = JournalFacts(self.ledger.journal());
-        let mut waiting = Vec::new();
+        let mut waiting = 0;
         for path in self.attachments.list("")? {
             let name = path.strip_suffix(OPENING_SUFFIX).unwrap_or(&path);
             let Ok(digest) = name.parse::<SealDigest>() else {
@@ -213,12 +216,7 @@ impl Service {
             if facts.digest(&digest)?.is_none()
                 && let Some(file) = self.attachments.file(&path)?
             {
-                let metadata = file.metadata().map_err(ApiError::internal)?;
-                let modified = metadata.modified().map_err(ApiError::internal)?;
-                let age = SystemTime::now()
-                    .duration_since(modified)
-                    .unwrap_or_default();
-                waiting.push((path, metadata.len(), age));
+                waiting += file.metadata().map_err(ApiError::internal)?.len();
             }
         }
         Ok(waiting)
@@ -230,16 +228,16 @@ impl Service {
         let facts = JournalFacts(self.ledger.journal());
         for path in self.attachments.list("")? {
             let name = path.strip_suffix(OPENING_SUFFIX).unwrap_or(&path);
-            if let Ok(digest) = name.parse::<SealDigest>()
-                && let Some(fact) = facts.digest(&digest)?
-                && fact.erased.is_some()
-            {
-                self.erase(&digest)?;
-            }
-        }
-        for (path, _, age) in self.waiting_attachments()? {
-            if age > WAITING {
-                self.attachments.remove(&path)?;
+            let Ok(digest) = name.parse::<SealDigest>() else {
+                continue;
+            };
+            match facts.digest(&digest)? {
+                Some(fact) if fact.erased.is_some() => self.erase(&digest)?,
+                Some(_) => {}
+                // What a statement has come to name since was renewed before it was logged.
+                None => {
+                    self.attachments.remove_older(&path, WAITING)?;
+                }
             }
         }
         Ok(())

@@ -52,7 +52,10 @@ impl Batcher {
         loop {
             let period = self.period().unwrap_or(Duration::from_secs(60));
             tokio::time::sleep(period).await;
-            self.service.keep_house();
+            let service = self.service.clone();
+            if let Err(error) = tokio::task::spawn_blocking(move || service.keep_house()).await {
+                tracing::error!(%error, "housekeeping ended");
+            }
             if self.service.ledger.closed().is_some() {
                 continue;
             }

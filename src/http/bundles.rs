@@ -7,9 +7,11 @@ use axum::extract::State;
 use super::{ApiError, PATIENCE, Path, Service, Shared};
 use crate::digest::StatementId;
 use crate::encoding;
+use crate::statement::facts::FactsExt as _;
 use crate::statement::leaf::Leaf;
 use crate::statement::words::Jurisdiction;
 use crate::statement::{Statement, parse_payload};
+use crate::store::facts::JournalFacts;
 use crate::tlog::tree::LeafIndex;
 use crate::wire::statements::{Bundle, BundledAttachment, BundledRequest};
 
@@ -73,9 +75,17 @@ impl Service {
         &self,
         statement: &Statement,
     ) -> Result<Vec<BundledAttachment>, ApiError> {
+        let facts = JournalFacts(self.ledger.journal());
         let mut attachments = Vec::new();
         for (_, digest) in statement.attachments() {
-            // An erased one is missing here, and the device says so.
+            // An erased one is missing here, whether its bytes are gone yet or not, and the device
+            // says so.
+            if facts
+                .digest(&digest)?
+                .is_some_and(|fact| fact.erased.is_some())
+            {
+                continue;
+            }
             if let Some((opening, bytes)) = self.attachment(&digest)? {
                 attachments.push(BundledAttachment {
                     opening: opening.encode().to_owned(),

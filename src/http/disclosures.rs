@@ -4,6 +4,13 @@
 //! is taken only after the agency's `collection`, or a disclosure to the public, stands in the
 //! published log; it is given to that agency alone and deleted after a week, or given to everybody
 //! until the disclosure expires or is withdrawn.
+//!
+//! A disclosure is recorded before it is logged, so that one that is logged can be handed over
+//! whatever crashes. Only what the rules admit is recorded, and what the log refuses all the same is
+//! deleted: whoever is refused leaves nothing here.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -13,25 +20,30 @@ use tokio::io::AsyncReadExt as _;
 
 use super::attachments::OPENING;
 use super::door::Turn;
-use super::vault::{clip_id, part_path};
+use super::vault::{blocking, clip_id};
 use super::{ApiError, Path, Service, Shared};
 use crate::digest::{Digest, StatementId};
-use crate::seal::commitment::Commitment;
+use crate::ledger::Sequenced;
+use crate::seal::commitment::{Commitment, committed_body};
 use crate::seal::keys::public_identity;
 use crate::seal::rewrap::{MAX_HEADER, file_key};
 use crate::statement::facts::{DisclosureFact, FactsExt as _, RequestFact, Standing};
 use crate::statement::kinds::disclosure::{Disclosure, short};
 use crate::statement::leaf::Leaf;
+use crate::statement::refusal::Verdict;
 use crate::statement::sealed::Opening;
-use crate::statement::{Signed, Statement, parse_payload};
+use crate::statement::{Signed, Statement, parse_payload, rules};
+use crate::store::clips::{Part, Place, sha256};
 use crate::store::facts::JournalFacts;
 use crate::store::journal::JournalRead as _;
-use crate::store::vaults::{self, ShownClip, VaultId};
+use crate::store::vaults::{self, ClipId, ShownClip, VaultId};
 use crate::tlog::tree::LeafIndex;
 use crate::wire::vault::{Disclose, ShownOpening};
 
 /// How long a header handed over to an agency is kept, in seconds.
 const KEPT: i64 = 7 * 86_400;
+/// How long a record may wait for its disclosure to be logged, in seconds.
+const UNLOGGED: i64 = 3600;
 /// How long others may keep serving what was given to the public, in seconds: a withdrawal is
 /// everywhere by then.
 const CACHED: i64 = 300;
@@ -42,7 +54,7 @@ pub async fn disclose(
     turn: Turn,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let answer = service.disclose(turn, request).await;
+    let answer = disclose_own(&service, turn, request).await;
     service.door.metrics().answered(&answer);
     answer
 }
@@ -160,26 +172,98 @@ impl LoggedDisclosure {
     }
 }
 
+/// Disclosures that are being recorded, logged or forgotten: each by one call at a time, so that what
+/// one records no other deletes.
+#[derive(Default)]
+pub struct UnderWay(Mutex<HashSet<StatementId>>);
+
+impl UnderWay {
+    fn ids(&self) -> MutexGuard<'_, HashSet<StatementId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The one way of this disclosure; `None` while another call has it.
+    fn begin(&self, id: StatementId) -> Option<Way<'_>> {
+        self.ids().insert(id).then_some(Way { all: self, id })
+    }
+}
+
+/// A disclosure's way, free again when this is dropped.
+struct Way<'a> {
+    all: &'a UnderWay,
+    id: StatementId,
+}
+
+impl Drop for Way<'_> {
+    fn drop(&mut self) {
+        self.all.ids().remove(&self.id);
+    }
+}
+
+async fn disclose_own(
+    service: &Arc<Service>,
+    turn: Turn,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (caller, body) = service.signed_json::<Disclose>(request).await?;
+    let vault = service.vault_of(&caller)?;
+    let signed = Signed::read(body.statement.get().as_bytes())?;
+    let Statement::Disclosure(disclosure) = &signed.statement else {
+        return Err(bad("/statement", "a disclosure"));
+    };
+    service.check_open_to(&signed)?;
+    let clips = service
+        .check_openings(vault.id, disclosure, &body.openings)
+        .await?;
+    let shown = vaults::Disclosure {
+        vault_id: vault.id,
+        clips,
+        until: disclosure.request.is_none().then_some(disclosure.expires),
+    };
+    service.check_rules(&signed)?;
+    let id = signed.id;
+    // Goes on if the client hangs up: what is recorded is logged or deleted.
+    let logging = tokio::spawn(record_and_log(service.clone(), signed, shown, turn));
+    let sequenced = logging.await.map_err(ApiError::internal)??;
+    service.answer(id, sequenced).await
+}
+
+/// Records what a disclosure shows, durably before it is logged; if it is not, nothing stays.
+async fn record_and_log(
+    service: Arc<Service>,
+    signed: Signed,
+    shown: vaults::Disclosure,
+    turn: Turn,
+) -> Result<Sequenced, ApiError> {
+    let id = signed.id;
+    let _way = service.disclosures.begin(id).ok_or(ApiError::Busy)?;
+    let now = service.clock.now();
+    service.vaults.record_disclosure(id, &shown, now)?;
+    let sequenced = service.take_turn(signed, turn).await;
+    if sequenced.is_err() && service.ledger.journal().find(&id)?.is_none() {
+        service.vaults.forget_unlogged(id)?;
+    }
+    sequenced
+}
+
 impl Service {
-    async fn disclose(&self, turn: Turn, request: Request) -> Result<Response, ApiError> {
-        let (caller, body) = self.signed_json::<Disclose>(request).await?;
-        let vault = self.vault_of(&caller)?;
-        let signed = Signed::read(body.statement.get().as_bytes())?;
-        let Statement::Disclosure(disclosure) = &signed.statement else {
-            return Err(bad("/statement", "a disclosure"));
-        };
-        self.check_open_to(&signed)?;
-        let clips = self
-            .check_openings(vault.id, disclosure, &body.openings)
-            .await?;
-        let shown = vaults::Disclosure {
-            vault_id: vault.id,
-            clips,
-            until: disclosure.request.is_none().then_some(disclosure.expires),
-        };
-        // Known before it is logged: a logged disclosure can always be handed over.
-        self.vaults.record_disclosure(signed.id, &shown)?;
-        self.log(signed, turn).await
+    /// Refuses what the rules refuse now, before anything of it is kept. The sequencer judges again.
+    fn check_rules(&self, signed: &Signed) -> Result<(), ApiError> {
+        let journal = self.ledger.journal();
+        if journal.find(&signed.id)?.is_some() {
+            return Ok(());
+        }
+        let now = self.clock.now().cut_to_minute();
+        if self.ledger.waits_for_clock(now).is_some() {
+            return Err(ApiError::ClockBehind);
+        }
+        let (origin, facts) = (self.ledger.origin(), JournalFacts(journal));
+        let next = LeafIndex::new(self.ledger.size().as_u64());
+        match rules::judge(signed, origin, next, now, &facts) {
+            Ok(_) => Ok(()),
+            Err(Verdict::Refused(refusal)) => Err(refusal.into()),
+            Err(Verdict::Facts(error)) => Err(error.into()),
+        }
     }
 
     fn logged_disclosure(&self, id: &str) -> Result<LoggedDisclosure, ApiError> {
@@ -224,18 +308,16 @@ impl Service {
         for (opening, clip) in openings.iter().zip(&disclosure.clips) {
             let parsed = Opening::parse(&opening.opening).ok();
             let parsed = parsed.filter(|o| Commitment::of(o) == clip.commitment);
-            let body = parsed
-                .as_ref()
-                .and_then(|o| o.value().get("body")?.as_str()?.parse().ok());
-            let body: Digest = body.ok_or_else(|| {
+            let body = parsed.as_ref().and_then(committed_body);
+            let body = body.ok_or_else(|| {
                 bad(
                     "/openings",
-                    "the opening of the commitment, with the body's digest",
+                    "the opening of the commitment: body, key and nothing besides, 512 bytes at most",
                 )
             })?;
             let clip_id = clip_id(&opening.clip.to_string())?;
-            let path = part_path(vault, clip_id, "body")?;
-            if self.hash_object(path, opening.body_length).await? != body {
+            let stored = self.body_digest(vault, clip_id, opening.body_length);
+            if stored.await? != body {
                 return Err(bad("/openings", "the opening of a clip in this vault"));
             }
             shown.push(ShownClip {
@@ -245,6 +327,24 @@ impl Service {
             });
         }
         Ok(shown)
+    }
+
+    /// SHA-256 of the first `length` bytes of a clip's body.
+    async fn body_digest(
+        &self,
+        vault: VaultId,
+        clip: ClipId,
+        length: u64,
+    ) -> Result<Digest, ApiError> {
+        let clips = self.clips.clone();
+        blocking(move || {
+            let part = Part::Body;
+            let file = clips.file(&Place { vault, clip, part })?;
+            let file = file.ok_or(ApiError::NotFound("no such clip"))?;
+            let digest = sha256(&file, length).map_err(ApiError::internal)?;
+            digest.ok_or_else(|| bad("body_length", "at most the stored length"))
+        })
+        .await
     }
 
     /// Header ‖ body of a disclosure's clip that was handed over, as an age file.
@@ -262,9 +362,11 @@ impl Service {
             return Err(ApiError::Gone("it was handed over, and is no longer kept"));
         };
         let clip = handed_over.clip;
-        let file = self
-            .clips
-            .file(&part_path(handed_over.vault_id, clip.clip_id, "body")?)?;
+        let file = self.clips.file(&Place {
+            vault: handed_over.vault_id,
+            clip: clip.clip_id,
+            part: Part::Body,
+        })?;
         let file = file.ok_or(ApiError::Gone("the resident has deleted this clip"))?;
         let length = header_bytes.len() as u64 + clip.body_length;
         let body = tokio::fs::File::from_std(file).take(clip.body_length);
@@ -280,6 +382,22 @@ impl Service {
             Body::from_stream(tokio_util::io::ReaderStream::new(stream)),
         )
             .into_response())
+    }
+
+    /// Deletes what was recorded for disclosures that were not logged within an hour: a crash came
+    /// between.
+    pub(super) fn forget_unlogged(&self) -> Result<(), ApiError> {
+        let before = self.clock.now().plus_seconds(-UNLOGGED);
+        for id in self.vaults.unlogged_disclosures(before)? {
+            let Some(_way) = self.disclosures.begin(id) else {
+                continue;
+            };
+            match self.ledger.journal().find(&id)? {
+                Some(_) => self.vaults.disclosure_logged(id)?,
+                None => self.vaults.forget_unlogged(id)?,
+            }
+        }
+        Ok(())
     }
 
     /// Deletes headers handed over to agencies more than a week ago, and those of what is no longer

@@ -44,12 +44,14 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use crate::ledger::Ledger;
 use crate::statement::envelope::MAX_ENVELOPE;
+use crate::store::clips::Clips;
 use crate::store::files::Files;
 use crate::store::vaults::Vaults;
 use crate::time::Clock;
 use crate::wire::signature::Nonces;
 
 pub use batches::Batcher;
+pub use disclosures::UnderWay;
 pub use door::{Door, Limits};
 pub use listen::{Listening, MAX_CONNECTIONS, listen};
 pub use problem::ApiError;
@@ -72,9 +74,9 @@ pub struct Service {
     pub attachments: Files,
     /// `batches/<statement id>`.
     pub batches: Files,
-    /// `<vault>/<clip>/<part>`.
-    pub clips: Files,
-    pub vaults: Vaults,
+    pub clips: Clips,
+    pub vaults: Arc<Vaults>,
+    pub disclosures: UnderWay,
     pub clock: Clock,
     /// The values of `Host` under which this server is reached; signed calls name one of them.
     pub authorities: Vec<String>,
@@ -89,7 +91,8 @@ impl Service {
     fn keep_house(&self) {
         for result in [
             self.sweep_attachments(),
-            self.sweep_clips(),
+            self.clips.sweep().map_err(ApiError::from),
+            self.forget_unlogged(),
             self.forget_handed_over(),
         ] {
             if let Err(error) = result {

@@ -73,6 +73,11 @@ impl ApiError {
         }
     }
 
+    /// Other bytes than those sent are stored under their name.
+    pub fn other_content() -> Self {
+        Self::Conflict("other-content", "other bytes are stored there".to_owned())
+    }
+
     /// How long to wait before the same is tried again, if that may help.
     fn wait(&self) -> Option<Duration> {
         match self {
@@ -226,9 +231,7 @@ impl From<SubmitError> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Conflict { .. } => {
-                Self::Conflict("other-content", "other bytes are stored there".to_owned())
-            }
+            StoreError::Conflict { .. } => Self::other_content(),
             StoreError::BadPath { .. } => Self::NotFound("no such object"),
             error => Self::internal(error),
         }
@@ -247,7 +250,9 @@ impl From<VaultError> for ApiError {
             VaultError::HeaderForgotten => Self::Gone("it was handed over, and is no longer kept"),
             VaultError::QuotaBytes { .. }
             | VaultError::QuotaClips { .. }
-            | VaultError::QuotaCommitments { .. } => Self::Quota(detail),
+            | VaultError::QuotaCommitments { .. }
+            | VaultError::Waiting { .. } => Self::Quota(detail),
+            VaultError::MissingPart(_) => Self::Conflict("incomplete-clip", detail),
             _ => Self::Conflict("vault-conflict", detail),
         }
     }

@@ -1,6 +1,7 @@
 //! `/api/v1/statements`, `/api/v1/proofs`, `/schemas`, `/healthz`.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -12,12 +13,14 @@ use serde_json::json;
 
 use super::door::Turn;
 use super::overview::Overviewed;
+use super::vault::blocking;
 use super::{ApiError, JSON_BODY, PATIENCE, Path, Service, Shared};
 use crate::digest::StatementId;
-use crate::ledger::{Found, Published};
+use crate::ledger::{Found, Published, Sequenced};
 use crate::statement::envelope::MAX_ENVELOPE;
 use crate::statement::leaf::Leaf;
 use crate::statement::refusal::{Reason, Refusal};
+use crate::statement::sealed::SealDigest;
 use crate::statement::{Signed, Statement, rules};
 use crate::store::journal::JournalRead as _;
 use crate::tlog::proof::TlogProof;
@@ -56,7 +59,7 @@ fn unread(rejection: &BytesRejection) -> ApiError {
     ApiError::unread(rejection, MAX_ENVELOPE)
 }
 
-async fn admit(service: &Service, body: &[u8], turn: Turn) -> Result<Response, ApiError> {
+async fn admit(service: &Arc<Service>, body: &[u8], turn: Turn) -> Result<Response, ApiError> {
     let signed = Signed::read(body)?;
     if matches!(signed.statement, Statement::Disclosure(_)) {
         return Err(ApiError::BadRequest {
@@ -66,15 +69,28 @@ async fn admit(service: &Service, body: &[u8], turn: Turn) -> Result<Response, A
     }
     service.check_open_to(&signed)?;
     service.check_attachments(&signed)?;
-    let erased = match &signed.statement {
-        Statement::Erasure(erasure) => Some(erasure.digest),
-        _ => None,
+    let id = signed.id;
+    let sequenced = match &signed.statement {
+        Statement::Erasure(erasure) => {
+            let erasing = log_and_erase(service.clone(), erasure.digest, signed, turn);
+            // Goes on if the client hangs up: what is logged as erased is erased.
+            tokio::spawn(erasing).await.map_err(ApiError::internal)??
+        }
+        _ => service.take_turn(signed, turn).await?,
     };
-    let answer = service.log(signed, turn).await?;
-    if let Some(digest) = erased {
-        service.erase(&digest)?;
-    }
-    Ok(answer)
+    service.answer(id, sequenced).await
+}
+
+/// Logs an erasure, and destroys what it names as soon as it is durable.
+async fn log_and_erase(
+    service: Arc<Service>,
+    digest: SealDigest,
+    signed: Signed,
+    turn: Turn,
+) -> Result<Sequenced, ApiError> {
+    let sequenced = service.take_turn(signed, turn).await?;
+    blocking(move || service.erase(&digest)).await?;
+    Ok(sequenced)
 }
 
 impl Service {
@@ -96,10 +112,12 @@ impl Service {
         closed
     }
 
-    /// Logs a statement that passed the door rules, and answers once it is published.
-    pub(super) async fn log(&self, signed: Signed, turn: Turn) -> Result<Response, ApiError> {
-        let id = signed.id;
-        let sequenced = self.take_turn(signed, turn).await?;
+    /// The answer about a statement that is logged, once it is published.
+    pub(super) async fn answer(
+        &self,
+        id: StatementId,
+        sequenced: Sequenced,
+    ) -> Result<Response, ApiError> {
         let published = self.ledger.wait_published(sequenced.index, PATIENCE).await;
         let proof = match &published {
             Some(published) => Some(self.prove(sequenced.index, sequenced.leaf, published)?),

@@ -3,7 +3,8 @@
 //! The server sees ciphertext, padded sizes and random ids. What belongs to another key is "not
 //! found". Vault ids and keys are never logged.
 
-use std::time::{Duration, SystemTime};
+use std::fs::File;
+use std::io::Write as _;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
@@ -21,16 +22,12 @@ use super::{ApiError, JSON_BODY, Path, Service, Shared};
 use crate::digest::Digest;
 use crate::random;
 use crate::seal::commitment::UPLOAD_SLOTS;
-use crate::store::objects::{Objects as _, Staged};
+use crate::store::clips::{Arriving, Part, Place, sha256};
 use crate::store::vaults::{Clip, ClipId, Vault, VaultId};
 use crate::wire::vault as wire;
 
-/// The parts of a clip.
-const PARTS: [&str; 3] = ["header", "body", "metadata"];
 /// The largest header and metadata, in bytes; the quota bounds the body.
 const MAX_SMALL_PART: u64 = 1 << 20;
-/// How long the parts of a clip may wait to be completed.
-const INCOMPLETE: Duration = Duration::from_secs(86_400);
 
 /// `POST /vault/v1/enrol`.
 pub async fn enrol(State(service): Shared, request: Request) -> Result<Response, ApiError> {
@@ -109,32 +106,23 @@ pub async fn put_part(
 ) -> Result<StatusCode, ApiError> {
     let (parts, body) = request.into_parts();
     let (vault, caller) = service.callers_vault(&parts)?;
-    let path = part_path(vault.id, clip_id(&clip)?, &part)?;
+    let place = place(vault.id, &clip, &part)?;
     let length = content_length(&parts)?;
-    if part != "body" && length > MAX_SMALL_PART {
+    if place.part != Part::Body && length > MAX_SMALL_PART {
         return Err(ApiError::TooLarge {
             most: MAX_SMALL_PART,
         });
     }
-    let known = service.clips.file(&path)?.is_some();
-    if !known {
-        service.check_open()?;
-    }
-    let stored = service.stored_bytes(vault.id)?;
-    if !known && stored.saturating_add(length) > vault.quota_bytes {
-        let left = vault.quota_bytes.saturating_sub(stored);
-        return Err(ApiError::Quota(format!(
-            "{length} bytes, and the quota leaves {left}"
-        )));
-    }
-    let (staged, digest) = receive(&service, body, length).await?;
+    let sink = blocking(move || match service.clips.known(&place)? {
+        Some(file) => Ok(Sink::Known(file)),
+        None => {
+            service.check_open()?;
+            Ok(Sink::New(service.clips.reserve(place, length)?))
+        }
+    });
+    let (sink, digest) = receive(sink.await?, body, length).await?;
     caller.check_digest(digest)?;
-    blocking(move || Ok(staged.commit(&path)?)).await?;
-    Ok(if known {
-        StatusCode::OK
-    } else {
-        StatusCode::CREATED
-    })
+    blocking(move || sink.keep(digest)).await
 }
 
 /// `GET /vault/v1/clips/{clip}/{part}`.
@@ -145,8 +133,7 @@ pub async fn part(
 ) -> Result<Response, ApiError> {
     let (parts, _) = request.into_parts();
     let (vault, _) = service.callers_vault(&parts)?;
-    let path = part_path(vault.id, clip_id(&clip)?, &part)?;
-    let file = service.clips.file(&path)?;
+    let file = service.clips.file(&place(vault.id, &clip, &part)?)?;
     let file = file.ok_or(ApiError::NotFound("no such part in this vault"))?;
     let length = file.metadata().map_err(ApiError::internal)?.len();
     let stream = tokio_util::io::ReaderStream::new(tokio::fs::File::from_std(file));
@@ -177,39 +164,21 @@ pub async fn complete(
             accepted: format!("{UPLOAD_SLOTS} commitments, ascending, each once"),
         });
     }
-    let known = service
-        .vaults
-        .clips(vault.id)?
-        .iter()
-        .any(|(id, _)| *id == clip);
-    // Its commitments would come into no batch any more.
-    if !known {
-        service.check_open()?;
-    }
-    let size = |part| {
-        let file = service.clips.file(&part_path(vault.id, clip, part)?)?;
-        let file = file.ok_or_else(|| {
-            ApiError::Conflict("incomplete-clip", format!("upload its {part} first"))
-        })?;
-        Ok::<_, ApiError>(file.metadata().map_err(ApiError::internal)?.len())
-    };
-    let (header_size, body_size, meta_size) = (size("header")?, size("body")?, size("metadata")?);
     let commitments: Vec<[u8; 32]> = body.commitments.iter().map(|c| *c.as_bytes()).collect();
-    let path = part_path(vault.id, clip, "body")?;
-    let stored = Clip {
-        header_size,
-        body_size,
-        meta_size,
-        body_sha256: service.hash_object(path, body_size).await?,
-    };
-    service
-        .vaults
-        .add_clip(vault.id, clip, stored, &commitments)?;
-    Ok(if known {
-        StatusCode::OK
-    } else {
-        StatusCode::CREATED
+    blocking(move || {
+        let known = service.vaults.clip(vault.id, clip)?.is_some();
+        // Its commitments would come into no batch any more.
+        if !known {
+            service.check_open()?;
+        }
+        service.clips.complete(vault.id, clip, &commitments)?;
+        Ok(if known {
+            StatusCode::OK
+        } else {
+            StatusCode::CREATED
+        })
     })
+    .await
 }
 
 /// `DELETE /vault/v1/clips/{clip}`.
@@ -221,11 +190,7 @@ pub async fn remove(
     let (parts, _) = request.into_parts();
     let (vault, _) = service.callers_vault(&parts)?;
     let clip = clip_id(&clip)?;
-    // The row first: a clip that is listed has its parts.
-    service.vaults.remove_clip(vault.id, clip)?;
-    for part in PARTS {
-        service.clips.remove(&part_path(vault.id, clip, part)?)?;
-    }
+    blocking(move || Ok(service.clips.remove(vault.id, clip)?)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -281,75 +246,31 @@ impl Service {
         self.accept_once(caller)?;
         Ok(vault)
     }
-
-    /// Bytes on disk of a vault, of clips not completed too.
-    fn stored_bytes(&self, vault: VaultId) -> Result<u64, ApiError> {
-        let mut total = 0;
-        for path in self.clips.list(&vault.to_string())? {
-            if let Some(file) = self.clips.file(&path)? {
-                total += file.metadata().map_err(ApiError::internal)?.len();
-            }
-        }
-        Ok(total)
-    }
-
-    /// SHA-256 of the first `length` bytes of a stored object.
-    pub(super) async fn hash_object(&self, path: String, length: u64) -> Result<Digest, ApiError> {
-        let clips = self.clips.clone();
-        blocking(move || {
-            use std::io::Read as _;
-            let file = clips
-                .file(&path)?
-                .ok_or(ApiError::NotFound("no such clip"))?;
-            let mut hasher = Sha256::new();
-            let mut file = std::io::BufReader::with_capacity(1 << 16, file.take(length));
-            let copied = std::io::copy(&mut file, &mut Hashing(&mut hasher));
-            if copied.map_err(ApiError::internal)? != length {
-                return Err(ApiError::BadRequest {
-                    member: "body_length",
-                    accepted: "at most the stored length".to_owned(),
-                });
-            }
-            Ok(Digest::from_bytes(hasher.finalize().into()))
-        })
-        .await
-    }
-
-    /// Deletes parts of clips that were never completed.
-    pub(super) fn sweep_clips(&self) -> Result<(), ApiError> {
-        for path in self.clips.list("")? {
-            let mut names = path.split('/');
-            let id = |name: Option<&str>| name.and_then(|n| n.parse::<wire::HexId>().ok());
-            let (Some(vault), Some(clip)) = (id(names.next()), id(names.next())) else {
-                continue;
-            };
-            let vault = VaultId::from_bytes(*vault.as_bytes());
-            let clip = ClipId::from_bytes(*clip.as_bytes());
-            if self.vaults.clips(vault)?.iter().any(|(id, _)| *id == clip) {
-                continue;
-            }
-            if let Some(file) = self.clips.file(&path)? {
-                let modified = file.metadata().and_then(|m| m.modified());
-                let age = SystemTime::now().duration_since(modified.map_err(ApiError::internal)?);
-                if age.is_ok_and(|age| age > INCOMPLETE) {
-                    self.clips.remove(&path)?;
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
-struct Hashing<'a>(&'a mut Sha256);
+/// Where a part goes that is being received.
+enum Sink {
+    /// It is stored already: what comes is compared.
+    Known(File),
+    New(Arriving),
+}
 
-impl std::io::Write for Hashing<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
+impl Sink {
+    /// Stores what was received, whose SHA-256 is `digest`.
+    fn keep(self, digest: [u8; 32]) -> Result<StatusCode, ApiError> {
+        let stored = match self {
+            Self::New(arriving) => {
+                arriving.commit()?;
+                return Ok(StatusCode::CREATED);
+            }
+            Self::Known(stored) => stored,
+        };
+        let length = stored.metadata().map_err(ApiError::internal)?.len();
+        let stored = sha256(&stored, length).map_err(ApiError::internal)?;
+        if stored != Some(Digest::from_bytes(digest)) {
+            return Err(ApiError::other_content());
+        }
+        Ok(StatusCode::OK)
     }
 }
 
@@ -362,21 +283,22 @@ pub(super) async fn blocking<T: Send + 'static>(
         .map_err(ApiError::internal)?
 }
 
-/// Writes a body of exactly `length` bytes to a staged object; its SHA-256.
+/// Takes a body of exactly `length` bytes; its SHA-256.
 async fn receive(
-    service: &Service,
+    mut sink: Sink,
     mut body: Body,
     length: u64,
-) -> Result<(Box<dyn Staged>, [u8; 32]), ApiError> {
-    let mut staged = service.clips.begin()?;
+) -> Result<(Sink, [u8; 32]), ApiError> {
     let (chunks, mut received) = mpsc::channel::<Bytes>(8);
     let writer = tokio::task::spawn_blocking(move || {
         let mut hasher = Sha256::new();
         while let Some(chunk) = received.blocking_recv() {
             hasher.update(&chunk);
-            staged.write_all(&chunk).map_err(ApiError::internal)?;
+            if let Sink::New(arriving) = &mut sink {
+                arriving.write_all(&chunk).map_err(ApiError::internal)?;
+            }
         }
-        Ok::<_, ApiError>((staged, hasher.finalize().into()))
+        Ok::<_, ApiError>((sink, hasher.finalize().into()))
     });
     let mut arrived = 0;
     while let Some(frame) = body.frame().await {
@@ -426,13 +348,11 @@ pub(super) fn clip_id(text: &str) -> Result<ClipId, ApiError> {
     Ok(ClipId::from_bytes(*id.as_bytes()))
 }
 
-/// Where a part of a clip lies.
-pub(super) fn part_path(vault: VaultId, clip: ClipId, part: &str) -> Result<String, ApiError> {
-    if PARTS.contains(&part) {
-        Ok(format!("{vault}/{clip}/{part}"))
-    } else {
-        Err(ApiError::NotFound(
-            "a clip has a header, a body and metadata",
-        ))
-    }
+/// Where a part of a clip lies, by the names in a path.
+fn place(vault: VaultId, clip: &str, part: &str) -> Result<Place, ApiError> {
+    let clip = clip_id(clip)?;
+    let part = Part::named(part).ok_or(ApiError::NotFound(
+        "a clip has a header, a body and metadata",
+    ))?;
+    Ok(Place { vault, clip, part })
 }

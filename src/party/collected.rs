@@ -42,6 +42,8 @@ pub enum Fetched {
     NotHandedOver,
     /// It was handed over, and is no longer kept for fetching.
     Gone,
+    /// The server would send more than is taken.
+    TooLarge { bytes: u64 },
     /// It is not what was disclosed; the file is kept as evidence.
     Unreadable { sealed: PathBuf, why: String },
 }
@@ -75,7 +77,8 @@ pub enum ClipError {
     Io(#[from] io::Error),
 }
 
-/// Fetches clip `n` of a collected disclosure into `folder`, checks and opens it.
+/// Fetches clip `n` of a collected disclosure into `folder`, checks and opens it: header and body of
+/// at most `most` bytes.
 ///
 /// # Errors
 /// If this folder did not make the request, or the server or `folder` does not do as told.
@@ -83,6 +86,7 @@ pub fn fetch(
     agency: &Official,
     received: &Received,
     n: usize,
+    most: u64,
     folder: &Path,
 ) -> Result<Fetched, OfficialError> {
     let name = format!("{}-{n}", &received.id.to_string()[..12]);
@@ -91,7 +95,7 @@ pub fn fetch(
     let path = format!("/vault/v1/disclosures/{}/clips/{n}", received.id);
     let clip = &received.statement.clips[n];
     receive(folder, &name, clip, &identity, |file| {
-        agency.client().download(&path, Some(&key), file)
+        agency.client().download(&path, Some(&key), most, file)
     })
 }
 
@@ -114,6 +118,9 @@ pub(super) fn receive(
     let mut staged = stage(folder)?;
     let opening = match download(staged.as_file_mut()) {
         Ok(opening) => opening,
+        Err(ClientError::TooLarge { length: bytes, .. }) => {
+            return Ok(Fetched::TooLarge { bytes });
+        }
         Err(error) => {
             return match error.status() {
                 Some(404) => Ok(Fetched::NotHandedOver),

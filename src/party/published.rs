@@ -11,7 +11,8 @@ use crate::digest::StatementId;
 use crate::seal::keys::public_identity;
 use crate::statement::kinds::disclosure::DisclosedClip;
 
-/// Fetches the clip of the disclosure `id` to the public into `folder`, checks and opens it.
+/// Fetches the clip of the disclosure `id` to the public into `folder`, checks and opens it: header
+/// and body of at most `most` bytes.
 ///
 /// # Errors
 /// If the server or `folder` does not do as told.
@@ -19,10 +20,11 @@ pub fn fetch(
     client: &Client,
     id: &StatementId,
     clip: &DisclosedClip,
+    most: u64,
     folder: &Path,
 ) -> Result<Fetched, OfficialError> {
     let name = id.to_string()[..12].to_owned();
     let path = publish::path(id);
-    let download = |file: &mut std::fs::File| client.download(&path, None, file);
+    let download = |file: &mut std::fs::File| client.download(&path, None, most, file);
     receive(folder, &name, clip, &public_identity(), download)
 }

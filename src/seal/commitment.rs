@@ -22,6 +22,9 @@ pub const UPLOAD_SLOTS: usize = 8;
 /// How many decisions one upload can carry.
 pub const DECISION_SLOTS: usize = UPLOAD_SLOTS - CLIP_COMMITMENTS;
 
+/// The longest text of a clip's opening that a vault keeps, in bytes: the canonical one has 271.
+pub const MAX_CLIP_OPENING: usize = 512;
+
 const CLIP: &str = "clip";
 const DECISION: &str = "decision";
 const FITS: &str = "32 bytes are salt enough, and the value is short";
@@ -67,6 +70,15 @@ pub fn clip_opening(salt: &[u8; 32], body_digest: &Digest, file_key: &FileKey) -
 /// The opening `[salt,"decision",<statement id>]` of the decision about a request.
 pub fn decision_opening(salt: &[u8; 32], request: &StatementId) -> Opening {
     Opening::new(salt, DECISION, &json!(request)).expect(FITS)
+}
+
+/// The SHA-256 of the body that a clip's opening names; `None` if it is no clip's, or longer than
+/// [`MAX_CLIP_OPENING`].
+pub fn committed_body(opening: &Opening) -> Option<Digest> {
+    if opening.encode().len() > MAX_CLIP_OPENING || opening.name() != CLIP {
+        return None;
+    }
+    opening.object::<ClipValue>().map(|clip| clip.body)
 }
 
 /// Checks that `commitment`, in the log, is to the clip with this body and this file key.

@@ -12,7 +12,7 @@ use std::io::{self, ErrorKind, Read, Seek as _, Write};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tempfile::NamedTempFile;
 
@@ -96,6 +96,44 @@ impl Files {
         Ok(self.open_file(path)?.map(|(file, _)| file))
     }
 
+    /// The object's file, with the age of one that was created just now; `None` if there is no such
+    /// object.
+    pub fn renew(&self, path: &str) -> Result<Option<File>, StoreError> {
+        // Not while `remove_older` looks at it: what is renewed stays.
+        let _turn = self.0.durable();
+        let file = self.file(path)?;
+        if let Some(file) = &file {
+            let renewed = file.set_modified(SystemTime::now());
+            renewed.map_err(at(&self.0.root.join(path)))?;
+        }
+        Ok(file)
+    }
+
+    /// Makes the name of an object durable that was found in place.
+    pub fn settle(&self, path: &str) -> Result<(), StoreError> {
+        let target = self.0.locate(path)?;
+        let folder = folder_of(&target);
+        self.0.ensure_folder(&mut self.0.durable(), folder)?;
+        sync_folder(folder)
+    }
+
+    /// Removes the object durably if it was created and renewed longer ago than `age`; whether it is
+    /// gone.
+    pub fn remove_older(&self, path: &str, age: Duration) -> Result<bool, StoreError> {
+        let mut durable = self.0.durable();
+        let Some(file) = self.file(path)? else {
+            return Ok(true);
+        };
+        let modified = file.metadata().and_then(|found| found.modified());
+        let modified = modified.map_err(at(&self.0.root.join(path)))?;
+        let old = SystemTime::now().duration_since(modified);
+        let old = old.is_ok_and(|old| old > age);
+        if old {
+            self.0.remove(&mut durable, path)?;
+        }
+        Ok(old)
+    }
+
     /// The object's file and its length.
     fn open_file(&self, path: &str) -> Result<Option<(File, u64)>, StoreError> {
         let path = self.0.locate(path)?;
@@ -167,24 +205,7 @@ impl Objects for Files {
     }
 
     fn remove(&self, path: &str) -> Result<(), StoreError> {
-        let store = &self.0;
-        let path = store.locate(path)?;
-        let mut durable = store.durable();
-        match fs::remove_file(&path) {
-            Err(error) if !is_absence(&error) => return Err(at(&path)(error)),
-            _ => {}
-        }
-        // Only empty folders can be removed; and an earlier attempt may have died half way.
-        let mut folder = folder_of(&path);
-        while folder != store.root {
-            match fs::remove_dir(folder) {
-                Err(error) if error.kind() != ErrorKind::NotFound => break,
-                _ => durable.remove(folder),
-            };
-            folder = folder_of(folder);
-        }
-        // Absence: a file stands where the path has a folder, so there was no object.
-        sync_if_there(folder)
+        self.0.remove(&mut self.0.durable(), path)
     }
 
     /// The folder is moved out of sight at once, and its files go one by one, so that no writer waits
@@ -303,6 +324,25 @@ impl Store {
         file.set_permissions(self.access.file())
             .and_then(|()| file.sync_all())
             .map_err(at(target))
+    }
+
+    fn remove(&self, durable: &mut HashSet<PathBuf>, path: &str) -> Result<(), StoreError> {
+        let path = self.locate(path)?;
+        match fs::remove_file(&path) {
+            Err(error) if !is_absence(&error) => return Err(at(&path)(error)),
+            _ => {}
+        }
+        // Only empty folders can be removed; and an earlier attempt may have died half way.
+        let mut folder = folder_of(&path);
+        while folder != self.root {
+            match fs::remove_dir(folder) {
+                Err(error) if error.kind() != ErrorKind::NotFound => break,
+                _ => durable.remove(folder),
+            };
+            folder = folder_of(folder);
+        }
+        // Absence: a file stands where the path has a folder, so there was no object.
+        sync_if_there(folder)
     }
 
     fn ensure_folder(

@@ -10,6 +10,7 @@
 //! Nothing here judges a statement, hashes a tree, or reads a clock: whoever calls brings the time.
 //! What a method reports as done is on the disk: it survives a crash of the machine.
 
+pub mod clips;
 pub mod facts;
 pub mod files;
 pub mod journal;

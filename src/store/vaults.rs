@@ -17,6 +17,7 @@ mod tests;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -100,6 +101,10 @@ pub enum VaultError {
     QuotaClips { quota: u64 },
     #[error("the quota allows {quota} commitments until the next batch")]
     QuotaCommitments { quota: u64 },
+    #[error("{most} parts wait for their clips to be completed: complete some, or delete them")]
+    Waiting { most: usize },
+    #[error("upload its {0} first")]
+    MissingPart(&'static str),
     #[error("another batch is prepared and not yet logged")]
     BatchPending,
     #[error("this batch is not the prepared one")]
@@ -127,15 +132,18 @@ const SCHEMA: Schema = Schema {
     migrations: &[
         include_str!("vaults/schema-1.sql"),
         include_str!("vaults/schema-2.sql"),
+        include_str!("vaults/schema-3.sql"),
     ],
 };
 
 /// The vaults' database. Calls from several threads take turns.
 #[derive(Debug)]
 pub struct Vaults {
-    db: Mutex<Connection>,
+    connection: Mutex<Connection>,
     /// Commitments that each vault has queued since the last batch.
     queued: Mutex<HashMap<VaultId, u64>>,
+    /// Whether the log of writes may hold headers that are forgotten.
+    remains: AtomicBool,
 }
 
 impl Vaults {
@@ -145,14 +153,18 @@ impl Vaults {
     /// [`StoreError::Foreign`] and [`StoreError::Newer`] for a file that is not to be touched.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         Ok(Self {
-            db: Mutex::new(SCHEMA.open(path)?),
+            connection: Mutex::new(SCHEMA.open(path)?),
             queued: Mutex::default(),
+            // Who wrote it before may have died, or been held up.
+            remains: AtomicBool::new(true),
         })
     }
 
     /// A panic elsewhere rolled its transaction back: the connection is sound.
     fn connection(&self) -> MutexGuard<'_, Connection> {
-        self.db.lock().unwrap_or_else(PoisonError::into_inner)
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn queued(&self) -> MutexGuard<'_, HashMap<VaultId, u64>> {

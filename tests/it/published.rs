@@ -8,15 +8,18 @@ use std::time::{Duration, Instant};
 use ed25519_dalek::SigningKey;
 use serde_json::{Value, json};
 use whosaw::digest::{Digest, StatementId};
-use whosaw::seal::commitment::clip_opening;
-use whosaw::seal::keys::Phrase;
+use whosaw::seal::FileKey;
+use whosaw::seal::commitment::{Commitment, clip_opening};
+use whosaw::seal::keys::{Phrase, Seed};
 use whosaw::seal::recipient::Recipient;
 use whosaw::seal::rewrap::{file_key, wrap};
 use whosaw::statement::envelope::Envelope;
 use whosaw::statement::kinds::disclosure::{Audience, Disclosure};
 use whosaw::statement::kinds::withdrawal::Withdrawal;
+use whosaw::statement::sealed::Opening;
 use whosaw::statement::words::DataKind;
 use whosaw::statement::{Author, Head, Statement, sign};
+use whosaw::store::vaults::Vaults;
 use whosaw::time::Clock;
 
 use super::http::{Answer, Call};
@@ -304,71 +307,168 @@ fn what_is_not_public_is_not_served() {
     assert_eq!(world.get(&format!("/published/{id}")).status, 410);
 }
 
-/// A header that not everybody could open is no publication; one that came too late is none either.
-#[test]
-fn what_not_everybody_can_open_is_not_taken() {
-    let world = World::new();
-    let home = world.ledger.path("me");
-    let read = |name: &str| std::fs::read(home.join(name)).unwrap();
-    let phrase: Phrase = String::from_utf8(read("phrase")).unwrap().parse().unwrap();
-    let seed = phrase.seed();
-    let state: Value = serde_json::from_slice(&read("resident.json")).unwrap();
-    let clip = &state["clips"][0];
-    let key = file_key(
-        &read(&format!("clips/{}/header", world.clip)),
-        &seed.identity(),
-    )
-    .unwrap();
-    let body: Digest = serde_json::from_value(clip["body_digest"].clone()).unwrap();
-    // By commitment `i`, with this header.
-    let publish = |i: usize, header: &[u8]| {
-        let anchor = &clip["anchors"][i];
+/// A resident at the door itself, past their own program.
+struct Owner {
+    seed: Seed,
+    clip: Value,
+    key: FileKey,
+    body: Digest,
+}
+
+impl Owner {
+    fn of(world: &World) -> Self {
+        let home = world.ledger.path("me");
+        let read = |name: &str| std::fs::read(home.join(name)).unwrap();
+        let phrase: Phrase = String::from_utf8(read("phrase")).unwrap().parse().unwrap();
+        let seed = phrase.seed();
+        let state: Value = serde_json::from_slice(&read("resident.json")).unwrap();
+        let clip = state["clips"][0].clone();
+        let header = read(&format!("clips/{}/header", world.clip));
+        Self {
+            key: file_key(&header, &seed.identity()).unwrap(),
+            body: serde_json::from_value(clip["body_digest"].clone()).unwrap(),
+            clip,
+            seed,
+        }
+    }
+
+    /// A disclosure to everybody by commitment `i`, with this header.
+    fn disclosure(&self, i: usize, header: &[u8]) -> Disclosure {
+        let anchor = &self.clip["anchors"][i];
         let given = json!({
-            "batch": anchor["batch"], "commitment": clip["commitments"][i],
+            "batch": anchor["batch"], "commitment": self.clip["commitments"][i],
             "header": Digest::of(header), "index": anchor["index"], "path": anchor["path"],
         });
-        let disclosure = Disclosure {
+        Disclosure {
             request: None,
             clips: vec![serde_json::from_value(given).unwrap()],
             gives: vec![DataKind::Video],
             recipient: Audience::Public,
             expires: Clock::system().now().plus_seconds(7200).cut_to_hour(),
-        };
-        let one_time = seed.public_key(&disclosure.clips[0].commitment);
-        let envelope = signed_once(&one_time, disclosure.into());
-        let opening = clip_opening(&seed.clip_salt(&body, i), &body, &key);
+        }
+    }
+
+    fn opening(&self, i: usize) -> Opening {
+        clip_opening(&self.seed.clip_salt(&self.body, i), &self.body, &self.key)
+    }
+
+    /// Asks for a disclosure to be logged; its id, and what the server said.
+    fn disclose(
+        &self,
+        world: &World,
+        disclosure: Disclosure,
+        key: &SigningKey,
+        opening: &Opening,
+    ) -> (StatementId, Answer) {
+        let envelope = signed_once(key, disclosure.into());
         let shown = json!({
-            "clip": world.clip, "opening": opening.encode(), "body_length": clip["body_length"],
+            "clip": world.clip, "opening": opening.encode(), "body_length": self.clip["body_length"],
         });
         let statement: Value = serde_json::from_slice(&envelope.to_json()).unwrap();
         let body = json!({ "statement": statement, "openings": [shown] }).to_string();
-        let call = Call::new("POST", "/vault/v1/disclosures", body.into_bytes());
-        let call = call.signed(&seed.vault_key(), world.ledger.authority());
-        assert_eq!(world.ledger.send(&call).status, 201);
-        (StatementId::of_payload(&envelope.payload), one_time)
+        let answer = self.call(world, "POST", "/vault/v1/disclosures", body.as_bytes());
+        (StatementId::of_payload(&envelope.payload), answer)
+    }
+
+    fn call(&self, world: &World, method: &'static str, path: &str, body: &[u8]) -> Answer {
+        let call = Call::new(method, path, body);
+        let call = call.signed(&self.seed.vault_key(), world.ledger.authority());
+        world.ledger.send(&call)
+    }
+}
+
+/// A header that not everybody could open is no publication; one that came too late is none either.
+#[test]
+fn what_not_everybody_can_open_is_not_taken() {
+    let world = World::new();
+    let owner = Owner::of(&world);
+    let (seed, key) = (&owner.seed, &owner.key);
+    let publish = |i: usize, header: &[u8]| {
+        let disclosure = owner.disclosure(i, header);
+        let one_time = seed.public_key(&disclosure.clips[0].commitment);
+        let opening = owner.opening(i);
+        let (id, answer) = owner.disclose(&world, disclosure, &one_time, &opening);
+        assert_eq!(answer.status, 201);
+        (id, one_time)
     };
     let hand_over = |id: &StatementId, header: &[u8]| {
         let path = format!("/vault/v1/disclosures/{id}/headers/0");
-        let call = Call::new("PUT", path, header);
-        let call = call.signed(&seed.vault_key(), world.ledger.authority());
-        world.ledger.send(&call).status
+        owner.call(&world, "PUT", &path, header).status
     };
-    let own = wrap(&key, &Recipient::of(&seed.identity()));
+    let own = wrap(key, &Recipient::of(&seed.identity()));
     let (id, _) = publish(0, &own);
     assert_eq!(hand_over(&id, &own), 400);
     assert_eq!(world.get(&format!("/published/{id}")).status, 404);
 
-    let header = wrap(&key, &Recipient::PUBLIC);
+    let header = wrap(key, &Recipient::PUBLIC);
     let (id, _) = publish(1, &header);
     assert_eq!(hand_over(&id, &own), 400, "not the one that is named");
     assert_eq!(hand_over(&id, &header), 204);
     assert_eq!(world.get(&format!("/published/{id}")).status, 200);
 
-    let header = wrap(&key, &Recipient::PUBLIC);
+    let header = wrap(key, &Recipient::PUBLIC);
     let (disclosure, one_time) = publish(2, &header);
     let back = signed_once(&one_time, Withdrawal { disclosure }.into());
     assert_eq!(world.ledger.submit(&back.to_json()).status, 201);
     assert_eq!(hand_over(&disclosure, &header), 410);
+    world.ledger.verify();
+}
+
+/// The rules and the log judge before anything stays: no quota bounds what refusals would leave.
+#[test]
+fn a_refused_disclosure_leaves_nothing() {
+    let world = World::new();
+    let owner = Owner::of(&world);
+    let header = wrap(&owner.key, &Recipient::PUBLIC);
+    let one_time = || SigningKey::from_bytes(&whosaw::random::bytes());
+    let file = world.ledger.path("operator/vaults.db");
+    let mut refused = Vec::new();
+
+    for n in 0..8 {
+        // Genuine, and in no batch: a commitment of this very moment.
+        let salt = whosaw::random::bytes();
+        let opening = clip_opening(&salt, &owner.body, &owner.key);
+        let mut disclosure = owner.disclosure(0, &header);
+        disclosure.clips[0].commitment = Commitment::of(&opening);
+        let (id, answer) = owner.disclose(&world, disclosure, &one_time(), &opening);
+        let expected = (422, "commitment-not-in-batch".to_owned());
+        let said = answer.problem();
+        assert_eq!((said.0, said.1), expected, "{n}");
+        refused.push(id);
+
+        // As long as openings of other things may be.
+        let value = json!({ "body": owner.body, "key": owner.body, "more": "x".repeat(40_000) });
+        let opening = Opening::new(&salt, "clip", &value).unwrap();
+        let mut disclosure = owner.disclosure(0, &header);
+        disclosure.clips[0].commitment = Commitment::of(&opening);
+        let (id, answer) = owner.disclose(&world, disclosure, &one_time(), &opening);
+        let said = answer.problem();
+        assert_eq!((said.0, said.2.as_deref()), (400, Some("/openings")), "{n}");
+        refused.push(id);
+    }
+
+    // One commitment in many hands at once: one disclosure is logged.
+    let opening = owner.opening(1);
+    let answers: Vec<_> = std::thread::scope(|scope| {
+        let one = || {
+            let disclosure = owner.disclosure(1, &header);
+            owner.disclose(&world, disclosure, &one_time(), &opening)
+        };
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(one)).collect();
+        threads.into_iter().map(|t| t.join().unwrap()).collect()
+    });
+    let logged: Vec<_> = answers.iter().filter(|(_, a)| a.status == 201).collect();
+    assert_eq!(logged.len(), 1, "{answers:?}");
+    let (logged, lost) = (logged[0].0, answers.iter().map(|(id, _)| *id));
+    refused.extend(lost.filter(|id| *id != logged));
+
+    let vaults = Vaults::open(&file).unwrap();
+    for id in refused {
+        assert_eq!(vaults.disclosure(id).unwrap(), None);
+    }
+    assert!(vaults.disclosure(logged).unwrap().is_some());
+    let ever = Clock::system().now().plus_seconds(60);
+    assert_eq!(vaults.unlogged_disclosures(ever).unwrap(), [logged]);
     world.ledger.verify();
 }
 

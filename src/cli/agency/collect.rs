@@ -36,6 +36,9 @@ pub struct Collect {
     /// Where the clips go
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// The largest clip that is fetched, in MiB
+    #[arg(long, value_name = "MIB", default_value = "4096")]
+    max_size: u32,
     /// Wait for the residents' devices
     #[arg(long, value_name = "SECONDS", default_value = "0")]
     wait: u64,
@@ -147,7 +150,13 @@ fn fetch_until(
     until: Instant,
 ) -> anyhow::Result<Fetched> {
     loop {
-        let fetched = fetch(agency, received, n, &args.out)?;
+        let fetched = fetch(
+            agency,
+            received,
+            n,
+            u64::from(args.max_size) << 20,
+            &args.out,
+        )?;
         let waits = matches!(fetched, Fetched::NotWitnessed | Fetched::NotHandedOver);
         if !waits || Instant::now() >= until {
             return Ok(fetched);
@@ -177,6 +186,10 @@ pub fn say_fetched(name: &str, fetched: &Fetched, out: &mut impl io::Write) -> i
             out,
             "{name}: no longer there; what is handed over is kept for a week, unless the resident \
              deletes the clip"
+        ),
+        Fetched::TooLarge { bytes } => writeln!(
+            out,
+            "{name}: not fetched: {bytes} bytes would come; --max-size says how many are taken"
         ),
         Fetched::Unreadable { sealed, why } => writeln!(
             out,

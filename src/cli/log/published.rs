@@ -46,6 +46,9 @@ pub struct Fetch {
     /// Where the clip goes
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// The largest clip that is fetched, in MiB
+    #[arg(long, value_name = "MIB", default_value = "4096")]
+    max_size: u32,
     /// Print the answer as JSON
     #[arg(long)]
     json: bool,
@@ -114,7 +117,13 @@ pub fn fetch(args: &Fetch, out: &mut impl io::Write) -> anyhow::Result<Exit> {
     }
     std::fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
     let clip = &disclosure.clips[0];
-    let fetched = published::fetch(&client, &id, clip, &args.out)?;
+    let fetched = published::fetch(
+        &client,
+        &id,
+        clip,
+        u64::from(args.max_size) << 20,
+        &args.out,
+    )?;
     match (args.json, &fetched) {
         (true, _) => print_json(out, &json!({ "id": id, "clip": fetched }))?,
         (false, Fetched::NotHandedOver) => writeln!(

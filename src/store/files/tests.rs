@@ -33,6 +33,34 @@ fn an_object_is_created_once() {
 }
 
 #[test]
+fn what_is_renewed_is_not_removed_as_old() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = open(&folder, Access::Private);
+    let (hour, root) = (Duration::from_secs(3600), folder.path().join("log"));
+    let age = |path: &str| {
+        let file = File::open(root.join(path)).unwrap();
+        file.set_modified(SystemTime::now() - 2 * hour).unwrap();
+    };
+    for path in ["a/old", "a/renewed", "new", "ahead"] {
+        files.create(path, b"1").unwrap();
+    }
+    age("a/old");
+    age("a/renewed");
+    let ahead = File::open(root.join("ahead")).unwrap();
+    ahead.set_modified(SystemTime::now() + hour).unwrap();
+    assert!(files.renew("a/renewed").unwrap().is_some());
+    assert!(files.renew("absent").unwrap().is_none());
+    files.settle("a/renewed").unwrap();
+    for kept in ["a/renewed", "new", "ahead"] {
+        assert!(!files.remove_older(kept, hour).unwrap(), "{kept}");
+    }
+    for gone in ["a/old", "a/old", "absent"] {
+        assert!(files.remove_older(gone, hour).unwrap(), "{gone}");
+    }
+    assert_eq!(files.list("").unwrap(), ["a/renewed", "ahead", "new"]);
+}
+
+#[test]
 fn folders_and_objects_do_not_pass_for_each_other() {
     let folder = tempfile::tempdir().unwrap();
     let files = open(&folder, Access::Public);

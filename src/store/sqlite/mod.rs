@@ -26,7 +26,7 @@ pub use journal::{SqliteJournal, SqliteReader};
 pub use queries::{Queries, QueryReader, RequestRow};
 
 /// How long a statement waits for another connection's lock.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Prepared statements kept by a connection: more than any schema here has.
 const STATEMENTS_KEPT: usize = 64;

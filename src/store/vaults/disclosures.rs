@@ -4,18 +4,25 @@
 //! there was one, and when.
 
 use std::fmt;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction};
 
 use super::{ClipId, VaultError, VaultId, Vaults, clips};
 use crate::digest::StatementId;
 use crate::store::StoreError;
-use crate::store::sqlite::{integer, number};
+use crate::store::sqlite::{BUSY_TIMEOUT, integer, number};
 use crate::time::Time;
 
 const ADD_DISCLOSURE: &str = "INSERT INTO disclosures (id, vault, until) VALUES (?1, ?2, ?3)";
 const ADD_SHOWN: &str = "INSERT INTO shown_clips (disclosure, n, clip, opening, body_length)
     VALUES (?1, ?2, ?3, ?4, ?5)";
+const ADD_UNLOGGED: &str = "INSERT INTO unlogged (disclosure, since) VALUES (?1, ?2)";
+const UNLOGGED: &str = "SELECT disclosure FROM unlogged WHERE since < ?1 ORDER BY disclosure";
+const SETTLE: &str = "DELETE FROM unlogged WHERE disclosure = ?1";
+const REMOVE_SHOWN: &str = "DELETE FROM shown_clips WHERE disclosure = ?1";
+const REMOVE_DISCLOSURE: &str = "DELETE FROM disclosures WHERE id = ?1";
 const VAULT_OF: &str = "SELECT vault, until FROM disclosures WHERE id = ?1";
 const SHOWN: &str = "SELECT clip, opening, body_length FROM shown_clips
     WHERE disclosure = ?1 ORDER BY n";
@@ -80,7 +87,8 @@ impl fmt::Debug for HandedOver {
 type Place = (ShownClip, VaultId, Option<(Time, Option<Vec<u8>>)>);
 
 impl Vaults {
-    /// Records which clips a disclosure is about. The same record again is done already.
+    /// Records which clips a disclosure is about, which is not logged yet. The same record again is
+    /// done already.
     ///
     /// # Errors
     /// [`VaultError::UnknownClip`] if the vault lacks one of them,
@@ -89,6 +97,7 @@ impl Vaults {
         &self,
         id: StatementId,
         disclosure: &Disclosure,
+        now: Time,
     ) -> Result<(), VaultError> {
         let vault_id = disclosure.vault_id;
         self.write(|tx| {
@@ -100,6 +109,8 @@ impl Vaults {
             let until = disclosure.until.map(Time::unix);
             let row = (id.as_bytes(), vault_id.as_bytes(), until);
             tx.prepare_cached(ADD_DISCLOSURE)?.execute(row)?;
+            tx.prepare_cached(ADD_UNLOGGED)?
+                .execute((id.as_bytes(), now.unix()))?;
             let mut add_shown = tx.prepare_cached(ADD_SHOWN)?;
             for (shown, n) in disclosure.clips.iter().zip(0..) {
                 if clips::find(tx, vault_id, shown.clip_id)?.is_none() {
@@ -112,6 +123,36 @@ impl Vaults {
                     &shown.opening,
                     integer(shown.body_length),
                 ))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Disclosures recorded before `before` that are not known to be logged, by id.
+    pub fn unlogged_disclosures(&self, before: Time) -> Result<Vec<StatementId>, StoreError> {
+        self.read(|db| {
+            let mut unlogged = db.prepare_cached(UNLOGGED)?;
+            let id = |row: &Row<'_>| row.get(0).map(StatementId::from_bytes);
+            let ids = unlogged.query_map((before.unix(),), id)?;
+            ids.collect()
+        })
+    }
+
+    /// Notes that a disclosure stands in the log: its record stays for good.
+    pub fn disclosure_logged(&self, id: StatementId) -> Result<(), VaultError> {
+        self.write(|tx| {
+            tx.prepare_cached(SETTLE)?.execute((id.as_bytes(),))?;
+            Ok(())
+        })
+    }
+
+    /// Deletes the record of a disclosure that is not logged; one that is known to be stays.
+    pub fn forget_unlogged(&self, id: StatementId) -> Result<(), VaultError> {
+        self.write(|tx| {
+            if tx.prepare_cached(SETTLE)?.execute((id.as_bytes(),))? == 1 {
+                for remove in [REMOVE_SHOWN, REMOVE_DISCLOSURE] {
+                    tx.prepare_cached(remove)?.execute((id.as_bytes(),))?;
+                }
             }
             Ok(())
         })
@@ -178,7 +219,8 @@ impl Vaults {
     }
 
     /// Deletes the headers handed over to agencies before `before`, and counts them. That they had
-    /// been there stays known.
+    /// been there stays known. Called again and again, it also removes what another process that was
+    /// reading made earlier calls leave in the log of writes.
     pub fn forget_handed_over(&self, before: Time) -> Result<usize, VaultError> {
         self.forget_where(|tx| tx.prepare_cached(FORGET_GIVEN)?.execute((before.unix(),)))
     }
@@ -194,10 +236,26 @@ impl Vaults {
     ) -> Result<usize, VaultError> {
         let forgotten = self.write(|tx| Ok(forget(tx)?))?;
         if forgotten > 0 {
-            // The log of writes holds the bytes until it is emptied.
-            self.read(|db| db.query_row(EMPTY_WAL, (), |_| Ok(())))?;
+            self.remains.store(true, Ordering::Relaxed);
         }
+        self.remove_remains()?;
         Ok(forgotten)
+    }
+
+    /// Empties the log of writes, which holds what is forgotten until then. Whoever reads is not
+    /// waited for: the next call tries again.
+    fn remove_remains(&self) -> Result<(), StoreError> {
+        if !self.remains.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let held_up: bool = self.read(|db| {
+            db.busy_timeout(Duration::ZERO)?;
+            let held_up = db.query_row(EMPTY_WAL, (), |row| row.get(0));
+            db.busy_timeout(BUSY_TIMEOUT)?;
+            held_up
+        })?;
+        self.remains.store(held_up, Ordering::Relaxed);
+        Ok(())
     }
 }
 

@@ -312,7 +312,8 @@ fn disclosure() -> Disclosure {
 fn a_disclosure_is_recorded_once() {
     let folder = tempfile::tempdir().unwrap();
     let vaults = enrolled(&folder);
-    let record = |n, disclosure: &Disclosure| vaults.record_disclosure(statement(n), disclosure);
+    let record =
+        |n, disclosure: &Disclosure| vaults.record_disclosure(statement(n), disclosure, time(0));
     assert!(matches!(
         record(1, &disclosure()),
         Err(VaultError::UnknownClip)
@@ -344,7 +345,7 @@ fn a_header_is_handed_over_once_and_then_forgotten() {
     let vaults = enrolled(&folder);
     vaults.add_clip(VAULT, CLIP, clip(1000), &[]).unwrap();
     vaults
-        .record_disclosure(statement(1), &disclosure())
+        .record_disclosure(statement(1), &disclosure(), time(0))
         .unwrap();
     let header = b"age-encryption.org/v1 re-wrapped".as_slice();
     let hand_over = |n, header: &[u8], at| vaults.hand_over(statement(1), n, header, time(at));
@@ -399,9 +400,11 @@ fn what_is_public_is_kept_until_it_is_told_to_be_over() {
         ..disclosure()
     };
     vaults
-        .record_disclosure(statement(1), &disclosure())
+        .record_disclosure(statement(1), &disclosure(), time(0))
         .unwrap();
-    vaults.record_disclosure(statement(2), &public).unwrap();
+    vaults
+        .record_disclosure(statement(2), &public, time(0))
+        .unwrap();
     assert_eq!(vaults.disclosure(statement(2)).unwrap(), Some(public));
     assert_eq!(vaults.public_disclosures().unwrap(), []);
     for n in [1, 2] {
@@ -443,6 +446,37 @@ fn an_older_file_is_brought_up_to_date() {
         ..disclosure()
     };
     assert_eq!(vaults.disclosure(statement(1)).unwrap(), Some(expected));
+    let asked = vaults.unlogged_disclosures(time(0)).unwrap();
+    assert_eq!(asked, [statement(1)], "nobody knows whether it is logged");
+}
+
+#[test]
+fn what_is_not_logged_is_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let vaults = enrolled(&folder);
+    vaults.add_clip(VAULT, CLIP, clip(1000), &[]).unwrap();
+    for n in [1, 2, 3] {
+        let at = time(i64::from(n));
+        vaults
+            .record_disclosure(statement(n), &disclosure(), at)
+            .unwrap();
+    }
+    let unlogged = |before| vaults.unlogged_disclosures(time(before)).unwrap();
+    assert_eq!(unlogged(1), []);
+    assert_eq!(unlogged(2), [statement(1)]);
+    assert_eq!(unlogged(9).len(), 3);
+
+    vaults.disclosure_logged(statement(1)).unwrap();
+    vaults.forget_unlogged(statement(1)).unwrap();
+    vaults.forget_unlogged(statement(2)).unwrap();
+    vaults.forget_unlogged(statement(2)).unwrap();
+    let recorded = |n| vaults.disclosure(statement(n)).unwrap();
+    assert_eq!(recorded(1), Some(disclosure()));
+    assert_eq!(recorded(2), None);
+    assert_eq!(unlogged(9), [statement(3)]);
+    let again = vaults.record_disclosure(statement(2), &disclosure(), time(5));
+    again.unwrap();
+    assert_eq!(recorded(2), Some(disclosure()));
 }
 
 #[test]
@@ -457,7 +491,7 @@ fn forgotten_headers_are_not_left_in_the_files() {
     for n in 0..160 {
         let (id, place) = (statement((n / 16) as u8), n % 16);
         if place == 0 {
-            vaults.record_disclosure(id, &many).unwrap();
+            vaults.record_disclosure(id, &many, time(0)).unwrap();
         }
         let header = "header bytes ".repeat(1 + (n * 37) % 40 + n % 7 / 6 * 700);
         let at = time(n as i64);
@@ -477,6 +511,40 @@ fn forgotten_headers_are_not_left_in_the_files() {
     assert_eq!(forgotten, 160);
     assert!(!holds(b"header bytes "));
     assert!(holds(b"opening b"), "the search finds what is there");
+}
+
+/// Whoever reads meanwhile holds the log of writes; when it ends, nothing is left there.
+#[test]
+fn a_reader_does_not_keep_forgotten_headers() {
+    let folder = tempfile::tempdir().unwrap();
+    let vaults = enrolled(&folder);
+    vaults.add_clip(VAULT, CLIP, clip(1000), &[]).unwrap();
+    let record = vaults.record_disclosure(statement(1), &disclosure(), time(0));
+    record.unwrap();
+    let header = b"a header that is to be forgotten";
+    vaults.hand_over(statement(1), 0, header, time(5)).unwrap();
+
+    let reader = Connection::open(folder.path().join("vaults.db")).unwrap();
+    reader.execute_batch("BEGIN").unwrap();
+    let count = |db: &Connection| {
+        let count = "SELECT count(*) FROM handed_over";
+        db.query_row(count, (), |row| row.get::<_, i64>(0)).unwrap()
+    };
+    assert_eq!(count(&reader), 1);
+    let holds = || {
+        std::fs::read_dir(folder.path()).unwrap().any(|file| {
+            let bytes = std::fs::read(file.unwrap().path()).unwrap();
+            bytes.windows(header.len()).any(|window| window == header)
+        })
+    };
+    let since = std::time::Instant::now();
+    assert_eq!(vaults.forget_handed_over(time(6)).unwrap(), 1);
+    assert!(holds(), "the reader's snapshot has it");
+    assert_eq!(vaults.forget_handed_over(time(6)).unwrap(), 0);
+    assert!(since.elapsed().as_secs() < 5, "nobody is waited for");
+    reader.execute_batch("COMMIT").unwrap();
+    assert_eq!(vaults.forget_handed_over(time(6)).unwrap(), 0);
+    assert!(!holds());
 }
 
 #[test]

@@ -245,3 +245,31 @@ fn a_call_is_made_once() {
     }
     assert_eq!(vaults.send(&vaults.own("GET", VAULT, b"")).status, 200);
 }
+
+/// Uploads that come at once have one quota together.
+#[test]
+fn uploads_at_once_keep_to_the_quota() {
+    let vaults = Vaults::new();
+    let put = |n: u8| {
+        let path = format!("/vault/v1/clips/{}/body", format!("{n:02x}").repeat(16));
+        vaults.send(&vaults.own("PUT", &path, &[n; 300 << 10]))
+    };
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let put = &put;
+        let threads: Vec<_> = (0..12).map(|n| scope.spawn(move || put(n))).collect();
+        let answers = threads.into_iter().map(|thread| thread.join().unwrap());
+        answers.map(|answer| answer.status).collect()
+    });
+    let stored = statuses.iter().filter(|status| **status == 201).count();
+    assert!((1..=3).contains(&stored), "{statuses:?}");
+    assert!(statuses.iter().all(|status| [201, 507].contains(status)));
+    // What was stored is known, and no second room is asked for it.
+    let known = statuses.iter().position(|status| *status == 201).unwrap() as u8;
+    let path = format!("/vault/v1/clips/{}/body", format!("{known:02x}").repeat(16));
+    for _ in 0..4 {
+        let again = vaults.send(&vaults.own("PUT", &path, &[known; 300 << 10]));
+        assert_eq!(again.status, 200);
+    }
+    let other = vaults.send(&vaults.own("PUT", &path, &[99; 300 << 10]));
+    assert_eq!(other.problem().0, 409);
+}

@@ -1,5 +1,7 @@
 //! Sealed fields opened, and what stands behind a digest destroyed, as a party meets them.
 
+use std::io::Write as _;
+
 use super::*;
 use whosaw::statement::kinds::erasure::{Erasure, ErasureBasis};
 use whosaw::statement::kinds::unsealing::Unsealing;
@@ -63,47 +65,109 @@ fn a_seal_is_opened_by_what_was_sealed_and_nothing_else() {
     world.ledger.verify();
 }
 
+/// A request whose message is attached, logged; and the operator's erasure of that message.
+struct Erasing {
+    upload: Upload,
+    digest: SealDigest,
+    request: Vec<u8>,
+    erasure: Vec<u8>,
+}
+
+impl Erasing {
+    fn in_world(world: &World) -> Self {
+        let upload = Upload::of(b"Call Ann, 12 Elm Street", "text/plain");
+        let call = upload
+            .call()
+            .signed(&service(&world.agency), world.ledger.authority());
+        assert_eq!(world.ledger.send(&call).status, 201);
+        let digest = upload.opening.digest();
+        let mut request = world.good_request();
+        request.message = Some(digest);
+        let request = of_officer(world, request);
+        assert_eq!(world.ledger.submit(&request).status, 201);
+        assert_eq!(get(world, &digest).body, upload.bytes);
+
+        let erasure = Erasure {
+            digest,
+            basis: ErasureBasis::DataSubject,
+            order: None,
+        };
+        let operator = world.ledger.home("operator");
+        let admin = operator.key(Role::Admin).unwrap();
+        let head = head_of(operator.profile().party.as_str());
+        Self {
+            erasure: sign(&head, &erasure.into(), &[&admin]).to_json(),
+            upload,
+            digest,
+            request,
+        }
+    }
+
+    /// Whether bytes or opening are on the operator's disk.
+    fn is_left(&self, world: &World) -> bool {
+        holds(&world.ledger.path("operator"), &self.digest.to_string())
+    }
+}
+
 /// What is destroyed is destroyed: it cannot be read, nor brought back; the log still proves, and
 /// the statement that named it is still known.
 #[test]
 fn what_is_erased_is_gone_and_every_proof_holds() {
     let world = World::new();
-    let upload = Upload::of(b"Call Ann, 12 Elm Street", "text/plain");
-    let call = upload
-        .call()
-        .signed(&service(&world.agency), world.ledger.authority());
-    assert_eq!(world.ledger.send(&call).status, 201);
-    let digest = upload.opening.digest();
-    let mut request = world.good_request();
-    request.message = Some(digest);
-    let request = of_officer(&world, request);
-    assert_eq!(world.ledger.submit(&request).status, 201);
-    assert_eq!(get(&world, &digest).body, upload.bytes);
-
-    let erasure = Erasure {
-        digest,
-        basis: ErasureBasis::DataSubject,
-        order: None,
+    let erasing = Erasing::in_world(&world);
+    let (upload, digest) = (&erasing.upload, &erasing.digest);
+    let file = world.ledger.path(&format!("operator/attachments/{digest}"));
+    let opening = file.with_extension("opening");
+    let kept = [&file, &opening].map(|path| (path, std::fs::read(path).unwrap()));
+    let bundled = || {
+        let bundle = world.ledger.send(&Call::new("GET", "/bundles/US-FL", []));
+        assert_eq!(bundle.status, 200);
+        let data = whosaw::encoding::base64(&upload.bytes);
+        String::from_utf8(bundle.body).unwrap().contains(&data)
     };
-    let operator = world.ledger.home("operator");
-    let admin = operator.key(Role::Admin).unwrap();
-    let head = head_of(operator.profile().party.as_str());
-    let erased = sign(&head, &erasure.into(), &[&admin]).to_json();
-    assert_eq!(world.ledger.submit(&erased).status, 201);
-    let read = get(&world, &digest);
+    assert!(bundled());
+    assert_eq!(world.ledger.submit(&erasing.erasure).status, 201);
+    let read = get(&world, digest);
     assert_eq!(read.status, 410);
     assert!(!String::from_utf8_lossy(&read.body).contains("Elm"));
-    let folder = world.ledger.path("operator");
-    assert!(
-        !holds(&folder, &digest.to_string()),
-        "bytes or opening left"
-    );
+    assert!(!erasing.is_left(&world));
+    // As a crash before the erasing would leave them.
+    for (path, bytes) in kept {
+        std::fs::write(path, bytes).unwrap();
+    }
+    assert!(!bundled());
+    assert_eq!(get(&world, digest).status, 410);
     let again = upload
         .call()
         .signed(&service(&world.agency), world.ledger.authority());
     assert_eq!(world.ledger.send(&again).status, 410);
-    assert_eq!(world.ledger.submit(&request).status, 200);
+    assert_eq!(world.ledger.submit(&erasing.request).status, 200);
     world.ledger.verify();
+}
+
+/// Whoever sends an erasure and hangs up has it carried out, witnesses or not.
+#[test]
+fn what_is_erased_is_gone_though_nobody_waits() {
+    let mut world = World::new();
+    let erasing = Erasing::in_world(&world);
+    for witness in [0, 1] {
+        world.ledger.kill_witness(witness);
+    }
+    let (authority, body) = (world.ledger.authority(), &erasing.erasure);
+    let mut stream = std::net::TcpStream::connect(authority).unwrap();
+    let head = format!(
+        "POST /api/v1/statements HTTP/1.1\r\nhost: {authority}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(5));
+    drop(stream);
+    let since = std::time::Instant::now();
+    while erasing.is_left(&world) {
+        assert!(since.elapsed().as_secs() < 9, "bytes or opening left");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
 }
 
 /// Whether a file whose name begins so lies in a folder, however deep.

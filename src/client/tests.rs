@@ -1,0 +1,92 @@
+use std::io::Write as _;
+use std::net::TcpListener;
+
+use super::*;
+
+/// A client of a server that answers every call with these bytes, then as much of nothing as anybody
+/// reads.
+fn answered(head: String, body: &'static [u8], endless: bool) -> Client {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(head.as_bytes());
+            let _ = stream.write_all(body);
+            while endless && stream.write_all(&[0; 1 << 16]).is_ok() {}
+        }
+    });
+    Client::new(BaseUrl::parse(&url).unwrap(), crate::time::Clock::system())
+}
+
+fn ok(headers: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\nconnection: close\r\n{headers}\r\n")
+}
+
+/// No more is written than was to come, and than is taken.
+#[test]
+fn a_download_is_bounded() {
+    let fetch = |headers: &str, body, endless, most| {
+        let client = answered(ok(headers), body, endless);
+        let mut output = Vec::new();
+        let fetched = client.download("/published/1", None, most, &mut output);
+        (fetched, output)
+    };
+    let (fetched, output) = fetch(
+        "content-length: 4\r\nwhosaw-opening: o\r\n",
+        b"clip",
+        false,
+        4,
+    );
+    assert_eq!(fetched.unwrap().as_deref(), Some("o"));
+    assert_eq!(output, b"clip");
+
+    let (fetched, output) = fetch("content-length: 5\r\n", b"clips", true, 4);
+    let large = matches!(
+        fetched,
+        Err(ClientError::TooLarge {
+            length: 5,
+            most: 4,
+            ..
+        })
+    );
+    assert!(large && output.is_empty(), "{fetched:?}");
+    let huge = format!("content-length: {}\r\n", u64::MAX);
+    let (fetched, output) = fetch(&huge, b"", true, 1 << 40);
+    assert!(fetched.is_err() && output.is_empty());
+
+    // What comes without end has no length.
+    for endless in ["", "transfer-encoding: chunked\r\n"] {
+        let (fetched, output) = fetch(endless, b"4\r\nclip\r\n", true, 4);
+        assert!(
+            matches!(fetched, Err(ClientError::Unexpected { .. })),
+            "{fetched:?}"
+        );
+        assert!(output.is_empty());
+    }
+    // More than was told is not part of it; less is none of it.
+    let (fetched, output) = fetch("content-length: 4\r\n", b"clip", true, 4);
+    assert!(fetched.is_ok() && output == b"clip");
+    let (fetched, _) = fetch("content-length: 5\r\n", b"clip", false, 5);
+    assert!(fetched.is_err());
+}
+
+/// What takes longer than a call may is asked for again, with the time that its length deserves.
+#[test]
+fn a_long_download_has_its_time() {
+    assert_eq!(transfer_time(0).as_secs(), 60);
+    let length = 1_u64 << 30;
+    assert!(transfer_time(length) > CALL_TIME);
+    let told = format!("content-length: {length}\r\n");
+    let client = answered(ok(&told), b"clip", false);
+    let time = transfer_time(length);
+    let (_, begun) = client
+        .begin_download("/published/1", None, length, time)
+        .unwrap();
+    assert_eq!(begun, length);
+    let mut output = Vec::new();
+    let ended = client.download("/published/1", None, length, &mut output);
+    assert!(ended.is_err(), "it was cut off");
+    assert_eq!(output, b"clip");
+}

@@ -1,0 +1,385 @@
+//! The clips of residents' vaults on the disk: their parts as [`Files`], their rows in [`Vaults`], and
+//! the room that they take.
+//!
+//! Parts are uploaded one by one, then their clip is completed. What arrives, and what waits to be
+//! completed, takes of the quota as what is complete does: room is reserved before the first byte. A
+//! part that waits is removed when it is old; whoever counts on it makes it young first. Calls block.
+//! Not here: who may make them.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::fs::{File, Metadata};
+use std::io::{self, Read as _, Write};
+use std::os::unix::fs::MetadataExt as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+
+use super::files::Files;
+use super::objects::{Objects as _, Staged};
+use super::vaults::{Clip, ClipId, VaultError, VaultId, Vaults};
+use super::{StoreError, at};
+use crate::digest::Digest;
+use crate::encoding;
+
+#[cfg(test)]
+mod tests;
+
+/// How long the parts of a clip may wait to be completed.
+const INCOMPLETE: Duration = Duration::from_secs(86_400);
+/// The most parts of a vault that arrive or wait at once, those of 64 clips: empty ones take room too.
+const MAX_WAITING: usize = 64 * Part::ALL.len();
+
+/// A part of a clip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Part {
+    Header,
+    Body,
+    Metadata,
+}
+
+impl Part {
+    /// The parts that make a clip.
+    pub const ALL: [Self; 3] = [Self::Header, Self::Body, Self::Metadata];
+
+    /// Its name in paths.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Header => "header",
+            Self::Body => "body",
+            Self::Metadata => "metadata",
+        }
+    }
+
+    /// The part of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|part| part.name() == name)
+    }
+}
+
+/// Where a part lies; `Display` is its path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    pub vault: VaultId,
+    pub clip: ClipId,
+    pub part: Part,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.vault, self.clip, self.part.name())
+    }
+}
+
+/// The clips of all vaults. Clones are the same store.
+#[derive(Clone)]
+pub struct Clips(Arc<Store>);
+
+struct Store {
+    files: Files,
+    vaults: Arc<Vaults>,
+    rooms: Mutex<HashMap<VaultId, Arc<Mutex<Room>>>>,
+}
+
+/// What takes room in a vault beside the clips that are complete. Whoever changes the parts or the
+/// rows of a vault, other than by adding a part, has this locked.
+#[derive(Default)]
+struct Room {
+    /// Parts whose clip is not complete, in bytes; none until they are counted.
+    waiting: Option<Waiting>,
+    /// Parts that arrive, and the bytes reserved for them.
+    arriving: usize,
+    reserved: u64,
+}
+
+type Waiting = HashMap<(ClipId, Part), u64>;
+
+impl Clips {
+    /// The clips whose parts are `files`, `<vault>/<clip>/<part>`.
+    pub fn new(files: Files, vaults: Arc<Vaults>) -> Self {
+        Self(Arc::new(Store {
+            files,
+            vaults,
+            rooms: Mutex::default(),
+        }))
+    }
+
+    /// The file of a part; `None` if there is none.
+    pub fn file(&self, place: &Place) -> Result<Option<File>, StoreError> {
+        self.0.files.file(&place.to_string())
+    }
+
+    /// The file of a part that is stored already: young again, and durable.
+    pub fn known(&self, place: &Place) -> Result<Option<File>, StoreError> {
+        let path = place.to_string();
+        let file = self.0.files.renew(&path)?;
+        if file.is_some() {
+            // Its writer may have died before its name was durable.
+            self.0.files.settle(&path)?;
+        }
+        Ok(file)
+    }
+
+    /// Lets a part of `length` bytes in, which has its room until it is dropped.
+    ///
+    /// # Errors
+    /// [`VaultError::UnknownVault`]; [`VaultError::QuotaBytes`], and [`VaultError::Waiting`] for too
+    /// many parts of clips that are not complete.
+    pub fn reserve(&self, place: Place, length: u64) -> Result<Arriving, VaultError> {
+        let room = self.room(place.vault);
+        let mut locked = lock(&room);
+        let (parts, bytes) = self.taken(place.vault, &mut locked)?;
+        if parts >= MAX_WAITING {
+            return Err(VaultError::Waiting { most: MAX_WAITING });
+        }
+        self.check_quota(place.vault, bytes, length)?;
+        locked.arriving += 1;
+        locked.reserved += length;
+        drop(locked);
+        let reserved = Reserved { room, length };
+        Ok(Arriving {
+            staged: self.0.files.begin()?,
+            clips: self.clone(),
+            place,
+            reserved,
+        })
+    }
+
+    /// Completes a clip whose parts are stored; its commitments join the next batch. The same again is
+    /// done already.
+    ///
+    /// # Errors
+    /// [`VaultError::MissingPart`], also for one that is removed meanwhile; those of
+    /// [`Vaults::add_clip`].
+    pub fn complete(
+        &self,
+        vault: VaultId,
+        clip: ClipId,
+        commitments: &[[u8; 32]],
+    ) -> Result<(), VaultError> {
+        let open = |part: Part| {
+            let file = self.known(&Place { vault, clip, part })?;
+            let file = file.ok_or(VaultError::MissingPart(part.name()))?;
+            let found = file.metadata().map_err(failed)?;
+            Ok::<_, VaultError>((part, file, found))
+        };
+        let parts = [
+            open(Part::Header)?,
+            open(Part::Body)?,
+            open(Part::Metadata)?,
+        ];
+        let [header_size, body_size, meta_size] = parts.each_ref().map(|(.., found)| found.len());
+        let digest = sha256(&parts[1].1, body_size).map_err(failed)?;
+        let stored = Clip {
+            header_size,
+            body_size,
+            meta_size,
+            body_sha256: digest.ok_or(VaultError::MissingPart(Part::Body.name()))?,
+        };
+        let room = self.room(vault);
+        let mut locked = lock(&room);
+        // Hashing took its time: they are there still, and a clip that is listed has its parts.
+        for (part, _, found) in parts {
+            if !self.is_there(&Place { vault, clip, part }, &found)? {
+                return Err(VaultError::MissingPart(part.name()));
+            }
+        }
+        self.0.vaults.add_clip(vault, clip, stored, commitments)?;
+        if let Some(waiting) = &mut locked.waiting {
+            waiting.retain(|(of, _), _| *of != clip);
+        }
+        Ok(())
+    }
+
+    /// Deletes a clip, complete or not.
+    pub fn remove(&self, vault: VaultId, clip: ClipId) -> Result<(), VaultError> {
+        let room = self.room(vault);
+        let mut locked = lock(&room);
+        // The row first: a clip that is listed has its parts.
+        self.0.vaults.remove_clip(vault, clip)?;
+        for part in Part::ALL {
+            self.0
+                .files
+                .remove(&Place { vault, clip, part }.to_string())?;
+            if let Some(waiting) = &mut locked.waiting {
+                waiting.remove(&(clip, part));
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes parts of clips that were not completed within a day.
+    pub fn sweep(&self) -> Result<(), VaultError> {
+        for vault in self.0.vaults.ids()? {
+            let room = self.room(vault);
+            let mut locked = lock(&room);
+            let mut waiting = self.count_waiting(vault)?;
+            let mut kept = Waiting::new();
+            for ((clip, part), bytes) in waiting.drain() {
+                let path = Place { vault, clip, part }.to_string();
+                if !self.0.files.remove_older(&path, INCOMPLETE)? {
+                    kept.insert((clip, part), bytes);
+                }
+            }
+            locked.waiting = Some(kept);
+        }
+        Ok(())
+    }
+
+    fn room(&self, vault: VaultId) -> Arc<Mutex<Room>> {
+        lock(&self.0.rooms).entry(vault).or_default().clone()
+    }
+
+    /// Parts and bytes that arrive or wait.
+    fn taken(&self, vault: VaultId, room: &mut Room) -> Result<(usize, u64), StoreError> {
+        let waiting = match &room.waiting {
+            Some(waiting) => waiting,
+            None => room.waiting.insert(self.count_waiting(vault)?),
+        };
+        let bytes: u64 = waiting.values().sum();
+        Ok((waiting.len() + room.arriving, bytes + room.reserved))
+    }
+
+    /// Refuses `wanted` bytes if the quota does not leave them beside `taken`.
+    fn check_quota(&self, vault: VaultId, taken: u64, wanted: u64) -> Result<(), VaultError> {
+        let vault = self.0.vaults.vault(vault)?;
+        let vault = vault.ok_or(VaultError::UnknownVault)?;
+        let taken = taken.saturating_add(vault.used_bytes);
+        let left = vault.quota_bytes.saturating_sub(taken);
+        match wanted <= left {
+            true => Ok(()),
+            false => Err(VaultError::QuotaBytes { wanted, left }),
+        }
+    }
+
+    /// The stored parts of clips that are not complete.
+    fn count_waiting(&self, vault: VaultId) -> Result<Waiting, StoreError> {
+        let complete: HashSet<ClipId> = self.0.vaults.clip_ids(vault)?.into_iter().collect();
+        let mut waiting = Waiting::new();
+        for path in self.0.files.list(&vault.to_string())? {
+            let mut names = path.split('/').skip(1);
+            let clip = names.next().and_then(|name| {
+                let bytes = encoding::from_hex(name).ok()?;
+                encoding::exact(&bytes).ok()
+            });
+            let part = names.next().and_then(Part::named);
+            let (Some(clip), Some(part)) = (clip.map(ClipId::from_bytes), part) else {
+                continue;
+            };
+            if !complete.contains(&clip)
+                && let Some(bytes) = self.bytes(&Place { vault, clip, part })?
+            {
+                waiting.insert((clip, part), bytes);
+            }
+        }
+        Ok(waiting)
+    }
+
+    /// How many bytes a part has, if it is there.
+    fn bytes(&self, place: &Place) -> Result<Option<u64>, StoreError> {
+        let file = self.file(place)?;
+        let length = |file: File| file.metadata().map(|found| found.len());
+        file.map(length).transpose().map_err(failed)
+    }
+
+    /// Whether the part is that very file.
+    fn is_there(&self, place: &Place, found: &Metadata) -> Result<bool, StoreError> {
+        let Some(file) = self.file(place)? else {
+            return Ok(false);
+        };
+        let now = file.metadata().map_err(failed)?;
+        Ok((now.dev(), now.ino()) == (found.dev(), found.ino()))
+    }
+}
+
+/// A part that is being received. Dropped, it leaves nothing and frees its room, in this order.
+pub struct Arriving {
+    staged: Box<dyn Staged>,
+    clips: Clips,
+    place: Place,
+    reserved: Reserved,
+}
+
+impl Arriving {
+    /// Stores what was written, durably.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if other bytes are there; [`VaultError::QuotaBytes`] if its room is
+    /// gone.
+    pub fn commit(self) -> Result<(), VaultError> {
+        let Self {
+            staged,
+            clips,
+            place,
+            reserved,
+        } = self;
+        let mut locked = lock(&reserved.room);
+        let (_, taken) = clips.taken(place.vault, &mut locked)?;
+        clips.check_quota(place.vault, taken, 0)?;
+        drop(locked);
+        // The disk is not waited for with the room locked; the bytes are still reserved.
+        staged.commit(&place.to_string())?;
+        let mut locked = lock(&reserved.room);
+        // Its clip may be completed or removed by now.
+        let complete = clips.0.vaults.clip(place.vault, place.clip)?.is_some();
+        let bytes = clips.bytes(&place)?.filter(|_| !complete);
+        if let Some((waiting, bytes)) = locked.waiting.as_mut().zip(bytes) {
+            waiting.insert((place.clip, place.part), bytes);
+        }
+        Ok(())
+    }
+}
+
+impl Write for Arriving {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.staged.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.staged.flush()
+    }
+}
+
+/// Room that is kept for a part.
+struct Reserved {
+    room: Arc<Mutex<Room>>,
+    length: u64,
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        let mut room = lock(&self.room);
+        room.arriving -= 1;
+        room.reserved -= self.length;
+    }
+}
+
+/// SHA-256 of a file's first `length` bytes; `None` if it has fewer.
+pub fn sha256(file: &File, length: u64) -> io::Result<Option<Digest>> {
+    let mut hasher = Sha256::new();
+    let mut file = file.take(length);
+    let (mut buffer, mut read) = (vec![0; 1 << 16], 0);
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(n) => {
+                hasher.update(&buffer[..n]);
+                read += n as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((read == length).then(|| Digest::from_bytes(hasher.finalize().into())))
+}
+
+/// Counts are changed whole: a panic elsewhere leaves them sound.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Its path would tell whose clip it is.
+fn failed(error: io::Error) -> StoreError {
+    at("clips".as_ref())(error)
+}

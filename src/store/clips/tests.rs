@@ -1,0 +1,255 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::store::files::Access;
+use crate::time::Time;
+
+const VAULT: VaultId = VaultId::from_bytes([1; 16]);
+const QUOTA: u64 = 100_000;
+const DAY: Duration = Duration::from_secs(86_400);
+
+struct World {
+    folder: TempDir,
+    clips: Clips,
+    vaults: Arc<Vaults>,
+}
+
+impl World {
+    /// A vault with room for [`QUOTA`] bytes.
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let vaults = Vaults::open(&folder.path().join("vaults.db")).unwrap();
+        let (code, now) = (Digest::of("code"), Time::from_unix(1_700_000_000).unwrap());
+        let expires = now.plus_seconds(1);
+        vaults.add_code(code, QUOTA, 1000, expires).unwrap();
+        vaults.enrol(code, [7; 32], VAULT, now).unwrap();
+        let vaults = Arc::new(vaults);
+        Self {
+            clips: open(&folder, &vaults),
+            vaults,
+            folder,
+        }
+    }
+
+    /// The same folders after a restart.
+    fn reopen(&mut self) {
+        self.clips = open(&self.folder, &self.vaults);
+    }
+
+    fn put(&self, clip: u8, part: Part, bytes: &[u8]) -> Result<(), VaultError> {
+        let mut arriving = self.clips.reserve(place(clip, part), bytes.len() as u64)?;
+        arriving.write_all(bytes).unwrap();
+        arriving.commit()
+    }
+
+    fn put_all(&self, clip: u8) {
+        for part in Part::ALL {
+            self.put(clip, part, part.name().as_bytes()).unwrap();
+        }
+    }
+
+    fn complete(&self, clip: u8) -> Result<(), VaultError> {
+        self.clips.complete(VAULT, id(clip), &[])
+    }
+
+    /// What the quota leaves.
+    fn left(&self) -> u64 {
+        match self.clips.reserve(place(99, Part::Body), QUOTA + 1) {
+            Err(VaultError::QuotaBytes { left, .. }) => left,
+            _ => panic!("more than the quota is never let in"),
+        }
+    }
+
+    /// Makes a part as old as if it had been stored so long ago.
+    fn age(&self, clip: u8, part: Part, age: Duration) {
+        let path = self.folder.path().join("clips");
+        let file = File::open(path.join(place(clip, part).to_string())).unwrap();
+        file.set_modified(SystemTime::now() - age).unwrap();
+    }
+
+    /// Bytes in a folder and in those beneath it.
+    fn on_disk(&self, name: &str) -> u64 {
+        fn size(path: &std::path::Path) -> u64 {
+            match std::fs::read_dir(path) {
+                Ok(entries) => entries.map(|entry| size(&entry.unwrap().path())).sum(),
+                Err(_) => path.metadata().map_or(0, |found| found.len()),
+            }
+        }
+        size(&self.folder.path().join(name))
+    }
+}
+
+fn open(folder: &TempDir, vaults: &Arc<Vaults>) -> Clips {
+    let path = |name| folder.path().join(name);
+    let files = Files::open(&path("clips"), &path("staging"), Access::Private).unwrap();
+    Clips::new(files, vaults.clone())
+}
+
+fn id(clip: u8) -> ClipId {
+    ClipId::from_bytes([clip; 16])
+}
+
+fn place(clip: u8, part: Part) -> Place {
+    Place {
+        vault: VAULT,
+        clip: id(clip),
+        part,
+    }
+}
+
+#[test]
+fn what_arrives_at_once_keeps_to_the_quota() {
+    let world = World::new();
+    let (stored, most) = (AtomicU64::new(0), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        for clip in 0..12 {
+            let (world, stored, most) = (&world, &stored, &most);
+            scope.spawn(move || {
+                let reserved = world.clips.reserve(place(clip, Part::Body), 30_000);
+                let Ok(mut arriving) = reserved else { return };
+                for _ in 0..30 {
+                    arriving.write_all(&[clip; 1000]).unwrap();
+                    let disk = world.on_disk("staging") + world.on_disk("clips");
+                    most.fetch_max(disk, Ordering::Relaxed);
+                }
+                if arriving.commit().is_ok() {
+                    stored.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    let stored = stored.into_inner();
+    assert!((1..=3).contains(&stored), "{stored}");
+    assert_eq!(world.on_disk("clips"), stored * 30_000);
+    assert!(most.into_inner() <= QUOTA);
+    assert_eq!(world.left(), QUOTA - stored * 30_000);
+}
+
+#[test]
+fn room_is_freed_by_what_fails_and_taken_once() {
+    let mut world = World::new();
+    let arriving = world.clips.reserve(place(1, Part::Body), 60_000).unwrap();
+    assert_eq!(world.left(), 40_000);
+    drop(arriving);
+    assert_eq!(world.left(), QUOTA);
+    assert_eq!(world.on_disk("staging"), 0);
+
+    world.put_all(1);
+    let waiting: u64 = Part::ALL.iter().map(|p| p.name().len() as u64).sum();
+    assert_eq!(world.left(), QUOTA - waiting);
+    // The same part on its way twice, and other bytes in its place.
+    world.put(1, Part::Body, b"body").unwrap();
+    assert!(world.put(1, Part::Body, b"Body").is_err());
+    assert_eq!(world.left(), QUOTA - waiting);
+    world.complete(1).unwrap();
+    assert_eq!(world.left(), QUOTA - waiting);
+    world.put(1, Part::Header, b"header").unwrap();
+    assert_eq!(world.left(), QUOTA - waiting, "its clip is complete");
+    world.put_all(2);
+    world.reopen();
+    assert_eq!(world.left(), QUOTA - 2 * waiting);
+    for clip in [1, 2] {
+        world.clips.remove(VAULT, id(clip)).unwrap();
+    }
+    assert_eq!(world.left(), QUOTA);
+    assert_eq!(world.on_disk("clips"), 0);
+    let nobody = Place {
+        vault: VaultId::from_bytes([9; 16]),
+        ..place(1, Part::Body)
+    };
+    let refused = world.clips.reserve(nobody, 1);
+    assert!(matches!(refused, Err(VaultError::UnknownVault)));
+}
+
+#[test]
+fn empty_parts_are_bounded_too() {
+    let world = World::new();
+    for clip in 0..64 {
+        for part in Part::ALL {
+            world.put(clip, part, b"").unwrap();
+        }
+    }
+    let one_more = world.put(64, Part::Body, b"");
+    assert!(matches!(one_more, Err(VaultError::Waiting { most: 192 })));
+    world.complete(5).unwrap();
+    world.put(64, Part::Body, b"").unwrap();
+}
+
+#[test]
+fn old_parts_are_removed_if_nobody_counts_on_them() {
+    let world = World::new();
+    for clip in [1, 2, 3] {
+        world.put_all(clip);
+    }
+    world.complete(1).unwrap();
+    for clip in [1, 2, 3] {
+        for part in Part::ALL {
+            world.age(clip, part, DAY + Duration::from_secs(60));
+        }
+    }
+    // An upload that goes on after more than a day: what is there is told to be there.
+    for part in Part::ALL {
+        assert!(world.clips.known(&place(2, part)).unwrap().is_some());
+    }
+    world.clips.sweep().unwrap();
+    world.complete(2).unwrap();
+    let there = |clip| {
+        let found = Part::ALL.map(|part| world.clips.file(&place(clip, part)).unwrap());
+        found.iter().flatten().count()
+    };
+    assert_eq!((there(1), there(2), there(3)), (3, 3, 0));
+    assert!(matches!(
+        world.complete(3),
+        Err(VaultError::MissingPart("header"))
+    ));
+    let used = world.vaults.vault(VAULT).unwrap().unwrap().used_bytes;
+    assert_eq!(world.left(), QUOTA - used);
+}
+
+/// Whatever comes between, a clip that is said to be complete has its parts.
+#[test]
+fn what_is_acknowledged_is_there() {
+    let world = World::new();
+    let large = vec![1; 60_000];
+    for _ in 0..40 {
+        for part in Part::ALL {
+            let bytes = match part {
+                Part::Body => &large[..],
+                _ => part.name().as_bytes(),
+            };
+            world.put(1, part, bytes).unwrap();
+            world.age(1, part, DAY + Duration::from_secs(60));
+        }
+        let completed = std::thread::scope(|scope| {
+            let sweep = scope.spawn(|| world.clips.sweep().unwrap());
+            let completed = world.complete(1);
+            sweep.join().unwrap();
+            completed
+        });
+        let listed = world.vaults.clip(VAULT, id(1)).unwrap();
+        assert_eq!(completed.is_ok(), listed.is_some());
+        for part in Part::ALL {
+            let there = world.clips.file(&place(1, part)).unwrap().is_some();
+            assert!(there || listed.is_none(), "{part:?} is gone");
+        }
+        world.clips.remove(VAULT, id(1)).unwrap();
+        assert_eq!(world.left(), QUOTA);
+    }
+}
+
+/// A part that is exchanged while its clip is completed is not the one that was hashed.
+#[test]
+fn a_part_is_the_file_that_was_read() {
+    let world = World::new();
+    world.put_all(1);
+    let file = world.clips.known(&place(1, Part::Body)).unwrap().unwrap();
+    let found = file.metadata().unwrap();
+    assert!(world.clips.is_there(&place(1, Part::Body), &found).unwrap());
+    world.clips.remove(VAULT, id(1)).unwrap();
+    assert!(!world.clips.is_there(&place(1, Part::Body), &found).unwrap());
+    world.put(1, Part::Body, b"BODY").unwrap();
+    assert!(!world.clips.is_there(&place(1, Part::Body), &found).unwrap());
+}
