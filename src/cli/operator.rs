@@ -19,7 +19,6 @@ use crate::digest::Digest;
 use crate::party::home::Profile;
 use crate::party::official::Official;
 use crate::party::operator::Operator;
-use crate::statement::kinds::Kind as _;
 use crate::statement::kinds::limits::Limits;
 use crate::statement::kinds::log_closed::{ClosingReason, LogClosed, Successor};
 use crate::statement::kinds::party::CheckMethod;
@@ -89,8 +88,14 @@ impl Speaker for Own {
 /// Make the folder of a new ledger: its keys, its trust file, its first limits
 ///
 /// The origin names the log for life: the address it will be read at, without scheme. Next, add
-/// independent witnesses with `operator add-witness`, then run `whosaw serve`.
+/// independent witnesses with `operator add-witness`, then run `whosaw serve`. Its first start logs
+/// the limits in DIR/limits.json; until then that file may be edited.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    whosaw operator init --data operator --origin ledger.example/log --party operator.example \\\n    \
+    --name 'Ledger Operator' --jurisdiction US-FL --vendor doorbell.example\n  \
+    whosaw operator init --data trial --origin trial.example/log --party operator.example \\\n    \
+    --name 'A trial' --jurisdiction US-FL --limits examples/limits-trial.json")]
 pub struct Init {
     /// The new data folder
     #[arg(long, value_name = "DIR")]
@@ -111,6 +116,10 @@ pub struct Init {
     /// hours, 45 days
     #[arg(long, value_name = "FILE")]
     limits: Option<PathBuf>,
+    /// A vendor whose agreement with an agency lets that agency ask for footage; repeatable, and
+    /// added to those in the limits
+    #[arg(long = "vendor", value_name = "ID")]
+    vendors: Vec<PartyId>,
     /// Where you publish your keys (see `operator domain-record`): nobody but monitors checks it
     #[arg(long, value_enum, value_name = "METHOD")]
     domain_check: Option<CheckMethod>,
@@ -231,10 +240,13 @@ fn read_limits(path: &Path) -> anyhow::Result<Limits> {
 }
 
 fn init(args: &Init) -> anyhow::Result<Exit> {
-    let limits = match &args.limits {
-        None => Limits::example(),
+    let mut limits = match &args.limits {
+        None => Limits::first(),
         Some(path) => read_limits(path)?,
     };
+    limits.vendors.extend(args.vendors.iter().cloned());
+    limits.vendors.sort();
+    limits.vendors.dedup();
     let profile = Profile {
         party: args.party.clone(),
         kind: PartyKind::Operator,
@@ -254,6 +266,15 @@ fn init(args: &Init) -> anyhow::Result<Exit> {
     for key in std::iter::once(signer.verifier()).chain(signer.ml_dsa_44_verifier()) {
         println!("its key  {}", key.fingerprint());
     }
+    let vendors: Vec<&str> = limits.vendors.iter().map(PartyId::as_str).collect();
+    match vendors.as_slice() {
+        [] => println!("vendors  none: an agency needs an agreement with you to ask for footage"),
+        listed => println!("vendors  {}", listed.join(", ")),
+    }
+    println!(
+        "limits   {}: edit it before the first `serve`; later ones need notice",
+        operator.limits_path().display()
+    );
     println!("next     whosaw operator add-witness, twice or more; then whosaw serve");
     Ok(Exit::Yes)
 }
