@@ -12,6 +12,7 @@ use anyhow::{Context as _, bail};
 use serde_json::Value;
 
 use super::Exit;
+use super::output::Output;
 use crate::time::{Clock, Time};
 
 /// Play the whole story with every command it runs, and check how it ends
@@ -155,7 +156,7 @@ impl Stage {
         for line in text.lines() {
             println!("  {line}");
         }
-        std::io::stdout().flush()?;
+        Output::lock().flush()?;
         match output.status.code() {
             Some(found) if found == code => Ok(text),
             _ => bail!(

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use super::Exit;
 use super::fsck::{self, Fsck};
+use super::output::Output;
 use crate::client::Client;
 use crate::client::base::BaseUrl;
 use crate::digest::StatementId;
@@ -144,8 +145,8 @@ pub struct List {
 /// # Errors
 /// If the log or the trust file cannot be read.
 pub fn run(command: &Command) -> anyhow::Result<Exit> {
-    let mut out = io::stdout().lock();
-    let result = match command {
+    let mut out = Output::lock();
+    match command {
         Command::Verify(args) => verify(args, &mut out),
         Command::Proof(args) => proof(args, &mut out),
         Command::Check(args) => check(args, &mut out),
@@ -162,12 +163,6 @@ pub fn run(command: &Command) -> anyhow::Result<Exit> {
         Command::Published(args) => published::published(args, &mut out),
         Command::Fetch(args) => published::fetch(args, &mut out),
         Command::Domains(args) => domains::run(args, &mut out),
-    };
-    // Whoever reads the output, such as `head`, has read enough.
-    let enough = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
-    match result {
-        Err(error) if error.downcast_ref().is_some_and(enough) => Ok(Exit::Yes),
-        result => result,
     }
 }
 

@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 
 use super::domains::DomainRecord;
 use super::keys;
-use super::output::say_logged;
+use super::output::{Output, say_logged};
 use super::party::Speaker;
 use super::say::{self, Opening, Say, Unseal};
 use super::{Exit, party};
@@ -377,7 +377,7 @@ fn names_origin(origin: &Origin) -> anyhow::Result<bool> {
         bail!("closing {origin} cannot be undone, and nobody is there to ask: say --yes");
     }
     print!("This closes the log for good. Type its origin ({origin}) to close it: ");
-    std::io::stdout().flush()?;
+    Output::lock().flush()?;
     let mut typed = String::new();
     std::io::stdin().read_line(&mut typed)?;
     Ok(typed.trim() == origin.as_str())
