@@ -77,7 +77,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     stage.reports()?;
     stage.watchdog(&server)?;
     stage.end(&agreement)?;
-    stage.epilogue(&server, &request);
+    stage.epilogue(&request);
     if args.stay {
         stage.stay(&server)?;
     }
@@ -424,10 +424,10 @@ impl Stage {
         Ok(())
     }
 
-    fn epilogue(&self, server: &str, request: &str) {
+    fn epilogue(&self, request: &str) {
         self.chapter("What each can check now");
         let folder = self.folder.display();
-        println!("In {folder}, while the ledger runs (--stay), or of its folder at any time:");
+        println!("In {folder}, also when the ledger has ended:");
         let short = &request[..12];
         for (who, what, command) in [
             (
@@ -448,12 +448,12 @@ impl Stage {
             (
                 "the agency",
                 "what it asked, and what it was given",
-                "whosaw agency inbox --home agency".to_owned(),
+                "whosaw agency inbox --home agency     # only with --stay".to_owned(),
             ),
             (
                 "the vendor",
                 "what stands in the log under its name",
-                format!("whosaw log list --log {server}/log --policy operator/log.policy"),
+                "whosaw log list --log operator/log --policy operator/log.policy".to_owned(),
             ),
             (
                 "anybody",
