@@ -45,7 +45,7 @@ pub struct Submit {
     #[arg(long, value_name = "URL")]
     server: String,
     /// The trust file: the proof that comes back is verified by it
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, visible_alias = "policy", value_name = "FILE")]
     trust: PathBuf,
     /// Where to write the proof
     #[arg(long, value_name = "FILE")]

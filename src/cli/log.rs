@@ -68,7 +68,7 @@ pub struct Log {
     #[arg(long, value_name = "URL|DIR")]
     log: String,
     /// The trust file: the log's key and its witnesses
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, visible_alias = "trust", value_name = "FILE")]
     policy: PathBuf,
 }
 
@@ -114,7 +114,7 @@ pub struct Check {
     /// The proof file
     file: PathBuf,
     /// The trust file: the log's key and its witnesses
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, visible_alias = "trust", value_name = "FILE")]
     policy: PathBuf,
 }
 

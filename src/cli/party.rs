@@ -96,7 +96,7 @@ pub struct Init {
     #[arg(long, value_name = "URL")]
     server: String,
     /// The trust file: the log's key and its witnesses
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, visible_alias = "policy", value_name = "FILE")]
     trust: PathBuf,
     /// The pseudonym under which the officer key signs
     #[arg(long, value_name = "LABEL", default_value = "officer-1")]

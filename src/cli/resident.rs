@@ -60,7 +60,7 @@ pub struct Beginning {
     #[arg(long, value_name = "URL")]
     server: String,
     /// The trust file: the log's key and its witnesses
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, visible_alias = "policy", value_name = "FILE")]
     trust: PathBuf,
     /// ISO 3166 code of where the cameras are, such as US-FL
     #[arg(long, value_name = "CODE")]
@@ -282,7 +282,7 @@ pub struct CheckDecision {
     /// The file that `whosaw resident report --proofs` wrote
     file: PathBuf,
     /// Your own trust file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, visible_alias = "policy", value_name = "FILE")]
     trust: PathBuf,
     /// Print the answer as JSON
     #[arg(long)]
