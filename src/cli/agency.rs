@@ -16,6 +16,7 @@ use super::party::{self, Own, Speaker as _};
 use crate::digest::StatementId;
 use crate::party::agency::{Measures, Received, identity_text, inbox, keep_identity};
 use crate::party::seals;
+use crate::plain::count;
 use crate::seal::Identity;
 use crate::seal::recipient::Recipient;
 use crate::statement::kinds::Kind as _;
@@ -273,9 +274,9 @@ fn show_inbox(args: &Inbox) -> anyhow::Result<Exit> {
         }
         for received in &request.received {
             println!(
-                "  disclosure {}  {} clip(s), {}, until {}",
+                "  disclosure {}  {}, {}, until {}",
                 received.id,
-                received.statement.clips.len(),
+                count(received.statement.clips.len(), "clip"),
                 received.state(now),
                 received.fact.expires
             );

@@ -22,6 +22,7 @@ use super::output::Output;
 use crate::client::Client;
 use crate::client::base::BaseUrl;
 use crate::digest::StatementId;
+use crate::plain::count;
 use crate::reader::follower::{Entry, Follower};
 use crate::reader::replay;
 use crate::reader::source::{self, LogSource};
@@ -279,10 +280,12 @@ fn print_audit(out: &mut impl io::Write, audit: &Audit) -> io::Result<()> {
     };
     let (size, holds) = (audit.size, audit.findings.is_empty());
     match audit.findings.len() {
-        0 => writeln!(out, "all holds: {size} entries of {origin}")?,
+        0 => writeln!(out, "all holds: {} of {origin}", count(size, "entry"))?,
         n => writeln!(
             out,
-            "{n} finding(s) in {size} entries of {origin}: this log does not hold"
+            "{} in {} of {origin}: this log does not hold",
+            count(n, "finding"),
+            count(size, "entry")
         )?,
     }
     if let Some(closed) = &audit.closed {

@@ -70,7 +70,8 @@ pub struct Beginning {
 /// Begin: a new recovery phrase, and a vault for your clips
 ///
 /// Prints the 24 words once. Write them on paper: they are all it takes to get everything back, and
-/// all it takes to read everything. Get the trust file from somebody who has no reason to deceive
+/// all it takes to read everything. This device keeps them in DIR/phrase, in plain text: have the
+/// folder on an encrypted disk. Get the trust file from somebody who has no reason to deceive
 /// you, and compare the fingerprints that this prints. The code comes from the operator.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  \

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Copy, Exit, Log, print_json};
 use crate::digest::StatementId;
+use crate::plain::count;
 use crate::record::accounts::Account;
 use crate::record::compelled::Reconciled;
 use crate::record::findings::{self, Finding, FindingCode};
@@ -145,7 +146,7 @@ pub fn findings(args: &Findings, out: &mut impl io::Write) -> anyhow::Result<Exi
     }
     match found.len() {
         0 => writeln!(out, "nothing was found, as of {}", read.now)?,
-        n => writeln!(out, "{n} finding(s), as of {}", read.now)?,
+        n => writeln!(out, "{}, as of {}", count(n, "finding"), read.now)?,
     }
     if args.log.folder().is_some() {
         writeln!(out, "of a folder: openings of sealed fields were not read")?;
