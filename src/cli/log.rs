@@ -111,6 +111,8 @@ pub struct Proof {
 ///
 /// Needs no network and no log. Exits 0 when it proves an entry, 1 when it proves nothing.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+    whosaw log check 12.tlog-proof --policy log.policy")]
 pub struct Check {
     /// The proof file
     file: PathBuf,
@@ -121,6 +123,8 @@ pub struct Check {
 
 /// Show a statement in plain words
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+    whosaw log show 3f9a0c21d4e7 --log https://ledger.example/log --policy log.policy")]
 pub struct Show {
     /// The statement: its id, the id's first 8 or more digits, or #INDEX
     statement: String,
@@ -133,6 +137,8 @@ pub struct Show {
 
 /// List all entries in plain words
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+    whosaw log list --log https://ledger.example/log --policy log.policy")]
 pub struct List {
     #[command(flatten)]
     log: Log,
@@ -212,8 +218,9 @@ impl Log {
 }
 
 fn read_policy(path: &Path) -> anyhow::Result<Policy> {
-    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    Policy::parse(&text).with_context(|| path.display().to_string())
+    let file = || format!("trust file {}", path.display());
+    let text = std::fs::read_to_string(path).with_context(file)?;
+    Policy::parse(&text).with_context(file)
 }
 
 /// A bar on a terminal, and nothing elsewhere.
