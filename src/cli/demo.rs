@@ -21,6 +21,7 @@ use crate::time::{Clock, Time};
 /// asks for footage; one resident says yes, one says no, one takes her yes back; the agency collects;
 /// somebody gives a clip to everybody; everybody checks who saw what; a watchdog verifies it all. Takes less than a minute.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  whosaw demo --data story --stay")]
 pub struct Args {
     /// Where the parties' folders go; default: a temporary folder, kept and named
     #[arg(long, value_name = "DIR")]

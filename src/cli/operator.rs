@@ -72,6 +72,11 @@ pub struct Own {
 }
 
 impl Speaker for Own {
+    const EXAMPLE: (&str, &str) = (
+        "whosaw operator",
+        "--data ledger --server https://ledger.example",
+    );
+
     fn open(&self) -> anyhow::Result<Official> {
         Ok(Official::open(
             &self.data,
@@ -130,6 +135,9 @@ pub struct Init {
 /// Everyone who reads the log needs the new DIR/log.policy. A checkpoint is published only when the
 /// quorum has cosigned it.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+    whosaw operator add-witness --data ledger --name newsroom \\\n    \
+    --vkey \"$(head -n 1 newsroom.vkeys)\" --url https://witness.newsroom.example")]
 pub struct AddWitness {
     /// The operator's data folder
     #[arg(long, value_name = "DIR")]
@@ -150,6 +158,8 @@ pub struct AddWitness {
 
 /// Print a code with which one resident gets a vault
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+    whosaw operator enrol-code --data ledger --mebibytes 4096 --days 7")]
 pub struct EnrolCode {
     /// The operator's data folder
     #[arg(long, value_name = "DIR")]

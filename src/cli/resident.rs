@@ -168,6 +168,7 @@ pub struct Open {
 /// Sends the same requests whatever you decided. Hands over the keys of clips that you gave, once
 /// the agency's collection stands in the log. Run it every hour, from a timer.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  whosaw resident sync --home me")]
 pub struct Sync {
     #[command(flatten)]
     own: Own,
@@ -175,6 +176,7 @@ pub struct Sync {
 
 /// See who asks for footage from your cameras
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  whosaw resident inbox --home me")]
 pub struct InboxArgs {
     #[command(flatten)]
     own: Own,
@@ -212,6 +214,7 @@ pub struct Allow {
 /// Nothing is sent. To everybody else a refusal looks like silence; its commitment goes with one of
 /// your next clips, and then you can prove that you refused, to whom you like.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  whosaw resident refuse 3f9a0c21d4e7 --home me")]
 pub struct Refuse {
     /// The request: its id, or the first digits
     request: String,
@@ -250,6 +253,7 @@ pub struct Publish {
 ///
 /// What was public is not served any more. Copies that were made of it stay where they are.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  whosaw resident withdraw 3f9a0c21d4e7 --home me")]
 pub struct Withdraw {
     /// The request or the disclosure: its id, or the first digits
     #[arg(value_name = "REQUEST|DISCLOSURE")]
