@@ -7,6 +7,7 @@ pub mod encoding;
 pub mod http;
 pub mod ledger;
 pub mod party;
+pub mod plain;
 pub mod random;
 pub mod reader;
 pub mod record;

@@ -101,7 +101,7 @@ fn hamilton() {
         "| Legal demands by process | search-warrant | 1 | ",
         "| Clips disclosed by legal process |  | 11 to 50 | ",
         "Residents had been asked 2 times before, with 1 disclosed",
-        "1 finding(s)",
+        "1 finding",
     ];
     play("hamilton", &told);
 }

@@ -34,10 +34,8 @@ listens() {
 # ledger: an operator's ledger. Its periods are as short as a story needs.
 ledger() {
     "$whosaw" operator init --data operator --origin ledger.example/log --party operator.example \
-        --name "Ledger Operator" --jurisdiction US >/dev/null
-    sed -i -e 's/"new_key_wait_minutes": *[0-9]*/"new_key_wait_minutes": 0/' \
-        -e 's/"decision_minutes": *[0-9]*/"decision_minutes": 1/' \
-        -e 's/"batch_seconds": *[0-9]*/"batch_seconds": 1/' operator/limits.json
+        --name "Ledger Operator" --jurisdiction US --limits "$examples/limits-trial.json" \
+        --vendor doorbell.example >/dev/null
     for name in newsroom university; do
         "$whosaw" witness init --data "$name" --name "$name.example" >"$name.vkeys"
         listens "$name" witness serve --data "$name" --log operator/log.vkey --listen 127.0.0.1:0

@@ -16,6 +16,7 @@ use super::party::{self, Own, Speaker as _};
 use crate::digest::StatementId;
 use crate::party::agency::{Measures, Received, identity_text, inbox, keep_identity};
 use crate::party::seals;
+use crate::plain::count;
 use crate::seal::Identity;
 use crate::seal::recipient::Recipient;
 use crate::statement::kinds::Kind as _;
@@ -52,6 +53,7 @@ pub enum Command {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  \
     whosaw agency request --home lakeland --agreement ID --scope scope.geojson --offence 220 \\\n    \
+    --from 2019-07-30T21:00:00Z --until 2019-07-30T23:00:00Z \\\n    \
     --case-number-file case-number.txt --seal-days 90 --deadline-in 2d --asks time,video")]
 pub struct Request {
     #[command(flatten)]
@@ -68,6 +70,13 @@ pub struct Request {
     /// Where, and from when to when (GeoJSON; see docs/PROTOCOL.md)
     #[arg(long, value_name = "FILE")]
     scope: PathBuf,
+    /// From when footage is asked for, instead of what the scope's file says: whole minutes in UTC,
+    /// such as 2019-07-30T21:00:00Z
+    #[arg(long, value_name = "TIME", requires = "until")]
+    from: Option<Time>,
+    /// Until when
+    #[arg(long, value_name = "TIME", requires = "from")]
+    until: Option<Time>,
     /// What you tell residents (.txt)
     #[arg(long, value_name = "FILE")]
     message: Option<PathBuf>,
@@ -136,9 +145,13 @@ pub fn run(command: &Command) -> anyhow::Result<Exit> {
 
 fn request(args: &Request) -> anyhow::Result<Exit> {
     let agency = args.own.open()?;
-    let scope_bytes =
+    let mut scope_bytes =
         std::fs::read(&args.scope).with_context(|| args.scope.display().to_string())?;
-    let scope = Scope::parse(&scope_bytes).with_context(|| args.scope.display().to_string())?;
+    let mut scope = Scope::parse(&scope_bytes).with_context(|| args.scope.display().to_string())?;
+    if let (Some(from), Some(until)) = (args.from, args.until) {
+        scope = scope.with_window(from, until)?;
+        scope_bytes = scope.to_geojson().into_bytes();
+    }
     let head = agency.own_head();
     let least = Measures::of(&scope, head.issued_at)?;
     let area_m2 = args.area_m2.unwrap_or(least.area_m2);
@@ -261,9 +274,9 @@ fn show_inbox(args: &Inbox) -> anyhow::Result<Exit> {
         }
         for received in &request.received {
             println!(
-                "  disclosure {}  {} clip(s), {}, until {}",
+                "  disclosure {}  {}, {}, until {}",
                 received.id,
-                received.statement.clips.len(),
+                count(received.statement.clips.len(), "clip"),
                 received.state(now),
                 received.fact.expires
             );

@@ -12,9 +12,7 @@ use anyhow::{Context as _, bail};
 use serde_json::Value;
 
 use super::Exit;
-use crate::statement::kinds::Kind as _;
-use crate::statement::kinds::limits::Limits;
-use crate::statement::scope::Scope;
+use super::output::Output;
 use crate::time::{Clock, Time};
 
 /// Play the whole story with every command it runs, and check how it ends
@@ -23,6 +21,7 @@ use crate::time::{Clock, Time};
 /// asks for footage; one resident says yes, one says no, one takes her yes back; the agency collects;
 /// somebody gives a clip to everybody; everybody checks who saw what; a watchdog verifies it all. Takes less than a minute.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  whosaw demo --data story --stay")]
 pub struct Args {
     /// Where the parties' folders go; default: a temporary folder, kept and named
     #[arg(long, value_name = "DIR")]
@@ -43,6 +42,7 @@ const CLIPS: [(&str, &[u8]); 3] = [
 const MEMORANDUM: &[u8] = include_bytes!("../../examples/lakeland/memorandum.txt");
 const TERMS: &[u8] = include_bytes!("../../examples/lakeland/terms.json");
 const MESSAGE: &[u8] = include_bytes!("../../examples/lakeland/message.txt");
+const LIMITS: &[u8] = include_bytes!("../../examples/limits-trial.json");
 const SCOPE: &[u8] = include_bytes!("../../examples/lakeland/scope.geojson");
 
 /// Longer than the demo ledger's batch period.
@@ -78,7 +78,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     stage.reports()?;
     stage.watchdog(&server)?;
     stage.end(&agreement)?;
-    stage.epilogue(&server, &request);
+    stage.epilogue(&request);
     if args.stay {
         stage.stay(&server)?;
     }
@@ -157,7 +157,7 @@ impl Stage {
         for line in text.lines() {
             println!("  {line}");
         }
-        std::io::stdout().flush()?;
+        Output::lock().flush()?;
         match output.status.code() {
             Some(found) if found == code => Ok(text),
             _ => bail!(
@@ -217,26 +217,14 @@ impl Stage {
         self.write("terms.json", TERMS)?;
         self.write("message.txt", MESSAGE)?;
         self.write("case-number.txt", b"2019-001234\n")?;
-        let mut scope = Scope::parse(SCOPE)?;
-        scope.from = self.ago(3).parse()?;
-        scope.until = self.ago(1).parse()?;
-        self.write("scope.geojson", scope.to_geojson().as_bytes())?;
+        self.write("scope.geojson", SCOPE)?;
         // A real ledger's periods are hours and days; this one's are as short as the story needs.
-        let limits = Limits {
-            batch_seconds: 2,
-            decision_minutes: 1,
-            new_key_wait_minutes: 0,
-            ..Limits::example()
-        };
-        self.write(
-            "limits.json",
-            serde_json::to_string_pretty(&limits)?.as_bytes(),
-        )
+        self.write("limits.json", LIMITS)
     }
 
     fn ledger(&mut self) -> anyhow::Result<String> {
         self.chapter("An operator starts a ledger; a newsroom and a university witness it");
-        self.run("operator init --data operator --origin ledger.example/log --party operator.example --name 'Ledger Operator' --jurisdiction US-FL --limits limits.json")?;
+        self.run("operator init --data operator --origin ledger.example/log --party operator.example --name 'Ledger Operator' --jurisdiction US-FL --limits limits.json --vendor doorbell.example")?;
         for name in ["newsroom", "university"] {
             let host = format!("{name}.example");
             let vkey = self.run(&format!("witness init --data {name} --name {host}"))?;
@@ -319,7 +307,8 @@ impl Stage {
 
     fn request(&self, agreement: &str) -> anyhow::Result<String> {
         self.chapter("The agency asks for footage: in public, the case number sealed");
-        let logged = self.run_json(&format!("agency request --home agency --agreement {agreement} --scope scope.geojson --message message.txt --offence 220 --case-number-file case-number.txt --seal-days 30 --deadline-in 60 --asks time,video --json"))?;
+        let (from, until) = (self.ago(3), self.ago(1));
+        let logged = self.run_json(&format!("agency request --home agency --agreement {agreement} --scope scope.geojson --from {from} --until {until} --message message.txt --offence 220 --case-number-file case-number.txt --seal-days 30 --deadline-in 60 --asks time,video --json"))?;
         id(&logged)
     }
 
@@ -436,10 +425,10 @@ impl Stage {
         Ok(())
     }
 
-    fn epilogue(&self, server: &str, request: &str) {
+    fn epilogue(&self, request: &str) {
         self.chapter("What each can check now");
         let folder = self.folder.display();
-        println!("In {folder}, while the ledger runs (--stay), or of its folder at any time:");
+        println!("In {folder}, also when the ledger has ended:");
         let short = &request[..12];
         for (who, what, command) in [
             (
@@ -460,12 +449,12 @@ impl Stage {
             (
                 "the agency",
                 "what it asked, and what it was given",
-                "whosaw agency inbox --home agency".to_owned(),
+                "whosaw agency inbox --home agency     # only with --stay".to_owned(),
             ),
             (
                 "the vendor",
                 "what stands in the log under its name",
-                format!("whosaw log list --log {server}/log --policy operator/log.policy"),
+                "whosaw log list --log operator/log --policy operator/log.policy".to_owned(),
             ),
             (
                 "anybody",

@@ -14,6 +14,7 @@ use crate::party::keys;
 use crate::party::official::Official;
 use crate::statement::facts::FactsExt as _;
 use crate::statement::key::PublicKey;
+use crate::statement::kinds::party::CheckMethod;
 use crate::watch::domains;
 use crate::wire::domain::{Published, file_url, record_name};
 
@@ -76,6 +77,24 @@ impl Asking {
     }
 }
 
+/// Where keys can be looked for.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum Place {
+    /// TXT records below the host name
+    DnsTxt,
+    /// A file of the host name's web server
+    WellKnown,
+}
+
+impl From<Place> for CheckMethod {
+    fn from(place: Place) -> Self {
+        match place {
+            Place::DnsTxt => Self::DnsTxt,
+            Place::WellKnown => Self::WellKnown,
+        }
+    }
+}
+
 /// Print what to publish under the party's host name, to show its keys
 ///
 /// DNS TXT records, or a file for the host name's web server: one of them is enough. They hold
@@ -83,8 +102,8 @@ impl Asking {
 /// and of keys in this folder that the log does not know yet. Publish before you register, keep it up
 /// while you are registered, and publish a new key within a day.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  \
-    whosaw agency domain-record --home lakeland --file whosaw.json")]
+#[command(after_help = S::examples("Example:\n  \
+    PARTY domain-record FOLDER --file whosaw.json"))]
 pub struct DomainRecord<S: Speaker> {
     #[command(flatten)]
     speaker: S,

@@ -19,6 +19,8 @@ use crate::time::Clock;
 
 /// Read what another party signed, and sign it too
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+    whosaw countersign agreement.dsse --document memorandum.txt --home lakeland")]
 pub struct Countersign {
     /// The signed statement
     file: PathBuf,
@@ -38,6 +40,8 @@ pub struct Countersign {
 
 /// Submit a signed statement to a ledger
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+    whosaw submit agreement.dsse --server https://ledger.example --trust log.policy")]
 pub struct Submit {
     /// The signed statement
     file: PathBuf,
@@ -45,7 +49,7 @@ pub struct Submit {
     #[arg(long, value_name = "URL")]
     server: String,
     /// The trust file: the proof that comes back is verified by it
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, visible_alias = "policy", value_name = "FILE")]
     trust: PathBuf,
     /// Where to write the proof
     #[arg(long, value_name = "FILE")]

@@ -55,8 +55,8 @@ pub struct RotateKey<S: Speaker> {
 /// The key is drawn here and written to FILE (mode 0600): hand it over safely, for keys/ROLE.key in a
 /// folder without the other keys, and delete it here.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  \
-    whosaw agency add-key officer --home lakeland --label detective-7 -o detective-7.key")]
+#[command(after_help = S::examples("Example:\n  \
+    PARTY add-key officer FOLDER --label detective-7 -o detective-7.key"))]
 pub struct AddKey<S: Speaker> {
     /// What it may sign
     #[arg(value_enum)]

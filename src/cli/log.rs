@@ -18,9 +18,11 @@ use serde_json::{Value, json};
 
 use super::Exit;
 use super::fsck::{self, Fsck};
+use super::output::Output;
 use crate::client::Client;
 use crate::client::base::BaseUrl;
 use crate::digest::StatementId;
+use crate::plain::count;
 use crate::reader::follower::{Entry, Follower};
 use crate::reader::replay;
 use crate::reader::source::{self, LogSource};
@@ -67,7 +69,7 @@ pub struct Log {
     #[arg(long, value_name = "URL|DIR")]
     log: String,
     /// The trust file: the log's key and its witnesses
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, visible_alias = "trust", value_name = "FILE")]
     policy: PathBuf,
 }
 
@@ -109,16 +111,20 @@ pub struct Proof {
 ///
 /// Needs no network and no log. Exits 0 when it proves an entry, 1 when it proves nothing.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+    whosaw log check 12.tlog-proof --policy log.policy")]
 pub struct Check {
     /// The proof file
     file: PathBuf,
     /// The trust file: the log's key and its witnesses
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, visible_alias = "trust", value_name = "FILE")]
     policy: PathBuf,
 }
 
 /// Show a statement in plain words
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+    whosaw log show 3f9a0c21d4e7 --log https://ledger.example/log --policy log.policy")]
 pub struct Show {
     /// The statement: its id, the id's first 8 or more digits, or #INDEX
     statement: String,
@@ -131,6 +137,8 @@ pub struct Show {
 
 /// List all entries in plain words
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+    whosaw log list --log https://ledger.example/log --policy log.policy")]
 pub struct List {
     #[command(flatten)]
     log: Log,
@@ -144,8 +152,8 @@ pub struct List {
 /// # Errors
 /// If the log or the trust file cannot be read.
 pub fn run(command: &Command) -> anyhow::Result<Exit> {
-    let mut out = io::stdout().lock();
-    let result = match command {
+    let mut out = Output::lock();
+    match command {
         Command::Verify(args) => verify(args, &mut out),
         Command::Proof(args) => proof(args, &mut out),
         Command::Check(args) => check(args, &mut out),
@@ -162,12 +170,6 @@ pub fn run(command: &Command) -> anyhow::Result<Exit> {
         Command::Published(args) => published::published(args, &mut out),
         Command::Fetch(args) => published::fetch(args, &mut out),
         Command::Domains(args) => domains::run(args, &mut out),
-    };
-    // Whoever reads the output, such as `head`, has read enough.
-    let enough = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
-    match result {
-        Err(error) if error.downcast_ref().is_some_and(enough) => Ok(Exit::Yes),
-        result => result,
     }
 }
 
@@ -216,8 +218,9 @@ impl Log {
 }
 
 fn read_policy(path: &Path) -> anyhow::Result<Policy> {
-    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    Policy::parse(&text).with_context(|| path.display().to_string())
+    let file = || format!("trust file {}", path.display());
+    let text = std::fs::read_to_string(path).with_context(file)?;
+    Policy::parse(&text).with_context(file)
 }
 
 /// A bar on a terminal, and nothing elsewhere.
@@ -284,10 +287,12 @@ fn print_audit(out: &mut impl io::Write, audit: &Audit) -> io::Result<()> {
     };
     let (size, holds) = (audit.size, audit.findings.is_empty());
     match audit.findings.len() {
-        0 => writeln!(out, "all holds: {size} entries of {origin}")?,
+        0 => writeln!(out, "all holds: {} of {origin}", count(size, "entry"))?,
         n => writeln!(
             out,
-            "{n} finding(s) in {size} entries of {origin}: this log does not hold"
+            "{} in {} of {origin}: this log does not hold",
+            count(n, "finding"),
+            count(size, "entry")
         )?,
     }
     if let Some(closed) = &audit.closed {

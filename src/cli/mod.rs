@@ -1,5 +1,20 @@
 //! The command line: one subcommand, one file, each with its `Args` and `run`.
 
+/// Prints as std's does, for every command below: whoever reads the answer, such as `head`, may stop
+/// reading, and the command still does its work and ends as it would have.
+macro_rules! print {
+    ($($text:tt)*) => {
+        $crate::cli::output::print(::std::format_args!($($text)*))
+    };
+}
+/// As [`print!`], with the end of the line.
+macro_rules! println {
+    () => { print!("\n") };
+    ($($text:tt)*) => {
+        print!("{}\n", ::std::format_args!($($text)*))
+    };
+}
+
 pub mod agency;
 pub mod demo;
 pub mod domains;

@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 
 use super::domains::DomainRecord;
 use super::keys;
-use super::output::say_logged;
+use super::output::{Output, say_logged};
 use super::party::Speaker;
 use super::say::{self, Opening, Say, Unseal};
 use super::{Exit, party};
@@ -19,7 +19,6 @@ use crate::digest::Digest;
 use crate::party::home::Profile;
 use crate::party::official::Official;
 use crate::party::operator::Operator;
-use crate::statement::kinds::Kind as _;
 use crate::statement::kinds::limits::Limits;
 use crate::statement::kinds::log_closed::{ClosingReason, LogClosed, Successor};
 use crate::statement::kinds::party::CheckMethod;
@@ -73,6 +72,11 @@ pub struct Own {
 }
 
 impl Speaker for Own {
+    const EXAMPLE: (&str, &str) = (
+        "whosaw operator",
+        "--data ledger --server https://ledger.example",
+    );
+
     fn open(&self) -> anyhow::Result<Official> {
         Ok(Official::open(
             &self.data,
@@ -89,8 +93,14 @@ impl Speaker for Own {
 /// Make the folder of a new ledger: its keys, its trust file, its first limits
 ///
 /// The origin names the log for life: the address it will be read at, without scheme. Next, add
-/// independent witnesses with `operator add-witness`, then run `whosaw serve`.
+/// independent witnesses with `operator add-witness`, then run `whosaw serve`. Its first start logs
+/// the limits in DIR/limits.json; until then that file may be edited.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    whosaw operator init --data operator --origin ledger.example/log --party operator.example \\\n    \
+    --name 'Ledger Operator' --jurisdiction US-FL --vendor doorbell.example\n  \
+    whosaw operator init --data trial --origin trial.example/log --party operator.example \\\n    \
+    --name 'A trial' --jurisdiction US-FL --limits examples/limits-trial.json")]
 pub struct Init {
     /// The new data folder
     #[arg(long, value_name = "DIR")]
@@ -111,6 +121,10 @@ pub struct Init {
     /// hours, 45 days
     #[arg(long, value_name = "FILE")]
     limits: Option<PathBuf>,
+    /// A vendor whose agreement with an agency lets that agency ask for footage; repeatable, and
+    /// added to those in the limits
+    #[arg(long = "vendor", value_name = "ID")]
+    vendors: Vec<PartyId>,
     /// Where you publish your keys (see `operator domain-record`): nobody but monitors checks it
     #[arg(long, value_enum, value_name = "METHOD")]
     domain_check: Option<CheckMethod>,
@@ -121,6 +135,9 @@ pub struct Init {
 /// Everyone who reads the log needs the new DIR/log.policy. A checkpoint is published only when the
 /// quorum has cosigned it.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+    whosaw operator add-witness --data ledger --name newsroom \\\n    \
+    --vkey \"$(head -n 1 newsroom.vkeys)\" --url https://witness.newsroom.example")]
 pub struct AddWitness {
     /// The operator's data folder
     #[arg(long, value_name = "DIR")]
@@ -141,6 +158,8 @@ pub struct AddWitness {
 
 /// Print a code with which one resident gets a vault
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+    whosaw operator enrol-code --data ledger --mebibytes 4096 --days 7")]
 pub struct EnrolCode {
     /// The operator's data folder
     #[arg(long, value_name = "DIR")]
@@ -231,10 +250,13 @@ fn read_limits(path: &Path) -> anyhow::Result<Limits> {
 }
 
 fn init(args: &Init) -> anyhow::Result<Exit> {
-    let limits = match &args.limits {
-        None => Limits::example(),
+    let mut limits = match &args.limits {
+        None => Limits::first(),
         Some(path) => read_limits(path)?,
     };
+    limits.vendors.extend(args.vendors.iter().cloned());
+    limits.vendors.sort();
+    limits.vendors.dedup();
     let profile = Profile {
         party: args.party.clone(),
         kind: PartyKind::Operator,
@@ -254,6 +276,15 @@ fn init(args: &Init) -> anyhow::Result<Exit> {
     for key in std::iter::once(signer.verifier()).chain(signer.ml_dsa_44_verifier()) {
         println!("its key  {}", key.fingerprint());
     }
+    let vendors: Vec<&str> = limits.vendors.iter().map(PartyId::as_str).collect();
+    match vendors.as_slice() {
+        [] => println!("vendors  none: an agency needs an agreement with you to ask for footage"),
+        listed => println!("vendors  {}", listed.join(", ")),
+    }
+    println!(
+        "limits   {}: edit it before the first `serve`; later ones need notice",
+        operator.limits_path().display()
+    );
     println!("next     whosaw operator add-witness, twice or more; then whosaw serve");
     Ok(Exit::Yes)
 }
@@ -356,7 +387,7 @@ fn names_origin(origin: &Origin) -> anyhow::Result<bool> {
         bail!("closing {origin} cannot be undone, and nobody is there to ask: say --yes");
     }
     print!("This closes the log for good. Type its origin ({origin}) to close it: ");
-    std::io::stdout().flush()?;
+    Output::lock().flush()?;
     let mut typed = String::new();
     std::io::stdin().read_line(&mut typed)?;
     Ok(typed.trim() == origin.as_str())

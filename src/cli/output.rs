@@ -1,5 +1,7 @@
 //! How commands write files and say what came of a statement.
 
+use std::fmt;
+use std::io::{self, ErrorKind, StdoutLock, Write};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -9,6 +11,41 @@ use crate::party::official::logged_json;
 use crate::statement::envelope::Envelope;
 use crate::statement::parse_payload;
 use crate::wire::statements::Logged;
+
+/// Standard output, which takes all that nobody reads any more.
+pub struct Output(StdoutLock<'static>);
+
+impl Output {
+    /// Standard output, until it is dropped.
+    pub fn lock() -> Self {
+        Self(io::stdout().lock())
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.0.write(bytes) {
+            Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(bytes.len()),
+            written => written,
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self.0.flush() {
+            Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(()),
+            flushed => flushed,
+        }
+    }
+}
+
+/// What `print!` and `println!` of this module do.
+///
+/// # Panics
+/// As std's: if standard output takes nothing, for another reason than that nobody reads it.
+pub fn print(text: fmt::Arguments<'_>) {
+    let printed = Output::lock().write_fmt(text);
+    printed.expect("standard output can be written");
+}
 
 /// Writes a signed envelope as a file to pass on.
 ///
@@ -81,7 +118,7 @@ pub fn tell(text: &str, json: bool) {
 /// # Errors
 /// If nobody can be asked.
 pub fn confirm(question: &str, yes: bool) -> anyhow::Result<bool> {
-    use std::io::{BufRead as _, IsTerminal as _, Write as _};
+    use std::io::{BufRead as _, IsTerminal as _};
     if yes {
         return Ok(true);
     }
@@ -89,7 +126,7 @@ pub fn confirm(question: &str, yes: bool) -> anyhow::Result<bool> {
         anyhow::bail!("{question} Nobody is there to answer: say --yes");
     }
     print!("{question} [y/N] ");
-    std::io::stdout().flush()?;
+    Output::lock().flush()?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))

@@ -51,6 +51,15 @@ pub struct Own {
 
 /// Who speaks, as a command line names it.
 pub trait Speaker: clap::Args + std::fmt::Debug {
+    /// A command of such a party, and how it names its folder, for examples.
+    const EXAMPLE: (&str, &str);
+
+    /// Examples for `--help`, with the party's own words for `PARTY` and `FOLDER`.
+    fn examples(text: &str) -> String {
+        let (party, folder) = Self::EXAMPLE;
+        text.replace("PARTY", party).replace("FOLDER", folder)
+    }
+
     /// The party, with its keys and its server.
     ///
     /// # Errors
@@ -62,6 +71,8 @@ pub trait Speaker: clap::Args + std::fmt::Debug {
 }
 
 impl Speaker for Own {
+    const EXAMPLE: (&str, &str) = ("whosaw agency", "--home lakeland");
+
     fn open(&self) -> anyhow::Result<Official> {
         Ok(Official::open(
             &self.home,
@@ -74,6 +85,7 @@ impl Speaker for Own {
         self.json
     }
 }
+
 /// Make the party's folder and keys
 ///
 /// The trust file (log.policy) comes from the operator or, better, from somebody who has no reason
@@ -96,7 +108,7 @@ pub struct Init {
     #[arg(long, value_name = "URL")]
     server: String,
     /// The trust file: the log's key and its witnesses
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, visible_alias = "policy", value_name = "FILE")]
     trust: PathBuf,
     /// The pseudonym under which the officer key signs
     #[arg(long, value_name = "LABEL", default_value = "officer-1")]
@@ -144,13 +156,12 @@ pub fn run(command: &Command, kind: PartyKind) -> anyhow::Result<Exit> {
 /// # Errors
 /// If it is no policy of one log, or its quorum is the operator's own.
 pub fn read_trust(path: &Path) -> anyhow::Result<(Policy, String)> {
-    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    let policy = Policy::parse(&text).with_context(|| path.display().to_string())?;
-    policy
-        .check_independent()
-        .with_context(|| path.display().to_string())?;
+    let file = || format!("trust file {}", path.display());
+    let text = std::fs::read_to_string(path).with_context(file)?;
+    let policy = Policy::parse(&text).with_context(file)?;
+    policy.check_independent().with_context(file)?;
     if let n @ (0 | 2..) = policy.origins().len() {
-        bail!("{} names {n} logs, where one is expected", path.display());
+        bail!("{} names {n} logs, where one is expected", file());
     }
     Ok((policy, text))
 }

@@ -60,7 +60,7 @@ pub struct Beginning {
     #[arg(long, value_name = "URL")]
     server: String,
     /// The trust file: the log's key and its witnesses
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, visible_alias = "policy", value_name = "FILE")]
     trust: PathBuf,
     /// ISO 3166 code of where the cameras are, such as US-FL
     #[arg(long, value_name = "CODE")]
@@ -70,7 +70,8 @@ pub struct Beginning {
 /// Begin: a new recovery phrase, and a vault for your clips
 ///
 /// Prints the 24 words once. Write them on paper: they are all it takes to get everything back, and
-/// all it takes to read everything. Get the trust file from somebody who has no reason to deceive
+/// all it takes to read everything. This device keeps them in DIR/phrase, in plain text: have the
+/// folder on an encrypted disk. Get the trust file from somebody who has no reason to deceive
 /// you, and compare the fingerprints that this prints. The code comes from the operator.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  \
@@ -167,6 +168,7 @@ pub struct Open {
 /// Sends the same requests whatever you decided. Hands over the keys of clips that you gave, once
 /// the agency's collection stands in the log. Run it every hour, from a timer.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  whosaw resident sync --home me")]
 pub struct Sync {
     #[command(flatten)]
     own: Own,
@@ -174,6 +176,7 @@ pub struct Sync {
 
 /// See who asks for footage from your cameras
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  whosaw resident inbox --home me")]
 pub struct InboxArgs {
     #[command(flatten)]
     own: Own,
@@ -211,6 +214,7 @@ pub struct Allow {
 /// Nothing is sent. To everybody else a refusal looks like silence; its commitment goes with one of
 /// your next clips, and then you can prove that you refused, to whom you like.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  whosaw resident refuse 3f9a0c21d4e7 --home me")]
 pub struct Refuse {
     /// The request: its id, or the first digits
     request: String,
@@ -249,6 +253,7 @@ pub struct Publish {
 ///
 /// What was public is not served any more. Copies that were made of it stay where they are.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  whosaw resident withdraw 3f9a0c21d4e7 --home me")]
 pub struct Withdraw {
     /// The request or the disclosure: its id, or the first digits
     #[arg(value_name = "REQUEST|DISCLOSURE")]
@@ -282,7 +287,7 @@ pub struct CheckDecision {
     /// The file that `whosaw resident report --proofs` wrote
     file: PathBuf,
     /// Your own trust file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, visible_alias = "policy", value_name = "FILE")]
     trust: PathBuf,
     /// Print the answer as JSON
     #[arg(long)]

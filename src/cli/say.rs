@@ -28,13 +28,17 @@ use crate::store::sqlite::SqliteJournal;
 /// With a TYPE alone it prints the members of that type; without one, the types. A member is given
 /// as NAME=VALUE, a list as NAME=A,B. NAME=@FILE uploads a file and names it; a day may be `today`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  \
-    whosaw agency say --home lakeland custody-report about=ID event=retained \\\n    \
+#[command(after_help = S::examples("Examples:\n  \
+    PARTY say FOLDER custody-report\n  \
+    PARTY say FOLDER \\\n    \
+    custody-report about=ID event=retained \\\n    \
     until=2027-06-30 basis=open-case effective_on=today\n  \
-    whosaw agency say --home hamilton legal-demand process=search-warrant source=signed \\\n    \
+    PARTY say FOLDER \\\n    \
+    legal-demand process=search-warrant source=signed \\\n    \
     agency=hamilton.example jurisdiction=US-OH content=true records=clip-content \\\n    \
     served_on=today document=@warrant.pdf --seal reference=number.txt --open-by 2027-03-01\n  \
-    whosaw watchdog say --home press annotation about=ID remark=dispute attachments=@mail.pdf")]
+    PARTY say FOLDER \\\n    \
+    annotation about=ID remark=dispute attachments=@mail.pdf"))]
 pub struct Say<S: Speaker> {
     #[command(flatten)]
     speaker: S,
@@ -72,8 +76,8 @@ pub struct Unseal<S: Speaker> {
 /// Nothing is published, and the seal stays due. Whoever has the file can read the field, prove it to
 /// others, and check it with `whosaw log opening`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  \
-    whosaw agency opening ID --home lakeland -o case-number.opening")]
+#[command(after_help = S::examples("Example:\n  \
+    PARTY opening ID FOLDER -o case-number.opening"))]
 pub struct Opening<S: Speaker> {
     /// The statement with sealed fields
     #[arg(value_name = "ID")]

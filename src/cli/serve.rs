@@ -1,7 +1,7 @@
 //! `whosaw serve`: runs a ledger.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use crate::http::{
     App, Batcher, Door, Limits, Listening, MAX_CONNECTIONS, Service, UnderWay, listen,
 };
 use crate::ledger::{Ledger, QUEUE};
+use crate::party::home::HomeError;
 use crate::party::operator::Operator;
 use crate::statement::words::Role;
 use crate::store::clips::Clips;
@@ -22,6 +23,7 @@ use crate::store::files::{Access, Files};
 use crate::store::lock::DataLock;
 use crate::store::vaults::Vaults;
 use crate::time::Clock;
+use crate::tlog::policy::PolicyError;
 use crate::tlog::tree::LeafIndex;
 use crate::wire::signature::Nonces;
 
@@ -40,6 +42,10 @@ const METRICS_RATE: u32 = 10;
 /// as they lie there; any web server or mirror may serve them too. SIGTERM finishes what was
 /// accepted and ends.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    whosaw serve --data ledger\n  \
+    whosaw serve --data ledger --listen 10.0.0.2:8080 --behind-tls --proxy 10.0.0.1 \\\n    \
+    --authority ledger.example")]
 pub struct Args {
     /// The operator's data folder
     #[arg(long, value_name = "DIR")]
@@ -163,7 +169,9 @@ async fn serve(args: &Args, operator: &Operator) -> anyhow::Result<()> {
     let renew = Duration::from_secs(args.renew);
     let mut config = match args.unwitnessed {
         true => operator.unwitnessed_ledger(clock.clone(), renew)?,
-        false => operator.ledger(clock.clone(), renew)?,
+        false => operator
+            .ledger(clock.clone(), renew)
+            .map_err(|e| name_a_witness(&args.data, e))?,
     };
     config.queue = usize::try_from(args.pressure.queue)?;
     let (ledger, running) = Ledger::start(config)?;
@@ -224,6 +232,26 @@ async fn serve(args: &Args, operator: &Operator) -> anyhow::Result<()> {
     drop(service);
     tokio::task::spawn_blocking(move || running.join()).await??;
     Ok(())
+}
+
+/// A ledger that nobody vouches for yet: what there is to do.
+fn name_a_witness(data: &Path, error: HomeError) -> anyhow::Error {
+    let unwitnessed = matches!(
+        error,
+        HomeError::Policy {
+            source: PolicyError::NoWitnesses,
+            ..
+        }
+    );
+    let error = anyhow::Error::new(error);
+    match unwitnessed {
+        true => error.context(format!(
+            "name a witness by `whosaw operator add-witness --data {} …`, or try things out with \
+             --unwitnessed",
+            data.display()
+        )),
+        false => error,
+    }
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {

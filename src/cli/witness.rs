@@ -30,6 +30,8 @@ pub enum Command {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+    whosaw witness init --data witness --name newsroom.example > newsroom.vkeys")]
 pub struct Init {
     /// The witness's folder
     #[arg(long, value_name = "DIR")]
@@ -40,6 +42,8 @@ pub struct Init {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+    whosaw witness serve --data witness --log log.vkey --log log.ml-dsa-44.vkey")]
 pub struct Serve {
     /// The witness's folder
     #[arg(long, value_name = "DIR")]

@@ -32,9 +32,13 @@ pub enum HomeError {
     Store(#[from] StoreError),
     #[error("{}: {why}", path.display())]
     File { path: PathBuf, why: String },
-    #[error("{} holds a party already: name another folder with --home", .0.display())]
+    #[error("{} holds a party already: name another folder", .0.display())]
     Exists(PathBuf),
-    #[error("{} holds no party: begin with `init`", .0.display())]
+    #[error(
+        "{root} holds no party: make one with `whosaw agency init --home {root}` (or vendor, court, \
+         watchdog), a ledger with `whosaw operator init --data {root}`",
+        root = .0.display()
+    )]
     Missing(PathBuf),
     #[error("{}: {source}", path.display())]
     Policy { path: PathBuf, source: PolicyError },

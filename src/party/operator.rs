@@ -8,7 +8,7 @@
 //! `log.ml-dsa-44.vkey` is an older one, whose log signs by Ed25519 alone.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::home::{
@@ -91,6 +91,11 @@ impl Operator {
     /// The folder as a party's.
     pub fn home(&self) -> &Home {
         &self.home
+    }
+
+    /// Where the first limits lie, which the first start logs.
+    pub fn limits_path(&self) -> PathBuf {
+        self.home.root().join(LIMITS)
     }
 
     /// The log's origin.

@@ -26,6 +26,8 @@ pub enum SourceError {
     Unreadable { place: String, why: String },
     #[error("{0} is missing")]
     Missing(String),
+    #[error("no log is at {place}: {hint}")]
+    NoLog { place: String, hint: String },
     #[error("{0} is not of the form that such a file has")]
     Malformed(String),
 }
@@ -41,10 +43,14 @@ pub trait LogSource: Sync {
     /// The note of the latest checkpoint.
     ///
     /// # Errors
-    /// [`SourceError`]; [`SourceError::Missing`] if there is none.
+    /// [`SourceError`]; [`SourceError::Missing`] or [`SourceError::NoLog`] if there is none.
     fn checkpoint(&self) -> Result<Vec<u8>, SourceError> {
-        self.read("checkpoint")?
-            .ok_or_else(|| SourceError::Missing("checkpoint".to_owned()))
+        self.read("checkpoint")?.ok_or_else(|| self.no_log())
+    }
+
+    /// Why there is no checkpoint, and where one may be.
+    fn no_log(&self) -> SourceError {
+        SourceError::Missing("checkpoint".to_owned())
     }
 
     /// The entries of a bundle; from the full one, if the partial one is gone.
@@ -157,6 +163,21 @@ impl LogSource for FolderSource {
             Err(e) => Err(unreadable(place.display(), e)),
         }
     }
+
+    fn no_log(&self) -> SourceError {
+        let place = self.0.display().to_string();
+        let below = self.0.join("log");
+        let hint = if below.join("checkpoint").is_file() {
+            format!("did you mean {}?", below.display())
+        } else if !self.0.exists() && place.contains(':') {
+            "begin an address with https://, or with http:// on this machine".to_owned()
+        } else if !self.0.exists() {
+            "there is no such folder".to_owned()
+        } else {
+            "the folder has no checkpoint".to_owned()
+        };
+        SourceError::NoLog { place, hint }
+    }
 }
 
 /// A log at an address.
@@ -213,6 +234,15 @@ impl LogSource for UrlSource {
             e => unreadable(&url, e),
         })
     }
+
+    fn no_log(&self) -> SourceError {
+        let place = self.base.as_str().to_owned();
+        let hint = match place.ends_with("/log") {
+            true => "the server has no checkpoint there".to_owned(),
+            false => format!("a ledger's log is at {place}/log"),
+        };
+        SourceError::NoLog { place, hint }
+    }
 }
 
 /// A log by its address or its folder.
@@ -233,6 +263,23 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
+
+    #[test]
+    fn where_no_log_is_is_said_where_one_may_be() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("log")).unwrap();
+        std::fs::write(folder.path().join("log/checkpoint"), "x").unwrap();
+        let said = |log: &str| open(log).unwrap().checkpoint().unwrap_err().to_string();
+        let operator = folder.path().to_str().unwrap();
+        assert!(said(operator).contains(&format!("did you mean {operator}/log?")));
+        assert!(said("localhost:8080/log").contains("begin an address with https://"));
+        assert!(said("/nowhere/log").contains("no such folder"));
+        let missing = || vec![answer("404 Not Found", b"")];
+        let at = server(missing());
+        let host = at.as_str().trim_end_matches("/log").to_owned();
+        assert!(said(&host).ends_with(&format!("a ledger's log is at {host}/log")));
+        assert!(said(server(missing()).as_str()).contains("no checkpoint there"));
+    }
 
     /// A server that gives these answers, one a connection, and hangs up; its address.
     fn server(answers: Vec<Vec<u8>>) -> BaseUrl {

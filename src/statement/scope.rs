@@ -33,7 +33,10 @@ pub enum ScopeError {
     Form(String),
     #[error("a ring has 4 to 64 positions, the last of which repeats the first")]
     Open,
-    #[error("a position is [longitude, latitude] with at most 5 decimals, within ±180 and ±85")]
+    #[error(
+        "a place has a longitude within ±180 and a latitude within ±85, of at most 5 decimals: \
+         [LON,LAT] in GeoJSON, LAT,LON for a camera"
+    )]
     Position,
     #[error("the ring crosses or touches itself, or encloses nothing")]
     Crossing,
@@ -41,6 +44,8 @@ pub enum ScopeError {
     Width,
     #[error("the window ends before it begins")]
     Window,
+    #[error("a window begins and ends with a whole minute, such as 2019-07-30T21:00:00Z")]
+    Minute,
     #[error("the scope's bounding box has {found} m², and the request says {said}")]
     Area { found: u64, said: u32 },
     #[error("the scope's window has {found} minutes, and the request says {said}")]
@@ -311,6 +316,27 @@ impl Scope {
             ring: Ring::new(positions?)?,
             from,
             until,
+        })
+    }
+
+    /// The same place in another window.
+    ///
+    /// # Errors
+    /// [`ScopeError::Minute`], [`ScopeError::Window`].
+    pub fn with_window(self, from: Time, until: Time) -> Result<Self, ScopeError> {
+        if [from, until]
+            .iter()
+            .any(|time| time.cut_to_minute() != *time)
+        {
+            return Err(ScopeError::Minute);
+        }
+        if until <= from {
+            return Err(ScopeError::Window);
+        }
+        Ok(Self {
+            from,
+            until,
+            ..self
         })
     }
 

@@ -1,5 +1,6 @@
 //! Numbers, times and codes as people say them.
 
+use crate::plain::inflect;
 pub use crate::record::report::grouped;
 use crate::statement::kinds::agreement::{EndReason, Instrument, Status};
 use crate::statement::kinds::demand_response::Outcome;
@@ -54,8 +55,7 @@ fn date(iso: &str) -> String {
 
 /// `n` of a thing, such as `1 day` or `3 days`.
 pub fn count(n: u64, thing: &str) -> String {
-    let plural = if n == 1 { "" } else { "s" };
-    format!("{} {thing}{plural}", grouped(n))
+    format!("{} {}", grouped(n), inflect(n, thing))
 }
 
 /// A length of time.

@@ -14,4 +14,5 @@ mod process;
 mod published;
 mod said;
 mod syscalls;
+mod tour;
 mod witness;

@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use serde::Serialize;
 
 use crate::cli::Exit;
-use crate::cli::output::say_logged;
+use crate::cli::output::{Output, say_logged};
 use crate::cli::party::{Own, Speaker as _, plain_own, submit_own};
 use crate::digest::StatementId;
 use crate::party::agency::{Received, inbox, is_own};
@@ -89,7 +89,7 @@ pub fn run(args: &Collect) -> anyhow::Result<Exit> {
             };
             if !json {
                 let name = format!("{} clip {n}", &clip.disclosure.to_string()[..12]);
-                say_fetched(&name, &clip.fetched, &mut io::stdout())?;
+                say_fetched(&name, &clip.fetched, &mut Output::lock())?;
             }
             clips.push(clip);
         }

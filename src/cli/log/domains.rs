@@ -84,10 +84,16 @@ pub fn run(args: &Domains, out: &mut impl io::Write) -> anyhow::Result<Exit> {
     let (otherwise, unasked) = (count(Verdict::Otherwise), count(Verdict::NotAsked));
     if !args.json {
         let (asked, others) = (checked.len(), rows.len() - checked.len());
-        writeln!(
-            out,
-            "{otherwise} of {asked} say otherwise; {others} others are not asked"
-        )?;
+        match asked {
+            0 => writeln!(
+                out,
+                "nobody was asked: no party claims that its host name shows its keys"
+            )?,
+            _ => writeln!(
+                out,
+                "{otherwise} of {asked} say otherwise; not asked: {others}"
+            )?,
+        }
     }
     match (otherwise, unasked) {
         (0, 0) => Ok(Exit::Yes),

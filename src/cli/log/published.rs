@@ -11,6 +11,7 @@ use super::{Exit, Log, print_json};
 use crate::cli::agency::say_fetched;
 use crate::party::collected::Fetched;
 use crate::party::published;
+use crate::plain::count;
 use crate::record::Given;
 use crate::statement::Statement;
 use crate::statement::kinds::disclosure::{Audience, short};
@@ -83,7 +84,8 @@ pub fn published(args: &Published, out: &mut impl io::Write) -> anyhow::Result<E
         )?;
     }
     let n = published.len();
-    writeln!(out, "{n} clip(s) given to everybody, as of {}", read.now)?;
+    let clips = count(n, "clip");
+    writeln!(out, "{clips} given to everybody, as of {}", read.now)?;
     Ok(Exit::Yes)
 }
 

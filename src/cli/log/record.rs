@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Copy, Exit, Log, print_json};
 use crate::digest::StatementId;
+use crate::plain::count;
 use crate::record::accounts::Account;
 use crate::record::compelled::Reconciled;
 use crate::record::findings::{self, Finding, FindingCode};
@@ -20,23 +21,25 @@ use crate::tlog::tree::LeafIndex;
 ///
 /// Reports are recorded whatever they report; what they give away is worked out here, from the log
 /// and from the openings of sealed fields that the ledger still has. Of a folder, what rests on
-/// openings is not found. Time is the witnesses'. The codes stand in docs/PROTOCOL.md.
+/// openings is not found. Time is the witnesses'. The codes stand in docs/PROTOCOL.md. Exits 0
+/// whether or not there are any: what does not fit together may be honest.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     whosaw log findings --log https://ledger.example/log --policy log.policy\n  \
     whosaw log findings --log ./copy --policy log.policy --code no-response --code seal-overdue\n  \
-    whosaw log findings --log ./copy --policy log.policy --about '#12' --json")]
+    whosaw log findings --log ./copy --policy log.policy --about '#12' --json\n  \
+    whosaw log findings --codes")]
 pub struct Findings {
     #[command(flatten)]
-    log: Log,
+    log: Option<Log>,
     /// Only those about this statement: its id, 8 or more digits of it, or #INDEX
     #[arg(long, value_name = "STATEMENT")]
     about: Option<String>,
     /// Only those of this code; repeatable
     #[arg(long, value_name = "CODE", value_enum, hide_possible_values = true)]
     code: Vec<FindingCode>,
-    /// Print the codes there are, and what each says
-    #[arg(long)]
+    /// Print the codes there are, and what each says; needs no log
+    #[arg(long, exclusive = true)]
     codes: bool,
     /// Print a JSON array
     #[arg(long)]
@@ -126,8 +129,10 @@ pub fn findings(args: &Findings, out: &mut impl io::Write) -> anyhow::Result<Exi
         }
         return Ok(Exit::Yes);
     }
-    let read = Read::of(&args.log)?;
-    let mut found = read.findings(&args.log)?;
+    let log = args.log.as_ref();
+    let log = log.context("say which log: --log URL|DIR --policy FILE")?;
+    let read = Read::of(log)?;
+    let mut found = read.findings(log)?;
     if let Some(name) = &args.about {
         let about = read.copy.find(name)?.signed.id;
         found.retain(|finding| finding.about == about);
@@ -145,9 +150,9 @@ pub fn findings(args: &Findings, out: &mut impl io::Write) -> anyhow::Result<Exi
     }
     match found.len() {
         0 => writeln!(out, "nothing was found, as of {}", read.now)?,
-        n => writeln!(out, "{n} finding(s), as of {}", read.now)?,
+        n => writeln!(out, "{}, as of {}", count(n, "finding"), read.now)?,
     }
-    if args.log.folder().is_some() {
+    if log.folder().is_some() {
         writeln!(out, "of a folder: openings of sealed fields were not read")?;
     }
     Ok(Exit::Yes)

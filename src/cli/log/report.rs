@@ -48,7 +48,8 @@ enum Kind {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     whosaw log report transparency --log https://ledger.example/log --policy log.policy\n  \
-    whosaw log report transparency --log ./copy --policy log.policy --year 2025 --half 1 --format json\n  \
+    whosaw log report transparency --log ./copy --policy log.policy --year 2025 --half 1 \\\n    \
+    --format json\n  \
     whosaw log report transparency --log ./copy --policy log.policy --format csv -o tables")]
 struct Transparency {
     /// Only this year; default: each since the log began, or in which something came in
@@ -84,7 +85,8 @@ struct Oakland {
 /// oakland-9.64: both cities' reports rest on the same figures.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  \
-    whosaw log report san-francisco-19b --log ./copy --policy log.policy --year 2025 --format csv --table items")]
+    whosaw log report san-francisco-19b --log ./copy --policy log.policy --year 2025 \\\n    \
+    --format csv --table items")]
 struct SanFrancisco {
     #[command(flatten)]
     annual: Annual,
@@ -96,7 +98,8 @@ struct SanFrancisco {
 /// demands, custody, seals, bulletins, annotations, findings.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  \
-    whosaw log report agency lakelandgov.example --log https://ledger.example/log --policy log.policy")]
+    whosaw log report agency lakelandgov.example --log https://ledger.example/log \\\n    \
+    --policy log.policy")]
 struct Agency {
     #[command(flatten)]
     card: Card,
@@ -108,7 +111,8 @@ struct Agency {
 /// seals, insider_access, releases, annotations, findings.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  \
-    whosaw log report vendor doorbell.example --log https://ledger.example/log --policy log.policy --format json")]
+    whosaw log report vendor doorbell.example --log https://ledger.example/log \\\n    \
+    --policy log.policy --format json")]
 struct Vendor {
     #[command(flatten)]
     card: Card,

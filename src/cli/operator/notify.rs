@@ -12,6 +12,7 @@ use crate::digest::{Digest, StatementId};
 use crate::party::notify::{About, Owner, Waiting, owners, recipient};
 use crate::party::official::logged_json;
 use crate::party::operator::Operator;
+use crate::plain::count;
 use crate::statement::Statement;
 use crate::statement::kinds::notice::{MAX_MESSAGES, Notice, NoticeState};
 use crate::statement::words::{Day, DelayGround, Role};
@@ -184,8 +185,10 @@ pub fn vaults(args: &Vaults) -> anyhow::Result<Exit> {
             None => ", cannot be told yet",
         };
         println!(
-            "{}  {} clips, {} bytes{told}",
-            vault.id, vault.clips, vault.used_bytes
+            "{}  {}, {}{told}",
+            vault.id,
+            count(vault.clips, "clip"),
+            count(vault.used_bytes, "byte")
         );
     }
     if vaults.is_empty() {

@@ -4,7 +4,7 @@ use anyhow::{Context as _, bail};
 
 use super::Own;
 use crate::cli::Exit;
-use crate::cli::domains::Asking;
+use crate::cli::domains::{Asking, Place};
 use crate::cli::output::{confirm as ask, tell};
 use crate::cli::party::{Speaker as _, log};
 use crate::statement::kinds::party::{CheckMethod, DomainCheck};
@@ -26,7 +26,7 @@ pub struct Confirm {
     own: Own,
     /// Where to look; default: where it was seen last
     #[arg(long, value_enum, value_name = "METHOD")]
-    check: Option<CheckMethod>,
+    check: Option<Place>,
     #[command(flatten)]
     asking: Asking,
 }
@@ -105,7 +105,7 @@ pub fn confirm(args: &Confirm) -> anyhow::Result<Exit> {
     if domain.keys.is_empty() {
         bail!("{party} has no keys: there is nothing to look for");
     }
-    let method = args.check.unwrap_or(domain.check.method);
+    let method = args.check.map_or(domain.check.method, CheckMethod::from);
     if method == CheckMethod::NotChecked {
         bail!("say where to look: --check dns-txt, or --check well-known");
     }

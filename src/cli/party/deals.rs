@@ -87,12 +87,30 @@ pub struct EndAgreement {
     agreement: StatementId,
     #[command(flatten)]
     own: Own,
-    /// declined, suspended or terminated
+    /// What becomes of it
     #[arg(long, value_enum, default_value = "terminated")]
-    status: Status,
+    status: Ending,
     /// Why
     #[arg(long, value_enum)]
     reason: EndReason,
+}
+
+/// What one party alone may do to an agreement.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Ending {
+    Declined,
+    Suspended,
+    Terminated,
+}
+
+impl From<Ending> for Status {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Declined => Self::Declined,
+            Ending::Suspended => Self::Suspended,
+            Ending::Terminated => Self::Terminated,
+        }
+    }
 }
 
 /// Report what was given under an agreement
@@ -211,7 +229,7 @@ fn end_agreement(args: &EndAgreement) -> anyhow::Result<Exit> {
     };
     let statement = Agreement {
         instrument: previous.instrument,
-        status: args.status,
+        status: args.status.into(),
         previous: Some(args.agreement),
         document: None,
         terms: Vec::new(),

@@ -22,6 +22,7 @@ use crate::party::resident::upload::{self, Film};
 use crate::party::resident::{
     Resident, ResidentError, decision_file, enrol, inbox, publish, report,
 };
+use crate::plain::count;
 use crate::seal::keys::Phrase;
 use crate::statement::kinds::disclosure::short;
 use crate::time::Clock;
@@ -51,8 +52,11 @@ pub(super) fn init(args: &Init) -> anyhow::Result<Exit> {
     println!(
         "\nWrite it on paper, now: it is not shown again. Whoever has it can read all your clips, and\n\
          answer in your name. Without it, and without the folder {}, all is lost:\n\
-         nobody can reset it, the operator neither.\n",
-        own.home.display()
+         nobody can reset it, the operator neither.\n\
+         This device needs the words: they lie in {}, in plain text. Keep that file on an\n\
+         encrypted disk and out of backups, and delete it when you give the device away.\n",
+        own.home.display(),
+        own.home.join("phrase").display()
     );
     print_fingerprints(&policy);
     println!("vault ready; cameras: {}", args.cameras.len());
@@ -78,12 +82,15 @@ pub(super) fn restore(args: &Restore) -> anyhow::Result<Exit> {
         print_fingerprints(&policy);
         println!("found:");
         println!(
-            "  {} clips, {} commitments in the log",
-            found.clips, found.commitments_anchored
+            "  {}, {} in the log",
+            count(found.clips, "clip"),
+            count(found.commitments_anchored, "commitment")
         );
         println!(
-            "  {} refusals, {} consents, {} notices of legal demands",
-            found.refusals, found.disclosures, found.notices
+            "  {}, {}, {} of legal demands",
+            count(found.refusals, "refusal"),
+            count(found.disclosures, "consent"),
+            count(found.notices, "notice")
         );
         if found.not_to_be_handed_over > 0 {
             println!(
@@ -172,11 +179,12 @@ pub(super) fn sync(args: &Sync) -> anyhow::Result<Exit> {
     }
     print_checkpoint(&synced.checkpoint);
     println!(
-        "{} new entries, {} batches checked",
-        synced.new_entries, synced.batches
+        "{}, {} checked",
+        count(synced.new_entries, "new entry"),
+        count(synced.batches, "batch")
     );
     if synced.uploads > 0 {
-        println!("{} interrupted uploads finished", synced.uploads);
+        println!("{} finished", count(synced.uploads, "interrupted upload"));
     }
     for id in &synced.handed_over {
         println!("handed over: disclosure {id}");
@@ -185,7 +193,8 @@ pub(super) fn sync(args: &Sync) -> anyhow::Result<Exit> {
         synced.inbox.requests.len(),
         synced.inbox.false_requests.len(),
     );
-    println!("{open} requests near your cameras, {lies} shown as false");
+    let open = count(open, "request");
+    println!("{open} near your cameras, {lies} shown as false");
     print_notices(&synced.inbox.notices);
     print_warnings(&synced.warnings);
     print_attacks(&synced.attacks);

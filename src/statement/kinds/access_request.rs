@@ -272,8 +272,14 @@ impl AccessRequest {
         let opens = |p: &&PartyId| *p != agency && (**p == operator || limits.vendors.contains(p));
         let with: Vec<&PartyId> = parties.iter().filter(opens).collect();
         if !parties.contains(agency) || with.is_empty() {
+            let vendors: Vec<&str> = limits.vendors.iter().map(PartyId::as_str).collect();
             return refuse(format!(
-                "an agreement of {agency} with the operator or a vendor that the limits name"
+                "name an agreement of {agency} with {operator} or a vendor that the ledger's limits \
+                 list: {}",
+                match vendors.as_slice() {
+                    [] => "they list none; the operator adds one by `operator limits`".to_owned(),
+                    listed => listed.join(", "),
+                }
             ));
         }
         for other in with {

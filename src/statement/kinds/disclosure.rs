@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Kind;
 use crate::digest::{Digest, StatementId};
+use crate::plain::count;
 use crate::seal::batch;
 use crate::seal::commitment::Commitment;
 use crate::seal::recipient::{Recipient, RecipientError};
@@ -183,10 +184,9 @@ impl Kind for Disclosure {
         let (gives, expires) = (gives.join(", "), self.expires);
         match &self.request {
             Some(request) => format!(
-                "A resident consents to request {}: {} clip(s), {gives}, to be collected before \
-                 {expires}.",
+                "A resident consents to request {}: {}, {gives}, to be collected before {expires}.",
                 short(request),
-                self.clips.len(),
+                count(self.clips.len(), "clip"),
             ),
             None => format!("A resident gives a clip to everybody: {gives}, until {expires}."),
         }

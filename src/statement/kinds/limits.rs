@@ -59,6 +59,31 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// What a new ledger begins with, unless its operator says otherwise.
+    pub fn first() -> Self {
+        Self {
+            rules: 1,
+            vendors: Vec::new(),
+            // Half a square mile, 12 hours, 45 days: the bounds that such requests had in life.
+            area_m2: 1_295_000,
+            window_minutes: 720,
+            footage_age_days: 45,
+            open_requests: 3,
+            total_minutes: 2160,
+            deadline_minutes: 14 * 24 * 60,
+            decision_minutes: 24 * 60,
+            seal_days: 90,
+            delay_days: 90,
+            bulletin_days: 30,
+            batch_seconds: 3600,
+            new_key_wait_minutes: 3 * 24 * 60,
+            custody_days: 30,
+            retention_days: 180,
+            notice_minutes: 14 * 24 * 60,
+            features: Vec::new(),
+        }
+    }
+
     /// How long new agencies' keys and new admin keys wait, in seconds.
     pub fn new_key_wait_seconds(&self) -> i64 {
         i64::from(self.new_key_wait_minutes) * 60
@@ -129,25 +154,28 @@ impl Kind for Limits {
 
     fn example() -> Self {
         Self {
-            rules: 1,
             vendors: vec!["doorbell.example".parse().expect("a host name")],
-            // Half a square mile, 12 hours, 45 days: the bounds that such requests had in life.
-            area_m2: 1_295_000,
-            window_minutes: 720,
-            footage_age_days: 45,
-            open_requests: 3,
-            total_minutes: 2160,
-            deadline_minutes: 14 * 24 * 60,
-            decision_minutes: 24 * 60,
-            seal_days: 90,
-            delay_days: 90,
-            bulletin_days: 30,
-            batch_seconds: 3600,
-            new_key_wait_minutes: 3 * 24 * 60,
-            custody_days: 30,
-            retention_days: 180,
-            notice_minutes: 14 * 24 * 60,
-            features: Vec::new(),
+            ..Self::first()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limits_for_a_trial_wait_for_nothing_and_are_else_the_first_ones() {
+        let trial: Limits =
+            serde_json::from_str(include_str!("../../../examples/limits-trial.json")).unwrap();
+        let without_waits = Limits {
+            decision_minutes: 0,
+            batch_seconds: 1,
+            new_key_wait_minutes: 0,
+            notice_minutes: 0,
+            ..Limits::first()
+        };
+        assert_eq!(trial, without_waits);
+        assert_eq!(trial.vendors, [], "no vendor is named unasked");
     }
 }

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
+use crate::plain::count;
 use crate::statement::Author;
 use crate::statement::facts::{
     Change, Fact, FactKey, Facts, FactsExt, KeyFact, PartyFact, Standing, Whole,
@@ -176,13 +177,12 @@ impl Kind for Party {
         let check = self.domain_check.method.plain();
         let keys = match self.keys.len() {
             0 => "without keys of its own".to_owned(),
-            1 => "with 1 key".to_owned(),
-            n => format!("with {n} keys"),
+            n => format!("with {}", count(n, "key")),
         };
         let succeeds = self.succeeds.as_ref();
         let succeeds = succeeds.map_or_else(String::new, |old| format!("; it succeeds {old}"));
         format!(
-            "{who} enters {} ({}, {}, {}) {keys}, {check} on {}{succeeds}.",
+            "{} ({}, {}, {}) is entered by {who} {keys}, {check} on {}{succeeds}.",
             self.party, self.name, self.kind, self.jurisdiction, self.domain_check.checked_on
         )
     }
