@@ -364,6 +364,12 @@ fn forged(demand: &str, message: &[u8], party: &str, folder: &str) -> (Envelope,
 fn goes_on_with(envelopes: Vec<Envelope>, answer: Value) -> (Device, Proxy) {
     let proxy = world().proxy();
     let device = world().device(&proxy);
+    go_on(&proxy, envelopes, answer);
+    (device, proxy)
+}
+
+/// What is behind `proxy` goes on with these entries, and serves this of the notice among them.
+fn go_on(proxy: &Proxy, envelopes: Vec<Envelope>, answer: Value) {
     let mut leaves = world().leaves();
     leaves.extend(envelopes.into_iter().map(|envelope| leaf(envelope, now())));
     let files = world().forger().log(&leaves, now());
@@ -378,7 +384,6 @@ fn goes_on_with(envelopes: Vec<Envelope>, answer: Value) -> (Device, Proxy) {
         }
         response
     });
-    (device, proxy)
 }
 
 /// What the device says of a notice with which the operator goes on.
@@ -410,6 +415,45 @@ fn a_message_replayed_from_another_notice_is_shown_as_false() {
     let (notice, answer) = forged(&about, &own_message(), "operator.example", "operator");
     let lie = shown_as_false(vec![demand, notice], answer);
     assert_eq!(lie["code"], "other-demand", "{lie}");
+}
+
+/// A message that only its owner's device can tell to be broken: it asks no more than the others do.
+#[test]
+fn a_message_that_does_not_open_shows_nobody_whom_it_is_for() {
+    let told = told();
+    let message = own_message();
+    let (mut body, mut mac) = (message.clone(), message.clone());
+    let after_header = message.len() / 2;
+    body[after_header..].copy_from_slice(&vec![7; message.len() - after_header]);
+    mac[140] = if mac[140] == b'A' { b'B' } else { b'A' };
+    for broken in [body, mac] {
+        let (notice, answer) = forged(&told.demand, &broken, "operator.example", "operator");
+        let proxies = [world().proxy(), world().proxy()];
+        let own = world().device(&proxies[0]);
+        let other = world().other_device(&proxies[1]);
+        for proxy in &proxies {
+            go_on(proxy, vec![notice.clone()], answer.clone());
+        }
+        let (mut mine, mut others) = (Value::Null, Value::Null);
+        for _ in 0..3 {
+            (mine, others) = (synced(&own), synced(&other));
+        }
+        assert_eq!(pattern(&proxies[0]), pattern(&proxies[1]));
+        let asked = format!("GET /notices/{}", answer["id"].as_str().unwrap());
+        for proxy in &proxies {
+            let calls = proxy.calls().into_iter();
+            assert_eq!(calls.filter(|call| *call == asked).count(), 1);
+        }
+        let lies = mine["notices"]["false_notices"].as_array().unwrap();
+        assert_eq!(lies.len(), 1, "{mine}");
+        assert_eq!(lies[0]["code"], "unreadable");
+        assert_eq!(mine["clips"][0]["nobody"], false);
+        assert_eq!(others["notices"]["false_notices"], json!([]));
+        assert_eq!(others["clips"][0]["nobody"], true);
+        for report in [&mine, &others] {
+            assert_eq!(report["notices"]["unread"], json!([]));
+        }
+    }
 }
 
 #[test]

@@ -36,17 +36,26 @@ pub struct DueNotice {
     pub why: Option<String>,
 }
 
-/// A message that this resident's key opened.
+/// A message that is for this resident.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct KeptNotice {
     pub index: LeafIndex,
     /// Its place among the messages of the notice, from 0.
     pub n: usize,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forbidden: Option<String>,
+    #[serde(flatten)]
+    pub found: Found,
+}
+
+/// What the own key found in a message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Found {
     /// What it says, in base64.
-    pub plain: String,
+    Plain(String),
+    /// Why it does not open. It is not asked for again: only its owner's device would do that.
+    Broken(String),
 }
 
 /// What this resident was told about legal demands.
@@ -106,6 +115,14 @@ pub struct UnreadNotice {
     pub notice: StatementId,
     pub index: LeafIndex,
     pub why: String,
+}
+
+impl Notices {
+    /// Whether one that is, or may be, for this resident could not be read.
+    pub fn untold(&self) -> bool {
+        let unreadable = |lie: &FalseNotice| lie.code == "unreadable";
+        !self.unread.is_empty() || self.false_notices.iter().any(unreadable)
+    }
 }
 
 impl Received {
@@ -195,7 +212,12 @@ pub(super) fn scan(resident: &mut Resident) -> Result<usize, ResidentError> {
                 {
                     match tried {
                         Tried::Foreign => {}
-                        Tried::Own(plain) => keep(resident, &due, n, &plain),
+                        Tried::Own(Ok(plain)) => {
+                            keep(resident, &due, n, Found::Plain(base64(&plain)));
+                        }
+                        Tried::Own(Err(why)) => {
+                            keep(resident, &due, n, Found::Broken(why.to_string()));
+                        }
                         Tried::Fault(Fault::Withheld(_))
                             if erased(resident, &body.messages[n])? => {}
                         Tried::Fault(fault) => why = Some(fault.to_string()),
@@ -223,7 +245,7 @@ fn erased(resident: &Resident, digest: &SealDigest) -> Result<bool, ResidentErro
     Ok(fact.is_some_and(|fact| fact.erased.is_some()))
 }
 
-fn keep(resident: &mut Resident, due: &DueNotice, n: usize, plain: &[u8]) {
+fn keep(resident: &mut Resident, due: &DueNotice, n: usize, found: Found) {
     let notices = &mut resident.state.notices;
     if notices
         .iter()
@@ -233,7 +255,7 @@ fn keep(resident: &mut Resident, due: &DueNotice, n: usize, plain: &[u8]) {
             index: due.index,
             n,
             forbidden: due.forbidden.clone(),
-            plain: base64(plain),
+            found,
         });
     }
 }
@@ -355,8 +377,17 @@ fn judge(
         operator: facts.operator(&Whole)?,
         body,
     };
-    let plain = from_base64(&kept.plain).map_err(ResidentError::file(&resident.root))?;
-    let message = match check_notice(&claim, &plain) {
+    let checked = match &kept.found {
+        Found::Plain(plain) => {
+            let plain = from_base64(plain).map_err(ResidentError::file(&resident.root))?;
+            check_notice(&claim, &plain)
+        }
+        Found::Broken(why) => Err(match &kept.forbidden {
+            Some(why) => Fault::Forbidden(why.clone()),
+            None => Fault::Unreadable("message", why.clone()),
+        }),
+    };
+    let message = match checked {
         Ok(message) => message,
         Err(fault) => return Ok(Err(fault)),
     };

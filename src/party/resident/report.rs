@@ -148,7 +148,7 @@ fn clip_report(
         from: clip.from,
         until: clip.until,
         anchored: clip.anchors.iter().flatten().count(),
-        nobody: !attacked && !lines.iter().any(opened) && notices.unread.is_empty(),
+        nobody: !attacked && !lines.iter().any(opened) && !notices.untold(),
         lines,
     })
 }

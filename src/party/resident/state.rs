@@ -56,7 +56,7 @@ pub struct State {
     /// Notices in the log whose messages have not all been tried yet.
     #[serde(default)]
     pub notices_due: Vec<DueNotice>,
-    /// Messages that the own key opened.
+    /// Messages for this resident, by the own key.
     #[serde(default)]
     pub notices: Vec<KeptNotice>,
 }
