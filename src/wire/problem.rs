@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::statement::refusal::Reason;
+
 /// The media type of a problem.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
@@ -23,6 +25,13 @@ pub struct Problem {
     /// What would be accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<String>,
+}
+
+impl Problem {
+    /// The reason for which the statement itself was refused; none for what ails the call.
+    pub fn refusal(&self) -> Option<Reason> {
+        Reason::of_code(self.kind.strip_prefix("/problems/")?)
+    }
 }
 
 impl fmt::Display for Problem {
