@@ -134,8 +134,12 @@ pub(super) fn print_notices(notices: &Notices) {
         );
     }
     for unread in &notices.unread {
+        let may_be = match unread.erased {
+            None => "It may be for you: nobody but you can tell.",
+            Some(_) => "It may have been for you: nobody can tell any more.",
+        };
         println!(
-            "\nUNREAD  notice {} (entry {}): {}\n  It may be for you: nobody but you can tell.",
+            "\nUNREAD  notice {} (entry {}): {}\n  {may_be}",
             short(&unread.notice),
             unread.index,
             unread.why

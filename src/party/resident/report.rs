@@ -245,7 +245,8 @@ pub fn write_proofs(
     let compelled = history.map(|event| event.index);
     let compelled = compelled
         .chain(told.false_notices.iter().map(|lie| lie.index))
-        .chain(told.unread.iter().map(|unread| unread.index));
+        .chain(told.unread.iter().map(|unread| unread.index))
+        .chain(told.unread.iter().filter_map(|unread| unread.erased));
     let mut indices: Vec<LeafIndex> = lines
         .filter_map(|line| line.index)
         .chain(attacks)
