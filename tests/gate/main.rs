@@ -585,6 +585,50 @@ fn a_consent_that_the_rules_refuse_is_forgotten() {
     assert_eq!(gifts_of(&device), serde_json::json!([]));
 }
 
+/// Whatever a server writes where a program reads JSON, nothing of it steers a terminal.
+#[test]
+fn no_answer_commands_a_terminal() {
+    let proxy = world().proxy();
+    let device = world().device(&proxy);
+    notices::told();
+    let hostile = r#"{"\u001b[2J\u009b1m\u202e\u2066\u200b":1,"id":"\u001b]0;x\u0007"}"#;
+    let problem = r#"{"type":"\u202e","title":"\u001b[2J","status":409,"detail":"\u2066\u009b"}"#;
+    let lines = [
+        "sync",
+        "sync --json",
+        "inbox",
+        "inbox --json",
+        "report --offline",
+        "report --offline --json",
+    ];
+    let publish = "publish 00000000000000000000000000000000 --yes";
+    for (beginning, status, body) in [
+        ("/bundles/", 200, hostile),
+        ("/notices/", 200, hostile),
+        ("/bundles/", 409, problem),
+        ("/notices/", 409, problem),
+        ("/batches/", 409, problem),
+        ("/vault/", 409, problem),
+        ("/log/checkpoint", 200, hostile),
+    ] {
+        proxy.lie(move |request, mut response| {
+            if request.path.starts_with(beginning) {
+                let media_type = whosaw::wire::problem::MEDIA_TYPE.to_owned();
+                response.headers = vec![("content-type".to_owned(), media_type)];
+                response.status = status;
+                response.body = body.as_bytes().to_vec();
+            }
+            response
+        });
+        for line in lines.into_iter().chain([publish]) {
+            let outcome = device.run(line);
+            let hidden = |c: char| c != '\n' && whosaw::encoding::is_hidden(c);
+            let shown = outcome.both();
+            assert!(!shown.contains(hidden), "{beginning} {line}: {shown:?}");
+        }
+    }
+}
+
 #[test]
 fn a_refusal_sends_nothing() {
     let proxy = world().proxy();

@@ -24,7 +24,7 @@ use crate::support::{Outcome, command, run};
 use crate::world::{Device, id, now, world};
 
 /// What was done once, to the resident `resident`.
-struct Told {
+pub struct Told {
     demand: String,
     notice: String,
     clip: String,
@@ -42,7 +42,7 @@ fn state_of(home: &str) -> Value {
 }
 
 /// A demand on paper, its answer, a delay, and then the notice.
-fn told() -> &'static Told {
+pub fn told() -> &'static Told {
     static TOLD: OnceLock<Told> = OnceLock::new();
     TOLD.get_or_init(|| {
         let root = &world().root;
