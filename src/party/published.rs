@@ -21,7 +21,7 @@ pub fn fetch(
     clip: &DisclosedClip,
     folder: &Path,
 ) -> Result<Fetched, OfficialError> {
-    let name = id.to_string()[..12].to_owned();
+    let name = id.to_string();
     let path = publish::path(id);
     let download = |file: &mut std::fs::File| client.download(&path, None, file);
     receive(folder, &name, clip, &public_identity(), download)

@@ -479,9 +479,7 @@ fn another_clip_than_was_committed_is_unreadable() {
     proxy.lie(|_, response| response);
     let outcome = world().agency_through(&proxy, &collect);
     assert_eq!(outcome.code, 0, "{}", outcome.both());
-    let clip = world()
-        .root
-        .join(format!("evidence/{}-0.mp4", &disclosure[..12]));
+    let clip = world().root.join(format!("evidence/{disclosure}-0.mp4"));
     let original = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/doorbell.mp4");
     assert_eq!(
         std::fs::read(clip).unwrap(),
