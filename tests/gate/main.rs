@@ -627,6 +627,29 @@ fn no_answer_commands_a_terminal() {
     }
 }
 
+/// Arguments are everybody's to read: the code comes by a file, or by standard input.
+#[test]
+fn an_enrolment_code_need_not_be_an_argument() {
+    let root = &world().root;
+    let init = |more: &str, input: &str| {
+        std::fs::write(root.join("typed"), input).unwrap();
+        let line = format!(
+            "resident init --home by-input --server {} --trust operator/log.policy \
+             --jurisdiction US-FL {more}",
+            world().url
+        );
+        let typed = std::fs::File::open(root.join("typed")).unwrap();
+        let mut command = support::command(root, &line);
+        Outcome::of(command.stdin(typed).output().unwrap())
+    };
+    let code = run(root, "operator enrol-code --data operator");
+    init("", &code).refused("--code-file");
+    init("--code-file -", "").refused("an enrolment code is one line");
+    init("--code-file - --code x", &code).refused("cannot be used with");
+    let begun = init("--code-file -", &code);
+    assert_eq!(begun.code, 0, "{}", begun.both());
+}
+
 #[test]
 fn a_refusal_sends_nothing() {
     let proxy = world().proxy();

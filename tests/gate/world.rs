@@ -112,18 +112,18 @@ impl World {
         let now = Clock::system().now();
         let film = |hours: i64| now.plus_seconds(-3600 * hours).cut_to_minute();
         let publish = ["publisher", "neighbour", "withheld", "cut-off"];
-        let consent = ["unsure", "refused"];
+        let consent = ["unsure", "refused", "sorry"];
         let act_once = publish.into_iter().chain(consent);
         for home in ["resident", "other", "giver"]
             .into_iter()
             .chain(act_once.clone())
         {
             let code = run(&root, "operator enrol-code --data operator");
+            std::fs::write(root.join("code"), code).unwrap();
             run(
                 &root,
                 &format!(
-                    "resident init --home {home} --server {url} --trust operator/log.policy --code {} --jurisdiction US-FL --camera front=28.03950,-81.94980",
-                    code.trim()
+                    "resident init --home {home} --server {url} --trust operator/log.policy --code-file code --jurisdiction US-FL --camera front=28.03950,-81.94980"
                 ),
             );
             run(
