@@ -49,13 +49,35 @@ pub fn from_base64url(text: &str) -> Result<Vec<u8>, EncodingError> {
         .map_err(|_| EncodingError::Base64Url)
 }
 
-/// A text with its control characters escaped: what strangers wrote must not steer a terminal.
+/// Whether a character steers a terminal, or turns what is written into what is not: controls, those
+/// of writing directions, and what has no width.
+pub fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// A text with its hidden characters escaped: what strangers wrote must not steer a terminal.
 pub fn printable(text: &str) -> String {
-    let escape = |c: char| match c.is_control() {
-        true => c.escape_default().to_string(),
-        false => c.to_string(),
-    };
-    text.chars().map(escape).collect()
+    let mut printable = String::with_capacity(text.len());
+    for c in text.chars() {
+        match is_hidden(c) {
+            true => printable.extend(c.escape_default()),
+            false => printable.push(c),
+        }
+    }
+    printable
+}
+
+/// A text of several lines without its hidden characters.
+pub fn printable_lines(text: &str) -> String {
+    let shown = |c: &char| *c == '\n' || !is_hidden(*c);
+    text.chars().filter(shown).collect()
+}
+
+/// What serde says is wrong with JSON: it names strangers' members and values as they wrote them.
+pub fn json_error(error: &serde_json::Error) -> String {
+    printable(&error.to_string())
 }
 
 /// Encodes as lower-case hexadecimal.
@@ -103,6 +125,19 @@ pub(crate) use serde_as_text;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_strangers_write_steers_no_terminal() {
+        let written = "a\u{1b}[2J\r\u{9b}\u{202e}\u{2066}\u{61c}\u{200b}\u{feff}\u{e0041}\nb é 猫";
+        let shown = printable(written);
+        assert!(!shown.contains(is_hidden), "{shown:?}");
+        assert!(
+            shown.starts_with("a\\u{1b}[2J\\r\\u{9b}\\u{202e}"),
+            "{shown}"
+        );
+        assert!(shown.ends_with("\\nb é 猫"), "{shown}");
+        assert_eq!(printable_lines(written), "a[2J\nb é 猫");
+    }
 
     #[test]
     fn each_value_has_one_spelling() {

@@ -95,8 +95,8 @@ gives() {
 resident() {
     local code
     code=$("$whosaw" operator enrol-code --data operator)
-    "$whosaw" resident init --home "$1" --server "$server" --trust operator/log.policy --code "$code" \
-        --jurisdiction "$jurisdiction" --camera "front=$2" >/dev/null
+    "$whosaw" resident init --home "$1" --server "$server" --trust operator/log.policy --code-file - \
+        --jurisdiction "$jurisdiction" --camera "front=$2" <<<"$code" >/dev/null
     "$whosaw" resident add "$examples/$3" --home "$1" --camera front --from "$(ago 120)" --until "$(ago 119)" >/dev/null
     echo "* $1 stores a clip, sealed on the device"
 }

@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 use serde_json::json;
 
 use super::Exit;
-use super::output::say_logged;
+use super::output::{read_line, say_logged};
 use super::party::{self, Own, Speaker as _};
 use crate::digest::StatementId;
 use crate::party::agency::{Measures, Received, identity_text, inbox, keep_identity};
@@ -169,7 +169,7 @@ fn request(args: &Request) -> anyhow::Result<Exit> {
     if deadline <= now {
         bail!("the deadline {deadline} has passed: nobody could answer");
     }
-    let case_number = read_line(&args.case_number_file)?;
+    let case_number = read_line(&args.case_number_file, "the case number")?;
     let identity = Identity::generate();
     let case_number = seals::seal(&agency, "case_number", &case_number)?;
     let message = match &args.message {
@@ -222,19 +222,6 @@ fn request(args: &Request) -> anyhow::Result<Exit> {
         args.own.json,
     )?;
     Ok(Exit::Yes)
-}
-
-fn read_line(path: &std::path::Path) -> anyhow::Result<String> {
-    let text = if path.as_os_str() == "-" {
-        std::io::read_to_string(std::io::stdin())?
-    } else {
-        std::fs::read_to_string(path).with_context(|| path.display().to_string())?
-    };
-    let line = text.trim();
-    if line.is_empty() || line.contains('\n') {
-        bail!("the case number is one line");
-    }
-    Ok(line.to_owned())
 }
 
 fn new_investigation() -> Investigation {

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::Exit;
 use super::output::Output;
+use crate::store::secrets::SecretFile;
 use crate::time::{Clock, Time};
 
 /// Play the whole story with every command it runs, and check how it ends
@@ -288,7 +289,10 @@ impl Stage {
         ] {
             let code = self.run("operator enrol-code --data operator")?;
             let camera = format!("front={place}");
-            self.run(&format!("resident init --home {name} --server {server} --trust operator/log.policy --code {} --jurisdiction US-FL --camera {camera}", code.trim()))?;
+            let kept = self.folder.join(format!("{name}.code"));
+            SecretFile::at(&kept).write_new(code.as_bytes())?;
+            self.run(&format!("resident init --home {name} --server {server} --trust operator/log.policy --code-file {name}.code --jurisdiction US-FL --camera {camera}"))?;
+            std::fs::remove_file(&kept)?;
             self.add(name, clip, 2)?;
         }
         self.tell("Their commitments are anchored in the log with the next batch.");

@@ -35,6 +35,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::encoding::printable_lines;
+
 /// What a command came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -44,11 +46,12 @@ pub enum Exit {
     No,
 }
 
-/// An error and its causes in one line; a cause that was told already is not told again.
+/// An error and its causes in one line; a cause that was told already is not told again. Nothing in
+/// them steers a terminal, whoever wrote it.
 pub fn causes(error: &anyhow::Error) -> String {
     let mut told = String::new();
     for cause in error.chain() {
-        let cause = cause.to_string();
+        let cause = printable_lines(&cause.to_string());
         if told.is_empty() {
             told = cause;
         } else if !told.contains(&cause) {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, ErrorKind, StdoutLock, Write};
 use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 use crate::digest::StatementId;
 use crate::party::official::logged_json;
@@ -45,6 +45,31 @@ impl Write for Output {
 pub fn print(text: fmt::Arguments<'_>) {
     let printed = Output::lock().write_fmt(text);
     printed.expect("standard output can be written");
+}
+
+/// What a file holds, or standard input if it is called `-`: for what is no argument, since everybody
+/// on a machine can read those.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn read_text(path: &Path) -> anyhow::Result<String> {
+    match path.as_os_str() == "-" {
+        true => Ok(std::io::read_to_string(std::io::stdin())?),
+        false => std::fs::read_to_string(path).with_context(|| path.display().to_string()),
+    }
+}
+
+/// The one line of [`read_text`], without the space around it.
+///
+/// # Errors
+/// If it cannot be read, or `what` it holds is not one line.
+pub fn read_line(path: &Path, what: &str) -> anyhow::Result<String> {
+    let text = read_text(path)?;
+    let line = text.trim();
+    if line.is_empty() || line.contains('\n') {
+        bail!("{what} is one line");
+    }
+    Ok(line.to_owned())
 }
 
 /// Writes a signed envelope as a file to pass on.

@@ -18,7 +18,7 @@ use crate::wire::vault::HexId;
 #[derive(Debug, clap::Subcommand)]
 #[command(after_help = "A first day:\n  \
     whosaw resident init --home me --server https://ledger.example --trust log.policy \\\n    \
-    --code CODE --jurisdiction US-FL --camera front=28.03950,-81.94980\n  \
+    --code-file code --jurisdiction US-FL --camera front=28.03950,-81.94980\n  \
     whosaw resident add door.mp4 --home me --camera front \\\n    \
     --from 2019-07-30T20:00:00Z --until 2019-07-30T20:10:00Z\n  \
     whosaw resident inbox --home me\n  \
@@ -74,15 +74,19 @@ pub struct Beginning {
 /// folder on an encrypted disk. Get the trust file from somebody who has no reason to deceive
 /// you, and compare the fingerprints that this prints. The code comes from the operator.
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("enrolment").required(true)))]
 #[command(after_help = "Example:\n  \
     whosaw resident init --home me --server https://ledger.example --trust log.policy \\\n    \
-    --code CODE --jurisdiction US-FL --camera front=28.03950,-81.94980")]
+    --code-file code --jurisdiction US-FL --camera front=28.03950,-81.94980")]
 pub struct Init {
     #[command(flatten)]
     beginning: Beginning,
-    /// The operator's enrolment code; it serves once
-    #[arg(long, value_name = "CODE")]
-    code: String,
+    /// A file with the operator's enrolment code, which serves once; - is standard input
+    #[arg(long, value_name = "FILE", group = "enrolment")]
+    code_file: Option<PathBuf>,
+    /// The code itself. Everybody on this machine can read it while this runs: rather --code-file
+    #[arg(long, value_name = "CODE", group = "enrolment")]
+    code: Option<String>,
     /// A camera's name and place: NAME=LATITUDE,LONGITUDE
     #[arg(long = "camera", value_name = "NAME=LAT,LON", value_parser = camera)]
     cameras: Vec<Camera>,

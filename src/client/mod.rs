@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use crate::digest::StatementId;
+use crate::encoding::printable;
 use crate::statement::envelope::Envelope;
 use crate::statement::sealed::{Opening, SealDigest};
 use crate::statement::words::Jurisdiction;
@@ -68,6 +69,21 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// What came, or did not, may be told in a stranger's words: they are made printable here.
+    fn transport(url: &str, why: impl ToString) -> Self {
+        Self::Transport {
+            url: url.to_owned(),
+            why: printable(&why.to_string()),
+        }
+    }
+
+    fn unexpected(url: &str, why: impl ToString) -> Self {
+        Self::Unexpected {
+            url: url.to_owned(),
+            why: printable(&why.to_string()),
+        }
+    }
+
     /// The HTTP status of a problem that the server told.
     pub fn status(&self) -> Option<u16> {
         match self {
@@ -297,10 +313,10 @@ impl Client {
             Ok(read) => {
                 Err(self.unexpected(path, format!("it ended after {read} of {length} bytes")))
             }
-            Err(error) => Err(ClientError::Transport {
-                url: self.base.join(path),
-                why: error.to_string(),
-            }),
+            Err(error) => Err(ClientError::transport(
+                &self.base.join(path),
+                error.to_string(),
+            )),
         }
     }
 
@@ -324,10 +340,7 @@ impl Client {
         let mut response = self
             .agent
             .run(request)
-            .map_err(|error| ClientError::Transport {
-                url: url.clone(),
-                why: error.to_string(),
-            })?;
+            .map_err(|error| ClientError::transport(&url, error.to_string()))?;
         if response.status() != 200 {
             return Err(refusal(url, &mut response, MAX_JSON));
         }
@@ -364,10 +377,7 @@ impl Client {
         limit: u64,
     ) -> Result<Answer, ClientError> {
         let url = request.uri().to_string();
-        let transport = |error: ureq::Error| ClientError::Transport {
-            url: url.clone(),
-            why: error.to_string(),
-        };
+        let transport = |error: ureq::Error| ClientError::transport(&url, error);
         let mut response = self.agent.run(request).map_err(transport)?;
         let status = response.status().as_u16();
         if !(200..300).contains(&status) {
@@ -392,10 +402,7 @@ impl Client {
     }
 
     fn unexpected(&self, path: &str, why: impl ToString) -> ClientError {
-        ClientError::Unexpected {
-            url: self.base.join(path),
-            why: why.to_string(),
-        }
+        ClientError::unexpected(&self.base.join(path), why)
     }
 }
 
@@ -420,10 +427,10 @@ fn refusal(
         .and_then(|_| serde_json::from_slice(&body.ok()?).ok());
     match problem {
         Some(problem) => ClientError::Problem(Box::new(problem)),
-        None => ClientError::Unexpected {
-            url,
-            why: format!("status {}", response.status().as_u16()),
-        },
+        None => {
+            let why = format!("status {}", response.status().as_u16());
+            ClientError::unexpected(&url, why)
+        }
     }
 }
 

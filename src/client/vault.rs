@@ -175,10 +175,7 @@ impl Client {
             .timeout_global(Some(transfer_time(length)))
             .build();
         let url = self.base.join(&path);
-        let failed = |why: String| ClientError::Transport {
-            url: url.clone(),
-            why,
-        };
+        let failed = |why: String| ClientError::transport(&url, why);
         let run = self.agent.run(request);
         let mut response = run.map_err(|error| failed(error.to_string()))?;
         if response.status() != 200 {

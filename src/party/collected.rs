@@ -34,7 +34,7 @@ mod tests;
 pub enum Fetched {
     /// The age file, and the clip it holds.
     Opened { sealed: PathBuf, plain: PathBuf },
-    /// It was fetched into this folder before.
+    /// It was fetched into this folder before, and is what it was.
     Kept { sealed: PathBuf },
     /// The collection does not stand under a witnessed checkpoint yet.
     NotWitnessed,
@@ -89,7 +89,8 @@ pub fn fetch(
     most: u64,
     folder: &Path,
 ) -> Result<Fetched, OfficialError> {
-    let name = format!("{}-{n}", &received.id.to_string()[..12]);
+    // The whole id: whoever writes statements can make two that begin alike.
+    let name = format!("{}-{n}", received.id);
     let identity = identity(agency, &received.request)?;
     let key = agency.home().key(Role::Service)?;
     let path = format!("/vault/v1/disclosures/{}/clips/{n}", received.id);
@@ -112,7 +113,8 @@ pub(super) fn receive(
     download: impl FnOnce(&mut File) -> Result<Option<String>, ClientError>,
 ) -> Result<Fetched, OfficialError> {
     let sealed = folder.join(format!("{name}.age"));
-    if sealed.exists() {
+    let local = |e: io::Error| OfficialError::file(folder, e);
+    if holds(&sealed, clip, identity).map_err(local)? {
         return Ok(Fetched::Kept { sealed });
     }
     let mut staged = stage(folder)?;
@@ -131,7 +133,6 @@ pub(super) fn receive(
         }
     };
     let mut plain = stage(folder)?;
-    let local = |e: io::Error| OfficialError::file(folder, e);
     match check_and_open(&staged, opening.as_deref(), clip, identity, &mut plain) {
         Ok(()) => {}
         Err(ClipError::Unreadable(why)) => {
@@ -151,6 +152,26 @@ pub(super) fn receive(
         sealed,
         plain: opened,
     })
+}
+
+/// Whether a file is the disclosed clip, as far as that shows without its opening: it has the header
+/// that the log names, and what follows opens by it.
+fn holds(sealed: &Path, clip: &DisclosedClip, identity: &Identity) -> io::Result<bool> {
+    let read = || File::open(sealed).map(BufReader::new);
+    let kept = match read() {
+        Ok(mut kept) => read_header(&mut kept),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let opened = kept.and_then(|header| match Digest::of(&header) == clip.header {
+        true => open(read()?, identity, &mut io::sink()),
+        false => Err(Unreadable::OtherHeader.into()),
+    });
+    match opened {
+        Ok(()) => Ok(true),
+        Err(ClipError::Unreadable(_)) => Ok(false),
+        Err(ClipError::Io(error)) => Err(error),
+    }
 }
 
 fn stage(folder: &Path) -> Result<NamedTempFile, OfficialError> {

@@ -23,7 +23,7 @@ pub fn fetch(
     most: u64,
     folder: &Path,
 ) -> Result<Fetched, OfficialError> {
-    let name = id.to_string()[..12].to_owned();
+    let name = id.to_string();
     let path = publish::path(id);
     let download = |file: &mut std::fs::File| client.download(&path, None, most, file);
     receive(folder, &name, clip, &public_identity(), download)

@@ -68,6 +68,8 @@ codes! {
         Misopened = "misopened",
         /// Nobody answered a demand by its day.
         NoResponse = "no-response",
+        /// A message to somebody concerned was destroyed, by no court's order.
+        NoticeErased = "notice-erased",
         /// Those concerned were not told by the day on which they were to be.
         NoticeOverdue = "notice-overdue",
         /// What was given, the agreement has no term for, or less.
@@ -124,6 +126,7 @@ impl FindingCode {
             Self::KeptSecret => "The program is kept secret",
             Self::Misopened => "It was not opened as it was sealed",
             Self::NoResponse => "Nobody has answered",
+            Self::NoticeErased => "A message to those concerned was destroyed",
             Self::NoticeOverdue => "Those concerned were not told in time",
             Self::OutsideTerms => "Given beyond what was agreed",
             Self::Overdrawn => "More was spent than there was",

@@ -28,6 +28,7 @@ use crate::statement::kinds::access_request::AccessRequest;
 use crate::statement::kinds::annotation::Annotation;
 use crate::statement::kinds::bulletin::Bulletin;
 use crate::statement::kinds::demand_response::DemandResponse;
+use crate::statement::kinds::erasure::Erasure;
 use crate::statement::kinds::insider_access::InsiderAccess;
 use crate::statement::kinds::limits::Limits;
 use crate::statement::kinds::release::Release;
@@ -75,6 +76,10 @@ pub struct Record {
     demand_of: HashMap<StatementId, usize>,
     /// Responses to demands that no entry holds.
     unasked: Vec<By<DemandResponse>>,
+    /// Messages of notices, with the notice that each belongs to.
+    messages: BTreeMap<SealDigest, StatementId>,
+    /// Erasures of them: the notice, and the erasure.
+    destroyed: Vec<(StatementId, By<Erasure>)>,
     bulletins: Vec<Told>,
     annotations: Vec<By<Annotation>>,
     insiders: Vec<By<InsiderAccess>>,
@@ -261,6 +266,8 @@ impl Record {
                 }
             }
             Statement::Notice(notice) => {
+                let messages = notice.messages.iter();
+                self.messages.extend(messages.map(|digest| (*digest, id)));
                 if let Some(at) = self.demanded(&notice.demand) {
                     self.demands[at]
                         .notices
@@ -278,6 +285,10 @@ impl Record {
             Statement::Erasure(erasure) => {
                 if let Some(sealed) = self.seals.get_mut(&erasure.digest) {
                     sealed.erased = Some((id, erasure.basis));
+                }
+                if let Some(notice) = self.messages.get(&erasure.digest) {
+                    let erasure = By::new(id, logged_at, author, erasure);
+                    self.destroyed.push((*notice, erasure));
                 }
             }
             Statement::Bulletin(bulletin) => self.bulletins.push(Told {

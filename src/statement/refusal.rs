@@ -22,6 +22,11 @@ macro_rules! reasons {
                 match self { $(Self::$variant => $code,)* }
             }
 
+            /// The reason with this code.
+            pub fn of_code(code: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|reason| reason.code() == code)
+            }
+
             /// What the code says, in one line.
             pub fn title(self) -> &'static str {
                 match self { $(Self::$variant => $title,)* }

@@ -20,7 +20,7 @@ use crate::time::Time;
 use crate::tlog::tree::LeafIndex;
 
 /// How long before its logging a statement may be issued, in seconds.
-const ISSUED_BEFORE: i64 = 7 * 86_400;
+pub const ISSUED_BEFORE: i64 = 7 * 86_400;
 /// How far a signer's clock may be ahead, in seconds.
 const ISSUED_AFTER: i64 = 5 * 60;
 

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::kinds::access_request::AccessRequest;
+use crate::encoding::json_error;
 use crate::time::Time;
 
 /// The largest scope that is read, in bytes.
@@ -286,7 +287,7 @@ impl Scope {
         }
         let form = |why: &str| ScopeError::Form(why.to_owned());
         let value: serde_json::Value =
-            serde_json::from_slice(bytes).map_err(|e| ScopeError::Form(e.to_string()))?;
+            serde_json::from_slice(bytes).map_err(|e| ScopeError::Form(json_error(&e)))?;
         // serde reads arrays for structures too.
         let objects =
             value.is_object() && value["geometry"].is_object() && value["properties"].is_object();
@@ -294,7 +295,7 @@ impl Scope {
             return Err(form("geometry and properties are objects"));
         }
         let feature: Feature =
-            serde_json::from_slice(bytes).map_err(|e| ScopeError::Form(e.to_string()))?;
+            serde_json::from_slice(bytes).map_err(|e| ScopeError::Form(json_error(&e)))?;
         if feature.kind != "Feature" || feature.geometry.kind != "Polygon" {
             return Err(form("its type is Feature, its geometry's Polygon"));
         }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::vault::HexId;
 use crate::digest::StatementId;
+use crate::encoding::json_error;
 use crate::statement::kinds::legal_demand::ProcessKind;
 use crate::statement::words::{Day, Investigation, RecordKind};
 
@@ -79,7 +80,7 @@ impl Message {
             return Err(MessageError::Json("it does not begin with `{`".to_owned()));
         }
         let message: Self =
-            serde_json::from_slice(text).map_err(|e| MessageError::Json(e.to_string()))?;
+            serde_json::from_slice(text).map_err(|e| MessageError::Json(json_error(&e)))?;
         message.check()?;
         Ok(message)
     }
@@ -147,6 +148,27 @@ mod tests {
         let text = message.to_json().unwrap();
         assert!(text.len() <= MAX_PLAIN, "{} bytes", text.len());
         assert_eq!(Message::parse(&text), Ok(message));
+    }
+
+    #[test]
+    fn no_refusal_commands_a_terminal() {
+        let text = full().to_json().unwrap();
+        let text = String::from_utf8(text).unwrap();
+        for member in [
+            "\\u001b[2J",
+            "\\u202eseman",
+            "\\u009b2J",
+            "\\u2066",
+            "\u{feff}",
+        ] {
+            for bad in [
+                text.replacen('{', &format!(r#"{{"{member}":1,"#), 1),
+                text.replace("national-security", member),
+            ] {
+                let refused = Message::parse(bad.as_bytes()).unwrap_err().to_string();
+                assert!(!refused.contains(crate::encoding::is_hidden), "{refused:?}");
+            }
+        }
     }
 
     #[test]

@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::encoding::printable;
+use crate::statement::refusal::Reason;
+
 /// The media type of a problem.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
@@ -25,20 +28,26 @@ pub struct Problem {
     pub accepted: Option<String>,
 }
 
+impl Problem {
+    /// The reason for which the statement itself was refused; none for what ails the call.
+    pub fn refusal(&self) -> Option<Reason> {
+        Reason::of_code(self.kind.strip_prefix("/problems/")?)
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The server's words, on a terminal: no control characters.
-        let clean = |text: &str| text.chars().filter(|c| !c.is_control()).collect::<String>();
-        write!(f, "{}", clean(&self.title))?;
+        // The server's words, on a terminal.
+        write!(f, "{}", printable(&self.title))?;
         if !self.detail.is_empty() {
-            write!(f, ": {}", clean(&self.detail))?;
+            write!(f, ": {}", printable(&self.detail))?;
         }
         if let Some(member) = self.member.as_deref().filter(|m| !m.is_empty()) {
-            write!(f, " (at {})", clean(member))?;
+            write!(f, " (at {})", printable(member))?;
         }
         if let Some(accepted) = &self.accepted {
-            write!(f, "; accepted: {}", clean(accepted))?;
+            write!(f, "; accepted: {}", printable(accepted))?;
         }
-        write!(f, " [{} {}]", self.status, clean(&self.kind))
+        write!(f, " [{} {}]", self.status, printable(&self.kind))
     }
 }

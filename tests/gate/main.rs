@@ -479,14 +479,175 @@ fn another_clip_than_was_committed_is_unreadable() {
     proxy.lie(|_, response| response);
     let outcome = world().agency_through(&proxy, &collect);
     assert_eq!(outcome.code, 0, "{}", outcome.both());
-    let clip = world()
-        .root
-        .join(format!("evidence/{}-0.mp4", &disclosure[..12]));
+    let clip = world().root.join(format!("evidence/{disclosure}-0.mp4"));
     let original = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/doorbell.mp4");
     assert_eq!(
         std::fs::read(clip).unwrap(),
         std::fs::read(original).unwrap()
     );
+}
+
+/// What the device remembers to have given.
+fn gifts_of(device: &Device) -> serde_json::Value {
+    let state = std::fs::read(device.path.join("resident.json")).unwrap();
+    let state: serde_json::Value = serde_json::from_slice(&state).unwrap();
+    state["gifts"].clone()
+}
+
+/// Puts a problem in the place of an answer.
+fn says_no(response: &mut proxy::Response, status: u16, code: &str) {
+    let problem = serde_json::json!({ "type": format!("/problems/{code}"), "title": "No",
+        "status": status, "detail": "" });
+    let media_type = whosaw::wire::problem::MEDIA_TYPE.to_owned();
+    response.headers = vec![("content-type".to_owned(), media_type)];
+    response.status = status;
+    response.body = problem.to_string().into_bytes();
+}
+
+/// A consent whose answer is lost stands in the log, and its headers are on the device alone.
+#[test]
+fn a_consent_that_got_no_answer_is_sent_as_it_was() {
+    let proxy = world().proxy();
+    let device = world().device_of("unsure", &proxy);
+    let gifts = || gifts_of(&device);
+    let files = world().forger().log(&world().leaves(), now());
+    // The real server takes each call; the log that the device reads stays as it was.
+    let answers = |status: u16, code: &'static str| {
+        let files = files.clone();
+        proxy.lie(move |request, mut response| {
+            if let Some(path) = request.path.strip_prefix("/log/") {
+                response.status = if files.contains_key(path) { 200 } else { 404 };
+                response.body = files.get(path).cloned().unwrap_or_default();
+            } else if request.path == "/vault/v1/disclosures" {
+                assert!(response.status < 300, "it is the same each time");
+                says_no(&mut response, status, code);
+            }
+            response
+        });
+    };
+    let allow = format!("allow {} --yes", world().request);
+    answers(504, "no-answer");
+    device.run(&allow).refused("no-answer");
+    let signed = gifts();
+    assert_eq!(signed.as_array().unwrap().len(), 1);
+    for (status, code) in [
+        (401, "call-signature"),
+        (403, "forbidden"),
+        (404, "not-found"),
+        (409, "already-logged"),
+        (429, "too-many-statements"),
+        (422, "no-reason-of-the-rules"),
+    ] {
+        answers(status, code);
+        device.run(&allow).refused(code);
+        assert_eq!(gifts(), signed, "after {status}");
+    }
+    let other = device.run(&format!("{allow} --gives time"));
+    other.refused("gives something else");
+    device
+        .run(&format!("refuse {}", world().request))
+        .refused("you have consented");
+    assert_eq!(gifts(), signed);
+    nothing_secret_left(&device, &proxy);
+
+    proxy.lie(|_, response| response);
+    device.run(&allow).refused("answered this request already");
+    let id = signed[0]["disclosure"].as_str().unwrap();
+    assert_eq!(gifts()[0]["disclosure"], id);
+    assert_eq!(gifts()[0]["clips"], signed[0]["clips"], "with its headers");
+    let collect = format!("collect {id} --out unsure-evidence");
+    let outcome = world().agency_through(&proxy, &collect);
+    assert_eq!(outcome.code, 1, "not handed over yet: {}", outcome.both());
+    device.must("sync");
+    let outcome = world().agency_through(&proxy, &collect);
+    assert_eq!(outcome.code, 0, "{}", outcome.both());
+}
+
+/// What the rules refuse is in no log, and makes room for another answer.
+#[test]
+fn a_consent_that_the_rules_refuse_is_forgotten() {
+    let proxy = world().proxy();
+    let device = world().device_of("refused", &proxy);
+    let allow = format!("allow {} --yes", world().request);
+    proxy.cut_off(Some("/vault/v1/disclosures"));
+    device.run(&allow).refused("cannot be reached");
+    assert_eq!(gifts_of(&device).as_array().unwrap().len(), 1);
+    proxy.cut_off(None);
+    proxy.lie(|request, mut response| {
+        if request.path == "/vault/v1/disclosures" {
+            says_no(&mut response, 409, "commitment-spent");
+        }
+        response
+    });
+    device.run(&allow).refused("commitment-spent");
+    assert_eq!(gifts_of(&device), serde_json::json!([]));
+}
+
+/// Whatever a server writes where a program reads JSON, nothing of it steers a terminal.
+#[test]
+fn no_answer_commands_a_terminal() {
+    let proxy = world().proxy();
+    let device = world().device(&proxy);
+    notices::told();
+    let hostile = r#"{"\u001b[2J\u009b1m\u202e\u2066\u200b":1,"id":"\u001b]0;x\u0007"}"#;
+    let problem = r#"{"type":"\u202e","title":"\u001b[2J","status":409,"detail":"\u2066\u009b"}"#;
+    let lines = [
+        "sync",
+        "sync --json",
+        "inbox",
+        "inbox --json",
+        "report --offline",
+        "report --offline --json",
+    ];
+    let publish = "publish 00000000000000000000000000000000 --yes";
+    for (beginning, status, body) in [
+        ("/bundles/", 200, hostile),
+        ("/notices/", 200, hostile),
+        ("/bundles/", 409, problem),
+        ("/notices/", 409, problem),
+        ("/batches/", 409, problem),
+        ("/vault/", 409, problem),
+        ("/log/checkpoint", 200, hostile),
+    ] {
+        proxy.lie(move |request, mut response| {
+            if request.path.starts_with(beginning) {
+                let media_type = whosaw::wire::problem::MEDIA_TYPE.to_owned();
+                response.headers = vec![("content-type".to_owned(), media_type)];
+                response.status = status;
+                response.body = body.as_bytes().to_vec();
+            }
+            response
+        });
+        for line in lines.into_iter().chain([publish]) {
+            let outcome = device.run(line);
+            let hidden = |c: char| c != '\n' && whosaw::encoding::is_hidden(c);
+            let shown = outcome.both();
+            assert!(!shown.contains(hidden), "{beginning} {line}: {shown:?}");
+        }
+    }
+}
+
+/// Arguments are everybody's to read: the code comes by a file, or by standard input.
+#[test]
+fn an_enrolment_code_need_not_be_an_argument() {
+    let root = &world().root;
+    let init = |more: &str, input: &str| {
+        std::fs::write(root.join("typed"), input).unwrap();
+        let line = format!(
+            "resident init --home by-input --server {} --trust operator/log.policy \
+             --jurisdiction US-FL {more}",
+            world().url
+        );
+        let typed = std::fs::File::open(root.join("typed")).unwrap();
+        let mut command = support::command(root, &line);
+        Outcome::of(command.stdin(typed).output().unwrap())
+    };
+    let code = run(root, "operator enrol-code --data operator");
+    init("", &code).refused("--code-file");
+    init("--code-file -", "").refused("an enrolment code is one line");
+    init("--code-file - --code x", &code).refused("cannot be used with");
+    let begun = init("--code-file -", &code);
+    assert_eq!(begun.code, 0, "{}", begun.both());
 }
 
 #[test]

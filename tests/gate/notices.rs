@@ -24,7 +24,7 @@ use crate::support::{Outcome, command, run};
 use crate::world::{Device, id, now, world};
 
 /// What was done once, to the resident `resident`.
-struct Told {
+pub struct Told {
     demand: String,
     notice: String,
     clip: String,
@@ -42,7 +42,7 @@ fn state_of(home: &str) -> Value {
 }
 
 /// A demand on paper, its answer, a delay, and then the notice.
-fn told() -> &'static Told {
+pub fn told() -> &'static Told {
     static TOLD: OnceLock<Told> = OnceLock::new();
     TOLD.get_or_init(|| {
         let root = &world().root;
@@ -364,9 +364,20 @@ fn forged(demand: &str, message: &[u8], party: &str, folder: &str) -> (Envelope,
 fn goes_on_with(envelopes: Vec<Envelope>, answer: Value) -> (Device, Proxy) {
     let proxy = world().proxy();
     let device = world().device(&proxy);
+    go_on(&proxy, &continued(envelopes), answer);
+    (device, proxy)
+}
+
+/// The leaves of the real log, and these entries.
+fn continued(envelopes: Vec<Envelope>) -> Vec<Vec<u8>> {
     let mut leaves = world().leaves();
     leaves.extend(envelopes.into_iter().map(|envelope| leaf(envelope, now())));
-    let files = world().forger().log(&leaves, now());
+    leaves
+}
+
+/// What is behind `proxy` has a log of these leaves, and serves this of a notice among them.
+fn go_on(proxy: &Proxy, leaves: &[Vec<u8>], answer: Value) {
+    let files = world().forger().log(leaves, now());
     let path = format!("/notices/{}", answer["id"].as_str().unwrap());
     proxy.lie(move |request, mut response| {
         if let Some(path) = request.path.strip_prefix("/log/") {
@@ -378,7 +389,6 @@ fn goes_on_with(envelopes: Vec<Envelope>, answer: Value) -> (Device, Proxy) {
         }
         response
     });
-    (device, proxy)
 }
 
 /// What the device says of a notice with which the operator goes on.
@@ -410,6 +420,46 @@ fn a_message_replayed_from_another_notice_is_shown_as_false() {
     let (notice, answer) = forged(&about, &own_message(), "operator.example", "operator");
     let lie = shown_as_false(vec![demand, notice], answer);
     assert_eq!(lie["code"], "other-demand", "{lie}");
+}
+
+/// A message that only its owner's device can tell to be broken: it asks no more than the others do.
+#[test]
+fn a_message_that_does_not_open_shows_nobody_whom_it_is_for() {
+    let told = told();
+    let message = own_message();
+    let (mut body, mut mac) = (message.clone(), message.clone());
+    let after_header = message.len() / 2;
+    body[after_header..].copy_from_slice(&vec![7; message.len() - after_header]);
+    mac[140] = if mac[140] == b'A' { b'B' } else { b'A' };
+    for broken in [body, mac] {
+        let (notice, answer) = forged(&told.demand, &broken, "operator.example", "operator");
+        let proxies = [world().proxy(), world().proxy()];
+        let own = world().device(&proxies[0]);
+        let other = world().other_device(&proxies[1]);
+        let leaves = continued(vec![notice]);
+        for proxy in &proxies {
+            go_on(proxy, &leaves, answer.clone());
+        }
+        let (mut mine, mut others) = (Value::Null, Value::Null);
+        for _ in 0..3 {
+            (mine, others) = (synced(&own), synced(&other));
+        }
+        assert_eq!(pattern(&proxies[0]), pattern(&proxies[1]));
+        let asked = format!("GET /notices/{}", answer["id"].as_str().unwrap());
+        for proxy in &proxies {
+            let calls = proxy.calls().into_iter();
+            assert_eq!(calls.filter(|call| *call == asked).count(), 1);
+        }
+        let lies = mine["notices"]["false_notices"].as_array().unwrap();
+        assert_eq!(lies.len(), 1, "{mine}");
+        assert_eq!(lies[0]["code"], "unreadable");
+        assert_eq!(mine["clips"][0]["nobody"], false);
+        assert_eq!(others["notices"]["false_notices"], json!([]));
+        assert_eq!(others["clips"][0]["nobody"], true);
+        for report in [&mine, &others] {
+            assert_eq!(report["notices"]["unread"], json!([]));
+        }
+    }
 }
 
 #[test]
@@ -445,11 +495,12 @@ fn logged(id: &str) -> Statement {
     parse_payload(&payload).unwrap().1
 }
 
-/// What was destroyed in public is not kept back in secret.
+/// What was destroyed in public is not kept back in secret, nor asked for again; whom it was for
+/// nobody can tell.
 #[test]
-fn what_the_log_says_was_erased_is_not_withheld() {
+fn what_was_erased_before_it_was_tried_stays_unread() {
     let told = told();
-    let (notice, mut answer) = forged(&told.demand, &own_message(), "operator.example", "operator");
+    let (notice, answer) = forged(&told.demand, &own_message(), "operator.example", "operator");
     let opening = answer["attachments"][0]["opening"].as_str().unwrap();
     let erasure = Erasure {
         digest: Opening::parse(opening).unwrap().digest(),
@@ -457,13 +508,51 @@ fn what_the_log_says_was_erased_is_not_withheld() {
     };
     let key = home("operator").key(Role::Admin).unwrap();
     let erasure = sign(&head("operator.example"), &erasure.into(), &[&key]);
-    answer["attachments"] = json!([]);
-    for (envelopes, unread) in [(vec![notice.clone()], 1), (vec![notice, erasure], 0)] {
-        let (device, _proxy) = goes_on_with(envelopes, answer.clone());
-        let notices = &synced(&device)["notices"];
-        assert_eq!(notices["unread"].as_array().unwrap().len(), unread);
-        assert_eq!(notices["received"].as_array().unwrap().len(), 1);
+    let gone = json!({ "id": answer["id"], "attachments": [] });
+    let asked = |proxy: &Proxy| {
+        let call = format!("GET /notices/{}", answer["id"].as_str().unwrap());
+        proxy.calls().into_iter().filter(|c| *c == call).count()
+    };
+    let before = continued(vec![notice]);
+    let mut after = before.clone();
+    after.push(leaf(erasure, now()));
+    // Withheld first, and then destroyed.
+    let proxies = [world().proxy(), world().proxy()];
+    let own = world().device(&proxies[0]);
+    let other = world().other_device(&proxies[1]);
+    for (device, proxy) in [&own, &other].into_iter().zip(&proxies) {
+        go_on(proxy, &before, gone.clone());
+        let report = synced(device);
+        let unread = report["notices"]["unread"].as_array().unwrap().clone();
+        assert_eq!(unread.len(), 1);
+        assert!(unread[0]["why"].as_str().unwrap().contains("withholds"));
+        go_on(proxy, &after, gone.clone());
+        synced(device);
+        let report = synced(device);
+        let unread = report["notices"]["unread"].as_array().unwrap();
+        assert_eq!(unread.len(), 1, "{report}");
+        let why = unread[0]["why"].as_str().unwrap();
+        assert!(
+            why.contains("destroyed before this device could try it"),
+            "{why}"
+        );
+        assert_eq!(report["clips"][0]["nobody"], false);
+        let shown = device.must("report --offline --proofs erased-proofs");
+        assert!(!shown.contains("seen by nobody"), "{shown}");
+        let proof = format!("erased-proofs/entry-{}.tlog-proof", unread[0]["erased"]);
+        assert!(world().root.join(proof).exists());
+        assert_eq!(asked(proxy), 2, "not again");
     }
+    assert_eq!(pattern(&proxies[0]), pattern(&proxies[1]));
+    // What this device has tried is no loss.
+    let proxy = world().proxy();
+    let device = world().other_device(&proxy);
+    go_on(&proxy, &before, answer.clone());
+    synced(&device);
+    go_on(&proxy, &after, gone);
+    let report = synced(&device);
+    assert_eq!(report["notices"]["unread"], json!([]));
+    assert_eq!(report["clips"][0]["nobody"], true);
 }
 
 /// Those who cannot be told are named, and nothing is logged.

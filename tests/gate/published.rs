@@ -111,6 +111,50 @@ fn a_publication_that_did_not_arrive_is_sent_as_it_was() {
     assert_eq!(headers_sent(&proxy), 1);
 }
 
+/// The log says that it was taken back, and the server goes on: whoever asks is told, and has nothing.
+#[test]
+fn what_was_taken_back_and_is_served_is_noticed() {
+    let proxy = world().proxy();
+    let device = world().device_of("sorry", &proxy);
+    let id = device.publish(0);
+    let path = format!("/published/{id}");
+    let (headers, body) = get(&proxy, &path);
+    let fetch = |more: &str| log_through(&proxy, &format!("fetch {id} --out sorry-clips {more}"));
+    device.must(&format!("withdraw {id}"));
+    proxy.lie(move |request, mut response| {
+        if request.path == path {
+            response.status = 200;
+            response.headers = headers.clone();
+            response.body = body.clone();
+        }
+        response
+    });
+    let calls = || {
+        proxy
+            .calls()
+            .iter()
+            .filter(|c| c.contains("/published/"))
+            .count()
+    };
+    let before = calls();
+    let outcome = fetch("");
+    assert_eq!(outcome.code, 1, "{}", outcome.both());
+    assert!(outcome.out.contains("took it back on"), "{}", outcome.out);
+    assert!(!world().root.join("sorry-clips").exists());
+    assert_eq!(calls(), before, "nothing was asked for");
+    let told: Value = serde_json::from_str(&fetch("--json").out).unwrap();
+    assert!(told["over"].as_str().unwrap().contains("took it back"));
+    assert_eq!(told["clip"], Value::Null);
+
+    // As evidence, on demand; never as a yes.
+    let outcome = fetch("--anyway");
+    assert_eq!(outcome.code, 1, "{}", outcome.both());
+    let told = outcome.out.contains("SERVED ALL THE SAME");
+    assert!(told, "{}", outcome.out);
+    let film = world().root.join(format!("sorry-clips/{id}.mp4"));
+    assert!(film.exists());
+}
+
 fn another_clip_is_unreadable(proxy: &Proxy, id: &str) {
     proxy.lie(|request, mut response| {
         if request.path.starts_with("/published/") {

@@ -42,7 +42,7 @@ impl World {
         let root = folder.path().to_owned();
         let mut running = Vec::new();
         // A signed call names its authority: the server is told all the proxies' beforehand.
-        let proxies: Vec<Proxy> = (0..48).map(|_| Proxy::start()).collect();
+        let proxies: Vec<Proxy> = (0..64).map(|_| Proxy::start()).collect();
         make_ledger(&root, &mut running);
         let authorities: Vec<String> = proxies
             .iter()
@@ -112,13 +112,18 @@ impl World {
         let now = Clock::system().now();
         let film = |hours: i64| now.plus_seconds(-3600 * hours).cut_to_minute();
         let publish = ["publisher", "neighbour", "withheld", "cut-off"];
-        for home in ["resident", "other", "giver"].into_iter().chain(publish) {
+        let consent = ["unsure", "refused", "sorry"];
+        let act_once = publish.into_iter().chain(consent);
+        for home in ["resident", "other", "giver"]
+            .into_iter()
+            .chain(act_once.clone())
+        {
             let code = run(&root, "operator enrol-code --data operator");
+            std::fs::write(root.join("code"), code).unwrap();
             run(
                 &root,
                 &format!(
-                    "resident init --home {home} --server {url} --trust operator/log.policy --code {} --jurisdiction US-FL --camera front=28.03950,-81.94980",
-                    code.trim()
+                    "resident init --home {home} --server {url} --trust operator/log.policy --code-file code --jurisdiction US-FL --camera front=28.03950,-81.94980"
                 ),
             );
             run(
@@ -152,7 +157,7 @@ impl World {
         self.request = id(&logged);
         run(&root, "resident sync --home resident");
         run(&root, "resident sync --home other");
-        for home in ["giver"].into_iter().chain(publish) {
+        for home in ["giver"].into_iter().chain(act_once) {
             run(&root, &format!("resident sync --home {home}"));
         }
     }
@@ -199,7 +204,7 @@ impl World {
         self.copy_of("giver", proxy)
     }
 
-    /// Those of residents who publish, by name: each acts in one test.
+    /// Those of residents who publish, or are answered badly, by name: each acts in one test.
     pub fn device_of(&self, name: &str, proxy: &Proxy) -> Device {
         self.copy_of(name, proxy)
     }

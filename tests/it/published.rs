@@ -188,12 +188,12 @@ fn a_clip_goes_to_everybody_and_is_taken_back() {
         fetched.stdout,
         fetched.stderr
     );
-    let clip = format!("clips/{}.mp4", &id[..12]);
+    let clip = format!("clips/{id}.mp4");
     assert_eq!(
         std::fs::read(world.ledger.path(&clip)).unwrap(),
         std::fs::read(FILM).unwrap()
     );
-    let sealed = std::fs::read(world.ledger.path(&format!("clips/{}.age", &id[..12])));
+    let sealed = std::fs::read(world.ledger.path(&format!("clips/{id}.age")));
     assert_eq!(sealed.unwrap(), answer.body);
 
     assert_eq!(world.published(), ["public"]);
@@ -240,7 +240,12 @@ fn a_clip_goes_to_everybody_and_is_taken_back() {
     let elsewhere = world.ledger.file("later");
     let fetch = world.log(&["fetch", &id, "--out", &elsewhere]);
     assert_eq!(fetch.code, Some(1), "{}", fetch.stderr);
-    assert!(fetch.stdout.contains("served no more"), "{}", fetch.stdout);
+    assert!(fetch.stdout.contains("took it back"), "{}", fetch.stdout);
+    let anyway = world.log(&["fetch", &id, "--anyway", "--out", &elsewhere]);
+    assert_eq!(anyway.code, Some(1), "{}", anyway.stderr);
+    let told = "served no more";
+    assert!(anyway.stdout.contains(told), "{}", anyway.stdout);
+    assert!(!anyway.stdout.contains("SERVED"), "{}", anyway.stdout);
     assert_eq!(world.published(), ["withdrawn"]);
     assert!(world.page().contains("Taken back"));
     let (_, lines) = world.became("me");

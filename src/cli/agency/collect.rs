@@ -23,7 +23,7 @@ use crate::statement::words::Role;
 /// again, or with --wait, until the clips are there. Exits 1 while some are not.
 ///
 /// Every clip is checked against the log before it is opened. What is not the clip that was
-/// disclosed is kept as DIR/….unreadable. Clips that lie in DIR already are not fetched again.
+/// disclosed is kept as DIR/….unreadable. Clips that lie in DIR unharmed are not fetched again.
 /// Handed-over clips can be fetched for a week.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  \

@@ -15,6 +15,7 @@ use crate::plain::count;
 use crate::record::Given;
 use crate::statement::Statement;
 use crate::statement::kinds::disclosure::{Audience, short};
+use crate::time::Time;
 
 /// List the clips that residents gave to everybody
 ///
@@ -34,8 +35,9 @@ pub struct Published {
 /// Fetch a clip that a resident gave to everybody, check it against the log, and open it
 ///
 /// What is not the clip that the log speaks of is kept as DIR/….unreadable. The sealed file is kept
-/// too: any age program opens it with the public identity of docs/PROTOCOL.md. Exits 1 if there is
-/// nothing to fetch.
+/// too: any age program opens it with the public identity of docs/PROTOCOL.md. What the log says was
+/// taken back or has expired is not fetched, whatever the server still gives. Exits 1 if there is
+/// nothing to fetch, or should be nothing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  \
     whosaw log fetch 3f9a0c21d4e7 --log https://ledger.example/log --policy log.policy --out clips")]
@@ -50,6 +52,9 @@ pub struct Fetch {
     /// The largest clip that is fetched, in MiB
     #[arg(long, value_name = "MIB", default_value = "4096")]
     max_size: u32,
+    /// Fetch it although it was taken back or has expired: that it is still served is worth showing
+    #[arg(long)]
+    anyway: bool,
     /// Print the answer as JSON
     #[arg(long)]
     json: bool,
@@ -108,14 +113,32 @@ fn json_row(given: &Given, read: &Read) -> Value {
 pub fn fetch(args: &Fetch, out: &mut impl io::Write) -> anyhow::Result<Exit> {
     let client = args.log.client()?;
     let client = client.context("clips are fetched from a server: give the log's address")?;
-    let copy = args.log.read()?;
-    let entry = copy.find(&args.disclosure)?;
+    let read = Read::of(&args.log)?;
+    let entry = read.copy.find(&args.disclosure)?;
     let (id, index) = (entry.signed.id, entry.index);
     let Statement::Disclosure(disclosure) = entry.signed.statement else {
         bail!("entry {index} is no disclosure");
     };
     if disclosure.recipient != Audience::Public {
         bail!("entry {index} gives to an agency, not to everybody");
+    }
+    let mut published = read.record.published();
+    let given = published.find(|given| given.id == id);
+    let over = given.map_or(Some("nobody gave it".to_owned()), |given| {
+        over(given, read.now)
+    });
+    if let Some(why) = &over
+        && !args.anyway
+    {
+        match args.json {
+            true => print_json(out, &json!({ "id": id, "over": why, "clip": null }))?,
+            false => writeln!(
+                out,
+                "{}: not public any more: {why}; nothing was fetched (--anyway does)",
+                short(&id)
+            )?,
+        }
+        return Ok(Exit::No);
     }
     std::fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
     let clip = &disclosure.clips[0];
@@ -127,7 +150,7 @@ pub fn fetch(args: &Fetch, out: &mut impl io::Write) -> anyhow::Result<Exit> {
         &args.out,
     )?;
     match (args.json, &fetched) {
-        (true, _) => print_json(out, &json!({ "id": id, "clip": fetched }))?,
+        (true, _) => print_json(out, &json!({ "id": id, "over": over, "clip": fetched }))?,
         (false, Fetched::NotHandedOver) => writeln!(
             out,
             "{}: not there yet; the resident's device hands the key over when it has read the log",
@@ -140,8 +163,27 @@ pub fn fetch(args: &Fetch, out: &mut impl io::Write) -> anyhow::Result<Exit> {
         )?,
         (false, fetched) => say_fetched(&short(&id), fetched, out)?,
     }
+    let served = matches!(fetched, Fetched::Opened { .. } | Fetched::Unreadable { .. });
+    if let (false, true, Some(why)) = (args.json, served, &over) {
+        writeln!(
+            out,
+            "{}: SERVED ALL THE SAME, though it is not public any more: {why}",
+            short(&id)
+        )?;
+    }
     Ok(match fetched {
-        Fetched::Opened { .. } | Fetched::Kept { .. } => Exit::Yes,
+        Fetched::Opened { .. } | Fetched::Kept { .. } if over.is_none() => Exit::Yes,
         _ => Exit::No,
     })
+}
+
+/// Why a clip is not public at `now`, if it is not.
+fn over(given: &Given, now: Time) -> Option<String> {
+    if let Some((withdrawal, at)) = &given.withdrawn {
+        let withdrawal = short(withdrawal);
+        return Some(format!(
+            "its owner took it back on {at} (statement {withdrawal})"
+        ));
+    }
+    (given.expires <= now).then(|| format!("it was to be public until {}", given.expires))
 }

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use super::{Exit, Own, party};
-use crate::cli::output::say_logged;
+use crate::cli::output::{read_line, read_text, say_logged};
 use crate::cli::party::Speaker as _;
 use crate::digest::{Digest, StatementId};
 use crate::party::notify::{About, Owner, Waiting, owners, recipient};
@@ -36,10 +36,11 @@ pub struct Notify {
     demand: StatementId,
     #[command(flatten)]
     own: Own,
-    /// Somebody to tell: a vault's id, and which clips it is about; repeatable
+    /// Somebody to tell: a vault's id, and which clips it is about; repeatable. Everybody on this
+    /// machine can read it while this runs: rather --vaults-file
     #[arg(long, value_name = "ID[:CLIP,…]")]
     vault: Vec<Owner>,
-    /// A file with those to tell, one a line
+    /// A file with those to tell, one a line; - is standard input
     #[arg(long, value_name = "FILE")]
     vaults_file: Option<PathBuf>,
     /// What you tell them yourself: a text of at most 800 bytes
@@ -62,7 +63,7 @@ pub struct Vaults {
     /// The operator's data folder
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// A file with an enrolment code: only its vault
+    /// A file with an enrolment code, or - for standard input: only its vault
     #[arg(long, value_name = "FILE")]
     code_file: Option<PathBuf>,
     /// Print a JSON array
@@ -78,7 +79,7 @@ pub fn notify(args: &Notify) -> anyhow::Result<Exit> {
     let operator = args.own.open()?;
     let mut named = args.vault.clone();
     if let Some(path) = &args.vaults_file {
-        let list = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        let list = read_text(path)?;
         named.extend(owners(&list).with_context(|| path.display().to_string())?);
     }
     named.sort_unstable();
@@ -162,8 +163,8 @@ pub fn vaults(args: &Vaults) -> anyhow::Result<Exit> {
     let vaults: Vec<Vault> = match &args.code_file {
         None => store.vaults()?,
         Some(path) => {
-            let code = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-            let opened = store.vault_of_code(&Digest::of(code.trim()))?;
+            let code = read_line(path, "an enrolment code")?;
+            let opened = store.vault_of_code(&Digest::of(code))?;
             opened.into_iter().collect()
         }
     };

@@ -12,7 +12,7 @@ use super::{
     Restore, Sync, Withdraw,
 };
 use crate::cli::Exit;
-use crate::cli::output::confirm;
+use crate::cli::output::{confirm, read_line};
 use crate::cli::party::{print_fingerprints, read_trust};
 use crate::party::official::fingerprints;
 use crate::party::resident::decide::{self, Wish};
@@ -29,8 +29,11 @@ use crate::time::Clock;
 
 pub(super) fn init(args: &Init) -> anyhow::Result<Exit> {
     let place = args.beginning.place();
-    let (resident, phrase) =
-        enrol::init(&place, &args.code, args.cameras.clone(), Clock::system())?;
+    let code = match (&args.code_file, &args.code) {
+        (Some(path), _) => read_line(path, "an enrolment code")?,
+        (None, code) => code.clone().unwrap_or_default(),
+    };
+    let (resident, phrase) = enrol::init(&place, &code, args.cameras.clone(), Clock::system())?;
     let own = &args.beginning.own;
     let (policy, _) = read_trust(&args.beginning.trust)?;
     if own.json {

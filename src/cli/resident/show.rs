@@ -7,6 +7,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::cli::Exit;
+use crate::encoding::printable;
 use crate::party::resident::decide::{Offer, Said};
 use crate::party::resident::gate::Fault;
 use crate::party::resident::inbox::{Answer, Checkpoint, Inbox, Item};
@@ -70,7 +71,7 @@ fn print_closed(checkpoint: &Checkpoint) {
 
 pub(super) fn print_warnings(warnings: &[String]) {
     for warning in warnings {
-        eprintln!("warning: {warning}");
+        eprintln!("warning: {}", printable(warning));
     }
 }
 
@@ -79,7 +80,9 @@ pub(super) fn print_attacks(attacks: &[Attack]) {
         println!(
             "ATTACK on clip {} (entry {}): {}.\n  Whoever did this has access to the operator's \
              machines. Keep the proof (`report --proofs`), and tell a watchdog.",
-            attack.clip, attack.index, attack.why
+            attack.clip,
+            attack.index,
+            printable(&attack.why)
         );
     }
 }
@@ -102,7 +105,7 @@ pub(super) fn print_inbox(inbox: &Inbox) {
         println!(
             "\nFALSE  request {} in the name of {who}\n  {}",
             short(&lie.request),
-            lie.why
+            printable(&lie.why)
         );
     }
 }
@@ -130,15 +133,20 @@ pub(super) fn print_notices(notices: &Notices) {
         let who = lie.by.as_ref().map_or("unknown", |by| by.as_str());
         println!(
             "\nFALSE  notice in entry {} in the name of {who}\n  {}",
-            lie.index, lie.why
+            lie.index,
+            printable(&lie.why)
         );
     }
     for unread in &notices.unread {
+        let may_be = match unread.erased {
+            None => "It may be for you: nobody but you can tell.",
+            Some(_) => "It may have been for you: nobody can tell any more.",
+        };
         println!(
-            "\nUNREAD  notice {} (entry {}): {}\n  It may be for you: nobody but you can tell.",
+            "\nUNREAD  notice {} (entry {}): {}\n  {may_be}",
             short(&unread.notice),
             unread.index,
-            unread.why
+            printable(&unread.why)
         );
     }
 }

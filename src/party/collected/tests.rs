@@ -227,3 +227,36 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_file_that_lies_there_is_kept_only_if_it_is_the_clip() {
+    let folder = tempfile::tempdir().unwrap();
+    let (own, other) = (world(b"a film"), world(b"another"));
+    let fetch = |served: &World| {
+        let opening = served.opening.encode().to_owned();
+        receive(folder.path(), "clip", &own.clip, &own.identity, |file| {
+            file.write_all(&served.file).unwrap();
+            Ok(Some(opening))
+        })
+        .unwrap()
+    };
+    let sealed = folder.path().join("clip.age");
+    let opened = Fetched::Opened {
+        sealed: sealed.clone(),
+        plain: folder.path().join("clip.clip"),
+    };
+    assert_eq!(fetch(&own), opened);
+    let kept = Fetched::Kept {
+        sealed: sealed.clone(),
+    };
+    assert_eq!(fetch(&own), kept);
+    let mut damaged = own.file.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    let short = own.file[..own.header_length + 20].to_vec();
+    for lies_there in [other.file.clone(), damaged, short, Vec::new()] {
+        std::fs::write(&sealed, lies_there).unwrap();
+        assert!(matches!(fetch(&other), Fetched::Unreadable { .. }));
+        assert_eq!(fetch(&own), opened, "fetched anew");
+        assert_eq!(std::fs::read(&sealed).unwrap(), own.file);
+    }
+}

@@ -23,8 +23,10 @@ use crate::statement::facts::{BatchFact, FactsExt as _};
 use crate::statement::kinds::decision::{Answer, Decision};
 use crate::statement::kinds::disclosure::{Audience, DisclosedClip, Disclosure, MAX_CLIPS};
 use crate::statement::kinds::withdrawal::Withdrawal;
+use crate::statement::refusal::Reason;
+use crate::statement::rules::ISSUED_BEFORE;
 use crate::statement::words::DataKind;
-use crate::statement::{Author, Head, Statement, sign};
+use crate::statement::{Author, Head, Statement, parse_payload, sign};
 use crate::time::Time;
 use crate::tlog::tree::LeafIndex;
 use crate::wire::statements::Logged;
@@ -32,6 +34,8 @@ use crate::wire::vault::{Disclose, HexId, ShownOpening};
 
 /// How long after the deadline a consent may be collected, in seconds, unless the limits say less.
 const OPEN_FOR: i64 = 7 * 86_400;
+/// How long what was logged may lack its witnesses, and so be unseen, in seconds.
+const UNSEEN: i64 = 86_400;
 /// How often, and how long apart, the log is asked whether the witnesses have cosigned an answer.
 const ASK: (u32, Duration) = (30, Duration::from_secs(2));
 
@@ -41,8 +45,40 @@ pub struct Offer {
     pub asked: Asked,
     pub disclosure: Disclosure,
     pub clips: Vec<Clip>,
-    headers: Vec<Vec<u8>>,
+    /// It was signed before, and may be on its way: it is sent as it was.
+    envelope: Option<Envelope>,
+    given: Vec<GivenClip>,
     openings: Vec<ShownOpening>,
+}
+
+/// A disclosure that was signed before, and did not come into the log yet.
+pub(super) struct Waiting {
+    pub envelope: Envelope,
+    pub disclosure: Disclosure,
+    issued_at: Time,
+}
+
+impl Waiting {
+    /// What a gift waits with; none if the log has it.
+    pub fn of(gift: &Gift) -> Option<Self> {
+        if gift.index.is_some() {
+            return None;
+        }
+        let envelope = Envelope::parse(gift.envelope.to_string().as_bytes()).ok()?;
+        match parse_payload(&envelope.payload).ok()? {
+            (head, Statement::Disclosure(disclosure)) => Some(Self {
+                issued_at: head.issued_at,
+                envelope,
+                disclosure,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Whether the log may still take it, or have taken it without showing it.
+    fn may_be_logged(&self, now: Time) -> bool {
+        now.seconds_since(self.issued_at) <= ISSUED_BEFORE + UNSEEN
+    }
 }
 
 /// A clip as a disclosure gives it.
@@ -129,11 +165,8 @@ pub fn prepare(
     request: &StatementId,
     wish: &Wish,
 ) -> Result<Offer, ResidentError> {
-    if let Some(gift) = resident
-        .state
-        .gift(request)
-        .filter(|gift| gift.index.is_some())
-    {
+    let gift = resident.state.gift(request);
+    if let Some(gift) = gift.filter(|gift| gift.index.is_some()) {
         let id = gift.disclosure;
         return asked(format!(
             "you have answered this request already, by {id}: one answer each"
@@ -145,6 +178,11 @@ pub fn prepare(
         .as_ref()
         .and_then(|held| bundled(&held.bundle, request));
     let asked_for = inbox::judge(&claim, bundled)?;
+    let now = resident.clock.now();
+    let waiting = |gift| Some((gift, Waiting::of(gift).filter(|w| w.may_be_logged(now))?));
+    if let Some((gift, waiting)) = gift.and_then(waiting) {
+        return unfinished(resident, claim, asked_for, gift, waiting, wish);
+    }
     let clips = choose(resident, &asked_for, &wish.clips)?;
     let days = claim
         .limits
@@ -156,12 +194,13 @@ pub fn prepare(
             clips: Vec::new(),
             gives: gives(&claim, &wish.gives),
             recipient: Audience::Agency(claim.body.recipient),
-            expires: expires(claim.body.deadline, days, resident.clock.now()),
+            expires: expires(claim.body.deadline, days, now),
         },
         claim,
         asked: asked_for,
         clips,
-        headers: Vec::new(),
+        envelope: None,
+        given: Vec::new(),
         openings: Vec::new(),
     };
     let mut batches = Vec::new();
@@ -170,12 +209,89 @@ pub fn prepare(
         batches.push(sealed.batch);
         offer.openings.push(sealed.opening);
         offer.disclosure.clips.push(sealed.given);
-        offer.headers.push(sealed.header);
+        offer.given.push(GivenClip {
+            clip: Some(clip.clip),
+            header: Some(base64(&sealed.header)),
+        });
     }
+    check(resident, &offer, &batches)?;
+    Ok(offer)
+}
+
+fn check(
+    resident: &Resident,
+    offer: &Offer,
+    batches: &[(Option<BatchFact>, bool)],
+) -> Result<(), ResidentError> {
     let seen = resident.seen()?;
     let now = resident.now(seen.as_ref());
-    gate::check_consent(&offer.claim, &offer.disclosure, &batches, &now)?;
+    Ok(gate::check_consent(
+        &offer.claim,
+        &offer.disclosure,
+        batches,
+        &now,
+    )?)
+}
+
+/// The consent that was signed before. The log may have it already, under the one key that this
+/// request has, and its headers are here alone: another in its place would lose them.
+fn unfinished(
+    resident: &Resident,
+    claim: Claim,
+    asked_for: Asked,
+    gift: &Gift,
+    waiting: Waiting,
+    wish: &Wish,
+) -> Result<Offer, ResidentError> {
+    let Waiting {
+        envelope,
+        disclosure,
+        ..
+    } = waiting;
+    let mut wanted = wish.gives.clone();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let other_clips = wish.clips.len() > gift.clips.len()
+        || wish.clips.iter().any(|clip| !gift.gives(*clip))
+        || (!wish.clips.is_empty() && gift.clips.iter().any(|given| !named(wish, given)));
+    if other_clips || (!wanted.is_empty() && wanted != disclosure.gives) {
+        return asked(
+            "a consent of yours to this request is on its way, and gives something else: say              neither --clip nor --gives, and it is sent again"
+                .to_owned(),
+        );
+    }
+    let facts = resident.ledger.facts();
+    let (mut clips, mut openings, mut batches) = (Vec::new(), Vec::new(), Vec::new());
+    for given in &disclosure.clips {
+        let own = resident.state.clip_of(&given.commitment);
+        let Some((clip, i)) = own else {
+            return asked(
+                "a consent of yours to this request is on its way, and gives a clip that this                  device does not have any more"
+                    .to_owned(),
+            );
+        };
+        let spent = facts.commitment(&given.commitment)?.is_some();
+        let batch = resident.ledger.find(&given.batch)?;
+        let batch = facts.batch(&batch.ok_or(Fault::NotAnchored)?)?;
+        batches.push((batch, spent));
+        openings.push(shown(resident, clip, i)?);
+        clips.push(clip.clone());
+    }
+    let offer = Offer {
+        claim,
+        asked: asked_for,
+        disclosure,
+        clips,
+        envelope: Some(envelope),
+        given: gift.clips.clone(),
+        openings,
+    };
+    check(resident, &offer, &batches)?;
     Ok(offer)
+}
+
+fn named(wish: &Wish, given: &GivenClip) -> bool {
+    given.clip.is_some_and(|clip| wish.clips.contains(&clip))
 }
 
 /// The clips to give: those named, or all that match.
@@ -282,30 +398,37 @@ pub(super) fn shown(
     })
 }
 
-/// Logs a consent. It is written down before it is sent; sent twice, it is the same.
+/// Logs a consent. It is written down before it is sent, and sent again as it was until the log has
+/// it, or cannot take it any more.
 ///
 /// # Errors
 /// The server's refusals, and a proof that does not hold.
 pub fn consent(resident: &mut Resident, offer: Offer) -> Result<Said, ResidentError> {
     let request = offer.claim.id;
-    let key = resident.one_time_key(&offer.disclosure);
-    let envelope = resident.sign_once(&key, offer.disclosure.into());
-    let clips = offer
-        .clips
-        .iter()
-        .zip(&offer.headers)
-        .map(|(clip, header)| GivenClip {
-            clip: Some(clip.clip),
-            header: Some(base64(header)),
-        });
-    let clips = clips.collect();
+    let envelope = match offer.envelope {
+        Some(envelope) => envelope,
+        None => {
+            let key = resident.one_time_key(&offer.disclosure);
+            resident.sign_once(&key, offer.disclosure.into())
+        }
+    };
+    let now = resident.clock.now();
     let state = &mut resident.state;
-    state.gifts.retain(|gift| gift.request != Some(request));
+    // What the log will never take makes room; anything else keeps its headers.
+    state.gifts.retain(|gift| {
+        gift.request != Some(request) || Waiting::of(gift).is_some_and(|w| w.may_be_logged(now))
+    });
     // A refusal that nobody has heard of is as if it had not been made.
     state
         .refusals
         .retain(|r| r.request != request || r.carried_by.is_some() || r.anchor.is_some());
-    disclose(resident, Some(request), &envelope, clips, offer.openings)
+    disclose(
+        resident,
+        Some(request),
+        &envelope,
+        offer.given,
+        offer.openings,
+    )
 }
 
 /// Writes a disclosure down, and logs it.
@@ -463,10 +586,13 @@ fn settle(
     Ok(Said { id, index: None })
 }
 
-/// Whether the server said no, and not merely that something failed.
+/// Whether the rules refused the statement: no answer to the call alone says that the log lacks it.
 fn is_refusal(error: &ClientError) -> bool {
-    let status = error.status();
-    status.is_some_and(|status| (400..500).contains(&status) && status != 408 && status != 429)
+    let ClientError::Problem(problem) = error else {
+        return false;
+    };
+    let refused = |reason| reason != Reason::AlreadyLogged;
+    matches!(problem.status, 400 | 409 | 422) && problem.refusal().is_some_and(refused)
 }
 
 pub(super) fn asked<T>(why: String) -> Result<T, ResidentError> {

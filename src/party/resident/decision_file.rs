@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, StatementId};
+use crate::encoding::json_error;
 use crate::seal::batch;
 use crate::seal::commitment::{Commitment, is_decision};
 use crate::statement::envelope::Envelope;
@@ -79,7 +80,7 @@ pub fn check(bytes: &[u8], policy: &Policy) -> Result<Proved, DecisionFault> {
     if bytes.len() > MAX_FILE {
         return Err(form("larger than 4 MiB".to_owned()));
     }
-    let file: DecisionFile = serde_json::from_slice(bytes).map_err(|e| form(e.to_string()))?;
+    let file: DecisionFile = serde_json::from_slice(bytes).map_err(|e| form(json_error(&e)))?;
     let (request, log) = decision(&file)?;
     let opening = Opening::parse(&file.opening).map_err(|_| DecisionFault::Opening)?;
     if !is_decision(&file.commitment, &opening, &request) {

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 
 use crate::client::attachment_matches;
 use crate::digest::{Digest, StatementId};
-use crate::encoding::from_base64;
+use crate::encoding::{from_base64, printable_lines};
 use crate::seal::batch;
 use crate::seal::commitment::Commitment;
 use crate::statement::facts::{
@@ -377,19 +377,14 @@ fn attachment(
     Err(fault)
 }
 
-/// Text for a terminal: no control characters, so that it cannot paint over what the device says.
+/// Text for a terminal: nothing in it can paint over what the device says.
 fn readable(bytes: Vec<u8>) -> Result<String, Fault> {
     let fault = |why: &str| Fault::Unreadable("message", why.to_owned());
     if bytes.len() > MAX_MESSAGE {
         return Err(fault("longer than 16 KiB"));
     }
     let text = String::from_utf8(bytes).map_err(|_| fault("not UTF-8"))?;
-    // Bidirectional controls and their like turn what is written into what is not.
-    let hidden = |c: char| {
-        (c.is_control() && c != '\n')
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
-    Ok(text.chars().filter(|c| !hidden(*c)).collect())
+    Ok(printable_lines(&text))
 }
 
 /// Whether this consent, not signed yet, gives what was asked to whom it was asked for, and names

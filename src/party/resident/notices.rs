@@ -34,19 +34,43 @@ pub struct DueNotice {
     /// What was wrong when it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// Places of those of its messages that were tried.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tried: Vec<usize>,
 }
 
-/// A message that this resident's key opened.
+/// A message that the log says was destroyed before this device could try it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct LostMessage {
+    pub notice: StatementId,
+    pub index: LeafIndex,
+    /// Its place among the messages of the notice, from 0.
+    pub n: usize,
+    /// The `erasure`.
+    pub erased: LeafIndex,
+}
+
+/// A message that is for this resident.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct KeptNotice {
     pub index: LeafIndex,
     /// Its place among the messages of the notice, from 0.
     pub n: usize,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forbidden: Option<String>,
+    #[serde(flatten)]
+    pub found: Found,
+}
+
+/// What the own key found in a message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Found {
     /// What it says, in base64.
-    pub plain: String,
+    Plain(String),
+    /// Why it does not open. It is not asked for again: only its owner's device would do that.
+    Broken(String),
 }
 
 /// What this resident was told about legal demands.
@@ -106,6 +130,17 @@ pub struct UnreadNotice {
     pub notice: StatementId,
     pub index: LeafIndex,
     pub why: String,
+    /// The entry that says that a message was destroyed; it cannot be asked for any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub erased: Option<LeafIndex>,
+}
+
+impl Notices {
+    /// Whether one that is, or may be, for this resident could not be read.
+    pub fn untold(&self) -> bool {
+        let unreadable = |lie: &FalseNotice| lie.code == "unreadable";
+        !self.unread.is_empty() || self.false_notices.iter().any(unreadable)
+    }
 }
 
 impl Received {
@@ -149,6 +184,7 @@ pub(super) fn note(resident: &mut Resident, entry: &Entry, forbidden: Option<Str
                 index: entry.index,
                 forbidden: forbidden.clone(),
                 why: None,
+                tried: Vec::new(),
             });
         }
         Statement::Notice(_) | Statement::DemandResponse(_) | Statement::DelayOrder(_) => {}
@@ -187,22 +223,12 @@ pub(super) fn scan(resident: &mut Resident) -> Result<usize, ResidentError> {
         let given = resident.client.notice(&due.notice);
         let why = match given {
             Err(error) => Some(error.to_string()),
-            Ok(given) => {
-                let mut why = None;
-                for (n, tried) in try_all(&key, &body.messages, &given)
-                    .into_iter()
-                    .enumerate()
-                {
-                    match tried {
-                        Tried::Foreign => {}
-                        Tried::Own(plain) => keep(resident, &due, n, &plain),
-                        Tried::Fault(Fault::Withheld(_))
-                            if erased(resident, &body.messages[n])? => {}
-                        Tried::Fault(fault) => why = Some(fault.to_string()),
-                    }
-                }
-                why
-            }
+            Ok(given) => take(
+                resident,
+                &mut due,
+                &body,
+                try_all(&key, &body.messages, &given),
+            )?,
         };
         // What the rules forbid tells nobody anything: it is not waited for.
         if why.is_some() && due.forbidden.is_none() {
@@ -216,14 +242,58 @@ pub(super) fn scan(resident: &mut Resident) -> Result<usize, ResidentError> {
     Ok(done)
 }
 
-/// What the log says was destroyed is not withheld.
-fn erased(resident: &Resident, digest: &SealDigest) -> Result<bool, ResidentError> {
-    let facts = resident.ledger.facts();
-    let fact = facts.digest(digest)?;
-    Ok(fact.is_some_and(|fact| fact.erased.is_some()))
+/// Keeps what came of a notice's messages; why some have to be asked for again, if any have.
+fn take(
+    resident: &mut Resident,
+    due: &mut DueNotice,
+    body: &Notice,
+    all: Vec<Tried>,
+) -> Result<Option<String>, ResidentError> {
+    let mut why = None;
+    for (n, tried) in all.into_iter().enumerate() {
+        match tried {
+            Tried::Foreign => {}
+            Tried::Own(Ok(plain)) => keep(resident, due, n, Found::Plain(base64(&plain))),
+            Tried::Own(Err(why)) => keep(resident, due, n, Found::Broken(why.to_string())),
+            Tried::Fault(fault) => {
+                match erased(resident, &body.messages[n])? {
+                    // What the log says was destroyed is not withheld, and is never to be had.
+                    Some(at) if matches!(fault, Fault::Withheld(_)) => lose(resident, due, n, at),
+                    _ => why = Some(fault.to_string()),
+                }
+                continue;
+            }
+        }
+        if !due.tried.contains(&n) {
+            due.tried.push(n);
+        }
+    }
+    Ok(why)
 }
 
-fn keep(resident: &mut Resident, due: &DueNotice, n: usize, plain: &[u8]) {
+/// Where the log says that a message was destroyed.
+fn erased(resident: &Resident, digest: &SealDigest) -> Result<Option<LeafIndex>, ResidentError> {
+    let fact = resident.ledger.facts().digest(digest)?;
+    Ok(fact.and_then(|fact| fact.erased))
+}
+
+/// Notes a message that cannot be tried any more, unless it was, or its notice counts for nothing.
+fn lose(resident: &mut Resident, due: &DueNotice, n: usize, erased: LeafIndex) {
+    let lost = &mut resident.state.notices_lost;
+    let known = lost
+        .iter()
+        .any(|lost| (lost.index, lost.n) == (due.index, n));
+    if !known && !due.tried.contains(&n) && due.forbidden.is_none() {
+        lost.push(LostMessage {
+            notice: due.notice,
+            index: due.index,
+            n,
+            erased,
+        });
+    }
+}
+
+fn keep(resident: &mut Resident, due: &DueNotice, n: usize, found: Found) {
     let notices = &mut resident.state.notices;
     if notices
         .iter()
@@ -233,7 +303,7 @@ fn keep(resident: &mut Resident, due: &DueNotice, n: usize, plain: &[u8]) {
             index: due.index,
             n,
             forbidden: due.forbidden.clone(),
-            plain: base64(plain),
+            found,
         });
     }
 }
@@ -262,6 +332,18 @@ pub fn read(resident: &Resident) -> Result<Notices, ResidentError> {
             notice: due.notice,
             index: due.index,
             why: due.why.clone().unwrap_or_else(unasked),
+            erased: None,
+        });
+    }
+    for lost in &resident.state.notices_lost {
+        let at = lost.erased;
+        notices.unread.push(UnreadNotice {
+            notice: lost.notice,
+            index: lost.index,
+            why: format!(
+                "a message of it was destroyed before this device could try it (entry {at})"
+            ),
+            erased: Some(at),
         });
     }
     if resident.state.notices.is_empty() {
@@ -355,8 +437,17 @@ fn judge(
         operator: facts.operator(&Whole)?,
         body,
     };
-    let plain = from_base64(&kept.plain).map_err(ResidentError::file(&resident.root))?;
-    let message = match check_notice(&claim, &plain) {
+    let checked = match &kept.found {
+        Found::Plain(plain) => {
+            let plain = from_base64(plain).map_err(ResidentError::file(&resident.root))?;
+            check_notice(&claim, &plain)
+        }
+        Found::Broken(why) => Err(match &kept.forbidden {
+            Some(why) => Fault::Forbidden(why.clone()),
+            None => Fault::Unreadable("message", why.clone()),
+        }),
+    };
+    let message = match checked {
         Ok(message) => message,
         Err(fault) => return Ok(Err(fault)),
     };

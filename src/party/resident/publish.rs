@@ -4,9 +4,9 @@
 //! is handed over as soon as the log has it: a device that waited for its next sync would show by
 //! when it keeps its hours. What the film itself shows is not this module's to hide.
 
-use super::decide::{self, Said, Sealed, asked};
+use super::decide::{self, Said, Sealed, Waiting, asked};
 use super::gate::{self, Fault};
-use super::state::{Clip, Gift, GivenClip};
+use super::state::{Clip, GivenClip};
 use super::{Resident, ResidentError, sync};
 use crate::digest::StatementId;
 use crate::encoding::base64;
@@ -14,7 +14,6 @@ use crate::statement::envelope::Envelope;
 use crate::statement::facts::{FactsExt as _, Whole};
 use crate::statement::kinds::disclosure::{Audience, Disclosure};
 use crate::statement::words::{DataKind, PartyId};
-use crate::statement::{Statement, parse_payload};
 use crate::time::Time;
 use crate::wire::vault::{HexId, ShownOpening};
 
@@ -110,18 +109,16 @@ pub fn prepare(resident: &Resident, clip: HexId, wish: &Wish) -> Result<Offer, R
 
 /// A publication of the clip that was signed before, and did not come into the log yet.
 fn unfinished(resident: &Resident, clip: &Clip) -> Result<Option<Offer>, ResidentError> {
-    let waits = |gift: &&Gift| gift.index.is_none();
-    let Some(gift) = resident.state.published(clip.clip).find(waits) else {
+    let mut gifts = resident.state.published(clip.clip);
+    let waits = gifts.find_map(|gift| Some((gift, Waiting::of(gift)?)));
+    let Some((gift, waiting)) = waits else {
         return Ok(None);
     };
-    let envelope = Envelope::parse(gift.envelope.to_string().as_bytes());
-    let parsed = envelope.and_then(|envelope| {
-        let (_, statement) = parse_payload(&envelope.payload)?;
-        Ok((envelope, statement))
-    });
-    let Ok((envelope, Statement::Disclosure(disclosure))) = parsed else {
-        return Ok(None);
-    };
+    let Waiting {
+        envelope,
+        disclosure,
+        ..
+    } = waiting;
     let commitment = disclosure.clips.first().map(|clip| clip.commitment);
     let own = commitment.and_then(|commitment| resident.state.clip_of(&commitment));
     let (Some((_, i)), true) = (own, disclosure.expires > resident.clock.now()) else {

@@ -148,7 +148,7 @@ fn clip_report(
         from: clip.from,
         until: clip.until,
         anchored: clip.anchors.iter().flatten().count(),
-        nobody: !attacked && !lines.iter().any(opened) && notices.unread.is_empty(),
+        nobody: !attacked && !lines.iter().any(opened) && !notices.untold(),
         lines,
     })
 }
@@ -245,7 +245,8 @@ pub fn write_proofs(
     let compelled = history.map(|event| event.index);
     let compelled = compelled
         .chain(told.false_notices.iter().map(|lie| lie.index))
-        .chain(told.unread.iter().map(|unread| unread.index));
+        .chain(told.unread.iter().map(|unread| unread.index))
+        .chain(told.unread.iter().filter_map(|unread| unread.erased));
     let mut indices: Vec<LeafIndex> = lines
         .filter_map(|line| line.index)
         .chain(attacks)

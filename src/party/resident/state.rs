@@ -11,7 +11,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::ResidentError;
-use super::notices::{DueNotice, KeptNotice};
+use super::notices::{DueNotice, KeptNotice, LostMessage};
 use crate::digest::{Digest, StatementId};
 use crate::seal::commitment::{CLIP_COMMITMENTS, Commitment, UPLOAD_SLOTS};
 use crate::statement::scope::{Position, Scope};
@@ -56,9 +56,12 @@ pub struct State {
     /// Notices in the log whose messages have not all been tried yet.
     #[serde(default)]
     pub notices_due: Vec<DueNotice>,
-    /// Messages that the own key opened.
+    /// Messages for this resident, by the own key.
     #[serde(default)]
     pub notices: Vec<KeptNotice>,
+    /// Messages of notices that were destroyed before this device could try them.
+    #[serde(default)]
+    pub notices_lost: Vec<LostMessage>,
 }
 
 /// An own camera.
@@ -214,6 +217,7 @@ impl State {
             compelled: Vec::new(),
             notices_due: Vec::new(),
             notices: Vec::new(),
+            notices_lost: Vec::new(),
         }
     }
 

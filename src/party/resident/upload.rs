@@ -15,7 +15,7 @@ use super::{Progress, Resident, ResidentError};
 use crate::client::ClientError;
 use crate::client::vault::Part;
 use crate::digest::Digest;
-use crate::encoding;
+use crate::encoding::{self, json_error};
 use crate::random;
 use crate::seal::clip::{self, SealedClip};
 use crate::seal::commitment::{
@@ -58,7 +58,8 @@ impl Metadata {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(plain: &[u8]) -> Result<Self, String> {
-        serde_json::from_slice(plain).map_err(|error| format!("its metadata: {error}"))
+        serde_json::from_slice(plain)
+            .map_err(|error| format!("its metadata: {}", json_error(&error)))
     }
 }
 

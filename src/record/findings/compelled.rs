@@ -4,6 +4,7 @@ use super::{Finding, FindingCode};
 use crate::digest::StatementId;
 use crate::record::compelled::Match;
 use crate::record::{Demand, Record};
+use crate::statement::kinds::erasure::ErasureBasis;
 use crate::statement::kinds::notice::NoticeState;
 use crate::statement::words::RecordKind;
 use crate::time::Time;
@@ -19,6 +20,20 @@ pub(super) fn find(record: &Record, now: Time, all: &mut Vec<Finding>) {
             escalated(record, demand),
         ];
         all.extend(found.into_iter().flatten());
+    }
+    for (notice, erasure) in &record.destroyed {
+        if erasure.what.basis == ErasureBasis::CourtOrder {
+            continue;
+        }
+        all.push(Finding {
+            code: FindingCode::NoticeErased,
+            about: *notice,
+            with: vec![erasure.id],
+            detail: format!(
+                "Whom it was for may never read it; the ground given: {}.",
+                erasure.what.basis
+            ),
+        });
     }
     for response in &record.unasked {
         all.push(Finding {

@@ -552,8 +552,19 @@ fn those_concerned_are_told_in_time_or_a_court_has_them_wait() {
         messages: vec![attached("notice")],
         demand,
     };
-    untold.log(sent, operator_officer()).unwrap();
+    let sent = untold.log(sent, operator_officer()).unwrap();
     assert_eq!(codes(&untold), []);
+    let erasure = Erasure {
+        digest: attached("notice"),
+        basis: ErasureBasis::RetentionEnded,
+        order: None,
+    };
+    let erasure = untold.log(erasure, operator_admin()).unwrap();
+    let [finding] = &found(&untold)[..] else {
+        panic!("{:?}", found(&untold));
+    };
+    assert_eq!(finding.code, FindingCode::NoticeErased);
+    assert_eq!((finding.about, &finding.with[..]), (sent, &[erasure][..]));
 
     let mut alone = world.clone();
     alone.log(notice(&alone, 60), operator_officer()).unwrap();

@@ -121,6 +121,18 @@ fn every_other_document_is_refused() {
 }
 
 #[test]
+fn no_refused_scope_commands_a_terminal() {
+    for hostile in [
+        r#"{"type":"Feature","geometry":{},"properties":{},"\u001b[2J\u202e":1}"#,
+        r#"{"type":"Feature","\u009b2J\u009b2J":1,"\u009b2J\u009b2J":1}"#,
+        r#"{"type":"Feature","geometry":{"type":"Polygon","coordinates":[]},"properties":{"from":"\u001b[2J","until":""}}"#,
+    ] {
+        let refused = Scope::parse(hostile.as_bytes()).unwrap_err().to_string();
+        assert!(!refused.contains(crate::encoding::is_hidden), "{refused:?}");
+    }
+}
+
+#[test]
 fn a_scope_larger_than_the_log_was_told_is_false() {
     use super::super::kinds::{Kind as _, access_request::AccessRequest};
     let scope = parse(SQUARE).unwrap();

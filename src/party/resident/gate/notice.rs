@@ -4,6 +4,7 @@
 use super::{Fault, live, readable};
 use crate::client::attachment_matches;
 use crate::encoding::from_base64;
+use crate::seal::clip::OpenError;
 use crate::seal::notice::{self, NoticeKey};
 use crate::statement::facts::{DemandFact, KeyFact};
 use crate::statement::kinds::demand_response::DemandResponse;
@@ -39,9 +40,10 @@ pub struct NoticeClaim {
 pub enum Tried {
     /// It is for somebody else.
     Foreign,
-    /// It is this owner's: what it says.
-    Own(Vec<u8>),
-    /// It was not given, not the one in the log, or does not open.
+    /// It is this owner's: what it says, or why it does not open. No other device can tell that it
+    /// is broken, so nothing that is seen outside may come of it.
+    Own(Result<Vec<u8>, OpenError>),
+    /// It was not given, is not the one in the log, or is of another length: every device finds so.
     Fault(Fault),
 }
 
@@ -72,8 +74,7 @@ pub fn try_all(key: &NoticeKey, messages: &[SealDigest], given: &BundledRequest)
         }
         match key.open(&bytes) {
             None => Tried::Foreign,
-            Some(Ok(plain)) => Tried::Own(plain),
-            Some(Err(why)) => Tried::Fault(Fault::Unreadable("message", why.to_string())),
+            Some(opened) => Tried::Own(opened),
         }
     };
     messages.iter().map(try_one).collect()
@@ -173,7 +174,7 @@ mod tests {
         let (digests, given) = given();
         for own in [1, 2] {
             let mut tried = try_all(&key(own), &digests, &given);
-            let Tried::Own(plain) = tried.remove(usize::from(own) - 1) else {
+            let Tried::Own(Ok(plain)) = tried.remove(usize::from(own) - 1) else {
                 panic!("{own}: {tried:?}");
             };
             assert_eq!(plain, format!("to {own}").into_bytes());
@@ -181,6 +182,23 @@ mod tests {
         }
         let other = try_all(&key(3), &digests, &given);
         assert!(matches!(other[..], [Tried::Foreign, Tried::Foreign]));
+    }
+
+    #[test]
+    fn a_broken_message_is_a_fault_to_nobody() {
+        for broken_at in [notice::SIZE / 2, notice::SIZE - 1, 150] {
+            let mut bytes = seal(b"to 1".to_vec(), &key(1).recipient()).unwrap();
+            bytes[broken_at] = if bytes[broken_at] == b'A' { b'B' } else { b'A' };
+            let (digest, broken) = attachment(1, &bytes);
+            let given = BundledRequest {
+                id: StatementId::from_bytes([1; 32]),
+                attachments: vec![broken],
+            };
+            let own = try_all(&key(1), &[digest], &given);
+            assert!(matches!(own[..], [Tried::Own(Err(_))]), "{own:?}");
+            let other = try_all(&key(2), &[digest], &given);
+            assert!(matches!(other[..], [Tried::Foreign]), "{other:?}");
+        }
     }
 
     #[test]
