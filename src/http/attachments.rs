@@ -3,6 +3,8 @@
 //! Uploaded before their statement, by a party; kept only if a statement names them. They are
 //! strangers' bytes: served as downloads, in a sandbox, never sniffed.
 
+use std::collections::BTreeSet;
+use std::fs::File;
 use std::time::{Duration, SystemTime};
 
 use axum::body::Bytes;
@@ -14,16 +16,21 @@ use super::{ApiError, Path, Service, Shared, auth};
 use crate::digest::Digest;
 use crate::seal::notice;
 use crate::statement::facts::{DigestFact, FactsExt as _};
-use crate::statement::refusal::{Reason, Refusal};
+use crate::statement::kinds::access_request::MAX_SCOPE;
+use crate::statement::refusal::{Reason, Refusal, Verdict};
 use crate::statement::scope::Scope;
 use crate::statement::sealed::{AttachmentValue, Opening, SealDigest};
-use crate::statement::{Signed, Statement};
+use crate::statement::{Signed, Statement, rules};
 use crate::store::facts::JournalFacts;
 use crate::store::journal::JournalRead as _;
 use crate::store::objects::Objects as _;
+use crate::tlog::tree::LeafIndex;
 
 /// The largest attachment, in bytes.
 pub const MAX_ATTACHMENT: usize = 16 << 20;
+/// The largest opening of a sealed field that is published, in bytes: what one seals is a number or a
+/// name.
+const MAX_OPENING: usize = 64 << 10;
 /// The header that carries an attachment's opening.
 pub const OPENING: HeaderName = HeaderName::from_static("whosaw-opening");
 /// How long an attachment may wait for its statement.
@@ -159,38 +166,83 @@ impl Service {
         &self,
         digest: &SealDigest,
     ) -> Result<Option<(Opening, Vec<u8>)>, ApiError> {
+        let Some((opening, _)) = self.attachment_file(digest)? else {
+            return Ok(None);
+        };
+        let bytes = self.attachments.read(&digest.to_string())?;
+        Ok(bytes.map(|bytes| (opening, bytes)))
+    }
+
+    /// An attachment's opening, and the file of its bytes, if they are stored. None of them is read.
+    fn attachment_file(&self, digest: &SealDigest) -> Result<Option<(Opening, File)>, ApiError> {
         let digest = digest.to_string();
         let opening = self.attachments.read(&opening_path(&digest))?;
-        let bytes = self.attachments.read(&digest)?;
-        let Some((opening, bytes)) = opening.zip(bytes) else {
+        let Some((opening, file)) = opening.zip(self.attachments.file(&digest)?) else {
             return Ok(None);
         };
         let opening = String::from_utf8(opening).map_err(ApiError::internal)?;
         let opening = Opening::parse(&opening).map_err(ApiError::internal)?;
-        Ok(Some((opening, bytes)))
+        Ok(Some((opening, file)))
     }
 
     /// The door rules about attachments: the bytes are here, and a scope fits its request.
+    ///
+    /// Whoever may not say this at all is told so first: a stranger's statement opens no file.
     pub(super) fn check_attachments(&self, signed: &Signed) -> Result<(), ApiError> {
-        for (member, digest) in signed.statement.attachments() {
-            let Some((opening, bytes)) = self.attachment(&digest)? else {
-                // What stands in the log already may have been erased since.
-                if self.ledger.journal().find(&signed.id)?.is_some() {
-                    return Ok(());
-                }
-                return Err(Refusal::new(
-                    Reason::AttachmentMissing,
-                    member,
-                    format!("upload it first: PUT /attachments/{digest}"),
-                )
-                .into());
-            };
-            let value = opening.as_attachment().map_err(ApiError::internal)?;
-            check_scope(signed, &member, &value, &bytes)?;
-            check_opening(signed, &value, &bytes)?;
-            check_message(signed, &member, &value)?;
+        let attachments = signed.statement.attachments();
+        // What stands in the log already may have been erased since.
+        if attachments.is_empty() || self.ledger.journal().find(&signed.id)?.is_some() {
+            return Ok(());
+        }
+        self.foresee(signed)?;
+        let mut named = BTreeSet::new();
+        for (member, digest) in attachments {
+            if !named.insert(digest) {
+                let detail = "a digest stands once in a log: draw a new salt";
+                return Err(Refusal::new(Reason::DigestSeenBefore, member, detail).into());
+            }
+            self.check_attachment(signed, member, &digest)?;
         }
         Ok(())
+    }
+
+    /// Refuses what the rules would refuse as the log stands now; the sequencer has the last word.
+    /// What is referred to may wait for the sequencer itself, so that is left to it.
+    fn foresee(&self, signed: &Signed) -> Result<(), ApiError> {
+        let now = self.clock.now().cut_to_minute();
+        let now = self.ledger.waits_for_clock(now).unwrap_or(now);
+        let index = LeafIndex::new(self.ledger.size().as_u64());
+        let facts = JournalFacts(self.ledger.journal());
+        match rules::judge(signed, self.ledger.origin(), index, now, &facts) {
+            Err(Verdict::Facts(error)) => Err(error.into()),
+            Err(Verdict::Refused(refusal)) if refusal.reason != Reason::UnknownReference => {
+                Err(refusal.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_attachment(
+        &self,
+        signed: &Signed,
+        member: String,
+        digest: &SealDigest,
+    ) -> Result<(), ApiError> {
+        let Some((opening, _)) = self.attachment_file(digest)? else {
+            let detail = format!("upload it first: PUT /attachments/{digest}");
+            return Err(Refusal::new(Reason::AttachmentMissing, member, detail).into());
+        };
+        let value = opening.as_attachment().map_err(ApiError::internal)?;
+        check_form(&signed.statement, &member, &value)?;
+        // Large ones are never read: `check_form` bounds these two.
+        let check = match &signed.statement {
+            Statement::AccessRequest(_) if member == "/scope" => check_scope,
+            Statement::Unsealing(_) => check_opening,
+            _ => return Ok(()),
+        };
+        let bytes = self.attachments.read(&digest.to_string())?;
+        let bytes = bytes.ok_or_else(|| ApiError::internal("an attachment went away"))?;
+        Ok(check(signed, member, &bytes)?)
     }
 
     /// Destroys what an erasure in the log says is destroyed.
@@ -252,57 +304,54 @@ fn opening_path(digest: &str) -> String {
     format!("{digest}{OPENING_SUFFIX}")
 }
 
-/// What an unsealing publishes is a text whose SHA-256 is the seal. Whether it fits the field is for
-/// readers to see.
-fn check_opening(signed: &Signed, value: &AttachmentValue, bytes: &[u8]) -> Result<(), Refusal> {
-    let Statement::Unsealing(unsealing) = &signed.statement else {
-        return Ok(());
+/// What is told of an attachment's bytes without reading them: their type, and how many there are.
+fn check_form(statement: &Statement, member: &str, value: &AttachmentValue) -> Result<(), Refusal> {
+    let (reason, media_type, most) = match (statement, member) {
+        (Statement::AccessRequest(_), "/scope") => (Reason::ScopeMismatch, SCOPE_TYPE, MAX_SCOPE),
+        (Statement::AccessRequest(_), _) => (Reason::ScopeMismatch, "text/plain", MAX_ATTACHMENT),
+        (Statement::Unsealing(_), _) => (Reason::OpeningMismatch, "text/plain", MAX_OPENING),
+        (Statement::Notice(_), _) => return check_message(member, value),
+        _ => return Ok(()),
     };
-    let opens = Digest::of(bytes).as_bytes() == unsealing.seal.as_bytes();
-    if opens && value.media_type.as_str() == "text/plain" {
+    if value.media_type.as_str() == media_type && value.size <= most as u64 {
         return Ok(());
     }
-    let detail = "text/plain: the opening, exactly as it was sealed";
-    Err(Refusal::new(Reason::OpeningMismatch, "/opening", detail))
+    let detail = format!("{media_type} of at most {most} bytes");
+    Err(Refusal::new(reason, member, detail))
 }
 
 /// Messages of notices look alike: a size would tell whom one is for, and devices try no other.
-fn check_message(signed: &Signed, member: &str, value: &AttachmentValue) -> Result<(), Refusal> {
-    if !matches!(signed.statement, Statement::Notice(_))
-        || (value.media_type.as_str() == "application/age" && value.size == notice::SIZE as u64)
-    {
+fn check_message(member: &str, value: &AttachmentValue) -> Result<(), Refusal> {
+    if value.media_type.as_str() == "application/age" && value.size == notice::SIZE as u64 {
         return Ok(());
     }
     let detail = format!("application/age of {} bytes, one stanza", notice::SIZE);
     Err(Refusal::new(Reason::NoticeMismatch, member, detail))
 }
 
+/// What an unsealing publishes is a text whose SHA-256 is the seal. Whether it fits the field is for
+/// readers to see.
+fn check_opening(signed: &Signed, member: String, bytes: &[u8]) -> Result<(), Refusal> {
+    let Statement::Unsealing(unsealing) = &signed.statement else {
+        return Ok(());
+    };
+    if Digest::of(bytes).as_bytes() == unsealing.seal.as_bytes() {
+        return Ok(());
+    }
+    let detail = "text/plain: the opening, exactly as it was sealed";
+    Err(Refusal::new(Reason::OpeningMismatch, member, detail))
+}
+
 /// A request's scope says what its public part admits to.
-fn check_scope(
-    signed: &Signed,
-    member: &str,
-    value: &AttachmentValue,
-    bytes: &[u8],
-) -> Result<(), Refusal> {
+fn check_scope(signed: &Signed, member: String, bytes: &[u8]) -> Result<(), Refusal> {
     let Statement::AccessRequest(request) = &signed.statement else {
         return Ok(());
     };
-    let refuse = |detail: String| Err(Refusal::new(Reason::ScopeMismatch, member, detail));
-    if member != "/scope" {
-        return match value.media_type.as_str() {
-            "text/plain" => Ok(()),
-            _ => refuse("a message is text/plain".to_owned()),
-        };
-    }
-    if value.media_type.as_str() != SCOPE_TYPE {
-        return refuse(format!("a scope is {SCOPE_TYPE}"));
-    }
+    let refuse = |detail: String| Refusal::new(Reason::ScopeMismatch, member, detail);
     let scope = match Scope::parse(bytes) {
         Ok(scope) => scope,
-        Err(error) => return refuse(error.to_string()),
+        Err(error) => return Err(refuse(error.to_string())),
     };
-    match scope.fits(request, signed.head.issued_at) {
-        Ok(()) => Ok(()),
-        Err(error) => refuse(error.to_string()),
-    }
+    let fits = scope.fits(request, signed.head.issued_at);
+    fits.map_err(|error| refuse(error.to_string()))
 }

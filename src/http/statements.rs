@@ -1,6 +1,7 @@
 //! `/api/v1/statements`, `/api/v1/proofs`, `/schemas`, `/healthz`.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -56,7 +57,7 @@ fn unread(rejection: &BytesRejection) -> ApiError {
     ApiError::unread(rejection, MAX_ENVELOPE)
 }
 
-async fn admit(service: &Service, body: &[u8], turn: Turn) -> Result<Response, ApiError> {
+async fn admit(service: &Arc<Service>, body: &[u8], turn: Turn) -> Result<Response, ApiError> {
     let signed = Signed::read(body)?;
     if matches!(signed.statement, Statement::Disclosure(_)) {
         return Err(ApiError::BadRequest {
@@ -65,7 +66,13 @@ async fn admit(service: &Service, body: &[u8], turn: Turn) -> Result<Response, A
         });
     }
     service.check_open_to(&signed)?;
-    service.check_attachments(&signed)?;
+    let signed = if signed.statement.attachments().is_empty() {
+        signed
+    } else {
+        let service = service.clone();
+        let check = move || service.check_attachments(&signed).map(|()| signed);
+        super::vault::blocking(check).await?
+    };
     let erased = match &signed.statement {
         Statement::Erasure(erasure) => Some(erasure.digest),
         _ => None,

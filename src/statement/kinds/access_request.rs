@@ -27,6 +27,9 @@ use crate::statement::words::{
 };
 use crate::time::Time;
 
+/// The largest scope, in bytes: some ten times what 64 positions need.
+pub const MAX_SCOPE: usize = 64 << 10;
+
 /// A request for footage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
