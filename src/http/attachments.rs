@@ -7,10 +7,12 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::time::{Duration, SystemTime};
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use tokio::io::AsyncReadExt as _;
+use tokio_util::io::ReaderStream;
 
 use super::{ApiError, Path, Service, Shared, auth};
 use crate::digest::Digest;
@@ -37,6 +39,8 @@ pub const OPENING: HeaderName = HeaderName::from_static("whosaw-opening");
 const WAITING: Duration = Duration::from_secs(3600);
 /// Bytes of attachments that may wait for their statements at once.
 const WAITING_BYTES: u64 = 256 << 20;
+/// Bytes of a file that are in memory for one reader.
+pub(super) const PIECE: usize = 64 << 10;
 /// The media type of a request's scope.
 pub const SCOPE_TYPE: &str = "application/geo+json";
 /// What may be attached.
@@ -102,31 +106,26 @@ pub async fn read(
     let digest: SealDigest = digest.parse().map_err(|_| missing())?;
     let facts = JournalFacts(service.ledger.journal());
     check_not_erased(&facts.digest(&digest)?.ok_or_else(missing)?)?;
-    let (opening, bytes) = service.attachment(&digest)?.ok_or_else(missing)?;
+    let (opening, file) = service.attachment_file(&digest)?.ok_or_else(missing)?;
+    let length = file.metadata().map_err(ApiError::internal)?.len();
     let value = opening.as_attachment().map_err(ApiError::internal)?;
-    let opening = HeaderValue::from_str(opening.encode()).map_err(ApiError::internal)?;
-    let media_type =
-        HeaderValue::from_str(value.media_type.as_str()).map_err(ApiError::internal)?;
-    Ok((
-        [
-            (OPENING, opening),
-            (header::CONTENT_TYPE, media_type),
-            (
-                header::CONTENT_DISPOSITION,
-                HeaderValue::from_static("attachment"),
-            ),
-            (
-                header::CONTENT_SECURITY_POLICY,
-                HeaderValue::from_static("sandbox"),
-            ),
-            (
-                header::CACHE_CONTROL,
-                HeaderValue::from_static("public, max-age=3600"),
-            ),
-        ],
-        bytes,
-    )
-        .into_response())
+    let media_type = match value.media_type.as_str() {
+        "text/plain" => "text/plain; charset=utf-8",
+        other => other,
+    };
+    let text = |text: &str| HeaderValue::from_str(text).map_err(ApiError::internal);
+    let headers = [
+        (OPENING, text(opening.encode())?),
+        (header::CONTENT_TYPE, text(media_type)?),
+        (header::CONTENT_LENGTH, HeaderValue::from(length)),
+        (header::CONTENT_DISPOSITION, text("attachment")?),
+        (header::CONTENT_SECURITY_POLICY, text("sandbox")?),
+        (header::CACHE_CONTROL, text("public, max-age=3600")?),
+    ];
+    // In pieces: a reader who takes one byte a second holds one of them, and not the whole.
+    let file = tokio::fs::File::from_std(file).take(length);
+    let pieces = ReaderStream::with_capacity(file, PIECE);
+    Ok((headers, Body::from_stream(pieces)).into_response())
 }
 
 fn check_not_erased(fact: &DigestFact) -> Result<(), ApiError> {
