@@ -19,9 +19,11 @@ use crate::party::seals;
 use crate::seal::Identity;
 use crate::seal::recipient::Recipient;
 use crate::statement::kinds::Kind as _;
-use crate::statement::kinds::access_request::{AccessRequest, RequestKind, SealedFields};
+use crate::statement::kinds::access_request::{
+    AccessRequest, MAX_MESSAGE, RequestKind, SealedFields,
+};
 use crate::statement::rules::seals::SealedField;
-use crate::statement::scope::Scope;
+use crate::statement::scope::{MAX_SCOPE, Scope};
 use crate::statement::words::{
     DataKind, Day, Investigation, Jurisdiction, Offence, PartyKind, Role,
 };
@@ -138,6 +140,7 @@ fn request(args: &Request) -> anyhow::Result<Exit> {
     let agency = args.own.open()?;
     let scope_bytes =
         std::fs::read(&args.scope).with_context(|| args.scope.display().to_string())?;
+    check_length(&args.scope, &scope_bytes, MAX_SCOPE)?;
     let scope = Scope::parse(&scope_bytes).with_context(|| args.scope.display().to_string())?;
     let head = agency.own_head();
     let least = Measures::of(&scope, head.issued_at)?;
@@ -163,6 +166,7 @@ fn request(args: &Request) -> anyhow::Result<Exit> {
         None => None,
         Some(path) => {
             let text = std::fs::read(path).with_context(|| path.display().to_string())?;
+            check_length(path, &text, MAX_MESSAGE)?;
             Some(agency.attach(&text, "text/plain")?.digest())
         }
     };
@@ -209,6 +213,18 @@ fn request(args: &Request) -> anyhow::Result<Exit> {
         args.own.json,
     )?;
     Ok(Exit::Yes)
+}
+
+/// Longer ones the server does not take, and residents' devices do not read.
+fn check_length(path: &std::path::Path, bytes: &[u8], most: usize) -> anyhow::Result<()> {
+    if bytes.len() > most {
+        let length = bytes.len();
+        bail!(
+            "{}: {length} bytes, and at most {most} are read",
+            path.display()
+        );
+    }
+    Ok(())
 }
 
 fn read_line(path: &std::path::Path) -> anyhow::Result<String> {

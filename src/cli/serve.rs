@@ -11,7 +11,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::Exit;
 use crate::http::metrics::{self, Metrics};
-use crate::http::{App, Batcher, Door, Limits, Listening, MAX_CONNECTIONS, Service, listen};
+use crate::http::{
+    App, Batcher, Bundles, Door, Limits, Listening, MAX_CONNECTIONS, Service, listen,
+};
 use crate::ledger::{Ledger, QUEUE};
 use crate::party::operator::Operator;
 use crate::statement::words::Role;
@@ -269,5 +271,6 @@ fn open(
         service_key: operator.home().key(Role::Service)?,
         nonces: Mutex::new(Nonces::default()),
         door,
+        bundles: Bundles::default(),
     })
 }

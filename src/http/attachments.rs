@@ -18,9 +18,9 @@ use super::{ApiError, Path, Service, Shared, auth};
 use crate::digest::Digest;
 use crate::seal::notice;
 use crate::statement::facts::{DigestFact, FactsExt as _};
-use crate::statement::kinds::access_request::MAX_SCOPE;
+use crate::statement::kinds::access_request::MAX_MESSAGE;
 use crate::statement::refusal::{Reason, Refusal, Verdict};
-use crate::statement::scope::Scope;
+use crate::statement::scope::{MAX_SCOPE, Scope};
 use crate::statement::sealed::{AttachmentValue, Opening, SealDigest};
 use crate::statement::{Signed, Statement, rules};
 use crate::store::facts::JournalFacts;
@@ -160,20 +160,11 @@ impl Service {
         Ok(StatusCode::CREATED)
     }
 
-    /// An attachment with its opening, if its bytes are stored.
-    pub(super) fn attachment(
+    /// An attachment's opening, and the file of its bytes, if they are stored. None of them is read.
+    pub(super) fn attachment_file(
         &self,
         digest: &SealDigest,
-    ) -> Result<Option<(Opening, Vec<u8>)>, ApiError> {
-        let Some((opening, _)) = self.attachment_file(digest)? else {
-            return Ok(None);
-        };
-        let bytes = self.attachments.read(&digest.to_string())?;
-        Ok(bytes.map(|bytes| (opening, bytes)))
-    }
-
-    /// An attachment's opening, and the file of its bytes, if they are stored. None of them is read.
-    fn attachment_file(&self, digest: &SealDigest) -> Result<Option<(Opening, File)>, ApiError> {
+    ) -> Result<Option<(Opening, File)>, ApiError> {
         let digest = digest.to_string();
         let opening = self.attachments.read(&opening_path(&digest))?;
         let Some((opening, file)) = opening.zip(self.attachments.file(&digest)?) else {
@@ -307,7 +298,7 @@ fn opening_path(digest: &str) -> String {
 fn check_form(statement: &Statement, member: &str, value: &AttachmentValue) -> Result<(), Refusal> {
     let (reason, media_type, most) = match (statement, member) {
         (Statement::AccessRequest(_), "/scope") => (Reason::ScopeMismatch, SCOPE_TYPE, MAX_SCOPE),
-        (Statement::AccessRequest(_), _) => (Reason::ScopeMismatch, "text/plain", MAX_ATTACHMENT),
+        (Statement::AccessRequest(_), _) => (Reason::ScopeMismatch, "text/plain", MAX_MESSAGE),
         (Statement::Unsealing(_), _) => (Reason::OpeningMismatch, "text/plain", MAX_OPENING),
         (Statement::Notice(_), _) => return check_message(member, value),
         _ => return Ok(()),

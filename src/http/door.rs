@@ -65,6 +65,8 @@ pub enum Limit {
     Connections,
     /// Attachments of a party that are on their way at once.
     Attachments,
+    /// A party's open requests, by their attachments.
+    OpenRequests,
 }
 
 impl Limit {
@@ -78,6 +80,7 @@ impl Limit {
             Self::PartyWaiting => "party-waiting",
             Self::Connections => "address-connections",
             Self::Attachments => "party-attachments",
+            Self::OpenRequests => "party-requests",
         }
     }
 
@@ -91,6 +94,7 @@ impl Limit {
             Self::PartyWaiting => "Too many statements by this party wait already",
             Self::Connections => "Too many connections from this address",
             Self::Attachments => "Too many attachments by this party are on their way already",
+            Self::OpenRequests => "The open requests leave no room for another one there",
         }
     }
 }
@@ -231,7 +235,7 @@ impl Door {
         place.ok_or_else(|| self.refuse(limit, Duration::ZERO))
     }
 
-    fn refuse(&self, limit: Limit, wait: Duration) -> ApiError {
+    pub(super) fn refuse(&self, limit: Limit, wait: Duration) -> ApiError {
         self.metrics.limited(limit);
         ApiError::TooMany { limit, wait }
     }

@@ -50,6 +50,7 @@ use crate::time::Clock;
 use crate::wire::signature::Nonces;
 
 pub use batches::Batcher;
+pub use bundles::Bundles;
 pub use door::{Door, Limits};
 pub use listen::{Listening, MAX_CONNECTIONS, listen};
 pub use problem::ApiError;
@@ -82,6 +83,7 @@ pub struct Service {
     pub service_key: ed25519_dalek::SigningKey,
     pub nonces: Mutex<Nonces>,
     pub door: Arc<Door>,
+    pub bundles: Bundles,
 }
 
 impl Service {

@@ -73,6 +73,7 @@ async fn admit(service: &Arc<Service>, body: &[u8], turn: Turn) -> Result<Respon
         let check = move || service.check_attachments(&signed).map(|()| signed);
         super::vault::blocking(check).await?
     };
+    service.check_room(&signed).await?;
     let erased = match &signed.statement {
         Statement::Erasure(erasure) => Some(erasure.digest),
         _ => None,

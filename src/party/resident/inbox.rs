@@ -150,6 +150,8 @@ pub fn read(resident: &Resident) -> Result<Option<Inbox>, ResidentError> {
         }
         match judge(&claim, bundled) {
             Ok(asked) => inbox.requests.extend(item(resident, &claim, asked)?),
+            // Left out of the bundle as long as that lasts.
+            Err(Fault::NotInStanding(_)) => {}
             Err(fault) => inbox.false_requests.push(FalseItem {
                 request: claim.id,
                 index: Some(claim.index),
@@ -177,6 +179,9 @@ pub fn read(resident: &Resident) -> Result<Option<Inbox>, ResidentError> {
 /// What a request asks, if it is what it claims to be.
 pub(super) fn judge(claim: &Claim, bundled: Option<&BundledRequest>) -> Result<Asked, Fault> {
     gate::check_request(claim)?;
+    if bundled.is_none() {
+        gate::check_bundled(claim)?;
+    }
     gate::check_attachments(claim, bundled)
 }
 

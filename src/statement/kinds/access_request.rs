@@ -27,8 +27,8 @@ use crate::statement::words::{
 };
 use crate::time::Time;
 
-/// The largest scope, in bytes: some ten times what 64 positions need.
-pub const MAX_SCOPE: usize = 64 << 10;
+/// The longest message to residents, in bytes.
+pub const MAX_MESSAGE: usize = 16 << 10;
 
 /// A request for footage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
