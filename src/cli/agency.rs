@@ -20,9 +20,11 @@ use crate::plain::count;
 use crate::seal::Identity;
 use crate::seal::recipient::Recipient;
 use crate::statement::kinds::Kind as _;
-use crate::statement::kinds::access_request::{AccessRequest, RequestKind, SealedFields};
+use crate::statement::kinds::access_request::{
+    AccessRequest, MAX_MESSAGE, RequestKind, SealedFields,
+};
 use crate::statement::rules::seals::SealedField;
-use crate::statement::scope::Scope;
+use crate::statement::scope::{MAX_SCOPE, Scope};
 use crate::statement::words::{
     DataKind, Day, Investigation, Jurisdiction, Offence, PartyKind, Role,
 };
@@ -147,6 +149,7 @@ fn request(args: &Request) -> anyhow::Result<Exit> {
     let agency = args.own.open()?;
     let mut scope_bytes =
         std::fs::read(&args.scope).with_context(|| args.scope.display().to_string())?;
+    check_length(&args.scope, &scope_bytes, MAX_SCOPE)?;
     let mut scope = Scope::parse(&scope_bytes).with_context(|| args.scope.display().to_string())?;
     if let (Some(from), Some(until)) = (args.from, args.until) {
         scope = scope.with_window(from, until)?;
@@ -176,6 +179,7 @@ fn request(args: &Request) -> anyhow::Result<Exit> {
         None => None,
         Some(path) => {
             let text = std::fs::read(path).with_context(|| path.display().to_string())?;
+            check_length(path, &text, MAX_MESSAGE)?;
             Some(agency.attach(&text, "text/plain")?.digest())
         }
     };
@@ -222,6 +226,18 @@ fn request(args: &Request) -> anyhow::Result<Exit> {
         args.own.json,
     )?;
     Ok(Exit::Yes)
+}
+
+/// Longer ones the server does not take, and residents' devices do not read.
+fn check_length(path: &std::path::Path, bytes: &[u8], most: usize) -> anyhow::Result<()> {
+    if bytes.len() > most {
+        let length = bytes.len();
+        bail!(
+            "{}: {length} bytes, and at most {most} are read",
+            path.display()
+        );
+    }
+    Ok(())
 }
 
 fn new_investigation() -> Investigation {

@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::Exit;
 use crate::http::metrics::{self, Metrics};
 use crate::http::{
-    App, Batcher, Door, Limits, Listening, MAX_CONNECTIONS, Service, UnderWay, listen,
+    App, Batcher, Bundles, Door, Limits, Listening, MAX_CONNECTIONS, Service, UnderWay, listen,
 };
 use crate::ledger::{Ledger, QUEUE};
 use crate::party::home::HomeError;
@@ -302,5 +302,6 @@ fn open(
         service_key: operator.home().key(Role::Service)?,
         nonces: Mutex::new(Nonces::default()),
         door,
+        bundles: Bundles::default(),
     })
 }

@@ -3,33 +3,44 @@
 //! Uploaded before their statement, by a party; kept only if a statement names them. They are
 //! strangers' bytes: served as downloads, in a sandbox, never sniffed.
 
+use std::collections::BTreeSet;
+use std::fs::File;
 use std::time::Duration;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use tokio::io::AsyncReadExt as _;
+use tokio_util::io::ReaderStream;
 
 use super::{ApiError, Path, Service, Shared, auth};
 use crate::digest::Digest;
 use crate::seal::notice;
 use crate::statement::facts::{DigestFact, FactsExt as _};
-use crate::statement::refusal::{Reason, Refusal};
-use crate::statement::scope::Scope;
+use crate::statement::kinds::access_request::MAX_MESSAGE;
+use crate::statement::refusal::{Reason, Refusal, Verdict};
+use crate::statement::scope::{MAX_SCOPE, Scope};
 use crate::statement::sealed::{AttachmentValue, Opening, SealDigest};
-use crate::statement::{Signed, Statement};
+use crate::statement::{Signed, Statement, rules};
 use crate::store::facts::JournalFacts;
 use crate::store::journal::JournalRead as _;
 use crate::store::objects::Objects as _;
+use crate::tlog::tree::LeafIndex;
 
 /// The largest attachment, in bytes.
 pub const MAX_ATTACHMENT: usize = 16 << 20;
+/// The largest opening of a sealed field that is published, in bytes: what one seals is a number or a
+/// name.
+const MAX_OPENING: usize = 64 << 10;
 /// The header that carries an attachment's opening.
 pub const OPENING: HeaderName = HeaderName::from_static("whosaw-opening");
 /// How long an attachment may wait for its statement.
 const WAITING: Duration = Duration::from_secs(3600);
 /// Bytes of attachments that may wait for their statements at once.
 const WAITING_BYTES: u64 = 256 << 20;
+/// Bytes of a file that are in memory for one reader.
+pub(super) const PIECE: usize = 64 << 10;
 /// The media type of a request's scope.
 pub const SCOPE_TYPE: &str = "application/geo+json";
 /// What may be attached.
@@ -95,31 +106,26 @@ pub async fn read(
     let digest: SealDigest = digest.parse().map_err(|_| missing())?;
     let facts = JournalFacts(service.ledger.journal());
     check_not_erased(&facts.digest(&digest)?.ok_or_else(missing)?)?;
-    let (opening, bytes) = service.attachment(&digest)?.ok_or_else(missing)?;
+    let (opening, file) = service.attachment_file(&digest)?.ok_or_else(missing)?;
+    let length = file.metadata().map_err(ApiError::internal)?.len();
     let value = opening.as_attachment().map_err(ApiError::internal)?;
-    let opening = HeaderValue::from_str(opening.encode()).map_err(ApiError::internal)?;
-    let media_type =
-        HeaderValue::from_str(value.media_type.as_str()).map_err(ApiError::internal)?;
-    Ok((
-        [
-            (OPENING, opening),
-            (header::CONTENT_TYPE, media_type),
-            (
-                header::CONTENT_DISPOSITION,
-                HeaderValue::from_static("attachment"),
-            ),
-            (
-                header::CONTENT_SECURITY_POLICY,
-                HeaderValue::from_static("sandbox"),
-            ),
-            (
-                header::CACHE_CONTROL,
-                HeaderValue::from_static("public, max-age=3600"),
-            ),
-        ],
-        bytes,
-    )
-        .into_response())
+    let media_type = match value.media_type.as_str() {
+        "text/plain" => "text/plain; charset=utf-8",
+        other => other,
+    };
+    let text = |text: &str| HeaderValue::from_str(text).map_err(ApiError::internal);
+    let headers = [
+        (OPENING, text(opening.encode())?),
+        (header::CONTENT_TYPE, text(media_type)?),
+        (header::CONTENT_LENGTH, HeaderValue::from(length)),
+        (header::CONTENT_DISPOSITION, text("attachment")?),
+        (header::CONTENT_SECURITY_POLICY, text("sandbox")?),
+        (header::CACHE_CONTROL, text("public, max-age=3600")?),
+    ];
+    // In pieces: a reader who takes one byte a second holds one of them, and not the whole.
+    let file = tokio::fs::File::from_std(file).take(length);
+    let pieces = ReaderStream::with_capacity(file, PIECE);
+    Ok((headers, Body::from_stream(pieces)).into_response())
 }
 
 fn check_not_erased(fact: &DigestFact) -> Result<(), ApiError> {
@@ -153,47 +159,90 @@ impl Service {
         Ok(StatusCode::CREATED)
     }
 
-    /// An attachment with its opening, if its bytes are stored.
-    pub(super) fn attachment(
+    /// An attachment's opening, and the file of its bytes, if they are stored. None of them is read.
+    pub(super) fn attachment_file(
         &self,
         digest: &SealDigest,
-    ) -> Result<Option<(Opening, Vec<u8>)>, ApiError> {
+    ) -> Result<Option<(Opening, File)>, ApiError> {
         let digest = digest.to_string();
         let opening = self.attachments.read(&opening_path(&digest))?;
-        let bytes = self.attachments.read(&digest)?;
-        let Some((opening, bytes)) = opening.zip(bytes) else {
+        let Some((opening, file)) = opening.zip(self.attachments.file(&digest)?) else {
             return Ok(None);
         };
         let opening = String::from_utf8(opening).map_err(ApiError::internal)?;
         let opening = Opening::parse(&opening).map_err(ApiError::internal)?;
-        Ok(Some((opening, bytes)))
+        Ok(Some((opening, file)))
     }
 
     /// The door rules about attachments: the bytes are here, and a scope fits its request.
+    ///
+    /// Whoever may not say this at all is told so first: a stranger's statement opens no file.
     pub(super) fn check_attachments(&self, signed: &Signed) -> Result<(), ApiError> {
-        for (member, digest) in signed.statement.attachments() {
-            // It waits no longer than the statement that names it now.
-            let path = digest.to_string();
-            self.attachments.renew(&opening_path(&path))?;
-            self.attachments.renew(&path)?;
-            let Some((opening, bytes)) = self.attachment(&digest)? else {
-                // What stands in the log already may have been erased since.
-                if self.ledger.journal().find(&signed.id)?.is_some() {
-                    return Ok(());
-                }
-                return Err(Refusal::new(
-                    Reason::AttachmentMissing,
-                    member,
-                    format!("upload it first: PUT /attachments/{digest}"),
-                )
-                .into());
-            };
-            let value = opening.as_attachment().map_err(ApiError::internal)?;
-            check_scope(signed, &member, &value, &bytes)?;
-            check_opening(signed, &value, &bytes)?;
-            check_message(signed, &member, &value)?;
+        let attachments = signed.statement.attachments();
+        // What stands in the log already may have been erased since.
+        if attachments.is_empty() || self.ledger.journal().find(&signed.id)?.is_some() {
+            return Ok(());
+        }
+        let facts = JournalFacts(self.ledger.journal());
+        let keys = signed.envelope.signatures.iter().map(|(key, _)| key);
+        let known = keys
+            .map(|key| facts.key(key))
+            .collect::<Result<Vec<_>, _>>()?;
+        if known.iter().all(Option::is_none) {
+            self.foresee(signed)?;
+        }
+        let mut named = BTreeSet::new();
+        for (member, digest) in attachments {
+            if !named.insert(digest) {
+                let detail = "a digest stands once in a log: draw a new salt";
+                return Err(Refusal::new(Reason::DigestSeenBefore, member, detail).into());
+            }
+            self.check_attachment(signed, member, &digest)?;
         }
         Ok(())
+    }
+
+    /// Refuses what the rules would refuse as the log stands now; the sequencer has the last word.
+    /// What is referred to may wait for the sequencer itself, so that is left to it.
+    fn foresee(&self, signed: &Signed) -> Result<(), ApiError> {
+        let now = self.clock.now().cut_to_minute();
+        let now = self.ledger.waits_for_clock(now).unwrap_or(now);
+        let index = LeafIndex::new(self.ledger.size().as_u64());
+        let facts = JournalFacts(self.ledger.journal());
+        match rules::judge(signed, self.ledger.origin(), index, now, &facts) {
+            Err(Verdict::Facts(error)) => Err(error.into()),
+            Err(Verdict::Refused(refusal)) if refusal.reason != Reason::UnknownReference => {
+                Err(refusal.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_attachment(
+        &self,
+        signed: &Signed,
+        member: String,
+        digest: &SealDigest,
+    ) -> Result<(), ApiError> {
+        // It waits no longer than the statement that names it now.
+        let path = digest.to_string();
+        self.attachments.renew(&opening_path(&path))?;
+        self.attachments.renew(&path)?;
+        let Some((opening, _)) = self.attachment_file(digest)? else {
+            let detail = format!("upload it first: PUT /attachments/{digest}");
+            return Err(Refusal::new(Reason::AttachmentMissing, member, detail).into());
+        };
+        let value = opening.as_attachment().map_err(ApiError::internal)?;
+        check_form(&signed.statement, &member, &value)?;
+        // Large ones are never read: `check_form` bounds these two.
+        let check = match &signed.statement {
+            Statement::AccessRequest(_) if member == "/scope" => check_scope,
+            Statement::Unsealing(_) => check_opening,
+            _ => return Ok(()),
+        };
+        let bytes = self.attachments.read(&digest.to_string())?;
+        let bytes = bytes.ok_or_else(|| ApiError::internal("an attachment went away"))?;
+        Ok(check(signed, member, &bytes)?)
     }
 
     /// Destroys what an erasure in the log says is destroyed.
@@ -250,57 +299,54 @@ fn opening_path(digest: &str) -> String {
     format!("{digest}{OPENING_SUFFIX}")
 }
 
-/// What an unsealing publishes is a text whose SHA-256 is the seal. Whether it fits the field is for
-/// readers to see.
-fn check_opening(signed: &Signed, value: &AttachmentValue, bytes: &[u8]) -> Result<(), Refusal> {
-    let Statement::Unsealing(unsealing) = &signed.statement else {
-        return Ok(());
+/// What is told of an attachment's bytes without reading them: their type, and how many there are.
+fn check_form(statement: &Statement, member: &str, value: &AttachmentValue) -> Result<(), Refusal> {
+    let (reason, media_type, most) = match (statement, member) {
+        (Statement::AccessRequest(_), "/scope") => (Reason::ScopeMismatch, SCOPE_TYPE, MAX_SCOPE),
+        (Statement::AccessRequest(_), _) => (Reason::ScopeMismatch, "text/plain", MAX_MESSAGE),
+        (Statement::Unsealing(_), _) => (Reason::OpeningMismatch, "text/plain", MAX_OPENING),
+        (Statement::Notice(_), _) => return check_message(member, value),
+        _ => return Ok(()),
     };
-    let opens = Digest::of(bytes).as_bytes() == unsealing.seal.as_bytes();
-    if opens && value.media_type.as_str() == "text/plain" {
+    if value.media_type.as_str() == media_type && value.size <= most as u64 {
         return Ok(());
     }
-    let detail = "text/plain: the opening, exactly as it was sealed";
-    Err(Refusal::new(Reason::OpeningMismatch, "/opening", detail))
+    let detail = format!("{media_type} of at most {most} bytes");
+    Err(Refusal::new(reason, member, detail))
 }
 
 /// Messages of notices look alike: a size would tell whom one is for, and devices try no other.
-fn check_message(signed: &Signed, member: &str, value: &AttachmentValue) -> Result<(), Refusal> {
-    if !matches!(signed.statement, Statement::Notice(_))
-        || (value.media_type.as_str() == "application/age" && value.size == notice::SIZE as u64)
-    {
+fn check_message(member: &str, value: &AttachmentValue) -> Result<(), Refusal> {
+    if value.media_type.as_str() == "application/age" && value.size == notice::SIZE as u64 {
         return Ok(());
     }
     let detail = format!("application/age of {} bytes, one stanza", notice::SIZE);
     Err(Refusal::new(Reason::NoticeMismatch, member, detail))
 }
 
+/// What an unsealing publishes is a text whose SHA-256 is the seal. Whether it fits the field is for
+/// readers to see.
+fn check_opening(signed: &Signed, member: String, bytes: &[u8]) -> Result<(), Refusal> {
+    let Statement::Unsealing(unsealing) = &signed.statement else {
+        return Ok(());
+    };
+    if Digest::of(bytes).as_bytes() == unsealing.seal.as_bytes() {
+        return Ok(());
+    }
+    let detail = "text/plain: the opening, exactly as it was sealed";
+    Err(Refusal::new(Reason::OpeningMismatch, member, detail))
+}
+
 /// A request's scope says what its public part admits to.
-fn check_scope(
-    signed: &Signed,
-    member: &str,
-    value: &AttachmentValue,
-    bytes: &[u8],
-) -> Result<(), Refusal> {
+fn check_scope(signed: &Signed, member: String, bytes: &[u8]) -> Result<(), Refusal> {
     let Statement::AccessRequest(request) = &signed.statement else {
         return Ok(());
     };
-    let refuse = |detail: String| Err(Refusal::new(Reason::ScopeMismatch, member, detail));
-    if member != "/scope" {
-        return match value.media_type.as_str() {
-            "text/plain" => Ok(()),
-            _ => refuse("a message is text/plain".to_owned()),
-        };
-    }
-    if value.media_type.as_str() != SCOPE_TYPE {
-        return refuse(format!("a scope is {SCOPE_TYPE}"));
-    }
+    let refuse = |detail: String| Refusal::new(Reason::ScopeMismatch, member, detail);
     let scope = match Scope::parse(bytes) {
         Ok(scope) => scope,
-        Err(error) => return refuse(error.to_string()),
+        Err(error) => return Err(refuse(error.to_string())),
     };
-    match scope.fits(request, signed.head.issued_at) {
-        Ok(()) => Ok(()),
-        Err(error) => refuse(error.to_string()),
-    }
+    let fits = scope.fits(request, signed.head.issued_at);
+    fits.map_err(|error| refuse(error.to_string()))
 }

@@ -231,7 +231,7 @@ impl Door {
         place.ok_or_else(|| self.refuse(limit, Duration::ZERO))
     }
 
-    fn refuse(&self, limit: Limit, wait: Duration) -> ApiError {
+    pub(super) fn refuse(&self, limit: Limit, wait: Duration) -> ApiError {
         self.metrics.limited(limit);
         ApiError::TooMany { limit, wait }
     }

@@ -51,6 +51,7 @@ use crate::time::Clock;
 use crate::wire::signature::Nonces;
 
 pub use batches::Batcher;
+pub use bundles::Bundles;
 pub use disclosures::UnderWay;
 pub use door::{Door, Limits};
 pub use listen::{Listening, MAX_CONNECTIONS, listen};
@@ -84,6 +85,7 @@ pub struct Service {
     pub service_key: ed25519_dalek::SigningKey,
     pub nonces: Mutex<Nonces>,
     pub door: Arc<Door>,
+    pub bundles: Bundles,
 }
 
 impl Service {

@@ -4,7 +4,7 @@
 //! pass the router and its layers: nothing is waited for and there is no body to bound. An address here
 //! has one spelling, for files that of tlog-tiles; nothing is decoded.
 
-use axum::http::{HeaderValue, Method, Request, header};
+use axum::http::{HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 
@@ -27,7 +27,12 @@ pub fn answer<B>(service: &Service, request: &Request<B>) -> Option<Response> {
         (None, Some(id)) => statements::proof(service, id),
     };
     let mut response = found.unwrap_or_else(ApiError::into_response);
+    let refused = response.status() == StatusCode::METHOD_NOT_ALLOWED;
     let headers = response.headers_mut();
+    if refused {
+        // RFC 9110, section 15.5.6: the router does so for what it routes.
+        headers.insert(header::ALLOW, HeaderValue::from_static("GET,HEAD"));
+    }
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),

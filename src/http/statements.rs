@@ -1,7 +1,8 @@
 //! `/api/v1/statements`, `/api/v1/proofs`, `/schemas`, `/healthz`.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -32,6 +33,13 @@ use crate::wire::statements::{Entry, Logged};
 const ANSWER: usize = 512;
 /// Room for what a proof has beside leaf and checkpoint: some thirty hashes.
 const PROOF: usize = 2048;
+
+/// Every type's schema as it is served. They never change, and take milliseconds to make.
+static SCHEMAS: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
+    let all = crate::statement::schema::all().into_iter();
+    all.map(|(name, schema)| (name.to_owned(), schema.to_string()))
+        .collect()
+});
 
 /// `POST /api/v1/statements`.
 pub async fn submit(
@@ -68,7 +76,13 @@ async fn admit(service: &Arc<Service>, body: &[u8], turn: Turn) -> Result<Respon
         });
     }
     service.check_open_to(&signed)?;
-    service.check_attachments(&signed)?;
+    let signed = if signed.statement.attachments().is_empty() {
+        signed
+    } else {
+        let service = service.clone();
+        let check = move || service.check_attachments(&signed).map(|()| signed);
+        blocking(check).await?
+    };
     let id = signed.id;
     let sequenced = match &signed.statement {
         Statement::Erasure(erasure) => {
@@ -270,13 +284,10 @@ pub async fn schema(Path(file): Path<String>) -> Result<Response, ApiError> {
     let name = file
         .strip_suffix(".json")
         .ok_or(ApiError::NotFound("no such schema"))?;
-    let (_, schema) = crate::statement::schema::all()
-        .into_iter()
-        .find(|(known, _)| *known == name)
-        .ok_or(missing)?;
+    let schema = SCHEMAS.get(name).ok_or(missing)?;
     Ok((
         [(header::CONTENT_TYPE, "application/schema+json")],
-        schema.to_string(),
+        Bytes::from_static(schema.as_bytes()),
     )
         .into_response())
 }

@@ -15,7 +15,7 @@ use crate::encoding::json_error;
 use crate::time::Time;
 
 /// The largest scope that is read, in bytes.
-const MAX_SCOPE: usize = 16 << 10;
+pub const MAX_SCOPE: usize = 16 << 10;
 /// Positions of a ring, the last of which repeats the first.
 const POSITIONS: std::ops::RangeInclusive<usize> = 4..=64;
 /// Units of a position in one degree.

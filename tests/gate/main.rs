@@ -364,6 +364,32 @@ fn a_scope_larger_than_the_log_was_told_is_refused() {
     nothing_secret_left(&device, &proxy);
 }
 
+/// Whoever keeps the bundle back, or blows it up, does not make the device say that nobody asks.
+#[test]
+fn a_device_that_gets_no_bundle_says_that_it_could_not_look() {
+    let proxy = world().proxy();
+    let device = world().device_before(&proxy);
+    proxy.cut_off(Some("/bundles/"));
+    for line in ["inbox", "inbox --offline"] {
+        let inbox = device.run(line);
+        assert_eq!(inbox.code, 2, "{}", inbox.both());
+        assert!(
+            inbox.out.contains("could NOT be looked at"),
+            "{}",
+            inbox.out
+        );
+        assert!(!inbox.out.contains("nobody asks"), "{}", inbox.out);
+        let inbox = device.run(&format!("{line} --json"));
+        assert_eq!(inbox.code, 2, "{}", inbox.both());
+        let json: serde_json::Value = serde_json::from_str(&inbox.out).unwrap();
+        assert!(json["not_looked"].is_string(), "{json}");
+    }
+    assert!(device.must("sync").contains("there may be others"));
+    proxy.cut_off(None);
+    let inbox = device.must("inbox");
+    assert!(inbox.contains(&world().request[..12]), "{inbox}");
+}
+
 #[test]
 fn no_header_leaves_before_the_collection() {
     let proxy = world().proxy();

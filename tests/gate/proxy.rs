@@ -1,7 +1,7 @@
 //! A real HTTP proxy between a device and its server, which lies as it is told, and remembers every
 //! byte that the device sent.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
@@ -163,15 +163,30 @@ fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
         .map(|(_, v)| v.as_str())
 }
 
-fn read_body(reader: &mut impl Read, headers: &[(String, String)]) -> Option<Vec<u8>> {
-    assert!(
-        header(headers, "transfer-encoding").is_none(),
-        "lengths are known here"
-    );
+fn read_body(reader: &mut impl BufRead, headers: &[(String, String)]) -> Option<Vec<u8>> {
+    if header(headers, "transfer-encoding") == Some("chunked") {
+        return read_chunks(reader);
+    }
     let length = header(headers, "content-length").map_or(0, |length| length.parse().unwrap());
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     Some(body)
+}
+
+/// A body whose length the server does not know when it begins to send.
+fn read_chunks(reader: &mut impl BufRead) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let mut size = String::new();
+        reader.read_line(&mut size).ok()?;
+        let size = usize::from_str_radix(size.trim_end(), 16).ok()?;
+        let mut chunk = vec![0; size + 2];
+        reader.read_exact(&mut chunk).ok()?;
+        if size == 0 {
+            return Some(body);
+        }
+        body.extend(&chunk[..size]);
+    }
 }
 
 fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Request> {

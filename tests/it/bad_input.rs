@@ -1,6 +1,7 @@
 //! What strangers send: each fault gets its own answer, a problem that names the member, and the log
 //! stays as it was.
 
+mod bundles;
 mod calls;
 mod seals;
 mod statements;
@@ -21,7 +22,7 @@ use whosaw::statement::canonical;
 use whosaw::statement::envelope::{Envelope, MAX_ENVELOPE, MAX_PAYLOAD, PAYLOAD_TYPE};
 use whosaw::statement::key::PublicKey;
 use whosaw::statement::kinds::Kind as _;
-use whosaw::statement::kinds::access_request::{AccessRequest, SealedFields};
+use whosaw::statement::kinds::access_request::{AccessRequest, MAX_MESSAGE, SealedFields};
 use whosaw::statement::kinds::agreement::Agreement;
 use whosaw::statement::kinds::collection::Collection;
 use whosaw::statement::kinds::disclosure::Disclosure;

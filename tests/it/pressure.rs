@@ -6,8 +6,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use whosaw::digest::StatementId;
+use whosaw::digest::{Digest, StatementId};
 use whosaw::statement::envelope::{Envelope, MAX_ENVELOPE};
+use whosaw::statement::kinds::annotation::{Annotation, Remark};
+use whosaw::statement::sealed::{AttachmentValue, Opening};
+use whosaw::statement::sign;
+use whosaw::statement::words::Role;
 use whosaw::wire::statements::Logged;
 
 use super::http::{Answer, Call};
@@ -510,4 +514,62 @@ fn figures_are_for_the_operator_alone() {
     assert_eq!((missing("north"), missing("south")), (Some(0.0), Some(1.0)));
     assert_eq!(figure(&text, "whosaw_published_size"), Some(size));
     assert_eq!(figure(&text, "whosaw_log_size"), Some(size + 1.0));
+}
+
+/// An attachment logged by the agency; its path.
+fn logged_attachment(ledger: &Ledger, bytes: &[u8], media_type: &str) -> String {
+    let agency = ledger.home("agency");
+    let value = AttachmentValue {
+        sha256: Digest::of(bytes),
+        size: bytes.len() as u64,
+        media_type: media_type.parse().unwrap(),
+    };
+    let opening = Opening::attachment(&whosaw::random::bytes::<16>(), &value).unwrap();
+    let path = format!("/attachments/{}", opening.digest());
+    let upload = Call::new("PUT", path.clone(), bytes)
+        .with("whosaw-opening", opening.encode())
+        .signed(&agency.key(Role::Service).unwrap(), ledger.authority());
+    assert_eq!(ledger.send(&upload).status, 201);
+    let about = signed_benefit(&ledger.home("vendor"));
+    assert_eq!(ledger.submit(&about.to_json()).status, 201);
+    let annotation = Annotation {
+        about: StatementId::of_payload(&about.payload),
+        remark: Remark::Claim,
+        attachments: vec![opening.digest()],
+    };
+    let key = agency.key(Role::Officer).unwrap();
+    let annotation = sign(&head_of(AGENCY), &annotation.into(), &[&key]);
+    assert_eq!(ledger.submit(&annotation.to_json()).status, 201);
+    path
+}
+
+/// Readers of a large attachment who take next to nothing hold next to nothing of the server's memory.
+#[test]
+fn slow_readers_of_attachments_hold_a_piece_each() {
+    const SIZE: usize = 16 << 20;
+    const READERS: usize = 40;
+    let ledger = ledger(&OPEN);
+    let text = vec![b'x'; SIZE];
+    let path = logged_attachment(&ledger, &text, "text/plain");
+    let head = ledger.send(&Call::new("HEAD", path.clone(), []));
+    assert_eq!(head.status, 200);
+    assert_eq!(head.header("content-length"), SIZE.to_string());
+    assert_eq!(head.header("content-type"), "text/plain; charset=utf-8");
+    assert!(head.body.is_empty());
+    let before = ledger.memory();
+    let readers: Vec<_> = (0..READERS)
+        .map(|_| {
+            let mut reader = TcpStream::connect(ledger.authority()).unwrap();
+            let request = format!("GET {path} HTTP/1.1\r\nhost: slow\r\n\r\n");
+            reader.write_all(request.as_bytes()).unwrap();
+            let mut byte = [0];
+            reader.read_exact(&mut byte).unwrap();
+            reader
+        })
+        .collect();
+    std::thread::sleep(Duration::from_secs(1));
+    let grown = ledger.memory().saturating_sub(before);
+    assert!(grown < 64 << 20, "{READERS} readers hold {grown} bytes");
+    drop(readers);
+    assert!(ledger.send(&Call::new("GET", path, [])).body == text);
 }

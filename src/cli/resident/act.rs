@@ -198,6 +198,9 @@ pub(super) fn sync(args: &Sync) -> anyhow::Result<Exit> {
     );
     let open = count(open, "request");
     println!("{open} near your cameras, {lies} shown as false");
+    if synced.inbox.not_looked.is_some() {
+        println!("NOTE: not all requests could be looked at: there may be others");
+    }
     print_notices(&synced.inbox.notices);
     print_warnings(&synced.warnings);
     print_attacks(&synced.attacks);
@@ -225,6 +228,10 @@ pub(super) fn show_inbox(args: &InboxArgs) -> anyhow::Result<Exit> {
         print_json(&inbox)?;
     } else {
         print_inbox(&inbox);
+    }
+    // Nobody may take this for "nobody asks", no script either.
+    if let Some(why) = inbox.not_looked {
+        bail!("not all requests could be looked at: {why}");
     }
     Ok(Exit::Yes)
 }

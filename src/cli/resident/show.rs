@@ -89,8 +89,15 @@ pub(super) fn print_attacks(attacks: &[Attack]) {
 
 pub(super) fn print_inbox(inbox: &Inbox) {
     print_checkpoint(&inbox.checkpoint);
-    if inbox.requests.is_empty() {
-        println!("nobody asks for footage from your cameras");
+    match &inbox.not_looked {
+        Some(why) => println!(
+            "whether anybody asks for footage from your cameras could NOT be looked at: {why}\n  \
+             what is shown is what was known before"
+        ),
+        None if inbox.requests.is_empty() => {
+            println!("nobody asks for footage from your cameras");
+        }
+        None => {}
     }
     for item in &inbox.requests {
         println!();

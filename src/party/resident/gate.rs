@@ -21,12 +21,12 @@ use crate::statement::facts::{
     AgreementFact, BatchFact, ClosedFact, DisclosureFact, KeyFact, RequestFact, Standing,
 };
 use crate::statement::key::PublicKey;
-use crate::statement::kinds::access_request::AccessRequest;
+use crate::statement::kinds::access_request::{AccessRequest, MAX_MESSAGE};
 use crate::statement::kinds::agreement::Status;
 use crate::statement::kinds::disclosure::{Audience, Disclosure};
 use crate::statement::kinds::limits::Limits;
 use crate::statement::leaf::Leaf;
-use crate::statement::scope::{Scope, ScopeError};
+use crate::statement::scope::{MAX_SCOPE, Scope, ScopeError};
 use crate::statement::sealed::{Opening, SealDigest};
 use crate::statement::words::{DataKind, Label, PartyId, Role};
 use crate::time::Time;
@@ -39,8 +39,6 @@ use crate::wire::statements::BundledRequest;
 pub const FRESH: i64 = 3600;
 /// How far a witness's clock may be ahead, in seconds.
 pub const AHEAD: i64 = 300;
-/// The longest message that is shown, in bytes.
-const MAX_MESSAGE: usize = 16 << 10;
 
 /// The last checkpoint that the device has accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -340,30 +338,48 @@ pub fn check_attachments(claim: &Claim, bundled: Option<&BundledRequest>) -> Res
         .into_iter()
         .chain(&claim.body.message)
         .collect();
-    let find = |what, digest| attachment(bundled, &fixed, what, digest);
-    let scope = find("scope", &claim.body.scope)?;
+    let find = |what, most, digest| attachment(bundled, &fixed, what, most, digest);
+    let scope = find("scope", MAX_SCOPE, &claim.body.scope)?;
     let scope = Scope::parse(&scope).map_err(|e| Fault::Unreadable("scope", e.to_string()))?;
     let fits = scope.fits(&claim.body, claim.issued_at);
     fits.map_err(Fault::ScopeTooLarge)?;
     let message = match &claim.body.message {
         None => None,
         Some(digest) if claim.erased.contains(digest) => None,
-        Some(digest) => Some(readable(find("message", digest)?)?),
+        Some(digest) => Some(readable(find("message", MAX_MESSAGE, digest)?)?),
     };
     Ok(Asked { scope, message })
 }
 
-/// The bytes behind `digest`, one of those `fixed` in the request.
+/// Why a bundle need not have what this request asks: it cannot be answered, so nobody is shown it.
+pub fn check_bundled(claim: &Claim) -> Result<(), Fault> {
+    if let Some(at) = claim.fact.as_ref().and_then(|fact| fact.closed) {
+        return Err(Fault::ClosedEarly(at));
+    }
+    check_standing(claim)
+}
+
+/// The bytes behind `digest`, one of those `fixed` in the request; at most so many.
 fn attachment(
     bundled: &BundledRequest,
     fixed: &[&SealDigest],
     what: &'static str,
+    most: usize,
     digest: &SealDigest,
 ) -> Result<Vec<u8>, Fault> {
     let mut fault = Fault::Withheld(what);
+    let too_long = |opening: &Opening| {
+        let value = opening.as_attachment();
+        opening.digest() == *digest && value.is_ok_and(|value| value.size > most as u64)
+    };
     for given in &bundled.attachments {
         let opening = Opening::parse(&given.opening).ok();
         let stands_for = opening.as_ref().map(Opening::digest);
+        // The log itself says so, and the server need not give it.
+        if opening.as_ref().is_some_and(too_long) {
+            let why = format!("longer than {} KiB", most >> 10);
+            return Err(Fault::Unreadable(what, why));
+        }
         if let (Some(opening), Ok(bytes)) = (&opening, from_base64(&given.data))
             && attachment_matches(opening, digest, &bytes)
         {
@@ -380,9 +396,6 @@ fn attachment(
 /// Text for a terminal: nothing in it can paint over what the device says.
 fn readable(bytes: Vec<u8>) -> Result<String, Fault> {
     let fault = |why: &str| Fault::Unreadable("message", why.to_owned());
-    if bytes.len() > MAX_MESSAGE {
-        return Err(fault("longer than 16 KiB"));
-    }
     let text = String::from_utf8(bytes).map_err(|_| fault("not UTF-8"))?;
     Ok(printable_lines(&text))
 }

@@ -55,6 +55,10 @@ impl From<&Seen> for Checkpoint {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Inbox {
     pub checkpoint: Checkpoint,
+    /// Why the device could not look at all requests: there may be others, and what is here is what it
+    /// knew before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_looked: Option<String>,
     pub requests: Vec<Item>,
     /// Requests that are shown as false, and why.
     pub false_requests: Vec<FalseItem>,
@@ -127,10 +131,12 @@ pub fn read(resident: &Resident) -> Result<Option<Inbox>, ResidentError> {
     let now = resident.clock.now();
     let mut inbox = Inbox {
         checkpoint: Checkpoint::from(&seen),
+        not_looked: None,
         requests: Vec::new(),
         false_requests: Vec::new(),
         notices: notices::read(resident)?,
     };
+    let mut younger = 0;
     for index in &resident.state.open {
         let Some(claim) = resident.claim(*index)? else {
             continue;
@@ -146,10 +152,13 @@ pub fn read(resident: &Resident) -> Result<Option<Inbox>, ResidentError> {
         // The server's clock closes requests too.
         let closing = claim.body.deadline <= now.plus_seconds(gate::AHEAD);
         if bundled.is_none() && (closing || index.as_u64() >= held.since) {
+            younger += u64::from(!closing);
             continue;
         }
         match judge(&claim, bundled) {
             Ok(asked) => inbox.requests.extend(item(resident, &claim, asked)?),
+            // Left out of the bundle as long as that lasts.
+            Err(Fault::NotInStanding(_)) => {}
             Err(fault) => inbox.false_requests.push(FalseItem {
                 request: claim.id,
                 index: Some(claim.index),
@@ -158,6 +167,9 @@ pub fn read(resident: &Resident) -> Result<Option<Inbox>, ResidentError> {
                 why: fault.to_string(),
             }),
         }
+    }
+    if younger > 0 {
+        inbox.not_looked = Some(format!("the last bundle is older than {younger} of them"));
     }
     for stranger in &held.bundle.requests {
         if resident.ledger.find(&stranger.id)?.is_none() {
@@ -177,6 +189,9 @@ pub fn read(resident: &Resident) -> Result<Option<Inbox>, ResidentError> {
 /// What a request asks, if it is what it claims to be.
 pub(super) fn judge(claim: &Claim, bundled: Option<&BundledRequest>) -> Result<Asked, Fault> {
     gate::check_request(claim)?;
+    if bundled.is_none() {
+        gate::check_bundled(claim)?;
+    }
     gate::check_attachments(claim, bundled)
 }
 

@@ -76,7 +76,7 @@ fn run(
     let known = resident.state.scanned;
     let candidates = if restoring { requests } else { Vec::new() };
     let batches = fetch_batches(resident, &candidates, &mut warnings)?;
-    match resident.client.bundle(&resident.state.jurisdiction) {
+    let not_looked = match resident.client.bundle(&resident.state.jurisdiction) {
         Ok(bundle) => {
             let held = Held {
                 since: known,
@@ -85,21 +85,28 @@ fn run(
             let text = serde_json::to_vec(&held).expect("own values serialise");
             let path = resident.root.join(BUNDLE);
             super::state::replace(&path, &text).map_err(ResidentError::file(&path))?;
+            None
         }
-        Err(error) => warnings.push(format!("the bundle of all open requests: {error}")),
-    }
+        Err(error) => {
+            let why = format!("the bundle of all open requests: {error}");
+            warnings.push(why.clone());
+            Some(why)
+        }
+    };
     // Requests in the bundle may be younger than the copy: what it lacks now, the log lacks.
     follow(resident, &|_, _| {})?;
     let notices = notices::scan(resident)?;
     let now = resident.clock.now();
     close_requests(resident, now)?;
     let seen = resident.seen()?.ok_or(Fault::NoCheckpoint)?;
-    let inbox = inbox::read(resident)?.unwrap_or_else(|| Inbox {
+    let mut inbox = inbox::read(resident)?.unwrap_or_else(|| Inbox {
         checkpoint: Checkpoint::from(&seen),
+        not_looked: None,
         requests: Vec::new(),
         false_requests: Vec::new(),
         notices: Notices::default(),
     });
+    inbox.not_looked = not_looked.or(inbox.not_looked);
     for item in &inbox.requests {
         resident.state.remember(item.seen());
     }

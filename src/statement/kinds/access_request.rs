@@ -27,6 +27,9 @@ use crate::statement::words::{
 };
 use crate::time::Time;
 
+/// The longest message to residents, in bytes.
+pub const MAX_MESSAGE: usize = 16 << 10;
+
 /// A request for footage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -273,3 +273,22 @@ fn uploads_at_once_keep_to_the_quota() {
     let other = vaults.send(&vaults.own("PUT", &path, &[99; 300 << 10]));
     assert_eq!(other.problem().0, 409);
 }
+
+#[test]
+fn who_uses_another_method_is_told_which_there_are() {
+    let world = World::new();
+    for (path, allowed) in [
+        ("/log/checkpoint", "GET,HEAD"),
+        ("/schemas/party.json", "GET,HEAD"),
+        ("/api/v1/statements", "POST"),
+    ] {
+        let answer = world.ledger.send(&Call::new("DELETE", path, []));
+        assert_eq!(answer.status, 405);
+        assert_eq!(answer.header("allow"), allowed, "{path}");
+    }
+    let schema = Call::new("GET", "/schemas/party.json", []);
+    let (first, again) = (world.ledger.send(&schema), world.ledger.send(&schema));
+    assert_eq!(first.status, 200);
+    assert_eq!(first.header("content-type"), "application/schema+json");
+    assert_eq!(first.body, again.body);
+}

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use super::*;
+use whosaw::statement::kinds::annotation::{Annotation, Remark};
 use whosaw::statement::kinds::erasure::{Erasure, ErasureBasis};
 use whosaw::statement::kinds::unsealing::Unsealing;
 
@@ -168,6 +169,47 @@ fn what_is_erased_is_gone_though_nobody_waits() {
         assert!(since.elapsed().as_secs() < 9, "bytes or opening left");
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
+}
+
+/// Whoever has no key here is told so before any file is looked for, however many it names and
+/// whether or not they are there; and a party's own key buys no second look at one file.
+#[test]
+fn a_strangers_statement_opens_no_file() {
+    let world = World::new();
+    let upload = world.attach(&vec![b'x'; 1 << 20], "text/plain");
+    let annotation = |attachments: Vec<SealDigest>| Annotation {
+        about: world.agreement,
+        remark: Remark::Dispute,
+        attachments,
+    };
+    let by = |key: &SigningKey, statement: Annotation| {
+        let body = sign(&head_of(AGENCY), &statement.into(), &[key]).to_json();
+        let (status, code, member) = world.ledger.submit(&body).problem();
+        (status, code, member.unwrap_or_default())
+    };
+    let missing = SealDigest::from_bytes([7; 32]);
+    for named in [vec![upload; 680], vec![missing; 680], vec![missing]] {
+        let said = by(&stranger(), annotation(named));
+        let expected = (
+            401,
+            "missing-signature".to_owned(),
+            "/signatures".to_owned(),
+        );
+        assert_eq!(said, expected);
+    }
+    for (named, status, code, member) in [
+        (
+            vec![missing; 2],
+            409,
+            "digest-seen-before",
+            "/attachments/1",
+        ),
+        (vec![missing], 422, "attachment-missing", "/attachments/0"),
+    ] {
+        let said = by(&officer(&world.agency), annotation(named));
+        assert_eq!(said, (status, code.to_owned(), member.to_owned()));
+    }
+    world.ledger.verify();
 }
 
 /// Whether a file whose name begins so lies in a folder, however deep.

@@ -228,6 +228,39 @@ fn a_message_cannot_paint_over_what_the_device_says() {
 }
 
 #[test]
+fn what_is_too_long_is_not_the_servers_to_give() {
+    let (world, mut bundled) = asked_with(|_| (), &[b'a'; MAX_MESSAGE + 1]);
+    bundled.attachments[1].data = String::new();
+    let checked = check_attachments(&claim(&world), Some(&bundled));
+    assert!(matches!(checked, Err(Fault::Unreadable("message", _))));
+    // No more than one byte less is left out with that excuse.
+    let (world, mut bundled) = asked_with(|_| (), &[b'a'; MAX_MESSAGE]);
+    assert!(check_attachments(&claim(&world), Some(&bundled)).is_ok());
+    bundled.attachments[1].data = String::new();
+    let checked = check_attachments(&claim(&world), Some(&bundled));
+    assert_eq!(checked, Err(Fault::Swapped("message")));
+}
+
+#[test]
+fn a_bundle_lacks_only_what_nobody_can_answer() {
+    let (world, _) = asked();
+    let claim = claim(&world);
+    assert_eq!(check_bundled(&claim), Ok(()));
+    for standing in [Some(Standing::Suspended), Some(Standing::Withdrawn), None] {
+        let other = Claim {
+            standing,
+            ..claim.clone()
+        };
+        let fault = Fault::NotInStanding(claim.agency.clone());
+        assert_eq!(check_bundled(&other), Err(fault));
+    }
+    let mut closed = claim;
+    let at = LeafIndex::new(99);
+    closed.fact.as_mut().unwrap().closed = Some(at);
+    assert_eq!(check_bundled(&closed), Err(Fault::ClosedEarly(at)));
+}
+
+#[test]
 fn what_the_rules_forbid_is_shown_as_false() {
     let (world, _) = asked();
     let forbidden = Claim {
