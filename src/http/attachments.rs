@@ -176,7 +176,7 @@ impl Service {
 
     /// The door rules about attachments: the bytes are here, and a scope fits its request.
     ///
-    /// Whoever may not say this at all is told so first: a stranger's statement opens no file.
+    /// Who has no key here is told what the rules say first: a stranger's statement opens no file.
     pub(super) fn check_attachments(&self, signed: &Signed) -> Result<(), ApiError> {
         let attachments = signed.statement.attachments();
         // What stands in the log already may have been erased since.
@@ -192,11 +192,12 @@ impl Service {
             self.foresee(signed)?;
         }
         let mut named = BTreeSet::new();
+        let twice = attachments.iter().find(|(_, digest)| !named.insert(digest));
+        if let Some((member, _)) = twice {
+            let detail = "a digest stands once in a log: draw a new salt";
+            return Err(Refusal::new(Reason::DigestSeenBefore, member.clone(), detail).into());
+        }
         for (member, digest) in attachments {
-            if !named.insert(digest) {
-                let detail = "a digest stands once in a log: draw a new salt";
-                return Err(Refusal::new(Reason::DigestSeenBefore, member, detail).into());
-            }
             self.check_attachment(signed, member, &digest)?;
         }
         Ok(())

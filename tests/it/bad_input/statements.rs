@@ -213,7 +213,7 @@ pub const OF_RULES: &[Bad] = &[
         |w| w.request(|r| r.agreement = StatementId::from_bytes([7; 32])),
         422, "unknown-reference", "/agreement"),
     ("a request for nothing", |w| w.request(|r| r.asks.clear()), 400, "bad-value", "/asks"),
-    ("a request for no time", |w| w.request(|r| r.window_minutes = 0), 400, "bad-value", "/window_minutes"),
+    ("a request for no time", |w| w.request(|r| r.window_minutes = 0), 422, "scope-mismatch", "/scope"),
     ("a request for too large an area",
         |w| w.request(|r| r.area_m2 = u32::MAX),
         422, "outside-limits", "/area_m2"),
