@@ -19,14 +19,13 @@ use crate::digest::Digest;
 use crate::seal::notice;
 use crate::statement::facts::{DigestFact, FactsExt as _};
 use crate::statement::kinds::access_request::MAX_MESSAGE;
-use crate::statement::refusal::{Reason, Refusal, Verdict};
+use crate::statement::refusal::{Reason, Refusal};
 use crate::statement::scope::{MAX_SCOPE, Scope};
 use crate::statement::sealed::{AttachmentValue, Opening, SealDigest};
-use crate::statement::{Signed, Statement, rules};
+use crate::statement::{Signed, Statement};
 use crate::store::facts::JournalFacts;
 use crate::store::journal::JournalRead as _;
 use crate::store::objects::Objects as _;
-use crate::tlog::tree::LeafIndex;
 
 /// The largest attachment, in bytes.
 pub const MAX_ATTACHMENT: usize = 16 << 20;
@@ -203,19 +202,11 @@ impl Service {
         Ok(())
     }
 
-    /// Refuses what the rules would refuse as the log stands now; the sequencer has the last word.
-    /// What is referred to may wait for the sequencer itself, so that is left to it.
+    /// As [`Service::judge_now`], but what is referred to may wait for the sequencer itself.
     fn foresee(&self, signed: &Signed) -> Result<(), ApiError> {
-        let now = self.clock.now().cut_to_minute();
-        let now = self.ledger.waits_for_clock(now).unwrap_or(now);
-        let index = LeafIndex::new(self.ledger.size().as_u64());
-        let facts = JournalFacts(self.ledger.journal());
-        match rules::judge(signed, self.ledger.origin(), index, now, &facts) {
-            Err(Verdict::Facts(error)) => Err(error.into()),
-            Err(Verdict::Refused(refusal)) if refusal.reason != Reason::UnknownReference => {
-                Err(refusal.into())
-            }
-            _ => Ok(()),
+        match self.judge_now(signed) {
+            Err(ApiError::Refused(refusal)) if refusal.reason == Reason::UnknownReference => Ok(()),
+            judged => judged,
         }
     }
 

@@ -30,9 +30,8 @@ use crate::seal::rewrap::{MAX_HEADER, file_key};
 use crate::statement::facts::{DisclosureFact, FactsExt as _, RequestFact, Standing};
 use crate::statement::kinds::disclosure::{Disclosure, short};
 use crate::statement::leaf::Leaf;
-use crate::statement::refusal::Verdict;
 use crate::statement::sealed::Opening;
-use crate::statement::{Signed, Statement, parse_payload, rules};
+use crate::statement::{Signed, Statement, parse_payload};
 use crate::store::clips::{Part, Place, sha256};
 use crate::store::facts::JournalFacts;
 use crate::store::journal::JournalRead as _;
@@ -220,7 +219,7 @@ async fn disclose_own(
         clips,
         until: disclosure.request.is_none().then_some(disclosure.expires),
     };
-    service.check_rules(&signed)?;
+    service.judge_now(&signed)?;
     let id = signed.id;
     // Goes on if the client hangs up: what is recorded is logged or deleted.
     let logging = tokio::spawn(record_and_log(service.clone(), signed, shown, turn));
@@ -247,25 +246,6 @@ async fn record_and_log(
 }
 
 impl Service {
-    /// Refuses what the rules refuse now, before anything of it is kept. The sequencer judges again.
-    fn check_rules(&self, signed: &Signed) -> Result<(), ApiError> {
-        let journal = self.ledger.journal();
-        if journal.find(&signed.id)?.is_some() {
-            return Ok(());
-        }
-        let now = self.clock.now().cut_to_minute();
-        if self.ledger.waits_for_clock(now).is_some() {
-            return Err(ApiError::ClockBehind);
-        }
-        let (origin, facts) = (self.ledger.origin(), JournalFacts(journal));
-        let next = LeafIndex::new(self.ledger.size().as_u64());
-        match rules::judge(signed, origin, next, now, &facts) {
-            Ok(_) => Ok(()),
-            Err(Verdict::Refused(refusal)) => Err(refusal.into()),
-            Err(Verdict::Facts(error)) => Err(error.into()),
-        }
-    }
-
     fn logged_disclosure(&self, id: &str) -> Result<LoggedDisclosure, ApiError> {
         let missing = || ApiError::NotFound("no such disclosure in this log");
         let id = super::statements::statement_id(id)?;

@@ -20,9 +20,10 @@ use crate::digest::StatementId;
 use crate::ledger::{Found, Published, Sequenced};
 use crate::statement::envelope::MAX_ENVELOPE;
 use crate::statement::leaf::Leaf;
-use crate::statement::refusal::{Reason, Refusal};
+use crate::statement::refusal::{Reason, Refusal, Verdict};
 use crate::statement::sealed::SealDigest;
 use crate::statement::{Signed, Statement, rules};
+use crate::store::facts::JournalFacts;
 use crate::store::journal::JournalRead as _;
 use crate::tlog::proof::TlogProof;
 use crate::tlog::tree::LeafIndex;
@@ -124,6 +125,26 @@ impl Service {
             return Ok(());
         }
         closed
+    }
+
+    /// Refuses what the rules refuse as the log stands now, before anything of it is kept or looked for.
+    /// The sequencer judges again, and has the last word.
+    pub(super) fn judge_now(&self, signed: &Signed) -> Result<(), ApiError> {
+        let journal = self.ledger.journal();
+        if journal.find(&signed.id)?.is_some() {
+            return Ok(());
+        }
+        let now = self.clock.now().cut_to_minute();
+        if self.ledger.waits_for_clock(now).is_some() {
+            return Err(ApiError::ClockBehind);
+        }
+        let (origin, facts) = (self.ledger.origin(), JournalFacts(journal));
+        let next = LeafIndex::new(self.ledger.size().as_u64());
+        match rules::judge(signed, origin, next, now, &facts) {
+            Ok(_) => Ok(()),
+            Err(Verdict::Refused(refusal)) => Err(refusal.into()),
+            Err(Verdict::Facts(error)) => Err(error.into()),
+        }
     }
 
     /// The answer about a statement that is logged, once it is published.

@@ -256,7 +256,8 @@ fn unfinished(
         || (!wish.clips.is_empty() && gift.clips.iter().any(|given| !named(wish, given)));
     if other_clips || (!wanted.is_empty() && wanted != disclosure.gives) {
         return asked(
-            "a consent of yours to this request is on its way, and gives something else: say              neither --clip nor --gives, and it is sent again"
+            "a consent of yours to this request is on its way, and gives something else: say neither \
+             --clip nor --gives, and it is sent again"
                 .to_owned(),
         );
     }
@@ -266,7 +267,8 @@ fn unfinished(
         let own = resident.state.clip_of(&given.commitment);
         let Some((clip, i)) = own else {
             return asked(
-                "a consent of yours to this request is on its way, and gives a clip that this                  device does not have any more"
+                "a consent of yours to this request is on its way, and gives a clip that this \
+                 device does not have any more"
                     .to_owned(),
             );
         };
