@@ -42,6 +42,9 @@ static SCHEMAS: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
         .collect()
 });
 
+/// Attachments that are looked for without another thread.
+const FEW_ATTACHMENTS: usize = 4;
+
 /// `POST /api/v1/statements`.
 pub async fn submit(
     State(service): Shared,
@@ -77,12 +80,16 @@ async fn admit(service: &Arc<Service>, body: &[u8], turn: Turn) -> Result<Respon
         });
     }
     service.check_open_to(&signed)?;
-    let signed = if signed.statement.attachments().is_empty() {
-        signed
-    } else {
-        let service = service.clone();
-        let check = move || service.check_attachments(&signed).map(|()| signed);
-        blocking(check).await?
+    let named = signed.statement.attachments().len();
+    let signed = match named {
+        0 => signed,
+        // Small files, which lie in memory: another thread costs more.
+        1..=FEW_ATTACHMENTS => service.check_attachments(&signed).map(|()| signed)?,
+        _ => {
+            let service = service.clone();
+            let check = move || service.check_attachments(&signed).map(|()| signed);
+            blocking(check).await?
+        }
     };
     let id = signed.id;
     let sequenced = match &signed.statement {

@@ -25,6 +25,8 @@ mod tests;
 const STAGED_PREFIX: &str = "staged-";
 /// Threads that write several files at once.
 const WRITERS: usize = 4;
+/// Who is no older need not be renewed; far less than anybody sweeps.
+const YOUNG: Duration = Duration::from_secs(60);
 /// Files that one thread writes sooner than another is started.
 const FEW: usize = 2;
 
@@ -96,14 +98,20 @@ impl Files {
         Ok(self.open_file(path)?.map(|(file, _)| file))
     }
 
-    /// The object's file, with the age of one that was created just now; `None` if there is no such
-    /// object.
+    /// The object's file, made as young as one that was created within a minute; `None` if there is no
+    /// such object.
     pub fn renew(&self, path: &str) -> Result<Option<File>, StoreError> {
         // Not while `remove_older` looks at it: what is renewed stays.
         let _turn = self.0.durable();
         let file = self.file(path)?;
         if let Some(file) = &file {
-            let renewed = file.set_modified(SystemTime::now());
+            let modified = file.metadata().and_then(|found| found.modified());
+            let now = SystemTime::now();
+            // Each change is one more block for the next `fsync` to write.
+            let renewed = modified.and_then(|modified| match now.duration_since(modified) {
+                Ok(age) if age < YOUNG => Ok(()),
+                _ => file.set_modified(now),
+            });
             renewed.map_err(at(&self.0.root.join(path)))?;
         }
         Ok(file)
