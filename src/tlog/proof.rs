@@ -107,7 +107,7 @@ impl fmt::Display for TlogProof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{FIRST_LINE}")?;
         if let Some(extra) = &self.extra {
-            writeln!(f, "extra {}", encoding::base64(extra))?;
+            writeln!(f, "extra {}", encoding::Base64(extra))?;
         }
         writeln!(f, "index {}", self.index)?;
         for hash in &self.hashes {

@@ -3,6 +3,7 @@
 //!
 //! The journal in use believes its indexes; here nothing of them is believed.
 
+use std::ops::Range;
 use std::path::Path;
 
 use rusqlite::types::Value;
@@ -17,6 +18,10 @@ use crate::store::StoreError;
 const FAULTS: i64 = 20;
 /// Rows of a new index between two writings of what is past.
 const AT_ONCE: u64 = 1 << 16;
+
+const FILTER: &str = "SELECT 0, filter FROM filters WHERE of = ?1 AND part = ?2";
+const BUCKETS: &str =
+    "SELECT number, places FROM buckets WHERE number >= ?1 AND number < ?2 ORDER BY number";
 
 /// What differs among the keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,7 +113,7 @@ pub fn replace_keys(journal: &Path, derived: &Path) -> Result<(), StoreError> {
         ("ids", "position, id"),
         ("facts", "number, key, value"),
         ("filters", "of, part, filter"),
-        ("buckets", "of, part, bucket, places"),
+        ("buckets", "number, places"),
     ] {
         transaction.execute_batch(&format!(
             "DELETE FROM main.{table};
@@ -229,19 +234,12 @@ fn compare_indexes(
         ));
     }
     for part in 0..found.min(possible) {
-        for (what, sql) in [
-            (
-                "filter",
-                "SELECT 0, filter FROM filters WHERE of = ?1 AND part = ?2",
-            ),
-            (
-                "places",
-                "SELECT bucket, places FROM buckets WHERE of = ?1 AND part = ?2 ORDER BY bucket",
-            ),
-        ] {
+        let Range { start, end } = table.buckets(part);
+        let filter = ("filter", FILTER, [i64::from(table.tag()), integer(part)]);
+        let places = ("places", BUCKETS, [integer(start), integer(end)]);
+        for (what, sql, of) in [filter, places] {
             let rows = |connection: &Connection| -> Result<Vec<(i64, Vec<u8>)>, StoreError> {
                 let mut statement = connection.prepare_cached(sql)?;
-                let of = (table.tag(), integer(part));
                 let rows = statement.query_map(of, |row| Ok((row.get(0)?, row.get(1)?)))?;
                 Ok(rows.collect::<Result<_, _>>()?)
             };
@@ -369,7 +367,7 @@ mod tests {
                 row(Table::Facts, b"all", not_so),
             ),
             (
-                "UPDATE buckets SET places = zeroblob(12) WHERE of = 105 AND part = 1",
+                "UPDATE buckets SET places = zeroblob(12) WHERE number / 4096 = 2",
                 KeyFault::Index {
                     table: of,
                     what: "partition 1: not the places that its rows make".to_owned(),
@@ -410,7 +408,7 @@ mod tests {
     fn an_index_that_is_not_written_yet_is_no_fault() {
         let case = Case::new();
         case.damage("DELETE FROM filters WHERE of = 102 AND part = 1");
-        case.damage("DELETE FROM buckets WHERE of = 102 AND part = 1");
+        case.damage("DELETE FROM buckets WHERE number / 4096 = 3");
         assert_eq!(case.faults(), []);
     }
 }

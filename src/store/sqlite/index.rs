@@ -7,6 +7,7 @@
 //! the rows alone, so an examiner can make it again.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rusqlite::{Connection, OptionalExtension as _};
@@ -57,13 +58,19 @@ impl Table {
     pub(super) fn fingerprint(self, key: &[u8]) -> Fingerprint {
         Fingerprint::of(self.tag(), key)
     }
+
+    /// The rows of a partition's buckets.
+    pub(super) fn buckets(self, part: u64) -> Range<u64> {
+        let run = part * 2 + u64::from(self == Self::Facts);
+        run << BUCKET_BITS..(run + 1) << BUCKET_BITS
+    }
 }
 
 const FILTERS_FROM: &str =
     "SELECT part, filter FROM filters WHERE of = ?1 AND part >= ?2 ORDER BY part";
-const BUCKET: &str = "SELECT places FROM buckets WHERE of = ?1 AND part = ?2 AND bucket = ?3";
+const BUCKET: &str = "SELECT places FROM buckets WHERE number = ?1";
 const ADD_FILTER: &str = "INSERT INTO filters (of, part, filter) VALUES (?1, ?2, ?3)";
-const ADD_BUCKET: &str = "INSERT INTO buckets (of, part, bucket, places) VALUES (?1, ?2, ?3, ?4)";
+const ADD_BUCKET: &str = "INSERT INTO buckets (number, places) VALUES (?1, ?2)";
 
 /// The index of a table. A writer and its readers share it.
 #[derive(Debug)]
@@ -114,6 +121,12 @@ impl Index {
         state
             .next
             .max((state.written.len() * self.partition) as u64)
+    }
+
+    /// How many partitions are looked up on disk.
+    #[cfg(test)]
+    pub(super) fn written(&self) -> usize {
+        self.read().written.len()
     }
 
     /// Takes in rows, ascending by number, that are durable.
@@ -214,8 +227,8 @@ impl Index {
     ) -> Result<Vec<u64>, StoreError> {
         let first = (part * self.partition) as u64;
         let mut statement = connection.prepare_cached(BUCKET)?;
-        let bucket = (self.table.tag(), part as i64, bucket_of(key));
-        let rows = statement.query_row(bucket, |row| {
+        let bucket = self.bucket(part as u64, key);
+        let rows = statement.query_row((bucket,), |row| {
             let (places, _) = row.get_ref(0)?.as_blob()?.as_chunks();
             let rows = places.iter().rev().map(decode_place);
             let of_key = rows.filter(|(short, _)| *short == key.short());
@@ -232,25 +245,32 @@ impl Index {
     pub(super) fn write_past(&self, connection: &Connection) -> Result<Written, StoreError> {
         let state = self.read();
         let mut filters = Vec::with_capacity(state.past.len());
-        for (young, part) in state.past.iter().zip(state.written.len() as i64..) {
+        for (young, part) in state.past.iter().zip(state.written.len() as u64..) {
             let mut filter = Filter::new(self.partition);
             let mut keys: Vec<_> = young.iter().map(|(key, row)| (*key, *row)).collect();
             keys.sort_unstable();
             let mut add = connection.prepare_cached(ADD_BUCKET)?;
-            for keys in keys.chunk_by(|(a, _), (b, _)| bucket_of(*a) == bucket_of(*b)) {
+            let bucket = |(key, _): &(Fingerprint, u32)| self.bucket(part, *key);
+            for keys in keys.chunk_by(|a, b| bucket(a) == bucket(b)) {
                 let mut places = Vec::with_capacity(keys.len() * PLACE);
                 for &(key, row) in keys {
                     filter.insert(key);
                     places.extend(key.short().to_be_bytes());
                     places.extend(row.to_be_bytes());
                 }
-                add.execute((self.table.tag(), part, bucket_of(keys[0].0), places))?;
+                add.execute((bucket(&keys[0]), places))?;
             }
             let mut add = connection.prepare_cached(ADD_FILTER)?;
-            add.execute((self.table.tag(), part, filter.to_bytes()))?;
+            add.execute((self.table.tag(), integer(part), filter.to_bytes()))?;
             filters.push(filter);
         }
         Ok(Written(filters))
+    }
+
+    /// The row of the bucket where a partition has a key's place.
+    fn bucket(&self, part: u64, key: Fingerprint) -> i64 {
+        let within = key.short() >> (u64::BITS - BUCKET_BITS);
+        integer(self.table.buckets(part).start + within)
     }
 
     /// From now on reads from disk what was written.
@@ -266,10 +286,6 @@ impl Index {
 /// Filters of partitions whose indexes were written.
 #[must_use]
 pub(super) struct Written(Vec<Filter>);
-
-fn bucket_of(key: Fingerprint) -> u32 {
-    (key.short() >> (u64::BITS - BUCKET_BITS)) as u32
-}
 
 fn decode_place(place: &[u8; PLACE]) -> (u64, u32) {
     let (short, row) = place.split_at(8);

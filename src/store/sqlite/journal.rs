@@ -100,13 +100,25 @@ pub(super) const SCHEMA: Schema = Schema {
         "
         -- Filters have another length from here on; the next commit writes them anew.
         DELETE FROM filters;
-        DELETE FROM buckets;"],
+        DELETE FROM buckets;",
+        "
+        -- A bucket in a key's place in the tree left room for four to a page: many pages a look-up.
+        CREATE TABLE buckets_by_number (
+            number INTEGER PRIMARY KEY CHECK (number >= 0),     -- (2 * part + (1 for facts)) * 4096 + bucket
+            places BLOB NOT NULL                                -- fingerprints and rows, ascending
+        ) STRICT;
+        INSERT INTO buckets_by_number
+            SELECT (2 * part + (of = 102)) * 4096 + bucket, places FROM buckets ORDER BY 1;
+        DROP TABLE buckets;
+        ALTER TABLE buckets_by_number RENAME TO buckets;"],
 };
 
 const SIZE: &str = "SELECT coalesce(max(position) + 1, 0) FROM entries";
 const FRONTIER: &str = "SELECT frontier FROM tree";
 const HEAD: &str = "SELECT size, root, note FROM head";
 const LEAF: &str = "SELECT leaf FROM entries WHERE position = ?1";
+const LEAF_OF: &str = "SELECT leaf FROM entries
+    WHERE position = ?1 AND EXISTS (SELECT 1 FROM ids WHERE position = ?1 AND id = ?2)";
 const LEAVES: &str =
     "SELECT leaf FROM entries WHERE position >= ?1 AND position < ?2 ORDER BY position";
 
@@ -150,6 +162,19 @@ impl Keys {
         let look = |row| value_at(connection, Table::Ids.value_at(), row, id.as_bytes());
         let position = self.ids.look_up(connection, id.as_bytes(), look)?;
         Ok(position.map(number))
+    }
+
+    fn find_leaf(
+        &self,
+        connection: &Connection,
+        id: &StatementId,
+    ) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+        // One statement a row: each takes and gives back locks, which cost as much as the reads.
+        let look = |row| {
+            let leaf = value_at(connection, LEAF_OF, row, id.as_bytes())?;
+            Ok(leaf.map(|leaf| (row, leaf)))
+        };
+        self.ids.look_up(connection, id.as_bytes(), look)
     }
 
     fn fact(&self, connection: &Connection, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
@@ -445,16 +470,7 @@ impl<L: Lend> JournalRead for L {
     }
 
     fn find_leaf(&self, id: &StatementId) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
-        self.lend_keys(|connection, keys| {
-            // One transaction: each takes and gives back locks, which cost as much as the reads.
-            connection.prepare_cached("BEGIN")?.execute(())?;
-            let found = keys.find(connection, id).and_then(|index| match index {
-                Some(index) => Ok(leaf(connection, index)?.map(|leaf| (index, leaf))),
-                None => Ok(None),
-            });
-            connection.prepare_cached("ROLLBACK")?.execute(())?;
-            found
-        })
+        self.lend_keys(|connection, keys| keys.find_leaf(connection, id))
     }
 
     fn fact(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
@@ -574,5 +590,53 @@ mod tests {
         journal.commit(&next).unwrap();
         assert_eq!(journal.find(&id(3)).unwrap(), Some(3));
         assert_eq!(journal.fact(&[1]).unwrap(), Some(vec![8]));
+    }
+
+    /// As the fourth schema had them: buckets by whose keys they hold, partition and number.
+    #[test]
+    fn buckets_of_the_schema_before_are_brought_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        let id = |n: u64| StatementId::of_payload(&n.to_be_bytes());
+        let entry = |n| NewEntry {
+            id: id(n),
+            leaf: n.to_be_bytes().to_vec(),
+            admitted: true,
+        };
+        let mut journal = SqliteJournal::with_partitions_of(&path, 3);
+        for n in 0..12 {
+            let commit = Commit {
+                first: n,
+                entries: vec![entry(n)],
+                facts: vec![(n.to_be_bytes().to_vec(), vec![n as u8])],
+                frontier: Vec::new(),
+            };
+            journal.commit(&commit).unwrap();
+        }
+        drop(journal);
+        let back = "
+            CREATE TABLE older (
+                of INTEGER NOT NULL, part INTEGER NOT NULL, bucket INTEGER NOT NULL,
+                places BLOB NOT NULL, PRIMARY KEY (of, part, bucket)
+            ) STRICT, WITHOUT ROWID;
+            INSERT INTO older SELECT
+                CASE number / 4096 % 2 WHEN 0 THEN 105 ELSE 102 END, number / 8192, number % 4096, places
+                FROM buckets;
+            DROP TABLE buckets;
+            ALTER TABLE older RENAME TO buckets;
+            PRAGMA user_version = 4;";
+        Connection::open(&path)
+            .unwrap()
+            .execute_batch(back)
+            .unwrap();
+        let journal = SqliteJournal::with_partitions_of(&path, 3);
+        assert!(journal.keys.ids.written() > 2 && journal.keys.facts.written() > 2);
+        for n in 0..12_u64 {
+            let leaf = n.to_be_bytes().to_vec();
+            assert_eq!(journal.find(&id(n)).unwrap(), Some(n));
+            assert_eq!(journal.find_leaf(&id(n)).unwrap(), Some((n, leaf)));
+            let fact = journal.fact(&n.to_be_bytes()).unwrap();
+            assert_eq!(fact, Some(vec![n as u8]));
+        }
     }
 }
