@@ -117,8 +117,8 @@ const SIZE: &str = "SELECT coalesce(max(position) + 1, 0) FROM entries";
 const FRONTIER: &str = "SELECT frontier FROM tree";
 const HEAD: &str = "SELECT size, root, note FROM head";
 const LEAF: &str = "SELECT leaf FROM entries WHERE position = ?1";
-const LEAF_OF: &str = "SELECT leaf FROM entries
-    WHERE position = ?1 AND EXISTS (SELECT 1 FROM ids WHERE position = ?1 AND id = ?2)";
+const LEAF_OF: &str =
+    "SELECT leaf FROM ids JOIN entries USING (position) WHERE position = ?1 AND id = ?2";
 const LEAVES: &str =
     "SELECT leaf FROM entries WHERE position >= ?1 AND position < ?2 ORDER BY position";
 
@@ -538,6 +538,8 @@ fn head(connection: &Connection) -> Result<Option<Head>, StoreError> {
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::StatementStatus;
+
     use super::*;
     use crate::store::journal::NewEntry;
 
@@ -638,5 +640,32 @@ mod tests {
             let fact = journal.fact(&n.to_be_bytes()).unwrap();
             assert_eq!(fact, Some(vec![n as u8]));
         }
+    }
+
+    /// To plan it takes far longer than to run it.
+    #[test]
+    fn a_query_is_planned_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        let id = |n: u64| StatementId::of_payload(&n.to_be_bytes());
+        let mut journal = SqliteJournal::open(&path).unwrap();
+        for n in 0..9 {
+            let entry = NewEntry {
+                id: id(n),
+                leaf: vec![7],
+                admitted: true,
+            };
+            let commit = Commit {
+                first: n,
+                entries: vec![entry],
+                facts: Vec::new(),
+                frontier: Vec::new(),
+            };
+            journal.commit(&commit).unwrap();
+            assert!(journal.find_leaf(&id(n)).unwrap().is_some());
+        }
+        let statement = journal.connection.prepare_cached(LEAF_OF).unwrap();
+        assert_eq!(statement.get_status(StatementStatus::Run), 9);
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
     }
 }
