@@ -3,10 +3,7 @@
 //! Signed and hashed formats must not have two spellings of the same bytes. Standard base64 comes
 //! padded (DSSE, C2SP notes), base64url unpadded (keys, SD-JWT), hexadecimal in lower case.
 
-use std::fmt;
-
 use base64::Engine as _;
-use base64::display::Base64Display;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 /// Why a text is not the one encoding of any value.
@@ -27,13 +24,9 @@ pub fn base64(bytes: impl AsRef<[u8]>) -> String {
     STANDARD.encode(bytes)
 }
 
-/// Displays bytes as [`base64`] does, without a text of its own.
-pub struct Base64<'a>(pub &'a [u8]);
-
-impl fmt::Display for Base64<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Base64Display::new(self.0, &STANDARD).fmt(f)
-    }
+/// Appends standard base64 with padding to a text.
+pub fn push_base64(text: &mut String, bytes: impl AsRef<[u8]>) {
+    STANDARD.encode_string(bytes, text);
 }
 
 /// Decodes standard base64; missing padding and loose trailing bits are refused.

@@ -50,7 +50,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
                 [vec![0], hashes].concat(),
             ]
         }
-        "proof" => vec![known::PROOF.to_string().into()],
+        "proof" => vec![known::PROOF.to_text().into()],
         "add-checkpoint" => vec![known::ADD_CHECKPOINT.to_string().into()],
         "sign-subtree" => vec![known::SIGN_SUBTREE.to_string().into()],
         "evidence" => vec![known::EVIDENCE.to_string().into()],

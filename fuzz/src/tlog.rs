@@ -181,7 +181,7 @@ pub fn proof(input: &[u8]) -> bool {
     let Ok(proof) = TlogProof::parse(input) else {
         return false;
     };
-    assert_eq!(proof.to_string().as_bytes(), input);
+    assert_eq!(proof.to_text().as_bytes(), input);
     assert!(proof.hashes.len() <= MAX_HASHES);
     let mut proved = false;
     for (index, leaf) in known::LEAVES.iter().enumerate() {

@@ -334,9 +334,9 @@ fn proof(args: &Proof, out: &mut impl io::Write) -> anyhow::Result<Exit> {
         .expect("a copy's proofs carry the leaf");
     proof.verify(leaf, copy.follower.policy(), None, None)?;
     match &args.output {
-        None => write!(out, "{proof}")?,
+        None => out.write_all(proof.to_text().as_bytes())?,
         Some(path) => {
-            std::fs::write(path, proof.to_string()).with_context(|| path.display().to_string())?;
+            std::fs::write(path, proof.to_text()).with_context(|| path.display().to_string())?;
             let (index, log) = (entry.index, &entry.signed.head.log);
             writeln!(out, "entry {index} of {log}: {}", path.display())?;
         }

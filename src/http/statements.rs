@@ -1,7 +1,6 @@
 //! `/api/v1/statements`, `/api/v1/proofs`, `/schemas`, `/healthz`.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock};
 
 use axum::body::Bytes;
@@ -32,8 +31,6 @@ use crate::wire::statements::{Entry, Logged};
 
 /// Room for what an answer has beside its proof and the backslashes in it.
 const ANSWER: usize = 512;
-/// Room for what a proof has beside leaf and checkpoint: some thirty hashes.
-const PROOF: usize = 2048;
 
 /// Every type's schema as it is served. They never change, and take milliseconds to make.
 static SCHEMAS: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
@@ -191,15 +188,13 @@ impl Service {
     ) -> Result<String, ApiError> {
         let log = self.ledger.log();
         let hashes = log.inclusion_proof(index, published.checkpoint.size)?;
-        let mut text = String::with_capacity(PROOF + 2 * leaf.len() + published.note.len());
         let proof = TlogProof {
             extra: Some(leaf),
             index,
             hashes,
             checkpoint: published.note.to_vec(),
         };
-        write!(text, "{proof}").map_err(ApiError::internal)?;
-        Ok(text)
+        Ok(proof.to_text())
     }
 
     pub(super) fn leaf(&self, index: LeafIndex) -> Result<Vec<u8>, ApiError> {

@@ -51,7 +51,7 @@ pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
 
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        encoding::Base64(&self.0).fmt(f)
+        f.write_str(&encoding::base64(self.0))
     }
 }
 

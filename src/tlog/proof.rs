@@ -1,8 +1,6 @@
 //! Proof files: that an entry stands in a log, for anyone with the log's policy
 //! ([tlog-proof](https://c2sp.org/tlog-proof)).
 
-use std::fmt;
-
 use super::hash::{Hash, leaf_hash};
 use super::policy::{Policy, PolicyError, WitnessedCheckpoint};
 use super::tree::{LeafIndex, ProofError, verify_inclusion};
@@ -10,8 +8,12 @@ use crate::encoding;
 use crate::time::Time;
 
 const FIRST_LINE: &str = "c2sp.org/tlog-proof@v1";
+/// Bytes that its fixed words and the index take at most.
+const ROOM: usize = 64;
 /// No tree is higher.
 const MAX_HASHES: usize = 63;
+/// Digits of a hash in base64.
+const HASH: usize = 44;
 /// The largest proof file that is read, in bytes.
 const MAX_PROOF: usize = 2 << 20;
 
@@ -76,6 +78,27 @@ impl TlogProof {
         })
     }
 
+    /// The proof as a file.
+    pub fn to_text(&self) -> String {
+        let extra = self.extra.as_ref().map_or(0, |extra| 2 * extra.len());
+        let hashes = self.hashes.len() * (1 + HASH);
+        let mut text = String::with_capacity(ROOM + extra + hashes + self.checkpoint.len());
+        text.extend([FIRST_LINE, "\n"]);
+        if let Some(extra) = &self.extra {
+            text.push_str("extra ");
+            encoding::push_base64(&mut text, extra);
+            text.push('\n');
+        }
+        text.extend(["index ", &self.index.to_string(), "\n"]);
+        for hash in &self.hashes {
+            encoding::push_base64(&mut text, hash.as_bytes());
+            text.push('\n');
+        }
+        // A checkpoint is text; anything else would not have been verified.
+        text.extend(["\n", &String::from_utf8_lossy(&self.checkpoint)]);
+        text
+    }
+
     /// Checks that `leaf` stands at the proof's index, under a checkpoint that satisfies `policy`
     /// (see [`Policy::verify`] for the times).
     ///
@@ -99,22 +122,5 @@ impl TlogProof {
             &checkpoint.root,
         )?;
         Ok(witnessed)
-    }
-}
-
-/// The proof as a file.
-impl fmt::Display for TlogProof {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{FIRST_LINE}")?;
-        if let Some(extra) = &self.extra {
-            writeln!(f, "extra {}", encoding::Base64(extra))?;
-        }
-        writeln!(f, "index {}", self.index)?;
-        for hash in &self.hashes {
-            writeln!(f, "{hash}")?;
-        }
-        // A checkpoint is text; anything else would not have been verified.
-        let checkpoint = std::str::from_utf8(&self.checkpoint).map_err(|_| fmt::Error)?;
-        write!(f, "\n{checkpoint}")
     }
 }

@@ -72,7 +72,7 @@ fn answer(index: u64) -> (Logged, Envelope) {
         id: StatementId::of_payload(&leaf.envelope.payload),
         index,
         logged_at: leaf.logged_at,
-        proof: Some(copy.proof(index).unwrap().to_string()),
+        proof: Some(copy.proof(index).unwrap().to_text()),
     };
     (logged, leaf.envelope)
 }

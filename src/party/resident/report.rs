@@ -256,7 +256,7 @@ pub fn write_proofs(
     indices.dedup();
     for index in indices {
         let proof = resident.ledger.proof(index)?;
-        write(format!("entry-{index}.tlog-proof"), proof.to_string())?;
+        write(format!("entry-{index}.tlog-proof"), proof.to_text())?;
     }
     for refusal in &resident.state.refusals {
         if let Some(file) = decision_file(resident, refusal)? {
@@ -289,6 +289,6 @@ fn decision_file(
         batch: anchor.batch,
         index: anchor.index,
         path: anchor.path.clone(),
-        proof: resident.ledger.proof(index)?.to_string(),
+        proof: resident.ledger.proof(index)?.to_text(),
     }))
 }

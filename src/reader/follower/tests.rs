@@ -108,8 +108,7 @@ fn a_copy_on_disk_answers_out_of_itself() {
     for size in [5, 300, 600] {
         update(&mut copy, &Shown::new(&LEAVES[..size], &[])).unwrap();
         for index in [0, 4, size - 1].map(|i| LeafIndex::new(i as u64)) {
-            let proof =
-                TlogProof::parse(copy.proof(index).unwrap().to_string().as_bytes()).unwrap();
+            let proof = TlogProof::parse(copy.proof(index).unwrap().to_text().as_bytes()).unwrap();
             let leaf = proof.extra.as_deref().unwrap();
             assert_eq!(leaf, LEAVES[index.as_u64() as usize]);
             let witnessed = proof

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::Connection;
 
 use super::filter::{Filter, Fingerprint};
 use super::{integer, number};
@@ -209,32 +209,39 @@ impl Index {
             return Ok(Some(found));
         }
         for part in older {
-            for row in self.places(connection, part, key)? {
-                if let Some(found) = look(row)? {
-                    return Ok(Some(found));
-                }
+            let found = self.look_in(connection, part, key, &mut look)?;
+            if found.is_some() {
+                return Ok(found);
             }
         }
         Ok(None)
     }
 
-    /// The rows of a written partition whose fingerprints begin as this one, the last first.
-    fn places(
+    /// Shows `look` the rows of a written partition whose fingerprints begin as this one, the last
+    /// first. What it reads it reads while the bucket is open: locks are taken once for both.
+    fn look_in<T>(
         &self,
         connection: &Connection,
         part: usize,
         key: Fingerprint,
-    ) -> Result<Vec<u64>, StoreError> {
+        mut look: impl FnMut(u64) -> Result<Option<T>, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
         let first = (part * self.partition) as u64;
         let mut statement = connection.prepare_cached(BUCKET)?;
-        let bucket = self.bucket(part as u64, key);
-        let rows = statement.query_row((bucket,), |row| {
-            let (places, _) = row.get_ref(0)?.as_blob()?.as_chunks();
-            let rows = places.iter().rev().map(decode_place);
-            let of_key = rows.filter(|(short, _)| *short == key.short());
-            Ok(of_key.map(|(_, row)| first + u64::from(row)).collect())
-        });
-        Ok(rows.optional()?.unwrap_or_default())
+        let mut bucket = statement.query((self.bucket(part as u64, key),))?;
+        let Some(bucket) = bucket.next()? else {
+            return Ok(None);
+        };
+        let places = bucket
+            .get_ref(0)?
+            .as_blob()
+            .map_err(rusqlite::Error::from)?;
+        let (places, _) = places.as_chunks();
+        let places = places.iter().rev().map(decode_place);
+        let mut of_key = places.filter(|(short, _)| *short == key.short());
+        of_key
+            .find_map(|(_, row)| look(first + u64::from(row)).transpose())
+            .transpose()
     }
 
     /// Writes the indexes of the partitions that are past. Once they are durable, [`Written`] goes

@@ -429,7 +429,7 @@ fn proofs_hold_for_their_leaf_alone() {
         hashes: Vec::new(),
         checkpoint: note(&[(0, 1), (1, 1)]),
     };
-    let file = proof.to_string();
+    let file = proof.to_text();
     assert_eq!(TlogProof::parse(file.as_bytes()), Ok(proof.clone()));
     assert!(proof.verify(b"leaf", &policy, None, None).is_ok());
     let refused =
@@ -458,7 +458,7 @@ fn proofs_hold_for_their_leaf_alone() {
         extra: None,
         ..proof
     };
-    assert_eq!(TlogProof::parse(plain.to_string().as_bytes()), Ok(plain));
+    assert_eq!(TlogProof::parse(plain.to_text().as_bytes()), Ok(plain));
     for (from, to) in [
         ("c2sp.org/tlog-proof@v1\n", ""),
         ("index 0", "index 00"),

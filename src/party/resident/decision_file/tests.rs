@@ -88,7 +88,7 @@ fn proved() -> (DecisionFile, Policy) {
             hashes: Vec::new(),
             checkpoint: note.to_bytes(),
         }
-        .to_string(),
+        .to_text(),
     };
     (file, Policy::of(vec![log], vec![witness], 1).unwrap())
 }

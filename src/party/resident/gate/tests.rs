@@ -862,7 +862,7 @@ fn an_answer_counts_only_with_a_fresh_proof_of_this_very_statement() {
     let (world, log) = (consented(), log());
     let (id, genuine) = proof_of(&log, &world, Some(world.now));
     let check = |proof: &TlogProof, id: &StatementId, time| {
-        check_logged(proof.to_string().as_bytes(), id, &log.policy, time)
+        check_logged(proof.to_text().as_bytes(), id, &log.policy, time)
     };
     assert_eq!(check(&genuine, &id, world.now), Ok(LeafIndex::new(0)));
     assert_eq!(
