@@ -12,7 +12,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::Exit;
 use crate::http::metrics::{self, Metrics};
 use crate::http::{
-    App, Batcher, Bundles, Door, Limits, Listening, MAX_CONNECTIONS, Service, UnderWay, listen,
+    App, Batcher, Bundles, Door, Limits, Listening, MAX_CONNECTIONS, Service, UnderWay, Waiting,
+    listen,
 };
 use crate::ledger::{Ledger, QUEUE};
 use crate::party::home::HomeError;
@@ -293,6 +294,7 @@ fn open(
     Ok(Service {
         ledger,
         attachments: files("attachments", Access::Private)?,
+        waiting: Waiting::default(),
         batches: files("batches", Access::Public)?,
         clips: Clips::new(files("clips", Access::Private)?, vaults.clone()),
         vaults,

@@ -14,6 +14,8 @@ use axum::response::{IntoResponse as _, Response};
 use tokio::io::AsyncReadExt as _;
 use tokio_util::io::ReaderStream;
 
+use super::door::Limit;
+use super::waiting::Full;
 use super::{ApiError, Path, Service, Shared, auth};
 use crate::digest::Digest;
 use crate::seal::notice;
@@ -22,6 +24,7 @@ use crate::statement::kinds::access_request::MAX_MESSAGE;
 use crate::statement::refusal::{Reason, Refusal};
 use crate::statement::scope::{MAX_SCOPE, Scope};
 use crate::statement::sealed::{AttachmentValue, Opening, SealDigest};
+use crate::statement::words::PartyId;
 use crate::statement::{Signed, Statement};
 use crate::store::facts::JournalFacts;
 use crate::store::journal::JournalRead as _;
@@ -36,8 +39,6 @@ const MAX_OPENING: usize = 64 << 10;
 pub const OPENING: HeaderName = HeaderName::from_static("whosaw-opening");
 /// How long an attachment may wait for its statement.
 const WAITING: Duration = Duration::from_secs(3600);
-/// Bytes of attachments that may wait for their statements at once.
-const WAITING_BYTES: u64 = 256 << 20;
 /// Bytes of a file that are in memory for one reader.
 pub(super) const PIECE: usize = 64 << 10;
 /// The media type of a request's scope.
@@ -86,7 +87,7 @@ pub async fn put(
     if Digest::of(&body) != value.sha256 || body.len() as u64 != value.size {
         return Err(bad_opening("the size and SHA-256 of the body"));
     }
-    service.store_attachment(&digest, &opening, &body)
+    service.store_attachment(&party, &opening, &body)
 }
 
 fn bad_opening(accepted: impl Into<String>) -> ApiError {
@@ -137,24 +138,26 @@ fn check_not_erased(fact: &DigestFact) -> Result<(), ApiError> {
 impl Service {
     fn store_attachment(
         &self,
-        digest: &str,
+        party: &PartyId,
         opening: &Opening,
         body: &Bytes,
     ) -> Result<StatusCode, ApiError> {
+        let digest = opening.digest();
+        let path = digest.to_string();
         // Old ones are being swept, perhaps: what is renewed, or made anew, stays.
-        let has_opening = self.attachments.renew(&opening_path(digest))?.is_some();
-        let has_bytes = self.attachments.renew(digest)?.is_some();
+        let has_opening = self.attachments.renew(&opening_path(&path))?.is_some();
+        let has_bytes = self.attachments.renew(&path)?.is_some();
         if has_opening && has_bytes {
-            self.attachments.settle(digest)?;
+            self.attachments.settle(&path)?;
             return Ok(StatusCode::OK);
         }
-        if self.waiting_bytes()? + body.len() as u64 > WAITING_BYTES {
-            return Err(ApiError::Busy);
-        }
+        let bytes = (opening.encode().len() + body.len()) as u64;
+        let room = self.waiting.reserve(party, digest, bytes)?;
         // The opening first: what is there under the digest itself is complete.
         self.attachments
-            .create(&opening_path(digest), opening.encode().as_bytes())?;
-        self.attachments.create(digest, body)?;
+            .create(&opening_path(&path), opening.encode().as_bytes())?;
+        self.attachments.create(&path, body)?;
+        room.keep();
         Ok(StatusCode::CREATED)
     }
 
@@ -253,26 +256,8 @@ impl Service {
         Ok(())
     }
 
-    /// Bytes of the attachments that no statement names.
-    fn waiting_bytes(&self) -> Result<u64, ApiError> {
-        let facts = JournalFacts(self.ledger.journal());
-        let mut waiting = 0;
-        for path in self.attachments.list("")? {
-            let name = path.strip_suffix(OPENING_SUFFIX).unwrap_or(&path);
-            let Ok(digest) = name.parse::<SealDigest>() else {
-                continue;
-            };
-            if facts.digest(&digest)?.is_none()
-                && let Some(file) = self.attachments.file(&path)?
-            {
-                waiting += file.metadata().map_err(ApiError::internal)?.len();
-            }
-        }
-        Ok(waiting)
-    }
-
     /// Deletes attachments that waited too long for their statement, and what a crash left of those
-    /// that are erased.
+    /// that are erased; tells [`Service::waiting`] what it sees.
     pub(super) fn sweep_attachments(&self) -> Result<(), ApiError> {
         let facts = JournalFacts(self.ledger.journal());
         for path in self.attachments.list("")? {
@@ -282,14 +267,32 @@ impl Service {
             };
             match facts.digest(&digest)? {
                 Some(fact) if fact.erased.is_some() => self.erase(&digest)?,
-                Some(_) => {}
+                Some(_) => self.waiting.ended(&digest),
                 // What a statement has come to name since was renewed before it was logged.
+                None if self.attachments.remove_older(&path, WAITING)? => {
+                    self.waiting.ended(&digest);
+                }
                 None => {
-                    self.attachments.remove_older(&path, WAITING)?;
+                    if let Some(file) = self.attachments.file(name)? {
+                        let length = file.metadata().map_err(ApiError::internal)?.len();
+                        self.waiting.found(digest, length);
+                    }
                 }
             }
         }
         Ok(())
+    }
+}
+
+impl From<Full> for ApiError {
+    fn from(full: Full) -> Self {
+        match full {
+            Full::All => Self::Busy,
+            Full::Party => Self::TooMany {
+                limit: Limit::WaitingAttachments,
+                wait: WAITING,
+            },
+        }
     }
 }
 

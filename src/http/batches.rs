@@ -47,15 +47,15 @@ pub struct Batcher {
 }
 
 impl Batcher {
-    /// Makes a batch each period, until cancelled.
+    /// Keeps house and makes a batch each period, until cancelled.
     pub async fn run(self) {
         loop {
-            let period = self.period().unwrap_or(Duration::from_secs(60));
-            tokio::time::sleep(period).await;
             let service = self.service.clone();
             if let Err(error) = tokio::task::spawn_blocking(move || service.keep_house()).await {
                 tracing::error!(%error, "housekeeping ended");
             }
+            let period = self.period().unwrap_or(Duration::from_secs(60));
+            tokio::time::sleep(period).await;
             if self.service.ledger.closed().is_some() {
                 continue;
             }

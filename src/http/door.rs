@@ -65,6 +65,8 @@ pub enum Limit {
     Connections,
     /// Attachments of a party that are on their way at once.
     Attachments,
+    /// Bytes of a party's attachments that wait for their statements.
+    WaitingAttachments,
 }
 
 impl Limit {
@@ -78,6 +80,7 @@ impl Limit {
             Self::PartyWaiting => "party-waiting",
             Self::Connections => "address-connections",
             Self::Attachments => "party-attachments",
+            Self::WaitingAttachments => "party-attachments-waiting",
         }
     }
 
@@ -91,6 +94,7 @@ impl Limit {
             Self::PartyWaiting => "Too many statements by this party wait already",
             Self::Connections => "Too many connections from this address",
             Self::Attachments => "Too many attachments by this party are on their way already",
+            Self::WaitingAttachments => "No statement names what this party has uploaded",
         }
     }
 }

@@ -19,6 +19,7 @@ mod short;
 mod stall;
 mod statements;
 mod vault;
+mod waiting;
 pub mod witness;
 
 use std::convert::Infallible;
@@ -56,6 +57,7 @@ pub use disclosures::UnderWay;
 pub use door::{Door, Limits};
 pub use listen::{Listening, MAX_CONNECTIONS, listen};
 pub use problem::ApiError;
+pub use waiting::Waiting;
 
 /// How long a submitter waits for the witnesses before it is told to ask later.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -73,6 +75,8 @@ pub struct Service {
     pub ledger: Ledger,
     /// `attachments/<digest>` with `<digest>.opening`.
     pub attachments: Files,
+    /// Those of them that no statement names yet.
+    pub waiting: Waiting,
     /// `batches/<statement id>`.
     pub batches: Files,
     pub clips: Clips,
@@ -178,6 +182,7 @@ fn router(service: Arc<Service>) -> Router {
         .layer(DefaultBodyLimit::max(attachments::MAX_ATTACHMENT));
     let calls = Router::new()
         .route("/", get(page::front))
+        .route("/entries/{id}", get(page::entry))
         .route("/assets/whosaw.css", get(page::style))
         .route("/assets/icon.svg", get(page::icon))
         .route(

@@ -1,4 +1,4 @@
-//! `/`, its style sheet and its icon: the ledger for everyone who reads it without a program.
+//! `/`, `/entries`, their style sheet and icon: the ledger for everyone who reads it without a program.
 
 use askama::Template as _;
 use axum::Extension;
@@ -7,9 +7,11 @@ use axum::http::header;
 use axum::response::{Html, IntoResponse, Response};
 
 use super::overview::{Kept, Last, Overviewed};
-use super::{ApiError, Service, Shared};
+use super::statements::Shown;
+use super::{ApiError, Path, Service, Shared};
 use crate::ledger::Published;
 use crate::statement::sealed::SealDigest;
+use crate::web::entry::EntryPage;
 use crate::web::page::Page;
 use crate::web::{ICON, Overview, STYLE};
 
@@ -21,6 +23,20 @@ pub async fn front(
     let html = tokio::task::spawn_blocking(move || service.page(&kept))
         .await
         .map_err(ApiError::internal)??;
+    Ok(([(header::CACHE_CONTROL, "no-cache")], Html(html)).into_response())
+}
+
+/// `GET /entries/{id}`.
+pub async fn entry(
+    State(service): Shared,
+    Extension(kept): Overviewed,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    let shown = Shown::find(service.clone(), kept, &id).await?;
+    let origin = service.ledger.origin();
+    let page = EntryPage::of(origin, shown.index, &shown.leaf, &shown.findings);
+    let html = page.map_err(ApiError::internal)?.render();
+    let html = html.map_err(ApiError::internal)?;
     Ok(([(header::CACHE_CONTROL, "no-cache")], Html(html)).into_response())
 }
 

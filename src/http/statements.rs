@@ -12,11 +12,12 @@ use axum::{Extension, Json};
 use serde_json::json;
 
 use super::door::Turn;
-use super::overview::Overviewed;
+use super::overview::{Kept, Overviewed};
 use super::vault::blocking;
 use super::{ApiError, JSON_BODY, PATIENCE, Path, Service, Shared};
 use crate::digest::StatementId;
 use crate::ledger::{Found, Published, Sequenced};
+use crate::record::findings::Finding;
 use crate::statement::envelope::MAX_ENVELOPE;
 use crate::statement::leaf::Leaf;
 use crate::statement::refusal::{Reason, Refusal, Verdict};
@@ -77,8 +78,7 @@ async fn admit(service: &Arc<Service>, body: &[u8], turn: Turn) -> Result<Respon
         });
     }
     service.check_open_to(&signed)?;
-    let named = signed.statement.attachments().len();
-    let signed = match named {
+    let signed = match signed.statement.attachments().len() {
         0 => signed,
         // Small files, which lie in memory: another thread costs more.
         1..=FEW_ATTACHMENTS => service.check_attachments(&signed).map(|()| signed)?,
@@ -88,7 +88,7 @@ async fn admit(service: &Arc<Service>, body: &[u8], turn: Turn) -> Result<Respon
             blocking(check).await?
         }
     };
-    let id = signed.id;
+    let (id, named) = (signed.id, signed.statement.attachments());
     let sequenced = match &signed.statement {
         Statement::Erasure(erasure) => {
             let erasing = log_and_erase(service.clone(), erasure.digest, signed, turn);
@@ -97,6 +97,9 @@ async fn admit(service: &Arc<Service>, body: &[u8], turn: Turn) -> Result<Respon
         }
         _ => service.take_turn(signed, turn).await?,
     };
+    for (_, digest) in &named {
+        service.waiting.ended(digest);
+    }
     service.answer(id, sequenced).await
 }
 
@@ -236,27 +239,51 @@ async fn sign_refusal(service: &Service, error: ApiError) -> Response {
     Response::from_parts(parts, body.into())
 }
 
+/// A published entry, and what does not fit together about it.
+pub(super) struct Shown {
+    pub id: StatementId,
+    pub index: LeafIndex,
+    pub leaf: Leaf,
+    pub findings: Vec<Finding>,
+    /// How many entries the findings rest on.
+    pub findings_size: u64,
+}
+
+impl Shown {
+    /// Looks up the entry of the statement whose id stands in the path.
+    pub async fn find(service: Arc<Service>, kept: Arc<Kept>, id: &str) -> Result<Self, ApiError> {
+        let (id, Found { index, leaf, .. }) = published(&service, id)?;
+        let (findings, findings_size) =
+            blocking(move || service.findings_about(&kept, &id)).await?;
+        Ok(Self {
+            id,
+            index,
+            leaf: Leaf::parse(&leaf).map_err(ApiError::internal)?,
+            findings,
+            findings_size,
+        })
+    }
+}
+
 /// `GET /api/v1/statements/{id}`.
 pub async fn show(
     State(service): Shared,
     Extension(kept): Overviewed,
     Path(id): Path<String>,
 ) -> Result<Json<Entry>, ApiError> {
-    let (id, Found { index, leaf, .. }) = published(&service, &id)?;
-    let found = tokio::task::spawn_blocking(move || service.findings_about(&kept, &id));
-    let (findings, findings_size) = found.await.map_err(ApiError::internal)??;
-    let leaf = Leaf::parse(&leaf).map_err(ApiError::internal)?;
-    let signed = crate::statement::parse_payload(&leaf.envelope.payload);
+    let shown = Shown::find(service, kept, &id).await?;
+    let envelope = &shown.leaf.envelope;
+    let signed = crate::statement::parse_payload(&envelope.payload);
     let (head, statement) = signed.map_err(ApiError::internal)?;
-    let envelope = serde_json::from_slice(&leaf.envelope.to_json()).map_err(ApiError::internal)?;
+    let envelope = serde_json::from_slice(&envelope.to_json());
     Ok(Json(Entry {
-        id,
-        index,
-        logged_at: leaf.logged_at,
-        statement: envelope,
+        id: shown.id,
+        index: shown.index,
+        logged_at: shown.leaf.logged_at,
+        statement: envelope.map_err(ApiError::internal)?,
         plain: statement.plain(&head.author.to_string()),
-        findings,
-        findings_size,
+        findings: shown.findings,
+        findings_size: shown.findings_size,
     }))
 }
 

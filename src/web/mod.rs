@@ -1,9 +1,10 @@
-//! The public page of a ledger: what its log says, gathered and put in plain words.
+//! The public pages of a ledger: what its log says, gathered and put in plain words.
 //!
 //! [`Overview`] reads entries in order, each once; [`page::Page`] is what the page shows of it under a
-//! checkpoint. Nothing here verifies: entries come from the ledger's own journal, and the page tells
+//! checkpoint; [`entry::EntryPage`] is one entry's. Nothing here verifies: entries come from the ledger's own journal, and the page tells
 //! its readers how to check for themselves. Not here: HTTP ([`crate::http`]).
 
+pub mod entry;
 pub mod page;
 mod words;
 
@@ -17,7 +18,7 @@ use crate::statement::refusal::Refusal;
 use crate::statement::{Statement, parse_payload};
 use crate::time::Time;
 
-/// The style sheet of the page.
+/// The style sheet of the pages.
 pub const STYLE: &str = include_str!("templates/whosaw.css");
 /// What browsers show beside the page's title.
 pub const ICON: &str = include_str!("templates/icon.svg");

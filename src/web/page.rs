@@ -267,6 +267,16 @@ impl Page {
     }
 }
 
+impl From<&Finding> for FindingView {
+    fn from(finding: &Finding) -> Self {
+        Self {
+            title: finding.code.title(),
+            detail: finding.detail.clone(),
+            about: finding.about.to_string(),
+        }
+    }
+}
+
 /// Findings that no card has taken yet, each with its place among all.
 struct ByStatement(HashMap<StatementId, Vec<(usize, FindingView)>>);
 
@@ -274,11 +284,7 @@ impl ByStatement {
     fn of(all: Vec<Finding>) -> Self {
         let mut by: HashMap<StatementId, Vec<_>> = HashMap::new();
         for (place, finding) in all.into_iter().enumerate() {
-            let view = FindingView {
-                title: finding.code.title(),
-                detail: finding.detail,
-                about: finding.about.to_string(),
-            };
+            let view = FindingView::from(&finding);
             by.entry(finding.about).or_default().push((place, view));
         }
         Self(by)

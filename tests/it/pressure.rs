@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use whosaw::digest::{Digest, StatementId};
+use whosaw::party::home::Home;
 use whosaw::statement::envelope::{Envelope, MAX_ENVELOPE};
 use whosaw::statement::kinds::annotation::{Annotation, Remark};
-use whosaw::statement::sealed::{AttachmentValue, Opening};
+use whosaw::statement::sealed::{AttachmentValue, Opening, SealDigest};
 use whosaw::statement::sign;
 use whosaw::statement::words::Role;
 use whosaw::wire::statements::Logged;
@@ -516,9 +517,8 @@ fn figures_are_for_the_operator_alone() {
     assert_eq!(figure(&text, "whosaw_log_size"), Some(size + 1.0));
 }
 
-/// An attachment logged by the agency; its path.
-fn logged_attachment(ledger: &Ledger, bytes: &[u8], media_type: &str) -> String {
-    let agency = ledger.home("agency");
+/// An attachment that a home's party uploads: the answer's status and the digest.
+fn upload(ledger: &Ledger, home: &Home, bytes: &[u8], media_type: &str) -> (u16, SealDigest) {
     let value = AttachmentValue {
         sha256: Digest::of(bytes),
         size: bytes.len() as u64,
@@ -526,21 +526,40 @@ fn logged_attachment(ledger: &Ledger, bytes: &[u8], media_type: &str) -> String 
     };
     let opening = Opening::attachment(&whosaw::random::bytes::<16>(), &value).unwrap();
     let path = format!("/attachments/{}", opening.digest());
-    let upload = Call::new("PUT", path.clone(), bytes)
+    let upload = Call::new("PUT", path, bytes)
         .with("whosaw-opening", opening.encode())
-        .signed(&agency.key(Role::Service).unwrap(), ledger.authority());
-    assert_eq!(ledger.send(&upload).status, 201);
+        .signed(&home.key(Role::Service).unwrap(), ledger.authority());
+    (ledger.send(&upload).status, opening.digest())
+}
+
+/// The agency's statement that names its attachments.
+fn log_attachments(ledger: &Ledger, attachments: Vec<SealDigest>) {
     let about = signed_benefit(&ledger.home("vendor"));
     assert_eq!(ledger.submit(&about.to_json()).status, 201);
     let annotation = Annotation {
         about: StatementId::of_payload(&about.payload),
         remark: Remark::Claim,
-        attachments: vec![opening.digest()],
+        attachments,
     };
-    let key = agency.key(Role::Officer).unwrap();
+    let key = ledger.home("agency").key(Role::Officer).unwrap();
     let annotation = sign(&head_of(AGENCY), &annotation.into(), &[&key]);
     assert_eq!(ledger.submit(&annotation.to_json()).status, 201);
-    path
+}
+
+/// Whoever uploads and names nothing fills its own share; others, and itself once it names them, go on.
+#[test]
+fn a_party_that_names_nothing_fills_its_own_share_of_what_may_wait() {
+    let ledger = ledger(&OPEN);
+    let (agency, vendor) = (ledger.home("agency"), ledger.home("vendor"));
+    let text = vec![b'x'; 16 << 20];
+    let put = |ledger: &Ledger, home| upload(ledger, home, &text, "text/plain");
+    let stored: Vec<_> = (0..3).map(|_| put(&ledger, &agency)).collect();
+    assert!(stored.iter().all(|(status, _)| *status == 201));
+    assert_eq!(put(&ledger, &agency).0, 429);
+    assert_eq!(put(&ledger, &vendor).0, 201);
+    log_attachments(&ledger, vec![stored[0].1]);
+    assert_eq!(put(&ledger, &agency).0, 201);
+    assert_eq!(put(&ledger, &agency).0, 429);
 }
 
 /// Readers of a large attachment who take next to nothing hold next to nothing of the server's memory.
@@ -550,7 +569,10 @@ fn slow_readers_of_attachments_hold_a_piece_each() {
     const READERS: usize = 40;
     let ledger = ledger(&OPEN);
     let text = vec![b'x'; SIZE];
-    let path = logged_attachment(&ledger, &text, "text/plain");
+    let (status, digest) = upload(&ledger, &ledger.home("agency"), &text, "text/plain");
+    assert_eq!(status, 201);
+    log_attachments(&ledger, vec![digest]);
+    let path = format!("/attachments/{digest}");
     let head = ledger.send(&Call::new("HEAD", path.clone(), []));
     assert_eq!(head.status, 200);
     assert_eq!(head.header("content-length"), SIZE.to_string());

@@ -537,4 +537,22 @@ fn a_bulletin_is_shown_until_it_expires() {
     assert!(page.contains(&format!("<a href=\"/attachments/{digest}\">What it says")));
     let read = world.get(&format!("/attachments/{digest}"));
     assert_eq!(read.body, b"A child is missing since noon.\n");
+    let own = format!("/entries/{id}");
+    assert!(page.contains(&format!("<a href=\"{own}\">The bulletin")));
+    let own = world.get(&own);
+    assert_eq!(
+        (own.status, own.header("content-type")),
+        (200, "text/html; charset=utf-8")
+    );
+    let own = String::from_utf8(own.body).unwrap();
+    for text in [
+        plain.as_str(),
+        &format!("href=\"/attachments/{digest}\""),
+        &format!("href=\"/api/v1/proofs/{id}\""),
+    ] {
+        assert!(own.contains(text), "{text}: {own}");
+    }
+    for none in ["/entries/0", &format!("/entries/{digest}")] {
+        assert!(matches!(world.get(none).status, 400 | 404), "{none}");
+    }
 }

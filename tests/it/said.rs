@@ -152,6 +152,9 @@ fn what_is_said_is_held_against_what_others_say() {
     assert!(shown.contains("finding     It is disputed."), "{shown}");
     let entry = world.get(format!("/api/v1/statements/{}", world.agreement));
     assert_eq!(entry["findings"][0]["code"], "disputed");
+    let own = Call::new("GET", format!("/entries/{}", world.agreement), Vec::new());
+    let own = String::from_utf8(world.ledger.send(&own).body).unwrap();
+    assert!(own.contains("<strong>It is disputed.</strong>"), "{own}");
     let all = world.get("/api/v1/findings".to_owned());
     assert_eq!(all["findings"].as_array().unwrap().len(), 4);
     assert_eq!(all["size"], world.ledger.size());

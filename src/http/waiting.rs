@@ -1,0 +1,165 @@
+//! Attachments that wait for their statement: how many bytes, and whose.
+//!
+//! Every party has a share and all have a bound, taken before the first byte is written. Kept in
+//! memory, so that a call does not go through all that was ever stored; housekeeping, which does,
+//! brings in what lay there at a start and lets go of what a lost call left.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::statement::sealed::SealDigest;
+use crate::statement::words::PartyId;
+
+/// Bytes of attachments that may wait at once.
+const ALL: u64 = 256 << 20;
+/// Bytes of them that may be one party's.
+const PARTY: u64 = 64 << 20;
+/// What each costs at least: two files, a block of the disk each.
+const LEAST: u64 = 8 << 10;
+
+/// Why there is no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Full {
+    Party,
+    All,
+}
+
+/// What waits.
+#[derive(Debug, Clone, Default)]
+pub struct Waiting(Arc<Mutex<HashMap<SealDigest, Waits>>>);
+
+#[derive(Debug)]
+struct Waits {
+    /// Nobody knows of those that were there at a start.
+    party: Option<PartyId>,
+    bytes: u64,
+}
+
+/// Room for an attachment that is being written; given back unless it is [`Room::keep`]t.
+#[derive(Debug)]
+#[must_use]
+pub struct Room {
+    waiting: Waiting,
+    digest: Option<SealDigest>,
+}
+
+impl Waiting {
+    /// Takes room for an attachment of so many bytes.
+    ///
+    /// # Errors
+    /// If the party's share, or what all have, does not hold it.
+    pub fn reserve(&self, party: &PartyId, digest: SealDigest, bytes: u64) -> Result<Room, Full> {
+        let mut waiting = self.lock();
+        let bytes = bytes.max(LEAST);
+        let others = || waiting.iter().filter(|(other, _)| **other != digest);
+        let sum = |sum: u64, (_, waits): (&SealDigest, &Waits)| sum + waits.bytes;
+        let of_party = others().filter(|(_, waits)| waits.party.as_ref() == Some(party));
+        if of_party.fold(bytes, sum) > PARTY {
+            return Err(Full::Party);
+        }
+        if others().fold(bytes, sum) > ALL {
+            return Err(Full::All);
+        }
+        let party = Some(party.clone());
+        waiting.insert(digest, Waits { party, bytes });
+        drop(waiting);
+        Ok(Room {
+            waiting: self.clone(),
+            digest: Some(digest),
+        })
+    }
+
+    /// One lies there; of those that came since the start, more is known already.
+    pub fn found(&self, digest: SealDigest, bytes: u64) {
+        let bytes = bytes.max(LEAST);
+        let waits = Waits { party: None, bytes };
+        self.lock().entry(digest).or_insert(waits);
+    }
+
+    /// One waits no longer.
+    pub fn ended(&self, digest: &SealDigest) {
+        self.lock().remove(digest);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<SealDigest, Waits>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Room {
+    /// The attachment is stored, and waits.
+    pub fn keep(mut self) {
+        self.digest = None;
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        if let Some(digest) = self.digest {
+            self.waiting.ended(&digest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+    use crate::encoding;
+
+    fn digest(n: u64) -> SealDigest {
+        let digest = Digest::of(n.to_be_bytes());
+        encoding::base64url(digest.as_bytes()).parse().unwrap()
+    }
+
+    fn party(n: u64) -> PartyId {
+        format!("agency{n}.example").parse().unwrap()
+    }
+
+    #[test]
+    fn a_party_fills_its_share_and_all_fill_the_rest() {
+        let waiting = Waiting::default();
+        let reserve = |of, n| waiting.reserve(&party(of), digest(n), PARTY / 4);
+        for n in 0..4 {
+            reserve(0, n).unwrap().keep();
+        }
+        assert_eq!(reserve(0, 4).unwrap_err(), Full::Party);
+        // Who comes again with the same takes nothing more.
+        reserve(0, 0).unwrap().keep();
+        for n in 4..16 {
+            reserve(n / 4, n).unwrap().keep();
+        }
+        assert_eq!(reserve(4, 16).unwrap_err(), Full::All);
+        waiting.ended(&digest(0));
+        reserve(4, 16).unwrap().keep();
+        assert_eq!(reserve(0, 0).unwrap_err(), Full::All);
+    }
+
+    #[test]
+    fn what_is_not_written_takes_no_room_and_what_is_found_does() {
+        let waiting = Waiting::default();
+        drop(waiting.reserve(&party(0), digest(0), PARTY).unwrap());
+        waiting.reserve(&party(0), digest(0), PARTY).unwrap().keep();
+        waiting.found(digest(0), 1);
+        assert!(waiting.reserve(&party(0), digest(1), 1).is_err());
+        for n in 1..4 {
+            waiting.found(digest(n), PARTY);
+        }
+        let full = waiting.reserve(&party(1), digest(4), 1);
+        assert_eq!(full.unwrap_err(), Full::All);
+    }
+
+    #[test]
+    fn many_small_ones_are_bounded_too() {
+        let waiting = Waiting::default();
+        let fits = |n: &u64| match waiting.reserve(&party(0), digest(*n), 1) {
+            Ok(room) => {
+                room.keep();
+                true
+            }
+            Err(_) => false,
+        };
+        let stored = (0..).take_while(fits).count() as u64;
+        assert_eq!(stored, PARTY / LEAST);
+    }
+}
