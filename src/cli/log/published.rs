@@ -12,7 +12,7 @@ use crate::cli::agency::say_fetched;
 use crate::party::collected::Fetched;
 use crate::party::published;
 use crate::plain::count;
-use crate::record::Given;
+use crate::record::{Given, PublicState};
 use crate::statement::Statement;
 use crate::statement::kinds::disclosure::{Audience, short};
 use crate::time::Time;
@@ -179,11 +179,50 @@ pub fn fetch(args: &Fetch, out: &mut impl io::Write) -> anyhow::Result<Exit> {
 
 /// Why a clip is not public at `now`, if it is not.
 fn over(given: &Given, now: Time) -> Option<String> {
-    if let Some((withdrawal, at)) = &given.withdrawn {
-        let withdrawal = short(withdrawal);
-        return Some(format!(
-            "its owner took it back on {at} (statement {withdrawal})"
-        ));
+    match (given.state(now), &given.withdrawn) {
+        (PublicState::Public, _) => None,
+        (_, Some((withdrawal, at))) => {
+            let withdrawal = short(withdrawal);
+            Some(format!(
+                "its owner took it back on {at} (statement {withdrawal})"
+            ))
+        }
+        (_, None) => Some(format!("it was to be public until {}", given.expires)),
     }
-    (given.expires <= now).then(|| format!("it was to be public until {}", given.expires))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::StatementId;
+
+    #[test]
+    fn a_clip_is_public_until_it_expires_or_is_taken_back() {
+        let time = |minute| format!("2026-03-01T12:{minute:02}:00Z").parse().unwrap();
+        let mut given = Given {
+            id: StatementId::of_payload(b"given"),
+            request: None,
+            index: 7,
+            logged_at: time(0),
+            clips: 1,
+            expires: time(30),
+            gives: Vec::new(),
+            withdrawn: None,
+            collected: None,
+            kept: Default::default(),
+        };
+        assert_eq!(over(&given, time(29)), None);
+        for minute in [30, 31] {
+            let why = over(&given, time(minute)).unwrap();
+            assert_eq!(why, "it was to be public until 2026-03-01T12:30:00Z");
+        }
+        given.withdrawn = Some((StatementId::of_payload(b"back"), time(10)));
+        for minute in [11, 31] {
+            let why = over(&given, time(minute)).unwrap();
+            assert!(
+                why.starts_with("its owner took it back on 2026-03-01T12:10:00Z"),
+                "{why}"
+            );
+        }
+    }
 }
