@@ -112,7 +112,7 @@ impl World {
         let now = Clock::system().now();
         let film = |hours: i64| now.plus_seconds(-3600 * hours).cut_to_minute();
         let publish = ["publisher", "neighbour", "withheld", "cut-off"];
-        let consent = ["unsure", "refused", "sorry"];
+        let consent = ["unsure", "refused", "patient", "sorry"];
         let act_once = publish.into_iter().chain(consent);
         for home in ["resident", "other", "giver"]
             .into_iter()
