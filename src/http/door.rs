@@ -70,6 +70,18 @@ pub enum Limit {
 }
 
 impl Limit {
+    /// Every limit.
+    pub const ALL: [Self; 8] = [
+        Self::Requests,
+        Self::AddressStatements,
+        Self::AddressWaiting,
+        Self::PartyStatements,
+        Self::PartyWaiting,
+        Self::Connections,
+        Self::Attachments,
+        Self::WaitingAttachments,
+    ];
+
     /// Its name, as in a problem's type.
     pub fn code(self) -> &'static str {
         match self {

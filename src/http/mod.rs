@@ -183,6 +183,7 @@ fn router(service: Arc<Service>) -> Router {
     let calls = Router::new()
         .route("/", get(page::front))
         .route("/entries/{id}", get(page::entry))
+        .route("/problems/{code}", get(problem::explain))
         .route("/assets/whosaw.css", get(page::style))
         .route("/assets/icon.svg", get(page::icon))
         .route(

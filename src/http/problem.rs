@@ -3,17 +3,21 @@
 use std::error::Error;
 use std::time::Duration;
 
+use askama::Template as _;
 use axum::Json;
+use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use http_body_util::LengthLimitError;
 use tower_http::timeout::TimeoutError;
 
 use super::door::Limit;
+use super::{Path, Shared};
 use crate::ledger::SubmitError;
 use crate::statement::refusal::{Class, Reason, Refusal};
 use crate::store::StoreError;
 use crate::store::vaults::VaultError;
+use crate::web::problem::ProblemPage;
 use crate::wire::problem::{MEDIA_TYPE, Problem};
 use crate::wire::signature::SignatureError;
 
@@ -94,70 +98,138 @@ impl ApiError {
             Self::BadRequest { member, accepted } => Problem {
                 member: Some((*member).to_owned()),
                 accepted: Some(accepted.clone()),
-                ..plain(
-                    400,
-                    "bad-request",
-                    "The call is not of the form required",
-                    "",
-                )
+                ..of_call("bad-request", "")
             },
             Self::TooLarge { most } => Problem {
                 accepted: Some(format!("at most {most} bytes")),
-                ..plain(413, "too-large", "The body is too large", "")
+                ..of_call("too-large", "")
             },
-            Self::NotFound(what) => plain(404, "not-found", "There is no such thing here", what),
-            Self::NoSuchMethod => plain(
-                405,
-                "no-such-method",
-                "This address does not take this method",
-                "",
-            ),
-            Self::Signature(error) => plain(
-                401,
-                "call-signature",
-                "The call's signature is missing or not acceptable",
-                &error.to_string(),
-            ),
-            Self::Forbidden(why) => plain(403, "forbidden", "This key may not do this", why),
-            Self::Conflict(code, detail) => {
-                plain(409, code, "This conflicts with what is there", detail)
-            }
-            Self::Gone(what) => plain(410, "gone", "It was here, and has been deleted", what),
-            Self::TooSlow => plain(
-                408,
+            Self::NotFound(what) => of_call("not-found", what),
+            Self::NoSuchMethod => of_call("no-such-method", ""),
+            Self::Signature(error) => of_call("call-signature", &error.to_string()),
+            Self::Forbidden(why) => of_call("forbidden", why),
+            Self::Conflict(code, detail) => of_call(code, detail),
+            Self::Gone(what) => of_call("gone", what),
+            Self::TooSlow => of_call(
                 "too-slow",
-                "The call was not finished in time",
                 "it may have been carried out: ask, or send the same again",
             ),
-            Self::TooMany { limit, .. } => plain(
-                429,
-                limit.code(),
-                limit.title(),
-                "wait as long as Retry-After says",
-            ),
-            Self::Busy => plain(
-                503,
-                "busy",
-                "Too much waits already",
-                "wait as long as Retry-After says",
-            ),
-            Self::ClockBehind => plain(
-                503,
-                "clock-behind",
-                "The server's clock is behind the log",
-                "it is waited out: try again later",
-            ),
-            Self::Quota(detail) => {
-                plain(507, "quota", "The vault's quota does not hold this", detail)
+            Self::TooMany { limit, .. } => {
+                let detail = "wait as long as Retry-After says";
+                plain(429, limit.code(), limit.title(), detail)
             }
-            Self::Internal => plain(
-                500,
-                "internal",
-                "The server failed",
-                "the operator's log says why",
-            ),
+            Self::Busy => of_call("busy", "wait as long as Retry-After says"),
+            Self::ClockBehind => of_call("clock-behind", "it is waited out: try again later"),
+            Self::Quota(detail) => of_call("quota", detail),
+            Self::Internal => of_call("internal", "the operator's log says why"),
         }
     }
+}
+
+/// What calls are answered besides refusals of statements and limits: status, code, title.
+const OF_CALLS: [(u16, &str, &str); 16] = [
+    (400, "bad-request", "The call is not of the form required"),
+    (
+        401,
+        "call-signature",
+        "The call's signature is missing or not acceptable",
+    ),
+    (403, "forbidden", "This key may not do this"),
+    (404, "not-found", "There is no such thing here"),
+    (
+        405,
+        "no-such-method",
+        "This address does not take this method",
+    ),
+    (408, "too-slow", "The call was not finished in time"),
+    (409, "incomplete-clip", "A part of the clip is missing"),
+    (409, "other-content", "Something else is stored there"),
+    (
+        409,
+        "not-collected",
+        "The agency's collection does not stand in the log yet",
+    ),
+    (
+        409,
+        "vault-conflict",
+        "This conflicts with what the vault has",
+    ),
+    (410, "gone", "It was here, and has been deleted"),
+    (413, "too-large", "The body is too large"),
+    (500, "internal", "The server failed"),
+    (503, "busy", "Too much waits already"),
+    (503, "clock-behind", "The server's clock is behind the log"),
+    (507, "quota", "The vault's quota does not hold this"),
+];
+
+/// `GET /problems/{code}`: what a problem's type means.
+pub async fn explain(
+    State(service): Shared,
+    Path(code): Path<String>,
+) -> Result<Html<String>, ApiError> {
+    let (status, code, title, advice) =
+        explained(&code).ok_or(ApiError::NotFound("no such problem"))?;
+    let origin = service.ledger.origin();
+    let page = ProblemPage {
+        origin,
+        status,
+        code,
+        title,
+        advice,
+    };
+    Ok(Html(page.render().map_err(ApiError::internal)?))
+}
+
+/// The status, code and title of a problem, and what whoever got it may do.
+fn explained(code: &str) -> Option<(u16, &'static str, &'static str, &'static str)> {
+    if let Some(reason) = Reason::of_code(code) {
+        let class = of_class(reason.class());
+        return Some((status(reason), reason.code(), reason.title(), class));
+    }
+    let limits = Limit::ALL.iter();
+    let limits = limits.map(|limit| (429, limit.code(), limit.title()));
+    let mut all = OF_CALLS.into_iter().chain(limits);
+    let (status, code, title) = all.find(|(_, known, _)| *known == code)?;
+    Some((status, code, title, of_status(status)))
+}
+
+fn of_class(class: Class) -> &'static str {
+    match class {
+        Class::Form => {
+            "What was sent is no statement, and nothing was logged: the program that made it is at fault."
+        }
+        Class::Signature => {
+            "Nothing was logged. The signatures are not those that the statement needs: look at whose keys sign, and whether the log has them."
+        }
+        Class::Rule => {
+            "Nothing was logged. The statement is well formed, and the rules of the log do not permit it; auditors replay the same rules."
+        }
+        Class::Door => {
+            "Nothing was logged. What the statement names is missing here, or does not fit it: mend that, and send the same statement again."
+        }
+        Class::Conflict => {
+            "Nothing was logged. The statement comes after something that stands in the log already: look that up first."
+        }
+    }
+}
+
+fn of_status(status: u16) -> &'static str {
+    match status {
+        401 | 403 => "Nothing was done. The key, or what it signed, is not what this call needs.",
+        408 => "The call may have been carried out all the same: ask, or send the same again.",
+        410 => "It does not come back.",
+        429 | 503 => {
+            "Nothing was done. Wait as long as the answer’s Retry-After says, and send the same again."
+        }
+        500 => "The fault is the server’s. Its operator’s log says why.",
+        _ => "Nothing was done, and the same, sent again, gets the same answer.",
+    }
+}
+
+fn of_call(code: &str, detail: &str) -> Problem {
+    let known = OF_CALLS.iter().find(|(_, known, _)| *known == code);
+    let (status, code, title) = known.expect("one of the above");
+    plain(*status, code, title, detail)
 }
 
 fn plain(status: u16, code: &str, title: &str, detail: &str) -> Problem {
@@ -172,21 +244,25 @@ fn plain(status: u16, code: &str, title: &str, detail: &str) -> Problem {
 }
 
 fn refused(refusal: &Refusal) -> Problem {
-    let status = match (refusal.reason, refusal.reason.class()) {
+    Problem {
+        member: Some(refusal.member.clone()),
+        ..plain(
+            status(refusal.reason),
+            refusal.reason.code(),
+            refusal.reason.title(),
+            &refusal.detail,
+        )
+    }
+}
+
+/// The status that tells a refusal.
+fn status(reason: Reason) -> u16 {
+    match (reason, reason.class()) {
         (Reason::TooLarge, _) => 413,
         (_, Class::Form) => 400,
         (_, Class::Signature) => 401,
         (_, Class::Rule | Class::Door) => 422,
         (_, Class::Conflict) => 409,
-    };
-    Problem {
-        member: Some(refusal.member.clone()),
-        ..plain(
-            status,
-            refusal.reason.code(),
-            refusal.reason.title(),
-            &refusal.detail,
-        )
     }
 }
 
@@ -272,4 +348,42 @@ pub async fn no_such_page() -> ApiError {
 /// A routed address with another method.
 pub async fn no_such_method() -> ApiError {
     ApiError::NoSuchMethod
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_problem_is_explained_as_it_is_told() {
+        let vault = [VaultError::UnknownCode, VaultError::MissingPart("body")];
+        let mut told: Vec<ApiError> = vault.into_iter().map(ApiError::from).collect();
+        told.extend(
+            Reason::ALL
+                .iter()
+                .map(|reason| Refusal::new(*reason, "", "").into()),
+        );
+        told.extend(Limit::ALL.iter().map(|limit| ApiError::TooMany {
+            limit: *limit,
+            wait: Duration::ZERO,
+        }));
+        for problem in told.iter().map(ApiError::problem) {
+            let code = problem.kind.strip_prefix("/problems/").unwrap();
+            let (status, same, title, advice) = explained(code).unwrap();
+            assert_eq!(
+                (status, same, title),
+                (problem.status, code, &*problem.title)
+            );
+            assert!(advice.ends_with('.'));
+        }
+        let reasons = Reason::ALL.iter().map(|reason| reason.code());
+        let limits = Limit::ALL.iter().map(|limit| limit.code());
+        let calls = OF_CALLS.iter().map(|(_, code, _)| *code);
+        let all: Vec<_> = reasons.chain(limits).chain(calls).collect();
+        // One code is both a statement's and a call's.
+        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len() - 1);
+        assert_eq!(explained("none"), None);
+    }
 }

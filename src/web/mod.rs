@@ -1,11 +1,13 @@
 //! The public pages of a ledger: what its log says, gathered and put in plain words.
 //!
 //! [`Overview`] reads entries in order, each once; [`page::Page`] is what the page shows of it under a
-//! checkpoint; [`entry::EntryPage`] is one entry's. Nothing here verifies: entries come from the ledger's own journal, and the page tells
-//! its readers how to check for themselves. Not here: HTTP ([`crate::http`]).
+//! checkpoint; [`entry::EntryPage`] is one entry's, [`problem::ProblemPage`] a problem's. Nothing here
+//! verifies: entries come from the ledger's own journal, and the pages tell their readers how to check
+//! for themselves. Not here: HTTP ([`crate::http`]).
 
 pub mod entry;
 pub mod page;
+pub mod problem;
 mod words;
 
 use std::collections::VecDeque;

@@ -1,5 +1,7 @@
 //! The faults of calls: uploads, vaults, addresses.
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 /// A world with a resident's vault for one clip, complete, and 1 MiB.
@@ -215,12 +217,13 @@ fn calls_that_are_refused() {
     let vaults = Vaults::new();
     let size = vaults.world.ledger.size();
     let stored = vaults.send(&vaults.own("GET", VAULT, b"")).json();
-    let mut faults = Vec::new();
+    let (mut faults, mut codes) = (Vec::new(), BTreeSet::new());
     for table in [OF_UPLOADS, OF_SIGNED_CALLS, OF_CLIPS, OF_ADDRESSES] {
         for (name, call, status, code, member) in table {
             let answer = vaults.send(&call(&vaults));
             let member = (!member.is_empty()).then(|| (*member).to_owned());
             let said = (*status, (*code).to_owned(), member);
+            codes.insert(*code);
             if answer.problem() != said {
                 let text = String::from_utf8_lossy(&answer.body);
                 let status = answer.status;
@@ -231,6 +234,16 @@ fn calls_that_are_refused() {
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     assert_eq!(vaults.send(&vaults.own("GET", VAULT, b"")).json(), stored);
+    for code in codes {
+        let page = vaults.send(&Call::new("GET", format!("/problems/{code}"), []));
+        let text = String::from_utf8(page.body).unwrap();
+        assert!(
+            text.contains(&format!("<code>/problems/{code}</code>")),
+            "{code}: {text}"
+        );
+    }
+    let none = vaults.send(&Call::new("GET", "/problems/none", []));
+    assert_eq!(none.problem(), (404, "not-found".to_owned(), None));
 }
 
 /// A signed call is good once.
