@@ -152,7 +152,11 @@ impl Service {
             return Ok(StatusCode::OK);
         }
         let bytes = (opening.encode().len() + body.len()) as u64;
-        let room = self.waiting.reserve(party, digest, bytes)?;
+        let room = self.waiting.reserve(party, digest, bytes);
+        let room = room.map_err(|full| match full {
+            Full::All => ApiError::Busy,
+            Full::Party => self.door.refuse(Limit::WaitingAttachments, WAITING),
+        })?;
         // The opening first: what is there under the digest itself is complete.
         self.attachments
             .create(&opening_path(&path), opening.encode().as_bytes())?;
@@ -250,9 +254,10 @@ impl Service {
 
     /// Destroys what an erasure in the log says is destroyed.
     pub(super) fn erase(&self, digest: &SealDigest) -> Result<(), ApiError> {
-        let digest = digest.to_string();
-        self.attachments.remove(&opening_path(&digest))?;
-        self.attachments.remove(&digest)?;
+        let path = digest.to_string();
+        self.attachments.remove(&opening_path(&path))?;
+        self.attachments.remove(&path)?;
+        self.waiting.ended(digest);
         Ok(())
     }
 
@@ -260,11 +265,13 @@ impl Service {
     /// that are erased; tells [`Service::waiting`] what it sees.
     pub(super) fn sweep_attachments(&self) -> Result<(), ApiError> {
         let facts = JournalFacts(self.ledger.journal());
+        let mut unseen = self.waiting.stored();
         for path in self.attachments.list("")? {
             let name = path.strip_suffix(OPENING_SUFFIX).unwrap_or(&path);
             let Ok(digest) = name.parse::<SealDigest>() else {
                 continue;
             };
+            unseen.remove(&digest);
             match facts.digest(&digest)? {
                 Some(fact) if fact.erased.is_some() => self.erase(&digest)?,
                 Some(_) => self.waiting.ended(&digest),
@@ -280,19 +287,10 @@ impl Service {
                 }
             }
         }
-        Ok(())
-    }
-}
-
-impl From<Full> for ApiError {
-    fn from(full: Full) -> Self {
-        match full {
-            Full::All => Self::Busy,
-            Full::Party => Self::TooMany {
-                limit: Limit::WaitingAttachments,
-                wait: WAITING,
-            },
+        for digest in unseen {
+            self.waiting.ended(&digest);
         }
+        Ok(())
     }
 }
 

@@ -38,6 +38,9 @@ pub async fn read(State(service): Shared, Path(id): Path<String>) -> Result<Resp
         .into_response())
 }
 
+/// The longest between two times of housekeeping.
+const HOUSEKEEPING: Duration = Duration::from_secs(600);
+
 /// Makes commitment batches for a running service.
 pub struct Batcher {
     pub service: Arc<Service>,
@@ -47,15 +50,16 @@ pub struct Batcher {
 }
 
 impl Batcher {
-    /// Keeps house and makes a batch each period, until cancelled.
+    /// Makes a batch each period, and keeps house at least as often, until cancelled.
     pub async fn run(self) {
         loop {
-            let service = self.service.clone();
-            if let Err(error) = tokio::task::spawn_blocking(move || service.keep_house()).await {
-                tracing::error!(%error, "housekeeping ended");
+            let mut left = self.period().unwrap_or(Duration::from_secs(60));
+            while !left.is_zero() {
+                self.keep_house().await;
+                let rest = left.min(HOUSEKEEPING);
+                tokio::time::sleep(rest).await;
+                left -= rest;
             }
-            let period = self.period().unwrap_or(Duration::from_secs(60));
-            tokio::time::sleep(period).await;
             if self.service.ledger.closed().is_some() {
                 continue;
             }
@@ -68,6 +72,13 @@ impl Batcher {
                 Err(ApiError::Refused(refusal)) => tracing::warn!(%refusal, "no batch this time"),
                 Err(error) => tracing::warn!(?error, "no batch this time"),
             }
+        }
+    }
+
+    async fn keep_house(&self) {
+        let service = self.service.clone();
+        if let Err(error) = tokio::task::spawn_blocking(move || service.keep_house()).await {
+            tracing::error!(%error, "housekeeping ended");
         }
     }
 

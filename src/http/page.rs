@@ -8,9 +8,12 @@ use axum::response::{Html, IntoResponse, Response};
 
 use super::overview::{Kept, Last, Overviewed};
 use super::statements::Shown;
+use super::vault::blocking;
 use super::{ApiError, Path, Service, Shared};
 use crate::ledger::Published;
+use crate::statement::facts::FactsExt as _;
 use crate::statement::sealed::SealDigest;
+use crate::store::facts::JournalFacts;
 use crate::web::entry::EntryPage;
 use crate::web::page::Page;
 use crate::web::{ICON, Overview, STYLE};
@@ -20,9 +23,7 @@ pub async fn front(
     State(service): Shared,
     Extension(kept): Overviewed,
 ) -> Result<Response, ApiError> {
-    let html = tokio::task::spawn_blocking(move || service.page(&kept))
-        .await
-        .map_err(ApiError::internal)??;
+    let html = blocking(move || service.page(&kept)).await?;
     Ok(([(header::CACHE_CONTROL, "no-cache")], Html(html)).into_response())
 }
 
@@ -33,10 +34,7 @@ pub async fn entry(
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
     let shown = Shown::find(service.clone(), kept, &id).await?;
-    let origin = service.ledger.origin();
-    let page = EntryPage::of(origin, shown.index, &shown.leaf, &shown.findings);
-    let html = page.map_err(ApiError::internal)?.render();
-    let html = html.map_err(ApiError::internal)?;
+    let html = blocking(move || service.entry_page(&shown)).await?;
     Ok(([(header::CACHE_CONTROL, "no-cache")], Html(html)).into_response())
 }
 
@@ -59,6 +57,17 @@ fn asset(media_type: &'static str, text: &'static str) -> impl IntoResponse {
 }
 
 impl Service {
+    fn entry_page(&self, shown: &Shown) -> Result<String, ApiError> {
+        let facts = JournalFacts(self.ledger.journal());
+        let fact = |digest: &SealDigest| facts.digest(digest).ok().flatten();
+        let erased = |digest: &SealDigest| fact(digest).is_some_and(|fact| fact.erased.is_some());
+        let Shown { index, leaf, .. } = shown;
+        let compared = (shown.findings.as_slice(), shown.findings_size);
+        let page = EntryPage::of(self.ledger.origin(), *index, leaf, compared, &erased);
+        let page = page.map_err(ApiError::internal)?;
+        page.render().map_err(ApiError::internal)
+    }
+
     fn page(&self, kept: &Kept) -> Result<String, ApiError> {
         let mut last = kept.lock();
         let Some(published) = self.ledger.published() else {

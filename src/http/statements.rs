@@ -21,7 +21,6 @@ use crate::record::findings::Finding;
 use crate::statement::envelope::MAX_ENVELOPE;
 use crate::statement::leaf::Leaf;
 use crate::statement::refusal::{Reason, Refusal, Verdict};
-use crate::statement::sealed::SealDigest;
 use crate::statement::{Signed, Statement, rules};
 use crate::store::facts::JournalFacts;
 use crate::store::journal::JournalRead as _;
@@ -78,7 +77,8 @@ async fn admit(service: &Arc<Service>, body: &[u8], turn: Turn) -> Result<Respon
         });
     }
     service.check_open_to(&signed)?;
-    let signed = match signed.statement.attachments().len() {
+    let named = signed.statement.attachments().len();
+    let signed = match named {
         0 => signed,
         // Small files, which lie in memory: another thread costs more.
         1..=FEW_ATTACHMENTS => service.check_attachments(&signed).map(|()| signed)?,
@@ -88,30 +88,37 @@ async fn admit(service: &Arc<Service>, body: &[u8], turn: Turn) -> Result<Respon
             blocking(check).await?
         }
     };
-    let (id, named) = (signed.id, signed.statement.attachments());
-    let sequenced = match &signed.statement {
-        Statement::Erasure(erasure) => {
-            let erasing = log_and_erase(service.clone(), erasure.digest, signed, turn);
-            // Goes on if the client hangs up: what is logged as erased is erased.
-            tokio::spawn(erasing).await.map_err(ApiError::internal)??
+    let id = signed.id;
+    let sequenced = match (named, &signed.statement) {
+        (0, Statement::Erasure(_)) | (1.., _) => {
+            // Goes on if the client hangs up: what is logged is done.
+            let logging = log_and_settle(service.clone(), signed, turn);
+            tokio::spawn(logging).await.map_err(ApiError::internal)??
         }
-        _ => service.take_turn(signed, turn).await?,
+        (0, _) => service.take_turn(signed, turn).await?,
     };
-    for (_, digest) in &named {
-        service.waiting.ended(digest);
-    }
     service.answer(id, sequenced).await
 }
 
-/// Logs an erasure, and destroys what it names as soon as it is durable.
-async fn log_and_erase(
+/// Logs a statement, and does with attachments what it says as soon as it is durable: those that it
+/// names wait no longer, and what it erases is destroyed.
+async fn log_and_settle(
     service: Arc<Service>,
-    digest: SealDigest,
     signed: Signed,
     turn: Turn,
 ) -> Result<Sequenced, ApiError> {
+    let named = signed.statement.attachments();
+    let erased = match &signed.statement {
+        Statement::Erasure(erasure) => Some(erasure.digest),
+        _ => None,
+    };
     let sequenced = service.take_turn(signed, turn).await?;
-    blocking(move || service.erase(&digest)).await?;
+    for (_, digest) in &named {
+        service.waiting.ended(digest);
+    }
+    if let Some(digest) = erased {
+        blocking(move || service.erase(&digest)).await?;
+    }
     Ok(sequenced)
 }
 

@@ -2,9 +2,9 @@
 //!
 //! Every party has a share and all have a bound, taken before the first byte is written. Kept in
 //! memory, so that a call does not go through all that was ever stored; housekeeping, which does,
-//! brings in what lay there at a start and lets go of what a lost call left.
+//! brings in what lay there at a start, as nobody's, and lets go of what is there no longer.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::statement::sealed::SealDigest;
@@ -33,6 +33,10 @@ struct Waits {
     /// Nobody knows of those that were there at a start.
     party: Option<PartyId>,
     bytes: u64,
+    /// How often it is being written now.
+    rooms: usize,
+    /// It lies there.
+    stored: bool,
 }
 
 /// Room for an attachment that is being written; given back unless it is [`Room::keep`]t.
@@ -40,7 +44,7 @@ struct Waits {
 #[must_use]
 pub struct Room {
     waiting: Waiting,
-    digest: Option<SealDigest>,
+    digest: SealDigest,
 }
 
 impl Waiting {
@@ -60,25 +64,41 @@ impl Waiting {
         if others().fold(bytes, sum) > ALL {
             return Err(Full::All);
         }
-        let party = Some(party.clone());
-        waiting.insert(digest, Waits { party, bytes });
+        let waits = waiting.entry(digest).or_insert(Waits {
+            party: None,
+            bytes,
+            rooms: 0,
+            stored: false,
+        });
+        waits.party = Some(party.clone());
+        waits.rooms += 1;
         drop(waiting);
         Ok(Room {
             waiting: self.clone(),
-            digest: Some(digest),
+            digest,
         })
     }
 
     /// One lies there; of those that came since the start, more is known already.
     pub fn found(&self, digest: SealDigest, bytes: u64) {
-        let bytes = bytes.max(LEAST);
-        let waits = Waits { party: None, bytes };
-        self.lock().entry(digest).or_insert(waits);
+        self.lock().entry(digest).or_insert(Waits {
+            party: None,
+            bytes: bytes.max(LEAST),
+            rooms: 0,
+            stored: true,
+        });
     }
 
     /// One waits no longer.
     pub fn ended(&self, digest: &SealDigest) {
         self.lock().remove(digest);
+    }
+
+    /// Those that lie there.
+    pub fn stored(&self) -> HashSet<SealDigest> {
+        let waiting = self.lock();
+        let stored = waiting.iter().filter(|(_, waits)| waits.rooms == 0);
+        stored.map(|(digest, _)| *digest).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<SealDigest, Waits>> {
@@ -88,15 +108,21 @@ impl Waiting {
 
 impl Room {
     /// The attachment is stored, and waits.
-    pub fn keep(mut self) {
-        self.digest = None;
+    pub fn keep(self) {
+        if let Some(waits) = self.waiting.lock().get_mut(&self.digest) {
+            waits.stored = true;
+        }
     }
 }
 
 impl Drop for Room {
     fn drop(&mut self) {
-        if let Some(digest) = self.digest {
-            self.waiting.ended(&digest);
+        let mut waiting = self.waiting.lock();
+        if let Some(waits) = waiting.get_mut(&self.digest) {
+            waits.rooms = waits.rooms.saturating_sub(1);
+            if waits.rooms == 0 && !waits.stored {
+                waiting.remove(&self.digest);
+            }
         }
     }
 }
@@ -147,6 +173,25 @@ mod tests {
         }
         let full = waiting.reserve(&party(1), digest(4), 1);
         assert_eq!(full.unwrap_err(), Full::All);
+    }
+
+    /// Two write the same, and one of them fails: what the other stored goes on waiting.
+    #[test]
+    fn who_fails_takes_nothing_from_who_does_not() {
+        let waiting = Waiting::default();
+        let reserve = || waiting.reserve(&party(0), digest(0), PARTY).unwrap();
+        let (one, other) = (reserve(), reserve());
+        assert!(waiting.stored().is_empty());
+        one.keep();
+        drop(other);
+        assert_eq!(waiting.stored(), HashSet::from([digest(0)]));
+        assert!(waiting.reserve(&party(0), digest(1), 1).is_err());
+        waiting.ended(&digest(0));
+        let (one, other) = (reserve(), reserve());
+        drop(one);
+        assert!(waiting.reserve(&party(0), digest(1), 1).is_err());
+        drop(other);
+        assert!(waiting.reserve(&party(0), digest(1), 1).is_ok());
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub enum StoreError {
         found: i64,
         known: i64,
     },
-    #[error("{} has schema {found}, not yet brought to {known}: open it for writing first", path.display())]
+    #[error("{} has schema {found}, not yet brought to {known}: `whosaw serve` does so at its start", path.display())]
     Older {
         path: PathBuf,
         found: i64,

@@ -5,11 +5,11 @@ use askama::Template;
 use super::page::FindingView;
 use super::words::Moment;
 use crate::digest::StatementId;
-use crate::encoding::printable_lines;
 use crate::record::findings::Finding;
 use crate::statement::leaf::Leaf;
 use crate::statement::parse_payload;
 use crate::statement::refusal::Refusal;
+use crate::statement::sealed::SealDigest;
 use crate::tlog::tree::LeafIndex;
 
 /// The page of an entry.
@@ -28,14 +28,17 @@ pub struct EntryPage {
     /// Of whoever signed, in base64url.
     pub keys: Vec<String>,
     pub findings: Vec<FindingView>,
-    /// Each attachment's member and digest.
-    pub attachments: Vec<(String, String)>,
+    /// How many entries the findings rest on; none if this one is not among them yet.
+    pub compared: Option<u64>,
+    /// Each attachment's member and digest, and whether it was erased.
+    pub attachments: Vec<(String, String, bool)>,
     /// The signed payload, indented.
     pub payload: String,
 }
 
 impl EntryPage {
-    /// The page of the entry at `index`, with what was found about it.
+    /// The page of the entry at `index`, with what the first `compared` entries say about it.
+    /// `erased` knows which attachments are.
     ///
     /// # Errors
     /// If the leaf is not of the form that every log's leaves have.
@@ -43,7 +46,8 @@ impl EntryPage {
         origin: &str,
         index: LeafIndex,
         leaf: &Leaf,
-        findings: &[Finding],
+        (findings, compared): (&[Finding], u64),
+        erased: &dyn Fn(&SealDigest) -> bool,
     ) -> Result<Self, Refusal> {
         let envelope = &leaf.envelope;
         let (head, statement) = parse_payload(&envelope.payload)?;
@@ -65,10 +69,11 @@ impl EntryPage {
                 .map(|(key, _)| key.to_string())
                 .collect(),
             findings: findings.iter().map(FindingView::from).collect(),
+            compared: Some(compared).filter(|size| *size > index.as_u64()),
             attachments: attachments
-                .map(|(member, digest)| (member, digest.to_string()))
+                .map(|(member, digest)| (member, digest.to_string(), erased(&digest)))
                 .collect(),
-            payload: printable_lines(&format!("{payload:#}")),
+            payload: format!("{payload:#}"),
         })
     }
 }

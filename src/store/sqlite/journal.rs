@@ -107,8 +107,9 @@ pub(super) const SCHEMA: Schema = Schema {
             number INTEGER PRIMARY KEY CHECK (number >= 0),     -- (2 * part + (1 for facts)) * 4096 + bucket
             places BLOB NOT NULL                                -- fingerprints and rows, ascending
         ) STRICT;
-        INSERT INTO buckets_by_number
-            SELECT (2 * part + (of = 102)) * 4096 + bucket, places FROM buckets ORDER BY 1;
+        INSERT OR IGNORE INTO buckets_by_number
+            SELECT (2 * part + (of = 102)) * 4096 + bucket, places FROM buckets
+            WHERE of IN (102, 105) ORDER BY 1;
         DROP TABLE buckets;
         ALTER TABLE buckets_by_number RENAME TO buckets;"],
 };

@@ -32,10 +32,6 @@ pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Prepared statements kept by a connection: more than any schema here has.
 const STATEMENTS_KEPT: usize = 64;
 
-/// Of a connection that reads, in KiB below zero (`PRAGMA cache_size`): the inner pages of the trees
-/// of a log of ten million entries.
-const READER_CACHE: i64 = -8192;
-
 /// Settings of a connection that writes. What is deleted is also overwritten.
 const SETTINGS: &str = "
     PRAGMA synchronous = FULL;
@@ -74,7 +70,6 @@ impl Schema {
     pub(super) fn open_read_only(&self, path: &Path) -> Result<Connection, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = connect(path, flags)?;
-        connection.pragma_update(None, "cache_size", READER_CACHE)?;
         match self.check(&connection, path)? {
             found if found == self.version() => Ok(connection),
             found => Err(StoreError::Older {
