@@ -1,20 +1,35 @@
 #!/usr/bin/env bash
 # The demo, judged by stock programs: `age` opens what the agency collected, and what was published by
-# the identity in the protocol; `ffprobe` knows it, the clips are those that the residents had. A program
-# that is missing fails the suite.
+# the identity in the protocol; `ffprobe` knows it, the clips are those that the residents had. It
+# ends with all that it started. A program that is missing fails the suite.
 # Usage: tests/installed-programs.sh PATH/TO/whosaw
 set -euo pipefail
 whosaw=$(realpath "$1")
 protocol=$(realpath "$(dirname "$0")/../docs/PROTOCOL.md")
 command -v age >/dev/null || { echo "install age"; exit 1; }
 command -v ffprobe >/dev/null || { echo "install ffmpeg"; exit 1; }
+command -v curl >/dev/null || { echo "install curl"; exit 1; }
 folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
+demo=
+trap '[ -z "$demo" ] || kill "$demo" 2>/dev/null || true; rm -rf "$folder"' EXIT
 
 started=$(date +%s)
-"$whosaw" demo --data "$folder/demo"
+"$whosaw" demo --data "$folder/demo" --stay >"$folder/told" &
+demo=$!
+until address=$(sed -n 's/^The ledger keeps running at \(.*\) until.*/\1/p' "$folder/told") && [ -n "$address" ]; do
+    kill -0 "$demo" || { cat "$folder/told"; exit 1; }
+    sleep 0.2
+done
 took=$(($(date +%s) - started))
 [ "$took" -lt 60 ] || { echo "the demo took $took s"; exit 1; }
+curl --silent --fail --output "$folder/health" "$address/healthz"
+kill "$demo"
+wait "$demo"
+demo=
+if curl --silent --output "$folder/health" "$address/healthz"; then
+    echo "the demo's ledger outlives it"
+    exit 1
+fi
 
 cd "$folder/demo"
 sealed=$(ls evidence/*.age)

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::Exit;
 use super::output::Output;
@@ -475,12 +476,26 @@ impl Stage {
         }
     }
 
-    /// Keeps serving until interrupted.
+    /// Keeps serving until interrupted or terminated, and ends with all that it started.
     fn stay(&mut self, server: &str) -> anyhow::Result<()> {
-        println!("\nThe ledger keeps running at {server} until you press Ctrl-C.");
-        let server = self.running.last_mut().context("a running ledger")?;
-        server.wait()?;
-        Ok(())
+        const LOOK: Duration = Duration::from_millis(200);
+        let ledger = self.running.last_mut().context("a running ledger")?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(async {
+            let mut terminated = signal(SignalKind::terminate())?;
+            let mut interrupted = signal(SignalKind::interrupt())?;
+            println!("\nThe ledger keeps running at {server} until you press Ctrl-C.");
+            while ledger.try_wait()?.is_none() {
+                tokio::select! {
+                    _ = terminated.recv() => break,
+                    _ = interrupted.recv() => break,
+                    () = tokio::time::sleep(LOOK) => {}
+                }
+            }
+            Ok(())
+        })
     }
 }
 

@@ -10,8 +10,10 @@
 //! `wrong-bundle`, `missing-file`, `stray-file`, `beyond-checkpoint`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -104,7 +106,8 @@ pub fn audit(
         auditor.forgive_age(checkpoint.size);
         auditor.tiles(source, checkpoint.size)?;
         if let Some(folder) = folder {
-            auditor.folder(folder, checkpoint.size)?;
+            let written = auditor.folder(folder, checkpoint.size)?;
+            auditor.beyond(source, policy, written)?;
         }
     }
     let checkpoint = witnessed.as_ref().map(|w| &w.checkpoint);
@@ -159,8 +162,7 @@ impl Auditor {
                     _ => "checkpoint",
                 };
                 self.find(code, "checkpoint", fault);
-                let logs_alone = Policy::of(policy.logs().to_vec(), Vec::new(), 0).ok()?;
-                logs_alone.verify(note, None, None).ok()
+                signed_by_log(policy, note)
             }
         }
     }
@@ -332,20 +334,59 @@ impl Auditor {
         Ok(())
     }
 
-    /// Every file in the folder is the log's, older partial ones too.
-    fn folder(&mut self, folder: &Path, size: TreeSize) -> Result<(), AuditError> {
+    /// Every file in the folder is the log's, older partial ones too. Those that hold more than the
+    /// checkpoint does.
+    fn folder(&mut self, folder: &Path, size: TreeSize) -> Result<Vec<String>, AuditError> {
         let fault = |(path, source)| AuditError::Folder { path, source };
+        let mut beyond = Vec::new();
         for file in folder::files(folder).map_err(fault)? {
             let path = file.path.as_str();
-            let read = || folder::read(&folder.join(path)).map_err(fault);
+            let read = || match folder::read(&folder.join(path)) {
+                // A server at work in there removes what it needs no more.
+                Err((_, error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                read => read.map(Some).map_err(fault),
+            };
             match (Tile::parse(path), EntryTile::parse(path)) {
                 _ if !file.regular => self.find("stray-file", path, "a link, or no file at all"),
                 _ if path == "checkpoint" => {}
-                (Ok(tile), _) if tile.is_within(size) => self.tile_file(tile, &read()?),
-                (_, Ok(bundle)) if bundle.is_within(size) => self.bundle_file(bundle, &read()?),
-                (Ok(_), _) | (_, Ok(_)) => self.find("beyond-checkpoint", path, BEYOND),
+                (Ok(tile), _) if tile.is_within(size) => {
+                    read()?.iter().for_each(|bytes| self.tile_file(tile, bytes));
+                }
+                (_, Ok(bundle)) if bundle.is_within(size) => {
+                    read()?
+                        .iter()
+                        .for_each(|bytes| self.bundle_file(bundle, bytes));
+                }
+                (Ok(_), _) | (_, Ok(_)) => beyond.push(file.path),
                 _ => self.find("stray-file", path, "no file of a log"),
             }
+        }
+        Ok(beyond)
+    }
+
+    /// A server at work in the folder publishes in a moment what it has written: a fault is only what
+    /// stays unpublished.
+    fn beyond(
+        &mut self,
+        source: &dyn LogSource,
+        policy: &Policy,
+        mut written: Vec<String>,
+    ) -> Result<(), AuditError> {
+        for _ in 0..LOOKS {
+            if written.is_empty() {
+                break;
+            }
+            thread::sleep(LOOK);
+            if let Some(published) = signed_by_log(policy, &source.checkpoint()?) {
+                let size = published.checkpoint.size;
+                let tile = |path: &str| Tile::parse(path).is_ok_and(|tile| tile.is_within(size));
+                let bundle =
+                    |path: &str| EntryTile::parse(path).is_ok_and(|bundle| bundle.is_within(size));
+                written.retain(|path| !tile(path) && !bundle(path));
+            }
+        }
+        for path in written {
+            self.find("beyond-checkpoint", path, BEYOND);
         }
         Ok(())
     }
@@ -386,6 +427,16 @@ impl Auditor {
         ((made.level, made.index) == (tile.level, tile.index)).then_some(bytes)
     }
 }
+
+/// A checkpoint that the log itself signed, whoever cosigned it.
+fn signed_by_log(policy: &Policy, note: &[u8]) -> Option<WitnessedCheckpoint> {
+    let logs_alone = Policy::of(policy.logs().to_vec(), Vec::new(), 0).ok()?;
+    logs_alone.verify(note, None, None).ok()
+}
+
+/// How often, and how long apart, it is looked whether a server publishes what it has written.
+const LOOKS: u32 = 50;
+const LOOK: Duration = Duration::from_millis(100);
 
 const STALE: &str = "stale";
 const OTHER_HASHES: &str = "not the hashes that the entries make";

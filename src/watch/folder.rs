@@ -24,7 +24,12 @@ pub fn files(folder: &Path) -> Result<Vec<FoundFile>, (PathBuf, io::Error)> {
     let mut folders = vec![folder.to_owned()];
     while let Some(at) = folders.pop() {
         let fault = |source| (at.clone(), source);
-        for entry in fs::read_dir(&at).map_err(fault)? {
+        let entries = match fs::read_dir(&at) {
+            // A server at work in there removes what it needs no more.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && at != folder => continue,
+            entries => entries.map_err(fault)?,
+        };
+        for entry in entries {
             let entry = entry.map_err(fault)?;
             let kind = entry.file_type().map_err(fault)?;
             let path = entry.path();

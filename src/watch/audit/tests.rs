@@ -86,6 +86,28 @@ fn a_log_that_grows_under_the_audit_is_clean() {
     assert_eq!(found(&of_server(&shown)), []);
 }
 
+/// A server that works in the folder writes tiles before the checkpoint, and takes old ones away.
+#[test]
+fn a_folder_in_which_a_server_works_is_clean() {
+    let (old, new) = (small(), Shown::new(&LEAVES[..12], &[2, 5, 10]));
+    let mut between = new.clone();
+    between.put("checkpoint", old.0["checkpoint"].clone());
+    let at_work = folder(&between);
+    let publishes = thread::spawn({
+        let (path, note) = (
+            at_work.path().join("checkpoint"),
+            new.0["checkpoint"].clone(),
+        );
+        move || {
+            thread::sleep(3 * LOOK);
+            fs::write(path, note).unwrap();
+        }
+    });
+    let seen = of_folder(&at_work);
+    publishes.join().unwrap();
+    assert_eq!((found(&seen), seen.size), (Vec::new(), 10));
+}
+
 #[test]
 fn every_file_of_the_log_is_missed() {
     let shown = large();
@@ -123,19 +145,18 @@ fn what_does_not_belong_is_found() {
         assert_eq!(seen.findings[0].code, "stray-file");
         assert!(!seen.findings[0].place.contains('\u{1b}'));
     }
-    for path in [
-        "tile/0/000.p/11",
+    let mut ahead = small();
+    let paths = [
         "tile/0/000",
+        "tile/0/000.p/11",
         "tile/1/000.p/1",
         "tile/entries/001.p/1",
-    ] {
-        let mut shown = small();
-        shown.put(path, vec![0; 32]);
-        assert_eq!(
-            found(&of_folder(&folder(&shown))),
-            [("beyond-checkpoint", path)]
-        );
+    ];
+    for path in paths {
+        ahead.put(path, vec![0; 32]);
     }
+    let beyond = paths.map(|path| ("beyond-checkpoint", path));
+    assert_eq!(found(&of_folder(&folder(&ahead))), beyond);
     // Not followed, not waited for: links and sockets.
     let lies = folder(&small());
     let elsewhere = lies.path().join("tile/0/000.p/2");
