@@ -101,6 +101,17 @@ resident() {
     echo "* $1 stores a clip, sealed on the device"
 }
 
+# anchored NAME...: waits until the log holds the commitments of their clips.
+anchored() {
+    for name; do
+        for _ in {1..240}; do
+            ! "$whosaw" resident report --home "$name" --json | grep -q '"anchored": 4' || continue 2
+            sleep 0.5
+        done
+        return 1
+    done
+}
+
 # answers NAME allow|refuse REQUEST: the device finds the request by itself, and its owner decides.
 answers() {
     local yes=()

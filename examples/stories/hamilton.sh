@@ -14,7 +14,7 @@ agreement=$said
 investigation=0123456789abcdef0123456789abcdef
 
 resident owner 28.03950,-81.94980 doorbell.mp4
-sleep 3
+anchored owner
 asks hamilton 180 --agreement "$agreement" --offence 35A --investigation "$investigation"
 asked=$said
 answers owner allow "$asked"

@@ -13,7 +13,7 @@ agreement=$said
 resident ana 28.03950,-81.94980 doorbell.mp4
 resident ben 28.03990,-81.94910 porch.mp4
 resident cleo 28.03890,-81.95060 garage.mp4
-sleep 3 # their commitments are anchored with the next batch
+anchored ana ben cleo
 
 asks rolling-meadows 480 --kind video-request --agreement "$agreement" --offence 290 --asks place,time,video
 request=$said

@@ -6,7 +6,7 @@
 use std::io::{BufRead as _, BufReader, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
@@ -47,8 +47,27 @@ const MESSAGE: &[u8] = include_bytes!("../../examples/lakeland/message.txt");
 const LIMITS: &[u8] = include_bytes!("../../examples/limits-trial.json");
 const SCOPE: &[u8] = include_bytes!("../../examples/lakeland/scope.geojson");
 
-/// Longer than the demo ledger's batch period.
-const BATCH: Duration = Duration::from_secs(3);
+/// How often the log is looked at for commitments, and how long: many of the demo ledger's batch
+/// periods.
+const LOOK_FOR_BATCH: Duration = Duration::from_millis(500);
+const LONGEST_BATCH: Duration = Duration::from_secs(60);
+/// Commitments of a clip.
+const COMMITMENTS: usize = 4;
+const RESIDENTS: [&str; 3] = ["ana", "ben", "cleo"];
+
+/// A line as a shell would read it: words, or what stands in single quotes.
+fn words(line: &str) -> Vec<&str> {
+    let quoted = line.split('\'').zip([false, true].into_iter().cycle());
+    let mut words = Vec::new();
+    for (part, is_quoted) in quoted {
+        if is_quoted {
+            words.push(part);
+        } else {
+            words.extend(part.split_whitespace());
+        }
+    }
+    words
+}
 
 /// Plays the story.
 ///
@@ -137,19 +156,17 @@ impl Stage {
         println!("{text}");
     }
 
-    /// The command of a line as a shell would read it: words, or what stands in single quotes.
-    fn command(&self, line: &str) -> Command {
-        println!("{}", self.style("36", &format!("$ whosaw {line}")));
-        let quoted = line.split('\'').zip([false, true].into_iter().cycle());
+    fn program(&self, words: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        for (part, quoted) in quoted {
-            match quoted {
-                true => command.arg(part),
-                false => command.args(part.split_whitespace()),
-            };
-        }
+        command.args(words);
         command.current_dir(&self.folder).stdin(Stdio::null());
         command
+    }
+
+    /// The command of a line, which is printed.
+    fn command(&self, line: &str) -> Command {
+        println!("{}", self.style("36", &format!("$ whosaw {line}")));
+        self.program(&words(line))
     }
 
     /// Runs a command that must end with `code`; what it printed.
@@ -297,7 +314,29 @@ impl Stage {
             self.add(name, clip, 2)?;
         }
         self.tell("Their commitments are anchored in the log with the next batch.");
-        std::thread::sleep(BATCH);
+        self.anchored(1)
+    }
+
+    /// Waits until the log holds all commitments of so many clips of each resident.
+    fn anchored(&self, clips: usize) -> anyhow::Result<()> {
+        let deadline = Instant::now() + LONGEST_BATCH;
+        for name in RESIDENTS {
+            loop {
+                let report = ["resident", "report", "--home", name, "--json"];
+                let output = self.program(&report).output()?;
+                let report: Value = serde_json::from_slice(&output.stdout)
+                    .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
+                let stored = report["clips"].as_array().context("a report lists clips")?;
+                let is_anchored = |clip: &Value| clip["anchored"] == COMMITMENTS;
+                if stored.len() == clips && stored.iter().all(is_anchored) {
+                    break;
+                }
+                if Instant::now() > deadline {
+                    bail!("no batch has the commitments of {name}'s clips");
+                }
+                std::thread::sleep(LOOK_FOR_BATCH);
+            }
+        }
         Ok(())
     }
 
@@ -335,8 +374,7 @@ impl Stage {
         ] {
             self.add(name, clip, 0)?;
         }
-        std::thread::sleep(BATCH);
-        Ok(())
+        self.anchored(2)
     }
 
     fn collection(&self, request: &str) -> anyhow::Result<()> {

@@ -288,7 +288,7 @@ fn nothing_tells_who_published() {
     ));
     // Its commitments come into the log with the next batch.
     let mut anchored = Value::Null;
-    for _ in 0..20 {
+    for _ in 0..240 {
         std::thread::sleep(std::time::Duration::from_millis(500));
         own.must("sync");
         anchored = own.state()["clips"][1]["anchors"][0].clone();

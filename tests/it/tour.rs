@@ -43,7 +43,10 @@ fn script(readme: &str, [log, witness]: [u16; 2]) -> String {
             );
         } else if command.starts_with("CLIP=") {
             // People take longer than a batch of commitments does.
-            command.push_str("; sleep 3");
+            command.push_str(
+                "; for _ in {1..240}; do \
+                 ! whosaw resident report --home ana --json | grep -q '\"anchored\": 4' || break; sleep 0.5; done",
+            );
         } else if remark.contains("exits 1") {
             command = format!("code=0; {command} || code=$?; test $code = 1");
         }
