@@ -6,6 +6,7 @@ pub mod digest;
 pub mod encoding;
 pub mod http;
 pub mod ledger;
+pub mod memory;
 pub mod party;
 pub mod plain;
 pub mod random;

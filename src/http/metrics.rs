@@ -17,6 +17,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::door::Limit;
 use super::{ApiError, Service, Shared};
+use crate::memory;
 
 /// The media type of OpenMetrics.
 const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -125,6 +126,18 @@ impl Service {
                 Unit::Seconds,
                 gauge(published.at.unix()),
             );
+        }
+        if let Some(allocated) = memory::allocated() {
+            for (name, help, bytes) in [
+                ("allocated", "Bytes allocated and not freed", allocated.now),
+                (
+                    "allocated_peak",
+                    "The most bytes that were allocated at once",
+                    allocated.peak,
+                ),
+            ] {
+                registry.register_with_unit(name, help, Unit::Bytes, count(bytes as u64));
+            }
         }
         let clock = self.clock.now();
         let wait = ledger.waits_for_clock(clock);

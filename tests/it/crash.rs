@@ -10,11 +10,12 @@ use whosaw::statement::envelope::Envelope;
 use whosaw::tlog::policy::Policy;
 use whosaw::wire::statements::Logged;
 
-use super::ledger::{Ledger, proven, signed_benefit, submission};
+use super::ledger::{Ledger, proven, signed_benefit, submission, until};
 
 const SENDERS: usize = 4;
-/// The longest that a server lives here.
-const LIFE: u64 = 400;
+/// The most answers for which a server lives, and the most milliseconds after the last of them.
+const ANSWERS: u64 = 24;
+const AFTERWARDS: u64 = 40;
 
 /// Statements sent to a server that was killed: with its answer, if there was one.
 pub type Sent = Vec<(Envelope, Option<Logged>)>;
@@ -39,13 +40,11 @@ fn crash(rounds: usize) {
     let (vendor, policy) = (ledger.home("vendor"), ledger.policy());
     let (mut all, mut survived) = (Sent::new(), 0);
     for round in 0..rounds {
-        let life = Duration::from_millis(moments.next() % LIFE);
-        let sent = send_until_killed(&mut ledger, &vendor, life);
+        let answers = usize::try_from(moments.next() % ANSWERS).unwrap();
+        let afterwards = Duration::from_millis(moments.next() % AFTERWARDS);
+        let sent = send_until_killed(&mut ledger, &vendor, answers, afterwards);
         let answered = sent.iter().filter(|(_, answer)| answer.is_some()).count();
-        println!(
-            "round {round}: {life:?}, {} sent, {answered} answered",
-            sent.len()
-        );
+        println!("round {round}: {} sent, {answered} answered", sent.len());
         survived += answered;
         ledger.serve();
         all.extend(check(&ledger, &policy, sent));
@@ -59,8 +58,14 @@ fn crash(rounds: usize) {
     ledger.examine();
 }
 
-/// Sends statements from several threads; after `life`, kills the server under them.
-fn send_until_killed(ledger: &mut Ledger, vendor: &Home, life: Duration) -> Sent {
+/// Sends statements from several threads; kills the server under them some time after so many
+/// answers.
+fn send_until_killed(
+    ledger: &mut Ledger,
+    vendor: &Home,
+    answers: usize,
+    afterwards: Duration,
+) -> Sent {
     let (sent, killed) = (Mutex::new(Sent::new()), AtomicBool::new(false));
     let server = ledger.take_server();
     let authority = server.authority.clone();
@@ -87,7 +92,10 @@ fn send_until_killed(ledger: &mut Ledger, vendor: &Home, life: Duration) -> Sent
                 }
             });
         }
-        std::thread::sleep(life);
+        until("answered", || {
+            (sent.lock().unwrap().len() >= answers).then_some(())
+        });
+        std::thread::sleep(afterwards);
         killed.store(true, Ordering::SeqCst);
         server.kill();
     });

@@ -103,7 +103,7 @@ impl Data {
         let findings = report["findings"].as_array();
         let findings = findings.unwrap_or_else(|| panic!("{}{}", ran.stdout, ran.stderr));
         assert_eq!(ran.code, Some(i32::from(!findings.is_empty())));
-        let text = |finding: &Value, member| finding[member].as_str().unwrap().to_owned();
+        let text = |finding: &Value, member: &str| finding[member].as_str().unwrap().to_owned();
         let pair = |finding| (text(finding, "code"), text(finding, "place"));
         findings.iter().map(pair).collect()
     }

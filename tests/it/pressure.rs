@@ -16,16 +16,10 @@ use whosaw::statement::words::Role;
 use whosaw::wire::statements::Logged;
 
 use super::http::{Answer, Call};
-use super::ledger::{AGENCY, Ledger, benefit, head_of, proven, signed_benefit, submission};
-
-/// What a test's one address needs to be let in.
-const OPEN: [&str; 5] = [
-    "--rate=0",
-    "--address-limit=0",
-    "--party-limit=0",
-    "--waiting-limit=0",
-    "--address-connections=0",
-];
+use super::ledger::{
+    AGENCY, Ledger, OPEN, PATIENCE, benefit, figure, head_of, proven, signed_benefit, submission,
+    until,
+};
 
 /// A ledger with a vendor and an agency, whose server is started anew with these options.
 fn ledger(options: &[&str]) -> Ledger {
@@ -43,27 +37,9 @@ fn told_to_wait(answer: &Answer) -> (u16, String, u64) {
     (status, code, after.expect("it says when to come back"))
 }
 
-/// The value of a figure, by its name with labels.
-fn figure(metrics: &str, name: &str) -> Option<f64> {
-    let line = metrics.lines().find_map(|line| line.strip_prefix(name));
-    Some(line?.strip_prefix(' ')?.parse().unwrap())
-}
-
-/// Asks until it is so.
-fn until<T>(what: &str, mut is_so: impl FnMut() -> Option<T>) -> T {
-    let since = Instant::now();
-    loop {
-        if let Some(value) = is_so() {
-            return value;
-        }
-        assert!(since.elapsed() < Duration::from_secs(30), "not {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
 #[test]
 fn a_full_queue_says_when_to_come_back() {
-    let ledger = ledger(&[&OPEN[..], &["--queue=1"]].concat());
+    let ledger = ledger(&[OPEN, &["--queue=1"]].concat());
     let (vendor, policy) = (ledger.home("vendor"), ledger.policy());
     let (taken, sent_back) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
     let since = Instant::now();
@@ -71,7 +47,7 @@ fn a_full_queue_says_when_to_come_back() {
         for _ in 0..16 {
             scope.spawn(|| {
                 while sent_back.lock().unwrap().len() < 8 {
-                    assert!(since.elapsed() < Duration::from_secs(30), "never full");
+                    assert!(since.elapsed() < PATIENCE, "never full");
                     let envelope = signed_benefit(&vendor);
                     let answer = ledger.submit(&envelope.to_json());
                     if answer.status == 201 {
@@ -205,7 +181,7 @@ fn a_party_has_so_many_places() {
             let (ledger, vendor, over) = (&ledger, &vendor, &over);
             scope.spawn(move || {
                 while !over.load(Ordering::Relaxed) {
-                    assert!(since.elapsed() < Duration::from_secs(30), "never full");
+                    assert!(since.elapsed() < PATIENCE, "never full");
                     let call = submission(&signed_benefit(vendor).to_json());
                     let answer =
                         ledger.send(&call.with("x-forwarded-for", format!("192.0.2.{host}")));
@@ -244,13 +220,11 @@ fn an_address_has_so_many_connections() {
 /// says nothing is closed without a word.
 #[test]
 fn who_stops_half_way_is_told_so() {
-    let ledger = ledger(&OPEN);
+    let ledger = ledger(OPEN);
     let authority = ledger.authority();
     let stopped = |sent: &str| {
         let mut stream = TcpStream::connect(authority).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(25)))
-            .unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.write_all(sent.as_bytes()).unwrap();
         let mut said = Vec::new();
         stream.read_to_end(&mut said).unwrap();
@@ -280,11 +254,9 @@ fn who_stops_half_way_is_told_so() {
 /// memory for good; the others are answered.
 #[test]
 fn who_reads_nothing_is_cut_off() {
-    let ledger = ledger(&OPEN);
+    let ledger = ledger(OPEN);
     let mut stream = TcpStream::connect(ledger.authority()).unwrap();
-    stream
-        .set_write_timeout(Some(Duration::from_secs(60)))
-        .unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
     let asked = format!(
         "GET /log/checkpoint HTTP/1.1\r\nhost: {}\r\n\r\n",
         ledger.authority()
@@ -310,57 +282,38 @@ fn who_reads_nothing_is_cut_off() {
 #[test]
 fn memory_is_flat_under_overload() {
     const CONNECTIONS: usize = 128;
-    const WAVES: usize = 6;
-    let ledger = ledger(&[&OPEN[..], &["--queue=16"]].concat());
+    const BODIES: u64 = (CONNECTIONS * MAX_ENVELOPE) as u64;
+    let ledger = ledger(&[OPEN, &["--queue=16"]].concat());
     let vendor = ledger.home("vendor");
-    let sent = AtomicU64::new(0);
+    let (sent, sent_back) = (AtomicU64::new(0), AtomicU64::new(0));
     let before = ledger.memory();
-    let mut peaks = Vec::new();
-    for _ in 0..WAVES {
-        let over = AtomicBool::new(false);
-        let peak = std::thread::scope(|scope| {
-            for place in 0..CONNECTIONS {
-                let (ledger, vendor, sent, over) = (&ledger, &vendor, &sent, &over);
-                scope.spawn(move || {
-                    while !over.load(Ordering::Relaxed) {
-                        let body = if place % 2 == 0 {
-                            large(place)
-                        } else {
-                            signed_benefit(vendor).to_json()
-                        };
-                        let answer = ledger.submit(&body);
-                        assert!(matches!(answer.status, 201 | 400 | 503), "{answer:?}");
-                        sent.fetch_add(body.len() as u64, Ordering::Relaxed);
-                    }
-                });
-            }
-            let mut peak = 0;
-            for _ in 0..30 {
-                std::thread::sleep(Duration::from_millis(50));
-                peak = peak.max(ledger.memory());
-            }
-            over.store(true, Ordering::Relaxed);
-            peak
-        });
-        peaks.push(peak);
-    }
-    let mebibytes = |bytes: u64| bytes >> 20;
-    let all = sent.into_inner();
-    println!(
-        "{} MiB sent; {} MiB before, at most {:?} MiB in each wave",
-        mebibytes(all),
-        mebibytes(before),
-        peaks.iter().copied().map(mebibytes).collect::<Vec<_>>()
-    );
-    let bodies = (CONNECTIONS * MAX_ENVELOPE) as u64;
-    let most = peaks.iter().max().unwrap();
-    assert!(all > 4 * bodies, "that was no overload: {all}");
-    assert!(
-        *most < before + 4 * bodies + (32 << 20),
-        "{before} {peaks:?}"
-    );
-    // Once warm, it stays.
-    assert!(peaks[WAVES - 1] < peaks[1] + (16 << 20), "{peaks:?}");
+    std::thread::scope(|scope| {
+        for place in 0..CONNECTIONS {
+            let (ledger, vendor, sent, sent_back) = (&ledger, &vendor, &sent, &sent_back);
+            scope.spawn(move || {
+                while sent.load(Ordering::Relaxed) < 16 * BODIES {
+                    let body = if place % 2 == 0 {
+                        large(place)
+                    } else {
+                        signed_benefit(vendor).to_json()
+                    };
+                    let answer = ledger.submit(&body);
+                    assert!(matches!(answer.status, 201 | 400 | 503), "{answer:?}");
+                    sent.fetch_add(body.len() as u64, Ordering::Relaxed);
+                    sent_back.fetch_add(u64::from(answer.status == 503), Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    assert!(sent_back.into_inner() > 0, "that was no overload");
+    // Read, parsed and on their way, the bodies that are there at once count a few times.
+    let most = ledger.figure("whosaw_allocated_peak_bytes") as u64;
+    println!("{before} bytes before, at most {most}");
+    assert!(most < before + 4 * BODIES + (16 << 20), "{before} {most}");
+    until("let go", || {
+        let left = ledger.memory().saturating_sub(before);
+        (left < 8 << 20).then_some(())
+    });
 }
 
 /// The shape of an envelope, as large as one may be, and not one.
@@ -374,11 +327,11 @@ fn large(place: usize) -> Vec<u8> {
 /// SIGTERM under load: each answer of success is in the log, and what has none is not.
 #[test]
 fn all_that_was_taken_is_answered_before_the_end() {
-    let mut ledger = ledger(&OPEN);
+    let mut ledger = ledger(OPEN);
     let vendor = ledger.home("vendor");
     let sent = Mutex::new(Vec::<(Envelope, Option<Logged>)>::new());
     let answered = AtomicU64::new(0);
-    let ended = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         for _ in 0..32 {
             scope.spawn(|| {
                 loop {
@@ -402,13 +355,10 @@ fn all_that_was_taken_is_answered_before_the_end() {
         until("busy", || {
             (answered.load(Ordering::Relaxed) > 200).then_some(())
         });
-        let since = Instant::now();
         ledger.terminate();
-        since
     });
     let status = ledger.take_server().ended();
     assert_eq!(status.code(), Some(0), "{status}");
-    assert!(ended.elapsed() < Duration::from_secs(10), "{ended:?}");
     ledger.serve();
     let sent = sent.into_inner().unwrap();
     assert!(sent.iter().any(|(_, logged)| logged.is_none()));
@@ -425,10 +375,18 @@ fn all_that_was_taken_is_answered_before_the_end() {
 /// A sender that never comes to its end does not keep the server from its own.
 #[test]
 fn a_slow_sender_does_not_hold_up_the_end() {
-    let mut ledger = ledger(&OPEN);
+    let mut ledger = ledger(OPEN);
     let mut slow = TcpStream::connect(ledger.authority()).unwrap();
     let head = begun(ledger.authority(), "/api/v1/statements", 10_000);
-    slow.write_all(head.as_bytes()).unwrap();
+    let asks = head.replacen(
+        "content-length",
+        "expect: 100-continue\r\ncontent-length",
+        1,
+    );
+    slow.write_all(asks.as_bytes()).unwrap();
+    let mut goes_on = [0; 12];
+    slow.read_exact(&mut goes_on).unwrap();
+    assert_eq!(&goes_on, b"HTTP/1.1 100", "its body is read");
     slow.write_all(b"{").unwrap();
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -437,7 +395,6 @@ fn a_slow_sender_does_not_hold_up_the_end() {
                 std::thread::sleep(Duration::from_millis(500));
             }
         });
-        std::thread::sleep(Duration::from_millis(500));
         let since = Instant::now();
         ledger.terminate();
         let status = ledger.take_server().ended();
@@ -445,7 +402,6 @@ fn a_slow_sender_does_not_hold_up_the_end() {
         assert_eq!(status.code(), Some(0), "{status}");
         let took = since.elapsed();
         assert!(took > Duration::from_secs(5), "it was given time: {took:?}");
-        assert!(took < Duration::from_secs(25), "{took:?}");
     });
 }
 
@@ -497,7 +453,7 @@ fn figures_are_for_the_operator_alone() {
         r#"whosaw_witness_cosigned_timestamp_seconds{witness="south"}"#,
     ] {
         let at = figure(&text, moment).unwrap();
-        assert!((now - 60.0..=now).contains(&at), "{moment} {at} {now}");
+        assert!((now - 300.0..=now).contains(&at), "{moment} {at} {now}");
     }
     assert!(text.ends_with("# EOF\n"), "{text}");
     assert!(!text.contains("127.0.0.1"), "{text}");
@@ -549,7 +505,7 @@ fn log_attachments(ledger: &Ledger, attachments: Vec<SealDigest>) {
 /// Whoever uploads and names nothing fills its own share; others, and itself once it names them, go on.
 #[test]
 fn a_party_that_names_nothing_fills_its_own_share_of_what_may_wait() {
-    let ledger = ledger(&OPEN);
+    let ledger = ledger(OPEN);
     let (agency, vendor) = (ledger.home("agency"), ledger.home("vendor"));
     let text = vec![b'x'; 16 << 20];
     let put = |ledger: &Ledger, home| upload(ledger, home, &text, "text/plain");
@@ -567,7 +523,7 @@ fn a_party_that_names_nothing_fills_its_own_share_of_what_may_wait() {
 fn slow_readers_of_attachments_hold_a_piece_each() {
     const SIZE: usize = 16 << 20;
     const READERS: usize = 40;
-    let ledger = ledger(&OPEN);
+    let ledger = ledger(OPEN);
     let text = vec![b'x'; SIZE];
     let (status, digest) = upload(&ledger, &ledger.home("agency"), &text, "text/plain");
     assert_eq!(status, 201);
@@ -589,8 +545,7 @@ fn slow_readers_of_attachments_hold_a_piece_each() {
             reader
         })
         .collect();
-    std::thread::sleep(Duration::from_secs(1));
-    let grown = ledger.memory().saturating_sub(before);
+    let grown = ledger.settled_memory().saturating_sub(before);
     assert!(grown < 64 << 20, "{READERS} readers hold {grown} bytes");
     drop(readers);
     assert!(ledger.send(&Call::new("GET", path, [])).body == text);

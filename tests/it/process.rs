@@ -16,7 +16,8 @@ use whosaw::wire::statements::Logged;
 
 use super::http::Call;
 use super::ledger::{
-    AGENCY, Ledger, ORIGIN, VENDOR, done, proven, signed_benefit, submission, whosaw,
+    AGENCY, Ledger, ORIGIN, PATIENCE, VENDOR, done, proven, signed_benefit, submission, until,
+    whosaw,
 };
 
 /// A folder has one server, and a refusal says what to do.
@@ -127,11 +128,9 @@ fn a_clean_end_keeps_what_was_accepted() {
                 }
             });
         }
-        let since = Instant::now();
-        while answered.lock().unwrap().len() < 40 {
-            assert!(since.elapsed() < Duration::from_secs(30));
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        until("answered", || {
+            (answered.lock().unwrap().len() >= 40).then_some(())
+        });
         ledger.terminate();
     });
     let status = ledger.take_server().ended();
@@ -172,7 +171,7 @@ fn slow_senders_are_cut_off() {
             Err(e) if matches!(e.kind(), std::io::ErrorKind::WouldBlock) => {}
             Err(_) => break,
         }
-        assert!(since.elapsed() < Duration::from_secs(20), "still open");
+        assert!(since.elapsed() < PATIENCE, "still open");
         let _ = slow.write_all(b"a");
     }
     assert!(
@@ -193,15 +192,15 @@ fn slow_readers_are_cut_off() {
     let mut slow = TcpStream::connect(ledger.authority()).unwrap();
     let request = format!("GET {} HTTP/1.1\r\nhost: slow\r\n\r\n", style.path);
     slow.write_all(request.repeat(ASKED).as_bytes()).unwrap();
-    let (since, mut byte) = (Instant::now(), [0]);
-    while since.elapsed() < Duration::from_secs(40) {
+    let mut byte = [0];
+    until("cut off", || {
         slow.read_exact(&mut byte).unwrap();
-        std::thread::sleep(Duration::from_millis(100));
-    }
+        std::thread::sleep(Duration::from_millis(200));
+        (ledger.figure("whosaw_connections") == 0.0).then_some(())
+    });
     // What the sockets held comes at once, and then nothing more.
     let mut held = Vec::new();
-    slow.set_read_timeout(Some(Duration::from_secs(10)))
-        .unwrap();
+    slow.set_read_timeout(Some(PATIENCE)).unwrap();
     let ended = slow.read_to_end(&mut held);
     if let Err(error) = ended {
         assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
@@ -244,11 +243,9 @@ fn an_absent_witness_delays_proofs_and_loses_nothing() {
     assert!(missing.contains("cannot be reached"), "{health}");
 
     ledger.start_witness(1, &listened);
-    let since = Instant::now();
-    while ledger.send(&proof).status != 200 {
-        assert!(since.elapsed() < Duration::from_secs(20), "no proof yet");
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    until("proven", || {
+        (ledger.send(&proof).status == 200).then_some(())
+    });
     let answer = ledger.send(&proof);
     let proven = Logged {
         proof: Some(String::from_utf8(answer.body).unwrap()),

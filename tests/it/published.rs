@@ -3,7 +3,6 @@
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use ed25519_dalek::SigningKey;
 use serde_json::{Value, json};
@@ -23,7 +22,7 @@ use whosaw::store::vaults::Vaults;
 use whosaw::time::Clock;
 
 use super::http::{Answer, Call};
-use super::ledger::{AGENCY, Ledger, ORIGIN, Ran, done, whosaw};
+use super::ledger::{AGENCY, Ledger, ORIGIN, Ran, done, until, whosaw};
 
 const FILM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/doorbell.mp4");
 
@@ -59,10 +58,10 @@ impl World {
             "front=28.03950,-81.94980",
         ]);
         let film = Clock::system().now().plus_seconds(-3600).cut_to_minute();
-        let (from, until) = (film.to_string(), film.plus_seconds(60).to_string());
+        let (from, to) = (film.to_string(), film.plus_seconds(60).to_string());
         let added = done(&[
             "resident", "add", FILM, "--home", &home, "--camera", "front", "--from", &from,
-            "--until", &until, "--json",
+            "--until", &to, "--json",
         ]);
         let added: Value = serde_json::from_str(&added).unwrap();
         let clip = added["clip"].as_str().unwrap().to_owned();
@@ -71,11 +70,9 @@ impl World {
             agreement,
             clip,
         };
-        let since = Instant::now();
-        while world.report("me")["clips"][0]["anchored"] != 4 {
-            assert!(since.elapsed() < Duration::from_secs(30), "no batch came");
-            std::thread::sleep(Duration::from_millis(300));
-        }
+        until("anchored", || {
+            (world.report("me")["clips"][0]["anchored"] == 4).then_some(())
+        });
         world
     }
 

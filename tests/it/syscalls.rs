@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use whosaw::party::home::Home;
 
 use super::crash::{Sent, check};
-use super::ledger::{Ledger, OPEN, Server, signed_benefit, submission, whosaw};
+use super::ledger::{Ledger, OPEN, PATIENCE, Server, signed_benefit, submission, whosaw};
 
 const SENDERS: usize = 3;
 /// Statements that each of them sends while calls fail.
@@ -62,7 +62,7 @@ impl Tracer {
             .expect("strace is installed");
         let since = Instant::now();
         while !is_traced(pid) {
-            assert!(since.elapsed() < LIFE, "strace does not attach");
+            assert!(since.elapsed() < PATIENCE, "strace does not attach");
             std::thread::sleep(Duration::from_millis(5));
         }
         Self(child)

@@ -205,21 +205,20 @@ fn a_silent_witness_holds_up_nobody() {
     let own = checkpoint().sign(&signer()).to_bytes();
     let since = Instant::now();
     let policy = witnessed(2, [&one, &two, &address]);
-    let mut witnesses = Witnesses::new(policy, Duration::from_secs(120));
+    let patience = Duration::from_secs(120);
+    let mut witnesses = Witnesses::new(policy, patience);
     for _ in 0..20 {
         let cosigned = witnesses.cosign(&own, &files, now()).unwrap();
         assert!(cosigned.note.is_some());
         let silent = cosigned.witnesses[2].1.clone();
         assert_eq!(silent, Err("has not answered in time".to_owned()));
     }
-    assert!(
-        since.elapsed() < Duration::from_secs(60),
-        "it was waited for"
-    );
+    // Twenty times its patience, were it waited for.
+    assert!(since.elapsed() < 20 * patience, "it was waited for");
 
     // Where its cosignature is needed, its time is waited for, and no more.
     let policy = witnessed(3, [&one, &two, &address]);
-    let mut witnesses = Witnesses::new(policy, Duration::from_millis(200));
+    let mut witnesses = Witnesses::new(policy, Duration::from_secs(5));
     let cosigned = witnesses.cosign(&own, &files, now()).unwrap();
     assert!(cosigned.note.is_none());
     assert!(

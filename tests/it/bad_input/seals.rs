@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use super::super::ledger::until;
 use super::*;
 use whosaw::statement::kinds::annotation::{Annotation, Remark};
 use whosaw::statement::kinds::erasure::{Erasure, ErasureBasis};
@@ -164,11 +165,7 @@ fn what_is_erased_is_gone_though_nobody_waits() {
     stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
     std::thread::sleep(std::time::Duration::from_millis(5));
     drop(stream);
-    let since = std::time::Instant::now();
-    while erasing.is_left(&world) {
-        assert!(since.elapsed().as_secs() < 9, "bytes or opening left");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    until("erased", || (!erasing.is_left(&world)).then_some(()));
 }
 
 /// Whoever has no key here is told so before any file is looked for, however many it names and
