@@ -299,14 +299,20 @@ fn form_fault(error: serde_path_to_error::Error<serde_json::Error>) -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::LazyLock;
+
     use proptest::prelude::*;
+
+    use super::*;
 
     fn slow(payload: &[u8]) -> Result<(Head, Statement), Refusal> {
         let (head, statement) = from_value(canonical::parse(payload)?)?;
         assert_eq!(super::payload(&head, &statement), payload);
         Ok((head, statement))
     }
+
+    /// The payload of an example of each type.
+    static EXAMPLES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(examples);
 
     fn examples() -> Vec<Vec<u8>> {
         let author = |number: usize| match number % 3 {
@@ -328,10 +334,10 @@ mod tests {
 
     #[test]
     fn every_type_is_read_the_fast_way() {
-        for payload in examples() {
-            let text = String::from_utf8_lossy(&payload);
-            let parsed = parse_plain(&payload).unwrap_or_else(|| panic!("{text}"));
-            assert_eq!(slow(&payload), Ok(parsed));
+        for payload in EXAMPLES.iter() {
+            let text = String::from_utf8_lossy(payload);
+            let parsed = parse_plain(payload).unwrap_or_else(|| panic!("{text}"));
+            assert_eq!(slow(payload), Ok(parsed));
         }
     }
 
@@ -342,7 +348,7 @@ mod tests {
             example in any::<prop::sample::Index>(),
             edits in proptest::collection::vec((any::<prop::sample::Index>(), prop::sample::select(&b"{}[]\",:0189nulabtZ-\\ "[..])), 1..3),
         ) {
-            let mut payload = example.get(&examples()).clone();
+            let mut payload = example.get(&EXAMPLES).clone();
             for (place, byte) in edits {
                 let place = place.index(payload.len());
                 payload[place] = byte;
