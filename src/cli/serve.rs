@@ -290,7 +290,10 @@ fn open(
     let files = |name: &str, access| {
         Files::open(&root.join(name), &root.join("staging").join(name), access)
     };
-    let vaults = Arc::new(Vaults::open(&root.join("vaults.db"))?);
+    let path = root.join("vaults.db");
+    let mut vaults = Vaults::open(&path)?;
+    vaults.checkpoint_beside(&path)?;
+    let vaults = Arc::new(vaults);
     Ok(Service {
         ledger,
         attachments: files("attachments", Access::Private)?,

@@ -23,7 +23,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::StoreError;
-use super::sqlite::Schema;
+use super::sqlite::{Checkpoints, Database, Schema};
 use crate::encoding;
 
 pub use batches::PreparedBatch;
@@ -139,7 +139,9 @@ const SCHEMA: Schema = Schema {
 /// The vaults' database. Calls from several threads take turns.
 #[derive(Debug)]
 pub struct Vaults {
-    connection: Mutex<Connection>,
+    connection: Mutex<Database>,
+    /// Copies the write-ahead log into the file every minute, if [`Vaults::checkpoint_beside`] began it.
+    checkpoints: Option<Checkpoints>,
     /// Commitments that each vault has queued since the last batch.
     queued: Mutex<HashMap<VaultId, u64>>,
     /// Whether the log of writes may hold headers that are forgotten.
@@ -154,14 +156,24 @@ impl Vaults {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         Ok(Self {
             connection: Mutex::new(SCHEMA.open(path)?),
+            checkpoints: None,
             queued: Mutex::default(),
             // Who wrote it before may have died, or been held up.
             remains: AtomicBool::new(true),
         })
     }
 
+    /// From now on copies the write-ahead log into the database file at `path` on a thread of its own.
+    ///
+    /// # Errors
+    /// If the file cannot be opened again.
+    pub fn checkpoint_beside(&mut self, path: &Path) -> Result<(), StoreError> {
+        self.checkpoints = Some(Checkpoints::start(SCHEMA.open(path)?)?);
+        Ok(())
+    }
+
     /// A panic elsewhere rolled its transaction back: the connection is sound.
-    fn connection(&self) -> MutexGuard<'_, Connection> {
+    fn connection(&self) -> MutexGuard<'_, Database> {
         self.connection
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -187,6 +199,9 @@ impl Vaults {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let result = write(&transaction)?;
         transaction.commit()?;
+        if let Some(checkpoints) = &self.checkpoints {
+            checkpoints.committed(1);
+        }
         Ok(result)
     }
 }

@@ -12,6 +12,7 @@ mod log_files;
 mod pressure;
 mod process;
 mod published;
+mod recovery;
 mod said;
 mod syscalls;
 mod tour;

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehav
 
 use super::checkpoints::Checkpoints;
 use super::index::{Index, PARTITION, Table};
-use super::{Schema, integer, number};
+use super::{Database, Schema, integer, number};
 use crate::digest::StatementId;
 use crate::store::StoreError;
 use crate::store::journal::{Commit, Head, Journal, JournalRead, check_advance};
@@ -212,7 +212,7 @@ pub(super) fn value_at<T: FromSql>(
 /// was, and its commits are refused.
 #[derive(Debug)]
 pub struct SqliteJournal {
-    connection: Connection,
+    connection: Database,
     keys: Arc<Keys>,
     path: PathBuf,
     checkpoints: Option<Checkpoints>,
@@ -278,7 +278,7 @@ impl SqliteJournal {
         SqliteReader::new(&self.path, self.keys.clone(), false)
     }
 
-    /// From now on brings the log of writes into the database on a thread of its own.
+    /// From now on copies the write-ahead log into the database on a thread of its own.
     ///
     /// # Errors
     /// If the file cannot be opened again.

@@ -12,6 +12,7 @@ mod journal;
 mod queries;
 
 use std::fs;
+use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::{StoreError, at, folder_of, sync_folder};
 
+pub(super) use checkpoints::Checkpoints;
 pub use examine::{KeyFault, compare_keys, file_faults, replace_keys};
 pub use index::Table;
 pub use journal::{SqliteJournal, SqliteReader};
@@ -39,6 +41,9 @@ const SETTINGS: &str = "
     PRAGMA secure_delete = ON;
     PRAGMA trusted_schema = OFF;";
 
+/// Copies the write-ahead log into the database and empties it; answers whether a reader prevented that.
+pub(super) const EMPTY_WAL: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
+
 const TABLES: &str = "SELECT count(*) FROM sqlite_schema";
 
 /// What a file of ours holds.
@@ -55,7 +60,7 @@ impl Schema {
     }
 
     /// Opens the file for writing, creates it if it is missing, and brings it to the last version.
-    pub(super) fn open(&self, path: &Path) -> Result<Connection, StoreError> {
+    pub(super) fn open(&self, path: &Path) -> Result<Database, StoreError> {
         create_private(path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = connect(path, flags)?;
@@ -63,7 +68,7 @@ impl Schema {
         connection.query_row("PRAGMA journal_mode = WAL", (), |_| Ok(()))?;
         connection.execute_batch(SETTINGS)?;
         while self.migrate_once(&mut connection)? {}
-        Ok(connection)
+        Ok(Database(connection))
     }
 
     /// Opens the file for reading; it must be at the last version.
@@ -122,6 +127,37 @@ impl Schema {
         step.pragma_update(None, "user_version", version + 1)?;
         step.commit()?;
         Ok(true)
+    }
+}
+
+/// A connection that writes. When it is dropped, the write-ahead log is copied into the database, also
+/// where readers keep theirs open: after a clean stop the database file alone holds every commit.
+#[derive(Debug)]
+pub(super) struct Database(Connection);
+
+impl Deref for Database {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.0
+    }
+}
+
+impl DerefMut for Database {
+    fn deref_mut(&mut self) -> &mut Connection {
+        &mut self.0
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        // A connection that a panic left within a transaction can do no checkpoint; SQLite recovers it.
+        let truncated = self.0.query_row(EMPTY_WAL, (), |row| row.get::<_, bool>(0));
+        match truncated {
+            Ok(false) => {}
+            Ok(true) => tracing::warn!("a reader kept the write-ahead log from being copied"),
+            Err(error) => tracing::warn!(%error, "the write-ahead log was not copied"),
+        }
     }
 }
 

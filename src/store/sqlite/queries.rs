@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{Schema, integer, number};
+use super::checkpoints::Checkpoints;
+use super::{Database, Schema, integer, number};
 use crate::statement::words::Jurisdiction;
 use crate::store::StoreError;
 use crate::time::Time;
@@ -47,7 +48,10 @@ pub struct RequestRow {
 
 /// The file, open for writing: for the one who follows the log.
 #[derive(Debug)]
-pub struct Queries(Connection);
+pub struct Queries {
+    connection: Database,
+    checkpoints: Checkpoints,
+}
 
 impl Queries {
     /// Opens the file, or creates it.
@@ -58,7 +62,11 @@ impl Queries {
         let connection = SCHEMA.open(path)?;
         // What a power cut takes is followed again.
         connection.pragma_update(None, "synchronous", "NORMAL")?;
-        Ok(Self(connection))
+        let checkpoints = Checkpoints::start(SCHEMA.open(path)?)?;
+        Ok(Self {
+            connection,
+            checkpoints,
+        })
     }
 
     /// Entries that were gone through.
@@ -66,7 +74,7 @@ impl Queries {
     /// # Errors
     /// SQLite's.
     pub fn size(&self) -> Result<u64, StoreError> {
-        size(&self.0)
+        size(&self.connection)
     }
 
     /// Takes in what the entries up to `size` brought.
@@ -75,7 +83,7 @@ impl Queries {
     /// SQLite's; nothing was taken in then.
     pub fn follow(&mut self, size: u64, requests: &[RequestRow]) -> Result<(), StoreError> {
         let transaction = self
-            .0
+            .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut add = transaction.prepare_cached(ADD)?;
         for row in requests {
@@ -86,7 +94,9 @@ impl Queries {
         transaction
             .prepare_cached(SET_SIZE)?
             .execute((integer(size),))?;
-        Ok(transaction.commit()?)
+        transaction.commit()?;
+        self.checkpoints.committed(1);
+        Ok(())
     }
 }
 

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Transaction};
 use super::{ClipId, VaultError, VaultId, Vaults, clips};
 use crate::digest::StatementId;
 use crate::store::StoreError;
-use crate::store::sqlite::{BUSY_TIMEOUT, integer, number};
+use crate::store::sqlite::{BUSY_TIMEOUT, EMPTY_WAL, integer, number};
 use crate::time::Time;
 
 const ADD_DISCLOSURE: &str = "INSERT INTO disclosures (id, vault, until) VALUES (?1, ?2, ?3)";
@@ -39,7 +39,6 @@ const FORGET_GIVEN: &str = "UPDATE handed_over SET header = zeroblob(length(head
     AND disclosure IN (SELECT id FROM disclosures WHERE until IS NULL)";
 const FORGET: &str = "UPDATE handed_over SET header = zeroblob(length(header)), forgotten = 1
     WHERE forgotten = 0 AND disclosure = ?1";
-const EMPTY_WAL: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 
 /// A clip that a disclosure names, as its owner has shown it to the server.
 #[derive(Clone, PartialEq, Eq)]
