@@ -177,7 +177,11 @@ pub fn judge(
         Some(last) => (last.size, last.root),
         None => (TreeSize::new(0), EMPTY_ROOT),
     };
-    if request.old != last_size {
+    // The specification's answer to equal sizes with other roots, too: the client then knows the size at
+    // which the log has a second history, though no proof could show it.
+    let other_root =
+        last.is_some_and(|last| last.size == checkpoint.size && last.root != checkpoint.root);
+    if request.old != last_size || other_root {
         return Err(WitnessRefusal::Conflict(last_size));
     }
     verify_consistency(

@@ -186,7 +186,7 @@ fn a_log_that_shows_a_witness_two_histories_is_convicted() {
     assert_eq!(place.add(&told.request(5, 7)), 200);
     assert_eq!(place.get(&evidence_path).status, 404, "nothing to convict");
     assert_eq!(place.add(&other.request(7, 12)), 422, "another past");
-    assert_eq!(place.add(&other.request(7, 7)), 422, "another present");
+    assert_eq!(place.add(&other.request(7, 7)), 409, "another present");
     assert_eq!(place.add(&told.request(7, 12)), 200, "it goes on");
     let health = place.get("/healthz").json();
     assert_eq!(health["logs"][0]["evidence"], 2, "{health}");
@@ -425,7 +425,7 @@ fn no_kill_makes_a_witness_forget_what_it_cosigned() {
         );
         assert_eq!(shown.root, told.roots[usize::try_from(size).unwrap()]);
         assert_eq!(place.add(&other.request(0, size)), 409);
-        assert_eq!(place.add(&other.request(size, size)), 422);
+        assert_eq!(place.add(&other.request(size, size)), 409);
         assert_eq!(place.add(&other.request(size, size + 1)), 422);
         known = size;
     }

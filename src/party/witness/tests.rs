@@ -87,7 +87,7 @@ fn a_witness_never_cosigns_two_histories() {
     assert_eq!(add(1, &[leaf_hash(b"x")], &two), 422);
     assert_eq!(add(1, &[leaf_hash(b"b")], &two), 200);
     assert_eq!(add(2, &[], &two), 200, "renewed");
-    assert_eq!(add(2, &[], &checkpoint(&["a", "c"])), 422, "a fork");
+    assert_eq!(add(2, &[], &checkpoint(&["a", "c"])), 409, "a fork");
     assert_eq!(add(1, &[], &one), 409, "a rollback");
     let last = witness.last(&folder()).unwrap();
     assert_eq!(last.note.signatures.len(), 3);
@@ -249,7 +249,7 @@ fn contradictions_are_kept_as_evidence_and_not_without_end() {
     assert_eq!(kept().len(), 0);
 
     let keys = [signer().verifier()];
-    assert_eq!(add(3, &[], &["a", "b", "x"]), 422, "another root");
+    assert_eq!(add(3, &[], &["a", "b", "x"]), 409, "another root");
     assert_eq!(
         add(0, &[], &["a", "b", "x"]),
         409,
@@ -270,7 +270,7 @@ fn contradictions_are_kept_as_evidence_and_not_without_end() {
         .map(|p| (p.earlier.size.as_u64(), p.later.size.as_u64()));
     assert_eq!(sizes.collect::<Vec<_>>(), [(3, 3), (3, 3), (3, 4)]);
     for leaf in ["e", "f", "g", "h"] {
-        assert_eq!(add(3, &[], &["a", "b", leaf]), 422);
+        assert_eq!(add(3, &[], &["a", "b", leaf]), 409);
     }
     assert_eq!(kept().len(), usize::from(MAX_EVIDENCE_FILES));
     assert_eq!(witness.logs().unwrap()[0].evidence, kept().len());

@@ -127,7 +127,7 @@ fn the_first_fault_in_the_order_of_the_specification_is_told() {
         (0, vec![node], at(7, root), None, 422),
         (0, vec![node], at(0, EMPTY_ROOT), None, 422),
         (0, vec![], at(7, root), None, 200),
-        (7, vec![], at(7, other), Some(at(7, root)), 422),
+        (7, vec![], at(7, other), Some(at(7, root)), 409),
         (7, vec![node], at(7, root), Some(at(7, root)), 422),
         (7, vec![], at(7, root), Some(at(7, root)), 200),
         (5, vec![], at(7, root), Some(at(5, root)), 422),
