@@ -458,7 +458,7 @@ fn show(args: &Show, out: &mut impl io::Write) -> anyhow::Result<Exit> {
     let copy = args.log.read()?;
     let entry = copy.find(&args.statement)?;
     let lapsed = match (expires(&entry.signed.statement), copy.follower.witnessed()?) {
-        (Some(until), Some(witnessed)) => witnessed.median_time().map(|now| (until, until <= now)),
+        (Some(until), Some(witnessed)) => witnessed.time().map(|now| (until, until <= now)),
         _ => None,
     };
     if args.json {

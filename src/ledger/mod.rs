@@ -105,6 +105,7 @@ pub struct Published {
     pub checkpoint: Checkpoint,
     /// The signed note as served.
     pub note: Arc<[u8]>,
+    /// The checkpoint's time, by its witnesses (PROTOCOL section 3).
     pub at: Time,
     /// Each witness of the policy, and what its last answer lacked.
     pub witnesses: Vec<(String, Result<(), String>)>,

@@ -59,7 +59,7 @@ impl Publisher {
     pub fn resume(&self) -> Result<(), LedgerError> {
         // If the witnesses were changed, the new ones are asked at once.
         if let Some(note) = self.log.read(CHECKPOINT)?
-            && let Some(published) = self.witnesses.published(&note)
+            && let Some(published) = self.witnesses.published(&note, self.clock.now())
         {
             self.metrics.asked(&published.witnesses, published.at);
             self.publish.send_replace(Some(published));
@@ -108,7 +108,7 @@ impl Publisher {
         let now = self.clock.now();
         let cosigned = self.witnesses.cosign(head, &self.log, now)?;
         self.metrics.asked(&cosigned.witnesses, now);
-        let Some(note) = cosigned.note else {
+        let Some((note, at)) = cosigned.note else {
             for (name, result) in &cosigned.witnesses {
                 if let Err(why) = result {
                     tracing::warn!(witness = %name, %why, "no cosignature");
@@ -126,7 +126,7 @@ impl Publisher {
         self.publish.send_replace(Some(Published {
             checkpoint: cosigned.checkpoint,
             note: note.into(),
-            at: now,
+            at,
             witnesses: cosigned.witnesses,
         }));
         Ok(self.renew)

@@ -18,7 +18,7 @@ use crate::time::Time;
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::cosignature;
 use crate::tlog::note::{Note, NoteSignature, parse_signatures};
-use crate::tlog::policy::{Policy, PolicyWitness};
+use crate::tlog::policy::{Policy, PolicyWitness, fresh_at};
 use crate::tlog::prove;
 use crate::tlog::tree::TreeSize;
 use crate::tlog::witness::AddCheckpoint;
@@ -42,8 +42,8 @@ pub(super) struct Witnesses {
 /// What came of asking.
 pub(super) struct Cosigned {
     pub checkpoint: Checkpoint,
-    /// The note with all cosignatures, if they make a quorum.
-    pub note: Option<Vec<u8>>,
+    /// The note with all cosignatures, if readers count a quorum among them; and its time.
+    pub note: Option<(Vec<u8>, Time)>,
     /// Each witness of the policy, and why it did not cosign.
     pub witnesses: Vec<(String, Result<(), String>)>,
 }
@@ -82,12 +82,18 @@ impl Witnesses {
         }
     }
 
-    /// What a published note says, if it satisfies the policy.
-    pub fn published(&self, note: &[u8]) -> Option<Published> {
-        let witnessed = self.policy.verify(note, None, None).ok()?;
-        let at = witnessed.median_time()?;
+    /// What a published note says, if it satisfies the policy at `now`. Its cosignatures may be of any
+    /// age: what they cover stays witnessed, and readers say that it is not fresh.
+    pub fn published(&self, note: &[u8], now: Time) -> Option<Published> {
+        let (oldest, newest) = fresh_at(now);
+        let witnessed = self.policy.verify(note, None, newest).ok()?;
+        let at = witnessed.time()?;
         let state = |witness: &PolicyWitness| {
-            let cosigned = witnessed.cosignatures.contains_key(&witness.name);
+            let time = witnessed.cosignatures.get(&witness.name).copied();
+            let cosigned = time.is_some_and(|time| {
+                oldest.is_none_or(|oldest| oldest <= time)
+                    && newest.is_none_or(|newest| time <= newest)
+            });
             let lacks = Err("has not been asked yet".to_owned());
             (witness.name.clone(), if cosigned { Ok(()) } else { lacks })
         };
@@ -121,15 +127,11 @@ impl Witnesses {
         for asker in self.askers.values_mut() {
             asker.ask(question.clone());
         }
-        let latest = now.plus_seconds(300);
         // Verifies every line anew, so only where they may be enough.
         let counts = |note: &Note, names: &BTreeSet<String>| {
             self.policy
                 .quorum_met(&names.iter().map(String::as_str).collect())
-                && self
-                    .policy
-                    .verify(&note.to_bytes(), None, Some(latest))
-                    .is_ok()
+                && self.policy.verify_fresh(&note.to_bytes(), now).is_ok()
         };
         let (mut cosigned, mut names) = (own, BTreeSet::new());
         let mut quorum = counts(&cosigned, &names);
@@ -162,12 +164,17 @@ impl Witnesses {
             asker.state = State::Late;
         }
         let note = cosigned.to_bytes();
-        if !quorum && let Err(error) = self.policy.verify(&note, None, Some(latest)) {
-            let size = question.checkpoint.size;
-            tracing::warn!(%size, %error, "the checkpoint is not published");
-        }
+        let time = match self.policy.verify_fresh(&note, now) {
+            // A quorum of `none` has no time but the log's own.
+            Ok(witnessed) => Some(witnessed.time().unwrap_or(now)),
+            Err(error) => {
+                let size = question.checkpoint.size;
+                tracing::warn!(%size, %error, "the checkpoint is not published");
+                None
+            }
+        };
         Ok(Cosigned {
-            note: quorum.then_some(note),
+            note: time.map(|time| (note, time)),
             witnesses: self.states(),
             checkpoint: question.checkpoint,
         })

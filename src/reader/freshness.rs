@@ -3,11 +3,6 @@
 use crate::time::Time;
 use crate::tlog::policy::{Policy, PolicyError, WitnessedCheckpoint};
 
-/// The oldest cosignature that counts, in seconds.
-pub const MAX_AGE: i64 = 3600;
-/// How far a witness's clock may be ahead, in seconds.
-const MAX_AHEAD: i64 = 300;
-
 /// A checkpoint that satisfies a policy at some time.
 #[derive(Debug)]
 pub struct Seen {
@@ -21,10 +16,19 @@ pub struct Seen {
 /// # Errors
 /// [`PolicyError`] for a checkpoint that would not count at any time.
 pub fn verify(policy: &Policy, note: &[u8], now: Option<Time>) -> Result<Seen, PolicyError> {
-    let witnessed = policy.verify(note, None, None)?;
-    let stale = now.and_then(|now| {
-        let (oldest, newest) = (now.plus_seconds(-MAX_AGE), now.plus_seconds(MAX_AHEAD));
-        policy.verify(note, Some(oldest), Some(newest)).err()
-    });
-    Ok(Seen { witnessed, stale })
+    let fresh = now.map(|now| policy.verify_fresh(note, now));
+    match fresh {
+        Some(Ok(witnessed)) => Ok(Seen {
+            witnessed,
+            stale: None,
+        }),
+        Some(Err(stale)) => Ok(Seen {
+            witnessed: policy.verify(note, None, None)?,
+            stale: Some(stale),
+        }),
+        None => Ok(Seen {
+            witnessed: policy.verify(note, None, None)?,
+            stale: None,
+        }),
+    }
 }

@@ -13,6 +13,15 @@ use super::cosignature;
 use super::note::{KeyName, Note, NoteError, NoteKey, VerifierKey};
 use crate::time::Time;
 
+/// The oldest cosignature that is fresh, in seconds before the clock that judges it.
+pub const MAX_AGE: i64 = 3600;
+/// The furthest that a fresh cosignature may be ahead of the clock that judges it, and an entry's time of
+/// logging ahead of the cosignatures that count for it, in seconds.
+pub const MAX_AHEAD: i64 = 300;
+/// The furthest that the time of logging of an entry may be behind the time of a checkpoint that does not
+/// cover it, in seconds.
+pub const MAX_BEHIND: i64 = 900;
+
 /// The most lines of a policy, and the most members of a group.
 const MAX_LINES: usize = 1024;
 
@@ -81,17 +90,48 @@ pub struct WitnessedCheckpoint {
     pub checkpoint: Checkpoint,
     /// Every cosignature by a witness of the policy, by its name there.
     pub cosignatures: BTreeMap<String, Time>,
-    /// When each witness cosigned, by the name of its keys: first, if with two of them.
-    times: BTreeMap<KeyName, Time>,
+    /// The latest time such that the cosignatures made then or later make a quorum.
+    time: Option<Time>,
+    /// The earliest time such that the cosignatures made then or earlier make a quorum.
+    earliest: Option<Time>,
 }
 
+/// Of the cosignatures that counted when the checkpoint was verified. Without any (a quorum of `none`),
+/// there is no time, and no entry contradicts it.
 impl WitnessedCheckpoint {
-    /// The median time of its witnesses: "now" as they saw it.
-    pub fn median_time(&self) -> Option<Time> {
-        let mut times: Vec<Time> = self.times.values().copied().collect();
-        times.sort();
-        times.get(times.len().saturating_sub(1) / 2).copied()
+    /// The time of the checkpoint: the latest such that the cosignatures made then or later make a
+    /// quorum (PROTOCOL section 3). One slow or lying witness does not move it while the others make one.
+    pub fn time(&self) -> Option<Time> {
+        self.time
     }
+
+    /// Whether it counts for an entry logged at `logged_at`: cosignatures of at most [`MAX_AHEAD`] before
+    /// that make a quorum. Where they do not, the quorum is missing for that entry.
+    pub fn counts_for(&self, logged_at: Time) -> bool {
+        self.time
+            .is_none_or(|time| logged_at.seconds_since(time) <= MAX_AHEAD)
+    }
+
+    /// Whether it proves that an entry under it was logged with a time that had not come: a quorum had
+    /// cosigned it more than [`MAX_AHEAD`] before.
+    pub fn shows_ahead(&self, logged_at: Time) -> bool {
+        self.earliest
+            .is_some_and(|earliest| logged_at.seconds_since(earliest) > MAX_AHEAD)
+    }
+
+    /// Whether an entry that it does not cover was logged with a time more than [`MAX_BEHIND`] before
+    /// the checkpoint's.
+    pub fn shows_behind(&self, logged_at: Time) -> bool {
+        self.time
+            .is_some_and(|time| time.seconds_since(logged_at) > MAX_BEHIND)
+    }
+}
+
+/// The oldest and the newest cosignature that is fresh for whoever looks at `now`: the log's publisher
+/// and its readers count by this alone.
+pub fn fresh_at(now: Time) -> (Option<Time>, Option<Time>) {
+    let (oldest, newest) = (now.plus_seconds(-MAX_AGE), now.plus_seconds(MAX_AHEAD));
+    (Some(oldest), Some(newest))
 }
 
 impl Policy {
@@ -402,14 +442,11 @@ impl Policy {
             return Err(PolicyError::NoLogSignature);
         }
         let mut cosignatures = BTreeMap::new();
-        let mut times = BTreeMap::new();
         for witness in &self.witnesses {
             for signature in note.signatures_by(&witness.key) {
                 match cosignature::verify(&witness.key, &checkpoint, signature) {
                     Ok(time) => {
                         cosignatures.insert(witness.name.clone(), time);
-                        let first = times.entry(witness.key.name.clone()).or_insert(time);
-                        *first = time.min(*first);
                     }
                     // It holds, and says nothing about freshness: it does not count.
                     Err(NoteError::NoTime(_)) => {}
@@ -422,24 +459,55 @@ impl Policy {
                 && newest.is_none_or(|newest| *time <= newest)
         };
         let fresh = cosignatures.iter().filter(|(_, time)| counts(time));
-        let fresh: BTreeSet<&str> = fresh.map(|(name, _)| name.as_str()).collect();
-        if !self.quorum_met(&fresh) {
+        let fresh: Vec<(&str, Time)> = fresh.map(|(name, time)| (name.as_str(), *time)).collect();
+        if !self.quorum_met(&fresh.iter().map(|(name, _)| *name).collect()) {
             return Err(PolicyError::QuorumMissing(
                 self.missing(&cosignatures, &fresh),
             ));
         }
+        let (time, earliest) = self.quorum_times(fresh);
         Ok(WitnessedCheckpoint {
             checkpoint,
             cosignatures,
-            times,
+            time,
+            earliest,
         })
     }
 
-    fn missing(&self, seen: &BTreeMap<String, Time>, fresh: &BTreeSet<&str>) -> String {
+    /// [`Policy::verify`] for whoever looks at `now`: only fresh cosignatures count ([`fresh_at`]).
+    ///
+    /// # Errors
+    /// As [`Policy::verify`].
+    pub fn verify_fresh(&self, note: &[u8], now: Time) -> Result<WitnessedCheckpoint, PolicyError> {
+        let (oldest, newest) = fresh_at(now);
+        self.verify(note, oldest, newest)
+    }
+
+    /// The latest time such that cosignatures made then or later make a quorum, and the earliest such
+    /// that those made then or earlier do.
+    fn quorum_times(&self, mut made: Vec<(&str, Time)>) -> (Option<Time>, Option<Time>) {
+        let reached = |made: &[(&str, Time)]| {
+            let mut names = BTreeSet::new();
+            made.iter()
+                .find(|(name, _)| {
+                    names.insert(*name);
+                    self.quorum_met(&names)
+                })
+                .map(|(_, time)| *time)
+        };
+        made.sort_by_key(|(_, time)| *time);
+        let earliest = reached(&made);
+        made.reverse();
+        (reached(&made), earliest)
+    }
+
+    fn missing(&self, seen: &BTreeMap<String, Time>, fresh: &[(&str, Time)]) -> String {
         let state = |witness: &PolicyWitness| {
             let name = &witness.name;
             match seen.get(name) {
-                _ if fresh.contains(name.as_str()) => format!("{name} has cosigned"),
+                _ if fresh.iter().any(|(fresh, _)| fresh == name) => {
+                    format!("{name} has cosigned")
+                }
                 Some(time) => format!("{name} cosigned at {time}, which does not count now"),
                 None => format!("{name} has not cosigned"),
             }

@@ -96,7 +96,7 @@ impl Read {
             });
         }
         let witnessed = copy.follower.witnessed()?;
-        let now = witnessed.and_then(|witnessed| witnessed.median_time());
+        let now = witnessed.and_then(|witnessed| witnessed.time());
         let now = now.context("no witness vouches for a time")?;
         Ok(Self { copy, record, now })
     }

@@ -4,12 +4,13 @@ use std::net::TcpListener;
 use ed25519_dalek::SigningKey;
 
 use super::*;
+use crate::reader::freshness;
 use crate::store::files::{Access, Files};
 use crate::tlog::cosignature::Cosigner;
 use crate::tlog::hash::leaf_hash;
 use crate::tlog::mldsa::MlDsaSecretKey;
 use crate::tlog::note::LogSigner;
-use crate::tlog::policy::PolicyLog;
+use crate::tlog::policy::{MAX_AGE, MAX_AHEAD, PolicyLog};
 
 fn now() -> Time {
     "2019-07-31T14:05:00Z".parse().unwrap()
@@ -173,7 +174,9 @@ fn a_witness_of_two_keys_is_asked_once_and_both_cosignatures_are_kept() {
         ("p4", false),
     ];
     assert_eq!(states, expected);
-    let note = Note::parse(&cosigned.note.unwrap()).unwrap();
+    let (note, at) = cosigned.note.unwrap();
+    assert_eq!(at, now());
+    let note = Note::parse(&note).unwrap();
     assert_eq!(
         note.signatures.len(),
         2 + 3,
@@ -227,4 +230,41 @@ fn a_silent_witness_holds_up_nobody() {
             .all(|(_, state)| state.is_ok())
     );
     drop(silent);
+}
+
+/// A note counts for the publisher if and only if it counts for those who read it.
+#[test]
+fn the_publisher_counts_what_readers_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let (root, staging) = (folder.path().join("log"), folder.path().join("staging"));
+    let files = LogFiles::new(Files::open(&root, &staging, Access::Public).unwrap());
+    let own = checkpoint().sign(&signer());
+    for (seconds, counts) in [
+        (-MAX_AGE - 1, false),
+        (-MAX_AGE, true),
+        (MAX_AHEAD, true),
+        (MAX_AHEAD + 1, false),
+    ] {
+        let line = cosigners(2)[0].cosign(&checkpoint(), now().plus_seconds(seconds));
+        let (url, _) = witness(vec![line.clone()]);
+        let log = PolicyLog {
+            key: signer().verifier(),
+            url: None,
+        };
+        let policy = Policy::of(vec![log], vec![lines(2, &url)[0].clone()], 1).unwrap();
+        let mut witnesses = Witnesses::new(policy.clone(), Duration::from_secs(10));
+        let cosigned = witnesses.cosign(&own.to_bytes(), &files, now()).unwrap();
+        let note = Note {
+            signatures: [own.signatures.clone(), vec![line]].concat(),
+            ..own.clone()
+        };
+        let read = freshness::verify(&policy, &note.to_bytes(), Some(now())).unwrap();
+        assert_eq!(cosigned.note.is_some(), counts, "{seconds}");
+        assert_eq!(read.stale.is_none(), counts, "{seconds}");
+        // What was published before stays under witnesses however old it is; the future never counts.
+        let resumed = witnesses.published(&note.to_bytes(), now());
+        assert_eq!(resumed.is_some(), seconds <= MAX_AHEAD, "{seconds}");
+        let cosigned = resumed.is_some_and(|published| published.witnesses[0].1.is_ok());
+        assert_eq!(cosigned, counts, "{seconds}");
+    }
 }

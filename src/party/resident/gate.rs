@@ -30,15 +30,10 @@ use crate::statement::scope::{MAX_SCOPE, Scope, ScopeError};
 use crate::statement::sealed::{Opening, SealDigest};
 use crate::statement::words::{DataKind, Label, PartyId, Role};
 use crate::time::Time;
-use crate::tlog::policy::{Policy, PolicyError};
+use crate::tlog::policy::{Policy, PolicyError, fresh_at};
 use crate::tlog::proof::{TlogProof, TlogProofError};
 use crate::tlog::tree::{LeafIndex, TreeSize};
 use crate::wire::statements::BundledRequest;
-
-/// How old the witnesses' word may be, in seconds.
-pub const FRESH: i64 = 3600;
-/// How far a witness's clock may be ahead, in seconds.
-pub const AHEAD: i64 = 300;
 
 /// The last checkpoint that the device has accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +41,7 @@ pub struct Seen {
     pub size: TreeSize,
     /// The checkpoint with its cosignatures.
     pub note: Vec<u8>,
-    /// The median of the witnesses' times.
+    /// The checkpoint's time, by its witnesses ([`WitnessedCheckpoint::time`](crate::tlog::policy::WitnessedCheckpoint::time)).
     pub cosigned_at: Time,
     /// Who cosigned, by their names in the trust file.
     pub witnesses: Vec<String>,
@@ -67,23 +62,12 @@ impl<'a> Now<'a> {
     /// checkpoint within the last hour.
     pub fn check_fresh(&self) -> Result<&'a Seen, Fault> {
         let seen = self.seen.ok_or(Fault::NoCheckpoint)?;
-        match self
-            .policy
-            .verify(&seen.note, Some(oldest(self.time)), Some(newest(self.time)))
-        {
+        match self.policy.verify_fresh(&seen.note, self.time) {
             Ok(_) => Ok(seen),
             Err(PolicyError::QuorumMissing(why)) => Err(Fault::Stale(why)),
             Err(error) => Err(Fault::Checkpoint(error)),
         }
     }
-}
-
-fn oldest(now: Time) -> Time {
-    now.plus_seconds(-FRESH)
-}
-
-fn newest(now: Time) -> Time {
-    now.plus_seconds(AHEAD)
 }
 
 /// What the own copy of the log says of a request.
@@ -483,7 +467,8 @@ pub fn check_logged(
     if StatementId::of_payload(&parsed.envelope.payload) != *statement {
         return Err(Fault::ProofOfAnother);
     }
-    let verified = proof.verify(leaf, policy, Some(oldest(now)), Some(newest(now)));
+    let (oldest, newest) = fresh_at(now);
+    let verified = proof.verify(leaf, policy, oldest, newest);
     verified.map_err(Fault::Proof)?;
     Ok(proof.index)
 }

@@ -16,6 +16,7 @@ use crate::statement::facts::{ClosedFact, FactsExt as _};
 use crate::statement::kinds::agreement::{Agreement, Instrument, Term};
 use crate::statement::words::{DataKind, Day, Label, Offence, PartyId};
 use crate::time::Time;
+use crate::tlog::policy::MAX_AHEAD;
 use crate::tlog::tree::{LeafIndex, TreeSize};
 use crate::wire::statements::{Bundle, BundledRequest};
 use crate::wire::vault::HexId;
@@ -150,7 +151,7 @@ pub fn read(resident: &Resident) -> Result<Option<Inbox>, ResidentError> {
         }
         let bundled = bundled(&held.bundle, &claim.id);
         // The server's clock closes requests too.
-        let closing = claim.body.deadline <= now.plus_seconds(gate::AHEAD);
+        let closing = claim.body.deadline <= now.plus_seconds(MAX_AHEAD);
         if bundled.is_none() && (closing || index.as_u64() >= held.since) {
             younger += u64::from(!closing);
             continue;

@@ -75,7 +75,7 @@ impl Ledger {
         };
         let witnessed = self.follower.policy().verify(&note, None, None);
         let witnessed = witnessed.map_err(FollowError::Checkpoint)?;
-        let cosigned_at = witnessed.median_time();
+        let cosigned_at = witnessed.time();
         let closed = self.facts().closed(&Whole)?;
         Ok(cosigned_at.map(|cosigned_at| Seen {
             closed,

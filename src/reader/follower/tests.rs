@@ -129,10 +129,7 @@ fn a_copy_on_disk_answers_out_of_itself() {
         entries[3].signed,
         replay::read(&LEAVES[593]).unwrap().signed
     );
-    assert_eq!(
-        copy.witnessed().unwrap().unwrap().median_time(),
-        Some(now())
-    );
+    assert_eq!(copy.witnessed().unwrap().unwrap().time(), Some(now()));
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub struct Basis {
     pub size: u64,
     /// The root hash, as checkpoints write it.
     pub root: String,
-    /// The median time of the checkpoint's witnesses.
+    /// The checkpoint's time, by its witnesses.
     pub at: Time,
     /// When entry 0 was logged.
     pub begins: Option<Time>,

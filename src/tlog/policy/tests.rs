@@ -178,16 +178,10 @@ fn note(times: &[(u8, i64)]) -> Vec<u8> {
 #[test]
 fn only_a_fresh_quorum_of_known_witnesses_counts() {
     let policy = policy("group g 2 w0 w1 w2\nquorum g\n");
-    let verify = |note: &[u8]| {
-        policy.verify(
-            note,
-            Some(now().plus_seconds(-3600)),
-            Some(now().plus_seconds(300)),
-        )
-    };
+    let verify = |note: &[u8]| policy.verify_fresh(note, now());
     let witnessed = verify(&note(&[(0, 10), (1, 20), (3, 30)])).unwrap();
     assert_eq!(witnessed.cosignatures.len(), 3);
-    assert_eq!(witnessed.median_time(), Some(now().plus_seconds(-20)));
+    assert_eq!(witnessed.time(), Some(now().plus_seconds(-20)));
     assert!(verify(&note(&[(0, 3600), (1, -300)])).is_ok());
     for (times, said) in [
         (vec![(0, 1)], "w1 has not cosigned"),
@@ -375,12 +369,13 @@ fn one_witness_fills_one_place() {
 }
 
 #[test]
-fn the_median_is_that_of_witnesses_not_of_keys() {
+fn a_checkpoint_has_the_latest_time_that_a_quorum_vouches_for() {
     let policy = Policy::parse(&both_kinds("group g 2 a b c\nquorum g\n")).unwrap();
     let mut note = checkpoint().sign(&signer());
+    // Two keys of one witness do not make a quorum of two.
     for (cosigner, ago) in [
         (cosigner(0), 10),
-        (ml_dsa_cosigner(0), 10),
+        (ml_dsa_cosigner(0), 5),
         (cosigner(1), 20),
         (cosigner(2), 30),
     ] {
@@ -388,7 +383,39 @@ fn the_median_is_that_of_witnesses_not_of_keys() {
         note.signatures.push(line);
     }
     let witnessed = policy.verify(&note.to_bytes(), None, None).unwrap();
-    assert_eq!(witnessed.median_time(), Some(now().plus_seconds(-20)));
+    assert_eq!(witnessed.time(), Some(now().plus_seconds(-20)));
+}
+
+/// When witnesses of a group that needs `threshold` cosigned, in seconds before now; the time of the
+/// checkpoint, and the first and the last time of logging about which it says something.
+#[test]
+fn one_slow_witness_accuses_nobody_and_a_quorum_does() {
+    let at = |ago: i64| now().plus_seconds(-ago);
+    for (threshold, ago, time, ahead_of) in [
+        (1, vec![0], 0, 0),
+        // A median of these would be 50 minutes old, and every entry ahead of it.
+        (2, vec![0, 3000, 10], 10, 10),
+        (2, vec![0, -3000, 10], 0, 0),
+        (3, vec![0, 3000, 10], 3000, 0),
+        // Either alone is a quorum here, so that the earlier one is believed about what it saw.
+        (1, vec![0, 3000], 0, 3000),
+        (2, vec![0, 3000], 3000, 0),
+    ] {
+        let text = format!("group g {threshold} w0 w1 w2\nquorum g\n");
+        let cosigned: Vec<(u8, i64)> = (0..).zip(ago).collect();
+        let witnessed = policy(&text).verify(&note(&cosigned), None, None).unwrap();
+        let said = format!("{threshold} of {cosigned:?}");
+        assert_eq!(witnessed.time(), Some(at(time)), "{said}");
+        assert!(witnessed.counts_for(at(time - MAX_AHEAD)), "{said}");
+        assert!(!witnessed.counts_for(at(time - MAX_AHEAD - 1)), "{said}");
+        assert!(!witnessed.shows_ahead(at(ahead_of - MAX_AHEAD)), "{said}");
+        assert!(
+            witnessed.shows_ahead(at(ahead_of - MAX_AHEAD - 1)),
+            "{said}"
+        );
+        assert!(!witnessed.shows_behind(at(time + MAX_BEHIND)), "{said}");
+        assert!(witnessed.shows_behind(at(time + MAX_BEHIND + 1)), "{said}");
+    }
 }
 
 #[test]

@@ -23,7 +23,7 @@ use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::cosignature::Cosigner;
 use crate::tlog::hash::leaf_hash;
 use crate::tlog::note::LogSigner;
-use crate::tlog::policy::{PolicyLog, PolicyWitness};
+use crate::tlog::policy::{MAX_AGE, MAX_AHEAD, PolicyLog, PolicyWitness};
 use crate::wire::statements::BundledAttachment;
 
 /// A square of about 200 × 200 m.
@@ -181,10 +181,10 @@ fn what_the_witnesses_said_too_long_ago_does_not_count() {
             .map(|_| ())
     };
     assert_eq!(at(0), Ok(()));
-    assert_eq!(at(FRESH), Ok(()));
-    assert_eq!(at(-AHEAD), Ok(()));
-    assert!(matches!(at(FRESH + 1), Err(Fault::Stale(_))));
-    assert!(matches!(at(-AHEAD - 1), Err(Fault::Stale(_))));
+    assert_eq!(at(MAX_AGE), Ok(()));
+    assert_eq!(at(-MAX_AHEAD), Ok(()));
+    assert!(matches!(at(MAX_AGE + 1), Err(Fault::Stale(_))));
+    assert!(matches!(at(-MAX_AHEAD - 1), Err(Fault::Stale(_))));
     // A witness was dropped.
     let dropped = Seen {
         note: log.note(5, b"", None),
@@ -561,7 +561,7 @@ fn a_consent_needs_fresh_knowledge_and_an_open_genuine_request() {
     let genuine = consent(&world);
     let batches = [(Some(batch_fact()), false)];
     let seen = log.seen(world.history.len(), world.now);
-    let late = world.now.plus_seconds(FRESH + 1);
+    let late = world.now.plus_seconds(MAX_AGE + 1);
     let stale = check_consent(&claim, &genuine, &batches, &log.now(&seen, late));
     assert!(matches!(stale, Err(Fault::Stale(_))));
     let deadline = claim.body.deadline;
@@ -705,7 +705,7 @@ fn nothing_is_handed_over_before_the_collection_stands_in_the_log() {
     let early = check_hand_over(&claim, &given, &own, &headers, &log.now(&seen, world.now));
     assert_eq!(early, Err(Fault::NotCollected));
     let seen = log.seen(world.history.len(), world.now);
-    let late = world.now.plus_seconds(FRESH + 1);
+    let late = world.now.plus_seconds(MAX_AGE + 1);
     let stale = check_hand_over(&claim, &given, &own, &headers, &log.now(&seen, late));
     assert!(matches!(stale, Err(Fault::Stale(_))));
 }
@@ -869,7 +869,7 @@ fn an_answer_counts_only_with_a_fresh_proof_of_this_very_statement() {
         check(&genuine, &world.request, world.now),
         Err(Fault::ProofOfAnother)
     );
-    let late = world.now.plus_seconds(FRESH + 1);
+    let late = world.now.plus_seconds(MAX_AGE + 1);
     assert!(matches!(check(&genuine, &id, late), Err(Fault::Proof(_))));
     let bare = TlogProof {
         extra: None,

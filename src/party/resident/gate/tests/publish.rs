@@ -42,7 +42,7 @@ fn what_is_published_tells_nothing_of_its_owner() {
         at(world.now, &genuine, None, false),
         Err(Fault::NotAnchored)
     );
-    let late = world.now.plus_seconds(FRESH + 1);
+    let late = world.now.plus_seconds(MAX_AGE + 1);
     let stale = at(late, &genuine, Some(batch_fact()), false);
     assert!(matches!(stale, Err(Fault::Stale(_))));
 }
@@ -90,7 +90,7 @@ fn a_publication_is_handed_over_once_the_log_has_it() {
     let log = log();
     let own = public("publisher");
     let seen = log.seen(world.history.len(), now);
-    let late = now.plus_seconds(FRESH + 1);
+    let late = now.plus_seconds(MAX_AGE + 1);
     let stale = check_publication(&genuine, &own, &headers, &log.now(&seen, late));
     assert!(matches!(stale, Err(Fault::Stale(_))));
 }
