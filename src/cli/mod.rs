@@ -29,6 +29,7 @@ pub mod resident;
 pub mod say;
 pub mod serve;
 pub mod vendor;
+pub mod waits;
 pub mod witness;
 
 use std::process::ExitCode;

@@ -5,6 +5,7 @@
 
 pub mod base;
 pub mod domain;
+pub mod patience;
 pub mod vault;
 
 use std::io::Read as _;
@@ -24,6 +25,7 @@ use crate::wire::problem::{MEDIA_TYPE as PROBLEM, Problem};
 use crate::wire::signature::{self, RequestTarget};
 use crate::wire::statements::{Bundle, BundledRequest, Logged};
 use base::{BaseUrl, CALL_TIME};
+use patience::patiently;
 
 #[cfg(test)]
 mod tests;
@@ -93,6 +95,18 @@ impl ClientError {
     }
 }
 
+impl ClientError {
+    /// Whether the server could not be asked now, or asked for more patience than there is: the next call would
+    /// most likely fail too.
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Problem(problem) => is_away(problem.status),
+            Self::Transport { .. } => true,
+            Self::TooLarge { .. } | Self::Unexpected { .. } => false,
+        }
+    }
+}
+
 /// A successful answer.
 #[derive(Debug)]
 pub struct Answer {
@@ -132,12 +146,11 @@ impl Client {
     pub fn submit(&self, envelope: &Envelope) -> Result<Logged, ClientError> {
         let path = "/api/v1/statements";
         let body = envelope.to_json();
-        let request = http_request(
-            "POST",
-            &self.base.join(path),
-            &[("content-type", "application/json")],
-        );
-        let answer = self.run(request, &body, MAX_JSON)?;
+        let request = || {
+            let headers = [("content-type", "application/json")];
+            http_request("POST", &self.base.join(path), &headers)
+        };
+        let answer = self.run(("POST", path), request, &body, MAX_JSON)?;
         self.json(path, &answer.body)
     }
 
@@ -225,7 +238,8 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub fn get(&self, path: &str, limit: u64) -> Result<Answer, ClientError> {
-        self.run(http_request("GET", &self.base.join(path), &[]), &[], limit)
+        let request = || http_request("GET", &self.base.join(path), &[]);
+        self.run(("GET", path), request, &[], limit)
     }
 
     /// A call signed by `key`; an answer of at most `limit` bytes.
@@ -246,8 +260,8 @@ impl Client {
         if body.len() >= LARGE {
             headers.push(EXPECT);
         }
-        let request = self.signed_request(method, path, &headers, &digest, key);
-        self.run(request, body, limit)
+        let request = || self.signed_request(method, path, &headers, &digest, key);
+        self.run((method, path), request, body, limit)
     }
 
     /// A request signed by `key`, for a body with this SHA-256.
@@ -329,18 +343,12 @@ impl Client {
         time: Duration,
     ) -> Result<(ureq::http::Response<ureq::Body>, u64), ClientError> {
         let digest = Sha256::digest([]).into();
-        let request = match key {
+        let request = || match key {
             Some(key) => self.signed_request("GET", path, &[], &digest, key),
             None => http_request("GET", &self.base.join(path), &[]),
         };
-        let request = request.body(()).expect("own headers are well formed");
-        let request = self.agent.configure_request(request);
-        let request = request.timeout_global(Some(time)).build();
         let url = self.base.join(path);
-        let mut response = self
-            .agent
-            .run(request)
-            .map_err(|error| ClientError::transport(&url, error.to_string()))?;
+        let mut response = self.begin(path, request, time)?;
         if response.status() != 200 {
             return Err(refusal(url, &mut response, MAX_JSON));
         }
@@ -353,32 +361,48 @@ impl Client {
         }
     }
 
+    /// The answer to a request without a body that takes at most `time`, its body yet to be read.
+    /// `request` is made anew for each attempt.
+    fn begin(
+        &self,
+        path: &str,
+        request: impl Fn() -> ureq::http::request::Builder,
+        time: Duration,
+    ) -> Result<ureq::http::Response<ureq::Body>, ClientError> {
+        let begun = patiently(|| {
+            let request = request().body(()).expect("own headers are well formed");
+            let request = self.agent.configure_request(request);
+            self.agent.run(request.timeout_global(Some(time)).build())
+        });
+        begun.map_err(|error| ClientError::transport(&self.base.join(path), error))
+    }
+
+    /// The answer to `request`, which is made anew for each attempt.
     fn run(
         &self,
-        request: ureq::http::request::Builder,
+        (method, path): (&str, &str),
+        request: impl Fn() -> ureq::http::request::Builder,
         body: &[u8],
         limit: u64,
     ) -> Result<Answer, ClientError> {
-        let has_body = request
-            .method_ref()
-            .is_some_and(|m| m == "POST" || m == "PUT");
-        if has_body {
-            let request = request.body(body).expect("own headers are well formed");
-            self.send(request, limit)
-        } else {
-            let request = request.body(()).expect("own headers are well formed");
-            self.send(request, limit)
-        }
+        const FORM: &str = "own headers are well formed";
+        let sent = patiently(|| match method {
+            "POST" | "PUT" | "PATCH" => self.agent.run(request().body(body).expect(FORM)),
+            _ => self.agent.run(request().body(()).expect(FORM)),
+        });
+        self.answer(path, sent, limit)
     }
 
-    fn send<B: ureq::AsSendBody>(
+    /// A successful answer of at most `limit` bytes.
+    fn answer(
         &self,
-        request: ureq::http::Request<B>,
+        path: &str,
+        sent: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
         limit: u64,
     ) -> Result<Answer, ClientError> {
-        let url = request.uri().to_string();
+        let url = self.base.join(path);
         let transport = |error: ureq::Error| ClientError::transport(&url, error);
-        let mut response = self.agent.run(request).map_err(transport)?;
+        let mut response = sent.map_err(transport)?;
         let status = response.status().as_u16();
         if !(200..300).contains(&status) {
             return Err(refusal(url, &mut response, limit));
@@ -414,6 +438,11 @@ pub fn attachment_matches(opening: &Opening, digest: &SealDigest, bytes: &[u8]) 
         })
 }
 
+/// Whether a status says that the server, or a proxy in its place, did not get to the call.
+fn is_away(status: u16) -> bool {
+    matches!(status, 408 | 429 | 502 | 503 | 504)
+}
+
 /// What an answer that is no success says.
 fn refusal(
     url: String,
@@ -428,8 +457,13 @@ fn refusal(
     match problem {
         Some(problem) => ClientError::Problem(Box::new(problem)),
         None => {
-            let why = format!("status {}", response.status().as_u16());
-            ClientError::unexpected(&url, why)
+            let status = response.status().as_u16();
+            let why = format!("status {status}");
+            // A proxy's answer in the server's place.
+            match is_away(status) {
+                true => ClientError::transport(&url, why),
+                false => ClientError::unexpected(&url, why),
+            }
         }
     }
 }

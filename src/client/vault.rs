@@ -2,11 +2,13 @@
 //!
 //! Bodies of clips stream both ways; what comes back is worth what its digest says.
 
+use std::cell::Cell;
 use std::io::{Read, Write};
 
 use ed25519_dalek::SigningKey;
 use serde::Serialize;
 
+use super::patience::patiently_while;
 use super::{Client, ClientError, EXPECT, MAX_JSON, transfer_time};
 use crate::digest::{Digest, StatementId};
 use crate::seal::commitment::{Commitment, UPLOAD_SLOTS};
@@ -108,16 +110,26 @@ impl Client {
         let path = part_path(clip, Part::Body);
         let length_text = length.to_string();
         let headers = [("content-length", length_text.as_str()), EXPECT];
-        let request = self.signed_request("PUT", &path, &headers, sha256.as_bytes(), key);
-        let request = request
-            .body(ureq::SendBody::from_reader(input))
-            .expect("own headers are well formed");
-        let request = self
-            .agent
-            .configure_request(request)
-            .timeout_global(Some(transfer_time(length)))
-            .build();
-        self.send(request, MAX_JSON)?;
+        // The server refuses before the first byte of the body is sent (`Expect`): once that has been read,
+        // the call cannot be repeated.
+        let untouched = Cell::new(true);
+        let mut input = Watched {
+            input,
+            untouched: &untouched,
+        };
+        let sent = patiently_while(
+            || untouched.get(),
+            || {
+                let request = self.signed_request("PUT", &path, &headers, sha256.as_bytes(), key);
+                let request = request
+                    .body(ureq::SendBody::from_reader(&mut input))
+                    .expect("own headers are well formed");
+                let request = self.agent.configure_request(request);
+                let time = Some(transfer_time(length));
+                self.agent.run(request.timeout_global(time).build())
+            },
+        );
+        self.answer(&path, sent, MAX_JSON)?;
         Ok(())
     }
 
@@ -167,17 +179,10 @@ impl Client {
     ) -> Result<(), ClientError> {
         let path = part_path(clip, Part::Body);
         let empty = Digest::of([]);
-        let request = self.signed_request("GET", &path, &[], empty.as_bytes(), key);
-        let request = request.body(()).expect("own headers are well formed");
-        let request = self
-            .agent
-            .configure_request(request)
-            .timeout_global(Some(transfer_time(length)))
-            .build();
+        let request = || self.signed_request("GET", &path, &[], empty.as_bytes(), key);
+        let mut response = self.begin(&path, request, transfer_time(length))?;
         let url = self.base.join(&path);
         let failed = |why: String| ClientError::transport(&url, why);
-        let run = self.agent.run(request);
-        let mut response = run.map_err(|error| failed(error.to_string()))?;
         if response.status() != 200 {
             return Err(super::refusal(url.clone(), &mut response, MAX_JSON));
         }
@@ -222,6 +227,19 @@ impl Client {
         let path = format!("/vault/v1/disclosures/{disclosure}/headers/{n}");
         self.signed("PUT", &path, &[], header, key, MAX_JSON)?;
         Ok(())
+    }
+}
+
+/// A reader that notes whether anything was asked of it.
+struct Watched<'a> {
+    input: &'a mut dyn Read,
+    untouched: &'a Cell<bool>,
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.untouched.set(false);
+        self.input.read(buffer)
     }
 }
 

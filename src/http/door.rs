@@ -31,10 +31,17 @@ use crate::store::journal::JournalRead as _;
 const ATTACHMENTS: usize = 16;
 const PARTY_ATTACHMENTS: usize = 4;
 
+/// What a request for one of the log's immutable files costs is a part in so many of a call: it is a lookup in
+/// a cache, and whoever verifies a log asks for all of them.
+const FILES_OF_A_CALL: u32 = 20;
+/// Where these files are.
+const FILES: &str = "/log/tile/";
+
 /// Limits that an operator chooses; 0 means none.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Requests a second that one address may keep up; ten seconds' worth may come at once.
+    /// Requests a second that one address may keep up; ten seconds' worth may come at once. Of the log's
+    /// immutable files it may ask for twenty times as many.
     pub requests: u32,
     /// Statements a minute that one address may send; a minute's worth may come at once.
     pub address_statements: u32,
@@ -130,6 +137,7 @@ impl Client {
 /// What callers have used of their [`Limits`].
 pub struct Door {
     requests: Option<Buckets<Client>>,
+    files: Option<Buckets<Client>>,
     address_statements: Option<Buckets<Client>>,
     party_statements: Option<Buckets<PartyId>>,
     address_waiting: Option<Arc<Places<Client>>>,
@@ -150,6 +158,11 @@ impl Door {
         let proxies = limits.proxies.iter().map(IpAddr::to_canonical);
         Self {
             requests: Buckets::new(limits.requests, second, burst),
+            files: Buckets::new(
+                limits.requests.saturating_mul(FILES_OF_A_CALL),
+                second,
+                burst.saturating_mul(FILES_OF_A_CALL),
+            ),
             address_statements: Buckets::new(address, minute, address),
             party_statements: Buckets::new(party, minute, party),
             address_waiting: Places::new(limits.waiting),
@@ -190,10 +203,14 @@ impl Door {
         }
     }
 
-    /// Lets a request in; who sends it.
-    pub fn enter(&self, peer: IpAddr, headers: &HeaderMap) -> Result<Client, ApiError> {
+    /// Lets a request for `path` in; who sends it.
+    pub fn enter(&self, peer: IpAddr, path: &str, headers: &HeaderMap) -> Result<Client, ApiError> {
         let client = self.client(peer, headers);
-        self.token(self.requests.as_ref(), &client, Limit::Requests)?;
+        let buckets = match path.starts_with(FILES) {
+            true => &self.files,
+            false => &self.requests,
+        };
+        self.token(buckets.as_ref(), &client, Limit::Requests)?;
         Ok(client)
     }
 
@@ -428,8 +445,15 @@ mod tests {
     fn requests_beyond_the_rate_are_refused() {
         let door = door(&[]);
         let peer = "192.0.2.1".parse().unwrap();
-        let entered = |_: &u32| door.enter(peer, &HeaderMap::new()).is_ok();
-        let burst = u32::try_from((0..30).filter(entered).count()).unwrap();
-        assert!((10..30).contains(&burst), "{burst}");
+        let burst = |path: &str, asked: u32| {
+            let entered = |_: &u32| door.enter(peer, path, &HeaderMap::new()).is_ok();
+            u32::try_from((0..asked).filter(entered).count()).unwrap()
+        };
+        let calls = burst("/healthz", 30);
+        assert!((10..30).contains(&calls), "{calls}");
+        // The log's files have their own share, and it ends too. Its checkpoint is not one of them.
+        assert_eq!(burst("/log/tile/0/000", 200), 200);
+        assert!(burst("/log/tile/entries/000", 30_000) < 30_000);
+        assert!(burst("/log/checkpoint", 30) < 30);
     }
 }

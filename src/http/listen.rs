@@ -124,7 +124,8 @@ async fn converse<A>(
     A::Future: Send,
 {
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-        let (app, client) = (app.clone(), door.enter(address.ip(), request.headers()));
+        let client = door.enter(address.ip(), request.uri().path(), request.headers());
+        let app = app.clone();
         Box::pin(async move {
             match client {
                 Ok(client) => {

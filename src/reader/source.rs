@@ -8,6 +8,7 @@ use std::io::{self, ErrorKind, Read as _};
 use std::path::PathBuf;
 
 use crate::client::base::{self, BaseUrl};
+use crate::client::patience::patiently;
 use crate::tlog::hash::Hash;
 use crate::tlog::prove::HashTiles;
 use crate::tlog::tile::{self, EntryTile, Tile};
@@ -207,7 +208,7 @@ impl UrlSource {
     }
 
     fn fetch(&self, url: &str, limit: u64) -> Result<Option<Vec<u8>>, ureq::Error> {
-        let mut response = self.agent.get(url).call()?;
+        let mut response = patiently(|| self.agent.get(url).call())?;
         match response.status().as_u16() {
             200 => {
                 let body = response.body_mut().with_config().limit(limit);
