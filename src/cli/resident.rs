@@ -95,7 +95,8 @@ pub struct Init {
 /// Begin again on a new device, from the recovery phrase alone
 ///
 /// Reads the 24 words from standard input, fetches what the vault holds, and finds in the log what
-/// you said. What only the old device had is not found: headers that waited to be handed over.
+/// you said. What only the old device had is not found: headers that waited to be handed over. If it is
+/// interrupted, run it again: it goes on where it was.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example (type the words, then Ctrl-D):\n  \
     whosaw resident restore --home me --server https://ledger.example --trust log.policy \\\n    \

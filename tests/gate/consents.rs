@@ -19,7 +19,12 @@ fn says_no(response: &mut Response, status: u16, code: &str) {
     let problem = serde_json::json!({ "type": format!("/problems/{code}"), "title": "No",
         "status": status, "detail": "" });
     let media_type = whosaw::wire::problem::MEDIA_TYPE.to_owned();
-    response.headers = vec![("content-type".to_owned(), media_type)];
+    // Longer than a device waits.
+    let headers = [
+        ("content-type", media_type),
+        ("retry-after", "86400".to_owned()),
+    ];
+    response.headers = headers.map(|(name, value)| (name.to_owned(), value)).into();
     response.status = status;
     response.body = problem.to_string().into_bytes();
 }

@@ -7,6 +7,7 @@ mod forgery;
 mod notices;
 mod proxy;
 mod published;
+mod restored;
 mod support;
 mod world;
 

@@ -129,3 +129,12 @@ pub fn make_ledger(root: &Path, running: &mut Vec<Child>) -> Vec<String> {
     };
     ["newsroom", "university"].map(witness).into()
 }
+
+/// Waits until it is so.
+pub fn until(mut is_so: impl FnMut() -> bool) {
+    let since = std::time::Instant::now();
+    while !is_so() {
+        assert!(since.elapsed().as_secs() < 60, "it is not so");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+}

@@ -75,7 +75,7 @@ pub(super) fn restore(args: &Restore) -> anyhow::Result<Exit> {
     std::io::stdin().take(4096).read_to_string(&mut text)?;
     let phrase: Phrase = text.parse().context("the recovery phrase")?;
     let place = args.beginning.place();
-    let (_, found) = with_bar("reading the log", |progress| {
+    let (_, found) = with_bar("restoring", |progress| {
         enrol::restore(&place, &phrase, Clock::system(), progress)
     })?;
     if own.json {
@@ -170,7 +170,7 @@ pub(super) fn open(args: &Open) -> anyhow::Result<Exit> {
 }
 
 fn synced(resident: &mut Resident) -> Result<Synced, ResidentError> {
-    with_bar("reading the log", |progress| sync::sync(resident, progress))
+    with_bar("syncing", |progress| sync::sync(resident, progress))
 }
 
 pub(super) fn sync(args: &Sync) -> anyhow::Result<Exit> {

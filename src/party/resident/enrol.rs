@@ -26,6 +26,9 @@ use crate::store::secrets::SecretFile;
 use crate::time::Clock;
 use crate::wire::vault::StoredClip;
 
+/// Clips of a restored device that are fetched before what was found is saved.
+const SAVED_AT_ONCE: usize = 32;
+
 /// Where a resident begins.
 #[derive(Debug, Clone)]
 pub struct Place<'a> {
@@ -86,8 +89,8 @@ pub struct Found {
     pub not_to_be_handed_over: usize,
 }
 
-/// Makes the folder of a resident again from the phrase: the vault tells what is stored, and the
-/// log tells what was said.
+/// Makes the folder of a resident again from the phrase: the vault has the clips, and the log has the
+/// statements. What was found is kept: after an interruption the same call goes on where it was.
 ///
 /// # Errors
 /// [`ResidentError::NoVault`], and those of [`sync::sync`].
@@ -97,50 +100,38 @@ pub fn restore(
     clock: Clock,
     progress: Progress<'_>,
 ) -> Result<(Resident, Found), ResidentError> {
-    let client = prepare(place, &clock)?;
+    let begun = begun(place, phrase, &clock)?;
+    let client = match begun {
+        true => check(place, &clock)?,
+        false => prepare(place, &clock)?,
+    };
     let key = phrase.seed().vault_key();
     let vault = client.vault(&key)?.ok_or(ResidentError::NoVault)?;
-    let file = SecretFile::at(place.home.join(PHRASE));
-    match file.path().exists() {
-        true if *written(&read_phrase(place.home)?) != *written(phrase) => {
-            return Err(ResidentError::Exists(place.home.to_owned()));
-        }
-        true => {}
-        false => file.write_new(written(phrase).as_bytes())?,
-    }
     let server = client.base().as_str().to_owned();
-    let state = State::new(server, place.jurisdiction.clone(), vault.vault);
-    // Without a state the folder is nobody's: a failure below begins anew.
-    let state_path = place.home.join(STATE);
-    state.save(&state_path)?;
-    let restored = fill(place.home, &vault.clips, clock, progress);
-    if restored.is_err() {
-        fs::remove_file(&state_path).map_err(ResidentError::file(&state_path))?;
-    }
-    restored
-}
-
-fn fill(
-    home: &Path,
-    stored: &[StoredClip],
-    clock: Clock,
-    progress: Progress<'_>,
-) -> Result<(Resident, Found), ResidentError> {
-    let mut resident = Resident::open(home, clock)?;
-    let mut damaged = Vec::new();
-    for stored in stored {
-        match fetch(&resident, stored)? {
-            Ok(clip) => {
-                if !resident.state.cameras.contains(&clip.camera) {
-                    resident.state.cameras.push(clip.camera.clone());
-                }
-                resident.state.clips.push(clip);
+    if !begun {
+        let file = SecretFile::at(place.home.join(PHRASE));
+        match file.path().exists() {
+            true if *written(&read_phrase(place.home)?) != *written(phrase) => {
+                return Err(ResidentError::Exists(place.home.to_owned()));
             }
-            Err(why) => damaged.push(format!("{}: {why}", stored.clip)),
+            true => {}
+            false => file.write_new(written(phrase).as_bytes())?,
         }
+        let mut state = State::new(server.clone(), place.jurisdiction.clone(), vault.vault);
+        state.restoring = true;
+        state.save(&place.home.join(STATE))?;
     }
+    let mut resident = Resident::open_unfinished(place.home, clock)?;
+    if resident.state.vault != vault.vault {
+        return Err(ResidentError::Exists(place.home.to_owned()));
+    }
+    let damaged = fetch_clips(&mut resident, &vault.clips, progress);
+    // Also what was fetched before a failure.
     resident.save()?;
-    sync::restore(&mut resident, progress)?;
+    let damaged = damaged?;
+    sync::sync(&mut resident, progress)?;
+    resident.state.restoring = false;
+    resident.save()?;
     let state = &resident.state;
     let anchors = state.clips.iter().flat_map(|clip| &clip.anchors);
     let found = Found {
@@ -153,6 +144,49 @@ fn fill(
         not_to_be_handed_over: sync::unmet(&resident)?,
     };
     Ok((resident, found))
+}
+
+/// Whether the folder is one that this phrase began to restore.
+fn begun(place: &Place<'_>, phrase: &Phrase, clock: &Clock) -> Result<bool, ResidentError> {
+    if !place.home.join(STATE).exists() {
+        return Ok(false);
+    }
+    let resident = Resident::open_unfinished(place.home, clock.clone())?;
+    let same = *written(&read_phrase(place.home)?) == *written(phrase);
+    match resident.state.restoring && same {
+        true => Ok(true),
+        false => Err(ResidentError::Exists(place.home.to_owned())),
+    }
+}
+
+/// Fetches the clips that the device does not have yet; those that this phrase did not seal, each with the
+/// reason.
+fn fetch_clips(
+    resident: &mut Resident,
+    stored: &[StoredClip],
+    progress: Progress<'_>,
+) -> Result<Vec<String>, ResidentError> {
+    let mut damaged = Vec::new();
+    let count = stored.len() as u64;
+    for (done, stored) in (0..).zip(stored) {
+        progress(done, count);
+        if resident.state.clip(stored.clip).is_some() {
+            continue;
+        }
+        match fetch(resident, stored)? {
+            Ok(clip) => {
+                if !resident.state.cameras.contains(&clip.camera) {
+                    resident.state.cameras.push(clip.camera.clone());
+                }
+                resident.state.clips.push(clip);
+                if resident.state.clips.len().is_multiple_of(SAVED_AT_ONCE) {
+                    resident.save()?;
+                }
+            }
+            Err(why) => damaged.push(format!("{}: {why}", stored.clip)),
+        }
+    }
+    Ok(damaged)
 }
 
 /// Fetches what is small of a clip, and checks that it is what this phrase sealed.
@@ -193,14 +227,20 @@ fn fetch(resident: &Resident, stored: &StoredClip) -> Result<Result<Clip, String
     }))
 }
 
+/// Checks what is given; a client of the server.
+fn check(place: &Place<'_>, clock: &Clock) -> Result<Client, ResidentError> {
+    let client = Client::new(BaseUrl::parse(place.server)?, clock.clone());
+    read_policy(place.trust)?;
+    Ok(client)
+}
+
 /// Checks what is given, and makes the folder with the trust file in it.
 fn prepare(place: &Place<'_>, clock: &Clock) -> Result<Client, ResidentError> {
     let home = place.home;
     if home.join(STATE).exists() {
         return Err(ResidentError::Exists(home.to_owned()));
     }
-    let client = Client::new(BaseUrl::parse(place.server)?, clock.clone());
-    read_policy(place.trust)?;
+    let client = check(place, clock)?;
     fs::create_dir_all(home.join(CLIPS)).map_err(ResidentError::file(home))?;
     fs::set_permissions(home, Permissions::from_mode(0o700)).map_err(ResidentError::file(home))?;
     // A follower's file without a state is left from an attempt that failed.

@@ -65,6 +65,12 @@ pub enum ResidentError {
     Exists(PathBuf),
     #[error("{} holds no resident: begin with `whosaw resident init`", .0.display())]
     Missing(PathBuf),
+    #[error(
+        "{} is not restored yet: run `whosaw resident restore` again, with the same phrase; it goes on where \
+         it was",
+        .0.display()
+    )]
+    Unfinished(PathBuf),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -130,8 +136,18 @@ impl Resident {
     /// Opens a folder.
     ///
     /// # Errors
-    /// [`ResidentError::Missing`] if nobody lives there.
+    /// [`ResidentError::Missing`] if there is no resident in it, [`ResidentError::Unfinished`] if its restoring
+    /// was interrupted.
     pub fn open(root: &Path, clock: Clock) -> Result<Self, ResidentError> {
+        let resident = Self::open_unfinished(root, clock)?;
+        match resident.state.restoring {
+            true => Err(ResidentError::Unfinished(root.to_owned())),
+            false => Ok(resident),
+        }
+    }
+
+    /// As [`Resident::open`], for the program that restores it.
+    fn open_unfinished(root: &Path, clock: Clock) -> Result<Self, ResidentError> {
         if !root.join(STATE).exists() {
             return Err(ResidentError::Missing(root.to_owned()));
         }

@@ -43,6 +43,10 @@ pub struct State {
     pub batches_due: Vec<StatementId>,
     /// How many entries of the own copy of the log have been looked at.
     pub scanned: u64,
+    /// The device is being restored from its phrase, and not everything has been found yet.
+    pub restoring: bool,
+    /// Requests that a lost device may have refused: batches that are due may hold the refusals.
+    pub maybe_refused: Vec<StatementId>,
     /// The operator knows whom notices are sealed for.
     #[serde(default)]
     pub notice_recipient_told: bool,
@@ -212,6 +216,8 @@ impl State {
             attacks: Vec::new(),
             batches_due: Vec::new(),
             scanned: 0,
+            restoring: false,
+            maybe_refused: Vec::new(),
             notice_recipient_told: false,
             scanned_for_notices: 0,
             compelled: Vec::new(),

@@ -14,14 +14,16 @@ use super::inbox::{self, Checkpoint, Held, Inbox};
 use super::notices::Notices;
 use super::state::{Anchor, Attack, Gift, GivenClip, KeptRefusal};
 use super::{BUNDLE, Progress, Resident, ResidentError, decide, notices, upload};
+use crate::client::ClientError;
 use crate::digest::StatementId;
 use crate::encoding::from_base64;
+use crate::plain;
 use crate::reader::follower::Entry;
 use crate::seal::batch::Batch;
 use crate::seal::commitment::{Commitment, decision_opening};
 use crate::statement::facts::{BatchFact, FactsExt as _};
 use crate::statement::key::PublicKey;
-use crate::statement::kinds::disclosure::Disclosure;
+use crate::statement::kinds::disclosure::{Disclosure, short};
 use crate::statement::{Author, Statement};
 use crate::tlog::tree::LeafIndex;
 
@@ -44,27 +46,12 @@ pub struct Synced {
     pub inbox: Inbox,
 }
 
-/// Follows the log, and does what is due.
+/// Follows the log, and does what is due. While a device is being restored, it also recognises the refusals that
+/// the phrase made before this device knew them, and does not go on without a batch that may hold them.
 ///
 /// # Errors
 /// A log that deceives, first of all; nothing is handed over then.
 pub fn sync(resident: &mut Resident, progress: Progress<'_>) -> Result<Synced, ResidentError> {
-    run(resident, false, progress)
-}
-
-/// As [`sync`], and recognises the refusals that the phrase made before this device knew them.
-pub(super) fn restore(
-    resident: &mut Resident,
-    progress: Progress<'_>,
-) -> Result<Synced, ResidentError> {
-    run(resident, true, progress)
-}
-
-fn run(
-    resident: &mut Resident,
-    restoring: bool,
-    progress: Progress<'_>,
-) -> Result<Synced, ResidentError> {
     let mut warnings = Vec::new();
     let uploads = upload::finish(resident, &|_, _| {}).unwrap_or_else(|error| {
         warnings.push(format!("an upload is not finished: {error}"));
@@ -72,10 +59,9 @@ fn run(
     });
     notices::tell_recipient(resident, &mut warnings);
     let since = resident.state.scanned;
-    let requests = follow(resident, progress)?;
+    follow(resident, progress)?;
     let known = resident.state.scanned;
-    let candidates = if restoring { requests } else { Vec::new() };
-    let batches = fetch_batches(resident, &candidates, &mut warnings)?;
+    let batches = fetch_batches(resident, progress, &mut warnings)?;
     let not_looked = match resident.client.bundle(&resident.state.jurisdiction) {
         Ok(bundle) => {
             let held = Held {
@@ -125,14 +111,10 @@ fn run(
     })
 }
 
-/// Brings the copy up to date and looks at what is new; the jurisdiction's new requests.
-pub(super) fn follow(
-    resident: &mut Resident,
-    progress: Progress<'_>,
-) -> Result<Vec<StatementId>, ResidentError> {
+/// Brings the copy up to date and looks at what is new.
+pub(super) fn follow(resident: &mut Resident, progress: Progress<'_>) -> Result<(), ResidentError> {
     let (server, now) = (resident.client.base().clone(), resident.clock.now());
     let update = resident.ledger.follow(&server, now, progress)?;
-    let mut requests = Vec::new();
     for (index, refusal) in update.findings {
         let Some(entry) = resident.ledger.entry(index)? else {
             continue;
@@ -152,7 +134,9 @@ pub(super) fn follow(
             continue;
         }
         if asks_here(resident, &entry) {
-            requests.push(entry.signed.id);
+            if resident.state.restoring {
+                resident.state.maybe_refused.push(entry.signed.id);
+            }
             resident.state.open.push(entry.index);
         }
         match &entry.signed.statement {
@@ -163,8 +147,7 @@ pub(super) fn follow(
     }
     resident.state.scanned = update.to.as_u64();
     resident.state.scanned_for_notices = update.to.as_u64();
-    resident.save()?;
-    Ok(requests)
+    resident.save()
 }
 
 fn asks_here(resident: &Resident, entry: &Entry) -> bool {
@@ -232,42 +215,74 @@ fn adopt(resident: &mut Resident, entry: &Entry, disclosure: &Disclosure) {
 }
 
 /// Fetches the commitments of every batch that is new, checks them against the log, and finds the
-/// own among them; `candidates` are requests that may have been refused from a lost device.
+/// own among them. What was found in one batch is kept before the next is fetched.
 fn fetch_batches(
     resident: &mut Resident,
-    candidates: &[StatementId],
+    progress: Progress<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<usize, ResidentError> {
+    let candidates = resident.state.maybe_refused.iter();
     let candidates: Vec<_> = candidates
-        .iter()
         .map(|request| (*request, decision_commitment(resident, request)))
         .collect();
-    let mut left = Vec::new();
-    let due = std::mem::take(&mut resident.state.batches_due);
-    let count = due.len();
-    for id in due {
-        let Some(index) = resident.ledger.find(&id)? else {
-            continue;
-        };
-        let Some(fact) = resident.ledger.facts().batch(&index)? else {
-            continue;
-        };
-        let fetched = resident
-            .client
-            .batch(&id, fact.size)
-            .map_err(|e| e.to_string());
-        match fetched.and_then(|bytes| read_batch(&bytes, &fact)) {
-            Ok(batch) => find_own(resident, id, &batch, &candidates),
-            Err(why) => {
-                warnings.push(format!("batch {}: {why}", &id.to_string()[..12]));
-                left.push(id);
+    let due = resident.state.batches_due.clone();
+    let (count, mut done) = (due.len() as u64, 0);
+    for (place, id) in (0..).zip(due) {
+        progress(place, count);
+        match fetch_batch(resident, &id)? {
+            Fetched::Batch(batch) => {
+                find_own(resident, id, &batch, &candidates);
+                done += 1;
+            }
+            Fetched::None => {}
+            Fetched::Wrong(why) => {
+                warnings.push(format!("batch {}: {why}", short(&id)));
+                continue;
+            }
+            Fetched::Away(error) if resident.state.restoring => return Err(error.into()),
+            Fetched::Away(error) => {
+                // The next call would fail in the same way.
+                let left = plain::count(count - place, "batch");
+                warnings.push(format!("{left}: {error}"));
+                break;
             }
         }
+        resident.state.batches_due.retain(|due| *due != id);
+        resident.save()?;
     }
-    let done = count - left.len();
-    resident.state.batches_due = left;
+    if resident.state.batches_due.is_empty() {
+        resident.state.maybe_refused.clear();
+    }
     resident.save()?;
     Ok(done)
+}
+
+/// What came of a batch that is due.
+enum Fetched {
+    Batch(Batch),
+    /// The log holds no such batch.
+    None,
+    /// The server gives something else, or does not have it.
+    Wrong(String),
+    /// The server gives nothing for now.
+    Away(ClientError),
+}
+
+fn fetch_batch(resident: &Resident, id: &StatementId) -> Result<Fetched, ResidentError> {
+    let Some(index) = resident.ledger.find(id)? else {
+        return Ok(Fetched::None);
+    };
+    let Some(fact) = resident.ledger.facts().batch(&index)? else {
+        return Ok(Fetched::None);
+    };
+    Ok(match resident.client.batch(id, fact.size) {
+        Ok(bytes) => match read_batch(&bytes, &fact) {
+            Ok(batch) => Fetched::Batch(batch),
+            Err(why) => Fetched::Wrong(why),
+        },
+        Err(error) if error.is_away() => Fetched::Away(error),
+        Err(error) => Fetched::Wrong(error.to_string()),
+    })
 }
 
 /// The commitments of a batch, if they are those that the log has the root of.

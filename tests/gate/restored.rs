@@ -1,0 +1,123 @@
+//! Restoring a device from its phrase, interrupted by its server and begun again.
+
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::proxy::{Proxy, Response};
+use crate::support::{Outcome, command, run};
+use crate::world::{now, world};
+
+const FILM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/porch.mp4");
+
+/// A resident in the folder `home` with so many clips, whose commitments are in the log.
+fn resident(home: &str, clips: usize) {
+    let (root, url) = (&world().root, &world().url);
+    let code = run(root, "operator enrol-code --data operator");
+    let file = format!("{home}.code");
+    std::fs::write(root.join(&file), code).unwrap();
+    run(
+        root,
+        &format!(
+            "resident init --home {home} --server {url} --trust operator/log.policy --code-file {file} \
+             --jurisdiction US-FL --camera front=28.03950,-81.94980"
+        ),
+    );
+    for _ in 0..clips {
+        let from = now().plus_seconds(-3600).cut_to_minute();
+        let until = from.plus_seconds(60);
+        run(
+            root,
+            &format!(
+                "resident add {FILM} --home {home} --camera front --from {from} --until {until}"
+            ),
+        );
+    }
+    crate::support::until(|| {
+        let report = run(root, &format!("resident report --home {home} --json"));
+        let report: Value = serde_json::from_str(&report).unwrap();
+        let clips = report["clips"].as_array().unwrap();
+        clips.iter().all(|clip| clip["anchored"] == 4)
+    });
+}
+
+fn restore(phrase_of: &str, home: &str, proxy: &Proxy) -> Outcome {
+    let phrase = std::fs::File::open(world().root.join(phrase_of).join("phrase")).unwrap();
+    let line = format!(
+        "resident restore --home {home} --server {} --trust operator/log.policy --jurisdiction US-FL --json",
+        proxy.url()
+    );
+    let mut restore = command(&world().root, &line);
+    Outcome::of(restore.stdin(Stdio::from(phrase)).output().unwrap())
+}
+
+/// An answer that asks for more patience than a device has.
+fn enough(mut response: Response) -> Response {
+    response.status = 429;
+    response.headers = vec![("retry-after".to_owned(), "86400".to_owned())];
+    response.body.clear();
+    response
+}
+
+fn count(calls: &[String], of: &str) -> usize {
+    calls.iter().filter(|call| call.contains(of)).count()
+}
+
+#[test]
+fn an_interrupted_restore_goes_on_where_it_was() {
+    resident("owner", 3);
+    let (root, proxy) = (&world().root, world().proxy());
+    let resident = |words: &str| {
+        let line = format!("resident {words} --home returned");
+        Outcome::of(command(root, &line).output().unwrap())
+    };
+
+    // The server has had enough at the third clip.
+    let headers = std::sync::atomic::AtomicUsize::new(0);
+    proxy.lie(move |request, response| {
+        let header = request.path.ends_with("/header");
+        let asked = headers.fetch_add(header.into(), std::sync::atomic::Ordering::Relaxed);
+        if header && asked == 2 {
+            return enough(response);
+        }
+        response
+    });
+    assert_eq!(restore("owner", "returned", &proxy).code, 2);
+    assert_eq!(count(&proxy.calls(), "/header"), 3);
+    for words in ["sync", "inbox --offline", "report --offline"] {
+        let refused = resident(words);
+        assert_eq!(refused.code, 2, "{}", refused.both());
+        refused.refused("run `whosaw resident restore` again");
+    }
+    restore("other", "returned", &proxy).refused("holds a resident already");
+
+    // The clips that it has are not fetched again. Now the batches do not come.
+    proxy.lie(
+        |request, response| match request.path.starts_with("/batches/") {
+            true => enough(response),
+            false => response,
+        },
+    );
+    assert_eq!(restore("owner", "returned", &proxy).code, 2);
+    assert_eq!(count(&proxy.calls(), "/header"), 4);
+    assert_eq!(
+        count(&proxy.calls(), "/batches/"),
+        1,
+        "the next would fail too"
+    );
+    let tiles = count(&proxy.calls(), "/log/tile/entries/");
+    resident("sync").refused("run `whosaw resident restore` again");
+
+    // Nor is the log read from its beginning.
+    proxy.lie(|_, response| response);
+    let restored = restore("owner", "returned", &proxy);
+    assert_eq!(restored.code, 0, "{}", restored.both());
+    let found: Value = serde_json::from_str(&restored.out).unwrap();
+    assert_eq!(
+        (&found["clips"], &found["commitments_anchored"]),
+        (&3.into(), &12.into())
+    );
+    assert_eq!(count(&proxy.calls(), "/header"), 4);
+    assert!(tiles > 0 && resident("sync").code == 0);
+    restore("owner", "returned", &proxy).refused("holds a resident already");
+}
