@@ -14,6 +14,12 @@ macro_rules! println {
         print!("{}\n", ::std::format_args!($($text)*))
     };
 }
+/// Prints a line on standard error, if it takes it: std's panics if not.
+macro_rules! eprintln {
+    ($($text:tt)*) => {
+        $crate::cli::output::print_error(::std::format_args!("{}\n", ::std::format_args!($($text)*)))
+    };
+}
 
 pub mod agency;
 pub mod demo;
@@ -34,9 +40,12 @@ pub mod witness;
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use crate::encoding::printable_lines;
+use crate::logging::{self, LogFormat};
+use crate::statement::words::PartyKind;
 
 /// What a command came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +54,73 @@ pub enum Exit {
     Yes,
     /// The answer is no: a proof does not hold, a request is refused.
     No,
+}
+
+impl Cli {
+    /// How this command logs.
+    pub fn log_format(&self) -> LogFormat {
+        match &self.command {
+            Command::Serve(args) => args.log.log_format,
+            Command::Witness(witness::Command::Serve(args)) => args.log_options.log_format,
+            _ => LogFormat::Text,
+        }
+    }
+}
+
+/// How a server logs.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Log")]
+pub struct LogOptions {
+    /// How the log on standard error is written: as text, or one JSON object a line
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        default_value_t,
+        env = "WHOSAW_LOG_FORMAT",
+        hide_env_values = true
+    )]
+    log_format: LogFormat,
+}
+
+/// Runs a command, and ends as it does.
+pub fn run(cli: &Cli) -> ExitCode {
+    let format = cli.log_format();
+    waits::show();
+    let done = logging::start(format)
+        .context(logging::FILTER_VARIABLE)
+        .and_then(|()| dispatch(&cli.command));
+    match done {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            match format {
+                LogFormat::Text => eprintln!("error: {}", causes(&error)),
+                LogFormat::Json => tracing::error!(error = causes(&error), "ended"),
+            }
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn dispatch(command: &Command) -> anyhow::Result<Exit> {
+    let exit = match command {
+        // Servers are useful although nobody learned their address from standard output.
+        Command::Serve(args) => return serve::run(args),
+        Command::Witness(command @ witness::Command::Serve(_)) => return witness::run(command),
+        Command::Demo(args) => demo::run(args),
+        Command::Vendor(command) => vendor::run(command),
+        Command::Agency(command) => agency::run(command),
+        Command::Court(command) => party::run(command, PartyKind::Court),
+        Command::Watchdog(command) => party::run(command, PartyKind::Watchdog),
+        Command::Resident(command) => resident::run(command),
+        Command::Countersign(args) => files::countersign(args),
+        Command::Submit(args) => files::submit(args),
+        Command::Operator(command) => operator::run(command),
+        Command::Log(command) => log::run(command),
+        Command::Witness(command) => witness::run(command),
+    }?;
+    output::finish()?;
+    Ok(exit)
 }
 
 /// An error and its causes in one line; a cause that was told already is not told again. Nothing in

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, ErrorKind, StdoutLock, Write};
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, bail};
 
@@ -38,13 +39,41 @@ impl Write for Output {
     }
 }
 
-/// What `print!` and `println!` of this module do.
-///
-/// # Panics
-/// As std's: if standard output takes nothing, for another reason than that nobody reads it.
+/// The first error of [`print`] that [`take_failure`] has not taken.
+static FAILURE: Mutex<Option<io::Error>> = Mutex::new(None);
+
+/// What `print!` and `println!` of this module do. The command does its work also if standard output
+/// takes nothing, on a full disk for example, and ends with an error then: see [`finish`].
 pub fn print(text: fmt::Arguments<'_>) {
-    let printed = Output::lock().write_fmt(text);
-    printed.expect("standard output can be written");
+    if let Err(error) = Output::lock().write_fmt(text) {
+        failure().get_or_insert(error);
+    }
+}
+
+/// What `eprintln!` of this module does: a text that standard error does not take is dropped.
+pub fn print_error(text: fmt::Arguments<'_>) {
+    let _ = io::stderr().lock().write_fmt(text);
+}
+
+/// Why something was not printed, once.
+pub fn take_failure() -> Option<io::Error> {
+    failure().take()
+}
+
+/// Ends the output of a command.
+///
+/// # Errors
+/// If not all of it was printed.
+pub fn finish() -> anyhow::Result<()> {
+    let flushed = Output::lock().flush().err();
+    match take_failure().or(flushed) {
+        None => Ok(()),
+        Some(error) => Err(error).context("standard output"),
+    }
+}
+
+fn failure() -> MutexGuard<'static, Option<io::Error>> {
+    FAILURE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What a file holds, or standard input if it is called `-`: for what is no argument, since everybody

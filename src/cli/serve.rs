@@ -9,13 +9,15 @@ use anyhow::{Context as _, bail};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::Exit;
+use super::output::take_failure;
+use super::{Exit, LogOptions};
 use crate::http::metrics::{self, Metrics};
 use crate::http::{
     App, Batcher, Bundles, Door, Limits, Listening, MAX_CONNECTIONS, Service, UnderWay, Waiting,
     listen,
 };
 use crate::ledger::{Ledger, QUEUE};
+use crate::logging;
 use crate::party::home::HomeError;
 use crate::party::operator::Operator;
 use crate::statement::words::Role;
@@ -77,6 +79,8 @@ pub struct Args {
     metrics_address: Option<SocketAddr>,
     #[command(flatten)]
     pressure: Pressure,
+    #[command(flatten)]
+    pub(super) log: LogOptions,
 }
 
 /// How much is taken from whom. An address is an IPv4 address or an IPv6 /64, loopback as any other:
@@ -136,6 +140,7 @@ impl Pressure {
 /// # Errors
 /// If the data folder, the ledger or the socket cannot be opened, or the ledger stops.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
+    logging::log_panics();
     for address in std::iter::once(args.listen).chain(args.metrics_address) {
         if !address.ip().is_loopback() && !args.behind_tls {
             bail!(
@@ -145,7 +150,9 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         }
     }
     if args.behind_tls && args.pressure.proxy.is_empty() {
-        eprintln!("all who come through one proxy share one address's limits: name it by --proxy");
+        tracing::warn!(
+            "all who come through one proxy share one address's limits: name it by --proxy"
+        );
     }
     let operator = Operator::open(&args.data)?;
     if let Some(origin) = &args.origin
@@ -179,7 +186,7 @@ async fn serve(args: &Args, operator: &Operator) -> anyhow::Result<()> {
     // A log's first checkpoint: without it there is nothing for anybody to read.
     let first = ledger.wait_published(LeafIndex::new(0), FIRST_CHECKPOINT);
     if first.await.is_none() {
-        eprintln!("no checkpoint is public yet: not enough witnesses have cosigned");
+        tracing::warn!("no checkpoint is public yet: not enough witnesses have cosigned");
     }
     let listener = bind(args.listen).await?;
     let address = listener.local_addr()?;
@@ -202,6 +209,9 @@ async fn serve(args: &Args, operator: &Operator) -> anyhow::Result<()> {
     let batches = tokio::spawn(batcher.run());
     println!("log {}", operator.origin());
     println!("listening on http://{address}");
+    if let Some(error) = take_failure() {
+        tracing::warn!(%error, %address, "standard output did not take the address");
+    }
 
     let (mut terminate, mut interrupt) = (
         signal(SignalKind::terminate())?,

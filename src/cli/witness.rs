@@ -9,8 +9,10 @@ use anyhow::{Context as _, bail};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::Exit;
+use super::output::take_failure;
+use super::{Exit, LogOptions};
 use crate::http::{Listening, listen, witness::router};
+use crate::logging;
 use crate::party::witness::Witness;
 use crate::time::Clock;
 use crate::tlog::note::{KeyName, VerifierKey};
@@ -61,6 +63,8 @@ pub struct Serve {
     /// Requests a second that one address may keep up
     #[arg(long, value_name = "N", default_value = "100")]
     rate: NonZeroU32,
+    #[command(flatten)]
+    pub(super) log_options: LogOptions,
 }
 
 /// Threads that wait for the disk: signing takes turns by log anyway.
@@ -85,6 +89,7 @@ pub fn run(command: &Command) -> anyhow::Result<Exit> {
 }
 
 fn serve(args: &Serve) -> anyhow::Result<Exit> {
+    logging::log_panics();
     if !args.listen.ip().is_loopback() && !args.behind_tls {
         bail!(
             "{} is not a loopback address: put a TLS proxy in front and say --behind-tls",
@@ -113,7 +118,11 @@ fn serve(args: &Serve) -> anyhow::Result<Exit> {
         for key in witness.verifiers() {
             println!("witness {key}");
         }
-        println!("listening on http://{}", listener.local_addr()?);
+        let address = listener.local_addr()?;
+        println!("listening on http://{address}");
+        if let Some(error) = take_failure() {
+            tracing::warn!(%error, %address, "standard output did not take the address");
+        }
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let shutdown = async {

@@ -17,6 +17,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::door::Limit;
 use super::{ApiError, Service, Shared};
+use crate::logging;
 use crate::memory;
 
 /// The media type of OpenMetrics.
@@ -99,6 +100,13 @@ impl Service {
         let mut registry = Registry::with_prefix("whosaw");
         self.door.metrics().register(&mut registry);
         self.ledger.metrics().register(&mut registry);
+        let lost = Counter::<u64>::default();
+        lost.inc_by(logging::lost());
+        registry.register(
+            "log_lines_lost",
+            "Lines of the program's log that standard error did not take",
+            lost,
+        );
         let ledger = &self.ledger;
         let count = |n: u64| gauge(i64::try_from(n).unwrap_or(i64::MAX));
         let mut now = |name: &str, help: &str, value| registry.register(name, help, value);

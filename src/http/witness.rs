@@ -20,6 +20,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::digest::Digest;
+use crate::logging;
 use crate::party::witness::{CosignError, LogState, Witness};
 use crate::store::StoreError;
 use crate::time::Clock;
@@ -256,6 +257,11 @@ async fn health(State((witness, _)): Shared) -> Result<Response, Failure> {
         })
     };
     let logs: Vec<_> = witness.logs()?.into_iter().map(log).collect();
-    let body = json!({ "status": "ok", "name": witness.name().as_str(), "logs": logs });
+    let body = json!({
+        "status": "ok",
+        "name": witness.name().as_str(),
+        "logs": logs,
+        "log_lines_lost": logging::lost(),
+    });
     Ok(Json(body).into_response())
 }

@@ -74,15 +74,17 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts `whosaw` with these arguments and waits until it listens.
-    pub fn start(args: &[&str], errors: &Path) -> Self {
-        Self::start_at(&Days::default(), args, errors)
-    }
-
-    /// As [`Server::start`], some days from now.
+    /// Starts `whosaw` with these arguments, some days from now, and waits until it listens.
     pub fn start_at(days: &Days, args: &[&str], errors: &Path) -> Self {
         let words = [&[env!("CARGO_BIN_EXE_whosaw")], args].concat();
         let started = Self::try_start(days, &words, errors);
+        started.unwrap_or_else(|ended| panic!("{args:?} does not listen: {ended}"))
+    }
+
+    /// Starts `whosaw` with these arguments and this as standard error, and waits until it listens.
+    pub fn start_with(args: &[&str], errors: Stdio) -> Self {
+        let words = [&[env!("CARGO_BIN_EXE_whosaw")], args].concat();
+        let started = Self::try_start_with(&Days::default(), &words, errors);
         started.unwrap_or_else(|ended| panic!("{args:?} does not listen: {ended}"))
     }
 
@@ -92,11 +94,16 @@ impl Server {
             .create(true)
             .append(true)
             .open(errors);
+        Self::try_start_with(days, words, errors.unwrap().into())
+    }
+
+    /// As [`Server::try_start`], with this as standard error.
+    fn try_start_with(days: &Days, words: &[&str], errors: Stdio) -> Result<Self, ExitStatus> {
         let mut child = Command::new(words[0])
             .args(&words[1..])
             .envs(days.variables())
             .stdout(Stdio::piped())
-            .stderr(errors.unwrap())
+            .stderr(errors)
             .spawn()
             .unwrap();
         let mut metrics = None;
@@ -288,6 +295,13 @@ impl Ledger {
         let args = [&own, options].concat();
         let errors = self.path("serve.log");
         self.server = Some(Server::start_at(&self.days, &args, &errors));
+    }
+
+    /// As [`Ledger::serve_with`], with this as standard error.
+    pub fn serve_logging_to(&mut self, options: &[&str], errors: Stdio) {
+        let data = self.file("operator");
+        let own = ["serve", "--data", &data, "--listen", "127.0.0.1:0"];
+        self.server = Some(Server::start_with(&[&own, options].concat(), errors));
     }
 
     /// The server's host and port.

@@ -9,6 +9,7 @@ mod import;
 mod keys;
 mod ledger;
 mod log_files;
+mod logging;
 mod patience;
 mod pressure;
 mod process;

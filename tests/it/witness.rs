@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use whosaw::tlog::witness::{AddCheckpoint, MAX_REQUEST};
 
 use super::http::{Answer, Call};
 use super::ledger::{PATIENCE, Ran, Server, done, until, whosaw};
+use super::logging::broken;
 
 const ORIGIN: &str = "ledger.example/log";
 
@@ -111,6 +113,14 @@ impl Place {
     }
 
     fn start(&mut self) {
+        let errors = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.path("witness.log"));
+        self.start_logging_to(errors.unwrap().into());
+    }
+
+    fn start_logging_to(&mut self, errors: Stdio) {
         let (data, log) = (self.file("witness"), self.file("log.vkey"));
         let args = [
             "witness",
@@ -124,7 +134,7 @@ impl Place {
             "--rate",
             "100000",
         ];
-        self.server = Some(Server::start(&args, &self.path("witness.log")));
+        self.server = Some(Server::start_with(&args, errors));
     }
 
     fn authority(&self) -> &str {
@@ -242,6 +252,24 @@ fn a_log_that_shows_a_witness_two_histories_is_convicted() {
     assert_eq!(nothing["holds"], false, "{nothing}");
     std::fs::write(place.path("log.vkey"), "no key").unwrap();
     assert_eq!(place.judge(text.as_bytes(), &[]).code, Some(2));
+}
+
+/// What it says about a fork of the log is lost, and it goes on: the evidence is kept, and the history
+/// that it cosigned first grows.
+#[test]
+fn no_log_line_ends_the_witness() {
+    let mut place = Place::new();
+    let (told, other) = (Log::new(20, u64::MAX), Log::new(20, 3));
+    assert_eq!(place.add(&told.request(0, 9)), 200);
+    for (size, (what, errors)) in (9..).zip(broken()) {
+        place.server.take().unwrap().kill();
+        place.start_logging_to(errors);
+        assert_eq!(place.add(&other.request(size, size + 2)), 422, "{what}");
+        assert_eq!(place.add(&told.request(size, size + 1)), 200, "{what}");
+        let health = place.get("/healthz").json();
+        assert_eq!(health["logs"][0]["evidence"], size - 8, "{what}: {health}");
+        assert_eq!(health["log_lines_lost"], 1, "{what}: {health}");
+    }
 }
 
 /// Each body, and what is said of it; none moves what the witness goes by.
