@@ -34,6 +34,7 @@ pub mod party;
 pub mod resident;
 pub mod say;
 pub mod serve;
+mod signals;
 pub mod vendor;
 pub mod waits;
 pub mod witness;

@@ -10,17 +10,17 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::output::take_failure;
+use super::signals::Ending;
 use super::{Exit, LogOptions};
 use crate::http::metrics::{self, Metrics};
 use crate::http::{
-    App, Batcher, Bundles, Door, Limits, Listening, MAX_CONNECTIONS, Service, UnderWay, Waiting,
-    listen,
+    App, Batcher, Batching, Bundles, Door, Limits, Listening, MAX_CONNECTIONS, Service,
+    SigningKeys, UnderWay, Waiting, listen,
 };
 use crate::ledger::{Ledger, QUEUE};
 use crate::logging;
 use crate::party::home::HomeError;
 use crate::party::operator::Operator;
-use crate::statement::words::Role;
 use crate::store::clips::Clips;
 use crate::store::files::{Access, Files};
 use crate::store::lock::DataLock;
@@ -203,7 +203,6 @@ async fn serve(args: &Args, operator: &Operator) -> anyhow::Result<()> {
     };
     let batcher = Batcher {
         service: service.clone(),
-        key: operator.home().key(Role::Officer)?,
         operator: operator.home().profile().party.clone(),
     };
     let batches = tokio::spawn(batcher.run());
@@ -213,10 +212,8 @@ async fn serve(args: &Args, operator: &Operator) -> anyhow::Result<()> {
         tracing::warn!(%error, %address, "standard output did not take the address");
     }
 
-    let (mut terminate, mut interrupt) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
+    let reloads = tokio::spawn(reload_on_hangup(service.clone())?);
+    let ending = Ending::listen()?;
     let stopped = async {
         while !running.is_finished() {
             tokio::time::sleep(Duration::from_millis(200)).await;
@@ -224,8 +221,7 @@ async fn serve(args: &Args, operator: &Operator) -> anyhow::Result<()> {
     };
     let shutdown = async {
         tokio::select! {
-            _ = terminate.recv() => tracing::info!("ending: SIGTERM"),
-            _ = interrupt.recv() => tracing::info!("ending: SIGINT"),
+            () = ending.wait() => {}
             () = stopped => {}
         }
     };
@@ -235,7 +231,10 @@ async fn serve(args: &Args, operator: &Operator) -> anyhow::Result<()> {
         door,
     };
     listen(listening, App::new(service.clone()), shutdown).await;
-    for task in [Some(batches), figures].into_iter().flatten() {
+    for task in [Some(batches), Some(reloads), figures]
+        .into_iter()
+        .flatten()
+    {
         task.abort();
         let _ = task.await;
     }
@@ -243,6 +242,24 @@ async fn serve(args: &Args, operator: &Operator) -> anyhow::Result<()> {
     drop(service);
     tokio::task::spawn_blocking(move || running.join()).await??;
     Ok(())
+}
+
+/// Reads keys again at each SIGHUP, until the task is aborted.
+fn reload_on_hangup(service: Arc<Service>) -> anyhow::Result<impl Future<Output = ()>> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(async move {
+        while hangup.recv().await.is_some() {
+            tracing::info!("reading again what may change: SIGHUP");
+            service.keys.reload(&service.ledger, service.clock.now());
+        }
+    })
+}
+
+fn signing_keys(operator: &Operator) -> anyhow::Result<SigningKeys> {
+    let party = operator.home().profile().party.clone();
+    let operator = operator.clone();
+    let read = move |role| operator.signing_keys(role).map_err(|e| e.to_string());
+    SigningKeys::open(party, read).map_err(anyhow::Error::msg)
 }
 
 /// A ledger that nobody vouches for yet: what there is to do.
@@ -314,7 +331,8 @@ fn open(
         disclosures: UnderWay::default(),
         clock,
         authorities,
-        service_key: operator.home().key(Role::Service)?,
+        keys: signing_keys(operator)?,
+        batching: Batching::default(),
         nonces: Mutex::new(Nonces::default()),
         door,
         bundles: Bundles::default(),

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::output::take_failure;
+use super::signals::Ending;
 use super::{Exit, LogOptions};
 use crate::http::{Listening, listen, witness::router};
 use crate::logging;
@@ -123,14 +123,7 @@ fn serve(args: &Serve) -> anyhow::Result<Exit> {
         if let Some(error) = take_failure() {
             tracing::warn!(%error, %address, "standard output did not take the address");
         }
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let shutdown = async {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        };
+        let shutdown = Ending::listen()?.wait();
         let listening = Listening {
             connections: CONNECTIONS,
             ..Listening::paced(listener, args.rate.get())

@@ -1,12 +1,13 @@
 //! `/batches/{id}`, and the task that makes batches: once a period, empty or not.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use ed25519_dalek::SigningKey;
+use prometheus_client::metrics::counter::Counter;
 
 use super::{ApiError, Path, Service, Shared};
 use crate::ledger::SubmitError;
@@ -16,11 +17,12 @@ use crate::seal::commitment::Commitment;
 use crate::statement::facts::{FactsExt as _, Whole};
 use crate::statement::kinds::commitment_batch::{CommitmentBatch, SIZES};
 use crate::statement::refusal::Reason;
-use crate::statement::words::PartyId;
+use crate::statement::words::{PartyId, Role};
 use crate::statement::{Author, Head, Signed, sign};
 use crate::store::facts::JournalFacts;
 use crate::store::objects::Objects as _;
 use crate::store::vaults::PreparedBatch;
+use crate::time::Time;
 
 /// `GET /batches/{id}`.
 pub async fn read(State(service): Shared, Path(id): Path<String>) -> Result<Response, ApiError> {
@@ -40,39 +42,116 @@ pub async fn read(State(service): Shared, Path(id): Path<String>) -> Result<Resp
 
 /// The longest between two times of housekeeping.
 const HOUSEKEEPING: Duration = Duration::from_secs(600);
+/// How soon a batch that was not logged is tried again, unless its period is shorter.
+const RETRY: Duration = Duration::from_secs(30);
+/// The shortest wait after a batch that came too soon.
+const SHORTEST: Duration = Duration::from_secs(1);
+
+/// How the making of batches fares.
+#[derive(Debug, Default)]
+pub struct Batching {
+    pub(super) logged: Counter,
+    pub(super) failed: Counter,
+    /// Why the last one was not logged.
+    failing: Mutex<Option<Failure>>,
+}
+
+/// Why a batch was not logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Failure {
+    /// A problem's code.
+    code: String,
+    detail: String,
+}
+
+impl Failure {
+    fn new(error: &ApiError) -> Self {
+        let problem = error.problem();
+        let code = problem.kind.rsplit('/').next().unwrap_or_default();
+        Self {
+            code: code.to_owned(),
+            detail: problem.detail,
+        }
+    }
+}
+
+impl Batching {
+    /// Whether the last batch was not logged.
+    pub fn is_failing(&self) -> bool {
+        self.lock().is_some()
+    }
+
+    /// Takes down what came of a batch, and logs what changed.
+    fn note(&self, failure: Option<Failure>) {
+        match &failure {
+            None => self.logged.inc(),
+            Some(_) => self.failed.inc(),
+        };
+        let mut last = self.lock();
+        match (&*last, &failure) {
+            (Some(_), None) => tracing::info!("batches are logged again"),
+            (before, Some(Failure { code, detail }))
+                if before.as_ref().is_none_or(|before| before.code != *code) =>
+            {
+                tracing::error!(code, detail, "a batch was not logged: commitments wait");
+            }
+            _ => {}
+        }
+        *last = failure;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Failure>> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Makes commitment batches for a running service.
 pub struct Batcher {
     pub service: Arc<Service>,
-    /// The operator's officer key.
-    pub key: SigningKey,
     pub operator: PartyId,
 }
 
 impl Batcher {
     /// Makes a batch each period, and keeps house at least as often, until cancelled.
     pub async fn run(self) {
+        let mut left = self.until_due();
         loop {
-            let mut left = self.period().unwrap_or(Duration::from_secs(60));
             while !left.is_zero() {
                 self.keep_house().await;
                 let rest = left.min(HOUSEKEEPING);
                 tokio::time::sleep(rest).await;
                 left -= rest;
             }
-            if self.service.ledger.closed().is_some() {
-                continue;
-            }
-            match self.batch().await {
-                Ok(()) => {}
+            left = self.turn().await;
+        }
+    }
+
+    /// Makes a batch if the log takes one; how long until the next turn.
+    async fn turn(&self) -> Duration {
+        let (service, period) = (&self.service, self.period());
+        if service.ledger.closed().is_some() {
+            return period;
+        }
+        let now = service.clock.now();
+        let failure = match service.keys.current(Role::Officer, &service.ledger, now) {
+            None => Failure {
+                code: "no-signing-key".to_owned(),
+                detail: "the log accepts no officer key of the operator's folder".to_owned(),
+            },
+            Some(key) => match self.batch(&key).await {
+                Ok(()) => {
+                    service.batching.note(None);
+                    return period;
+                }
                 // The limits in force changed, or the last one is from this very minute.
                 Err(ApiError::Refused(refusal)) if refusal.reason == Reason::TooSoon => {
-                    tracing::info!(%refusal, "no batch this time");
+                    return self.until_due().max(SHORTEST);
                 }
-                Err(ApiError::Refused(refusal)) => tracing::warn!(%refusal, "no batch this time"),
-                Err(error) => tracing::warn!(?error, "no batch this time"),
-            }
-        }
+                Err(error) => Failure::new(&error),
+            },
+        };
+        service.batching.note(Some(failure));
+        period.min(RETRY)
     }
 
     async fn keep_house(&self) {
@@ -82,22 +161,43 @@ impl Batcher {
         }
     }
 
-    /// The period that the limits in force declare.
-    fn period(&self) -> Option<Duration> {
+    /// The period that the limits in force declare; a minute, if none are.
+    fn period(&self) -> Duration {
         let facts = JournalFacts(self.service.ledger.journal());
         let now = self.service.clock.now();
-        let declared = facts.limits(&Whole).ok()??;
-        let limits = declared.iter().rfind(|d| d.effective_from <= now)?;
-        Some(Duration::from_secs(limits.limits.batch_seconds.into()))
+        let declared = facts.limits(&Whole).ok().flatten().unwrap_or_default();
+        let limits = declared.iter().rfind(|d| d.effective_from <= now);
+        let seconds = limits.map_or(60, |limits| limits.limits.batch_seconds);
+        Duration::from_secs(seconds.into())
+    }
+
+    /// How long until a period has passed since the last batch, whenever the server was started.
+    fn until_due(&self) -> Duration {
+        let period = self.period();
+        let Some(last) = self.service.last_batch() else {
+            return period;
+        };
+        let passed = self.service.clock.now().seconds_since(last).max(0);
+        period.saturating_sub(Duration::from_secs(passed.unsigned_abs()))
     }
 
     /// Logs what was prepared before a crash, or what has come since.
-    async fn batch(&self) -> Result<(), ApiError> {
+    async fn batch(&self, key: &SigningKey) -> Result<(), ApiError> {
+        if let Some(prepared) = self.service.vaults.prepared_batch()? {
+            match self.submit(&prepared).await {
+                // Its key was revoked meanwhile, for example: what it held waits again.
+                Err(ApiError::Refused(refusal)) if refusal.reason != Reason::TooSoon => {
+                    tracing::info!(%refusal, "a batch is made again");
+                }
+                done => return done,
+            }
+        }
+        let prepared = self.prepare(key)?;
+        self.submit(&prepared).await
+    }
+
+    async fn submit(&self, prepared: &PreparedBatch) -> Result<(), ApiError> {
         let vaults = &self.service.vaults;
-        let prepared = match vaults.prepared_batch()? {
-            Some(prepared) => prepared,
-            None => self.prepare()?,
-        };
         let signed = Signed::read(&prepared.statement)?;
         match self.service.ledger.submit(signed, ()).await {
             Ok(_) => Ok(vaults.batch_logged(prepared.id)?),
@@ -111,7 +211,7 @@ impl Batcher {
     }
 
     /// A signed batch of all that waits, durable with its list before it is submitted.
-    fn prepare(&self) -> Result<PreparedBatch, ApiError> {
+    fn prepare(&self, key: &SigningKey) -> Result<PreparedBatch, ApiError> {
         let vaults = &self.service.vaults;
         let commitments = vaults.pending_commitments(*SIZES.end())?;
         let commitments = commitments.into_iter().map(Commitment::from_bytes);
@@ -126,7 +226,7 @@ impl Batcher {
             root: batch.root(),
             size,
         };
-        let envelope = sign(&head, &statement.into(), &[&self.key]);
+        let envelope = sign(&head, &statement.into(), &[key]);
         let signed = Signed::from_envelope(envelope)?;
         let list: Vec<[u8; 32]> = batch.commitments().iter().map(|c| *c.as_bytes()).collect();
         let prepared = PreparedBatch {
@@ -139,5 +239,13 @@ impl Batcher {
             .create(&signed.id.to_string(), &prepared.commitments.concat())?;
         vaults.seal_batch(&prepared)?;
         Ok(prepared)
+    }
+}
+
+impl Service {
+    /// When the last commitment batch was logged, cut to the minute.
+    pub(super) fn last_batch(&self) -> Option<Time> {
+        let facts = JournalFacts(self.ledger.journal());
+        facts.last_batch(&Whole).ok().flatten()
     }
 }

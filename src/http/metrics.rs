@@ -19,6 +19,7 @@ use super::door::Limit;
 use super::{ApiError, Service, Shared};
 use crate::logging;
 use crate::memory;
+use crate::time::Time;
 
 /// The media type of OpenMetrics.
 const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -106,6 +107,27 @@ impl Service {
             "log_lines_lost",
             "Lines of the program's log that standard error did not take",
             lost,
+        );
+        registry.register(
+            "batches_logged",
+            "Commitment batches that were logged",
+            self.batching.logged.clone(),
+        );
+        registry.register(
+            "batches_failed",
+            "Attempts at a commitment batch that logged none",
+            self.batching.failed.clone(),
+        );
+        registry.register(
+            "batch_failing",
+            "Whether the last attempt at a commitment batch logged none",
+            gauge(i64::from(self.batching.is_failing())),
+        );
+        registry.register_with_unit(
+            "last_batch_timestamp",
+            "When the last commitment batch was logged, cut to the minute; 0: never",
+            Unit::Seconds,
+            gauge(self.last_batch().map_or(0, Time::unix)),
         );
         let ledger = &self.ledger;
         let count = |n: u64| gauge(i64::try_from(n).unwrap_or(i64::MAX));

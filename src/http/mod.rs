@@ -9,6 +9,7 @@ mod batches;
 mod bundles;
 mod disclosures;
 mod door;
+mod keys;
 mod limits;
 mod listen;
 pub mod metrics;
@@ -51,10 +52,11 @@ use crate::store::vaults::Vaults;
 use crate::time::Clock;
 use crate::wire::signature::Nonces;
 
-pub use batches::Batcher;
+pub use batches::{Batcher, Batching};
 pub use bundles::Bundles;
 pub use disclosures::UnderWay;
 pub use door::{Door, Limits};
+pub use keys::SigningKeys;
 pub use listen::{Listening, MAX_CONNECTIONS, listen};
 pub use problem::ApiError;
 pub use waiting::Waiting;
@@ -85,8 +87,9 @@ pub struct Service {
     pub clock: Clock,
     /// The values of `Host` under which this server is reached; signed calls name one of them.
     pub authorities: Vec<String>,
-    /// Signs refusals.
-    pub service_key: ed25519_dalek::SigningKey,
+    /// Sign refusals and commitment batches.
+    pub keys: SigningKeys,
+    pub batching: Batching,
     pub nonces: Mutex<Nonces>,
     pub door: Arc<Door>,
     pub bundles: Bundles,

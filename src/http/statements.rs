@@ -21,6 +21,7 @@ use crate::record::findings::Finding;
 use crate::statement::envelope::MAX_ENVELOPE;
 use crate::statement::leaf::Leaf;
 use crate::statement::refusal::{Reason, Refusal, Verdict};
+use crate::statement::words::Role;
 use crate::statement::{Signed, Statement, rules};
 use crate::store::facts::JournalFacts;
 use crate::store::journal::JournalRead as _;
@@ -225,13 +226,18 @@ async fn sign_refusal(service: &Service, error: ApiError) -> Response {
     let Ok(body) = axum::body::to_bytes(body, JSON_BODY).await else {
         return ApiError::internal("a problem without a body").into_response();
     };
+    let now = service.clock.now();
+    // Unsigned rather than signed by a key that the log has revoked.
+    let Some(key) = service.keys.current(Role::Service, &service.ledger, now) else {
+        return Response::from_parts(parts, body.into());
+    };
     let nonce = crate::random::bytes();
     let headers = signature::sign_response(
         parts.status.as_u16(),
         crate::wire::problem::MEDIA_TYPE,
         crate::digest::Digest::of(&body).as_bytes(),
-        &service.service_key,
-        service.clock.now(),
+        &key,
+        now,
         nonce,
     );
     for (name, value) in [

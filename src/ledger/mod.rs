@@ -18,6 +18,7 @@ mod tests;
 mod tiles;
 mod witnesses;
 
+use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -53,6 +54,9 @@ pub use tiles::LogFiles;
 /// round takes, so that nobody waits for more than two.
 pub const QUEUE: usize = 1024;
 
+/// See [`Config::genesis`].
+pub type Genesis = Box<dyn FnOnce() -> Result<Vec<Signed>, Box<dyn Error + Send + Sync>> + Send>;
+
 /// What the write path needs to know.
 pub struct Config {
     /// `ledger.db`.
@@ -71,8 +75,9 @@ pub struct Config {
     pub witness_timeout: Duration,
     /// Statements that may wait for the sequencer, at least 1.
     pub queue: usize,
-    /// Statements that make a new log: its operator's party and its limits.
-    pub genesis: Vec<Signed>,
+    /// Makes the statements that begin a new log: its operator's party and its limits. Called only if
+    /// the log is empty, since it takes the operator's admin key.
+    pub genesis: Genesis,
 }
 
 /// Where a statement stands.
@@ -204,6 +209,8 @@ pub enum LedgerError {
     Inconsistent(String),
     #[error("the log's first statements are refused: {0}")]
     Genesis(Refusal),
+    #[error("the log's first statements were not made: {0}")]
+    GenesisKeys(Box<dyn Error + Send + Sync>),
     #[error("this data has no log yet: `whosaw operator init` makes one")]
     NoGenesis,
     #[error("an admitted entry is refused by the rules: {0}")]

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::metrics::{Metrics, timed};
 use super::tiles::{LogEnd, LogFiles};
-use super::{LedgerError, Progress, Sequenced, Submission, SubmitError};
+use super::{Genesis, LedgerError, Progress, Sequenced, Submission, SubmitError};
 use crate::statement::Signed;
 use crate::statement::facts::{
     Change, ClosedFact, Fact, FactKey, Facts as _, FactsExt as _, Pending, Whole,
@@ -118,10 +118,11 @@ impl<J: Journal> Sequencer<J> {
     ///
     /// # Errors
     /// If there are none, or the rules refuse them.
-    pub fn begin(&mut self, genesis: Vec<Signed>) -> Result<(), LedgerError> {
+    pub fn begin(&mut self, genesis: Genesis) -> Result<(), LedgerError> {
         if self.end.size() > TreeSize::new(0) {
             return Ok(());
         }
+        let genesis = genesis().map_err(LedgerError::GenesisKeys)?;
         if genesis.is_empty() {
             return Err(LedgerError::NoGenesis);
         }

@@ -91,7 +91,7 @@ pub fn own(home: &Home) -> Result<Vec<PublicKey>, OfficialError> {
 }
 
 /// The name of the key that is about to take the place of a role's.
-fn next_name(role: Role) -> String {
+pub(super) fn next_name(role: Role) -> String {
     format!("{role}.next")
 }
 

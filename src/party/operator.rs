@@ -11,6 +11,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ed25519_dalek::SigningKey;
+
 use super::home::{
     Home, HomeError, Profile, key_path, new_key, new_ml_dsa_key, read_key, read_ml_dsa_key,
     write_key, write_ml_dsa_key,
@@ -175,7 +177,10 @@ impl Operator {
             log: Files::open(&root.join("log"), &root.join("staging/log"), Access::Public)?,
             signer: self.signer()?,
             policy,
-            genesis: self.genesis(&clock)?,
+            genesis: {
+                let (operator, clock) = (self.clone(), clock.clone());
+                Box::new(move || Ok(operator.genesis(&clock)?))
+            },
             clock,
             renew,
             witness_timeout: WITNESS_TIMEOUT,
@@ -199,6 +204,23 @@ impl Operator {
             origin: self.origin.clone(),
             policy: self.home.policy()?,
         })
+    }
+
+    /// The keys of a role that may sign for the running server: the one in use, then one that is about
+    /// to replace it.
+    ///
+    /// # Errors
+    /// Those of [`Home::key`].
+    pub fn signing_keys(&self, role: Role) -> Result<Vec<SigningKey>, HomeError> {
+        // The new one first: it may take the place of the other between the two.
+        let next = key_path(self.home.root(), &super::keys::next_name(role));
+        let next = match next.exists() {
+            true => read_key(&next).ok(),
+            false => None,
+        };
+        let mut keys = vec![self.home.key(role)?];
+        keys.extend(next);
+        Ok(keys)
     }
 
     /// The first two statements of the log: who runs it, and what it allows.

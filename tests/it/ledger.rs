@@ -314,6 +314,11 @@ impl Ledger {
         format!("http://{}", self.authority())
     }
 
+    /// The server.
+    pub fn server(&self) -> &Server {
+        self.server.as_ref().expect("a server runs")
+    }
+
     /// Host and port of the server's metrics.
     pub fn metrics_address(&self) -> String {
         let server = self.server.as_ref().expect("a server runs");

@@ -10,6 +10,7 @@ mod keys;
 mod ledger;
 mod log_files;
 mod logging;
+mod operation;
 mod patience;
 mod pressure;
 mod process;
