@@ -1,4 +1,8 @@
-//! Points in time as the protocol writes them: UTC, whole seconds, `YYYY-MM-DDThh:mm:ssZ`.
+//! Points in time and days as the protocol writes them: UTC, `YYYY-MM-DDThh:mm:ssZ`, `YYYY-MM-DD`.
+//!
+//! Both reach from 0001-01-01 to 9998-12-31. Every value can be written and read, and so can the
+//! end of its day: years of more than four digits have no such form, and the calendar library ends
+//! within 9999. Arithmetic that leaves this range returns `None`.
 //!
 //! Nothing here reads a clock: whoever needs the time is handed a [`Clock`], so that tests and
 //! replays decide what time it is.
@@ -8,7 +12,15 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+mod day;
+pub use day::Day;
+
+/// Seconds of a day; leap seconds are not counted.
+pub const SECS_PER_DAY: i64 = 86_400;
 
 /// A point in time in whole seconds since 1970-01-01T00:00:00Z, leap seconds not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,12 +32,16 @@ pub struct Time(i64);
 pub struct TimeError;
 
 impl Time {
-    /// The first and the last second that the form can write (years 0001 to 9999).
-    const RANGE: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
+    /// The first second of year 1: 0001-01-01T00:00:00Z.
+    pub const FIRST: Self = Self(-62_135_596_800);
+    /// The last second of year 9998: 9998-12-31T23:59:59Z.
+    pub const LAST: Self = Self(253_370_764_799);
 
-    /// From seconds since 1970, or `None` outside the years 0001 to 9999.
+    /// From seconds since 1970, or `None` outside the years 0001 to 9998.
     pub fn from_unix(seconds: i64) -> Option<Self> {
-        Self::RANGE.contains(&seconds).then_some(Self(seconds))
+        (Self::FIRST.0..=Self::LAST.0)
+            .contains(&seconds)
+            .then_some(Self(seconds))
     }
 
     /// Seconds since 1970-01-01T00:00:00Z.
@@ -35,38 +51,59 @@ impl Time {
 
     /// This time with its seconds cut off.
     pub fn cut_to_minute(self) -> Self {
-        Self(self.0 - self.0.rem_euclid(60))
+        self.cut_to(60)
     }
 
     /// This time with its minutes and seconds cut off.
     pub fn cut_to_hour(self) -> Self {
-        Self(self.0 - self.0.rem_euclid(3600))
+        self.cut_to(3600)
     }
 
     /// This time with hours, minutes and seconds cut off: the start of its UTC day.
     pub fn cut_to_day(self) -> Self {
-        Self(self.0 - self.0.rem_euclid(86_400))
+        self.cut_to(SECS_PER_DAY)
     }
 
-    /// The time `seconds` later (earlier if negative), held within the years 0001 to 9999.
-    pub fn plus_seconds(self, seconds: i64) -> Self {
-        Self(
-            self.0
-                .saturating_add(seconds)
-                .clamp(*Self::RANGE.start(), *Self::RANGE.end()),
-        )
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "FIRST is the start of a day, so no cut goes below it"
+    )]
+    fn cut_to(self, unit: i64) -> Self {
+        Self(self.0 - self.0.rem_euclid(unit))
+    }
+
+    /// The time `seconds` later (earlier if negative), or `None` outside the years 0001 to 9998.
+    pub fn checked_add_seconds(self, seconds: i64) -> Option<Self> {
+        Self::from_unix(self.0.checked_add(seconds)?)
+    }
+
+    /// The time `seconds` later, in a test that stays within the calendar.
+    #[cfg(test)]
+    pub(crate) fn plus_seconds(self, seconds: i64) -> Self {
+        self.checked_add_seconds(seconds)
+            .expect("a test's time is within the calendar")
     }
 
     /// Seconds from `earlier` to this time; negative if it is the later one.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "two values of less than 2^38 in magnitude"
+    )]
     pub fn seconds_since(self, earlier: Self) -> i64 {
         self.0 - earlier.0
+    }
+
+    fn civil(self) -> DateTime {
+        let time = Timestamp::from_second(self.0);
+        Offset::UTC.to_datetime(time.expect("FIRST to LAST are times of the calendar library"))
     }
 }
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let time = Timestamp::from_second(self.0).expect("checked on construction");
-        write!(f, "{}", time.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        let civil = self.civil();
+        let (hour, minute, second) = (civil.hour(), civil.minute(), civil.second());
+        write!(f, "{}T{hour:02}:{minute:02}:{second:02}Z", Day::of(*self))
     }
 }
 
@@ -87,7 +124,7 @@ impl FromStr for Time {
             return Err(TimeError);
         }
         // A leap second would be read as the second before it: two texts for one time.
-        if &bytes[17..19] == b"60" {
+        if text.ends_with(":60Z") {
             return Err(TimeError);
         }
         let time: Timestamp = text.parse().map_err(|_| TimeError)?;
@@ -107,7 +144,7 @@ impl JsonSchema for Time {
             "type": "string",
             "format": "date-time",
             "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$",
-            "description": "UTC, whole seconds (RFC 3339 with `Z`)."
+            "description": "UTC, whole seconds (RFC 3339 with `Z`), years 0001 to 9998."
         })
     }
 }
@@ -118,7 +155,7 @@ pub fn to_the_minute(_: &mut SchemaGenerator) -> Schema {
         "type": "string",
         "format": "date-time",
         "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:00Z$",
-        "description": "UTC, cut to the minute (RFC 3339 with `Z`)."
+        "description": "UTC, cut to the minute (RFC 3339 with `Z`), years 0001 to 9998."
     })
 }
 
@@ -128,7 +165,7 @@ pub fn to_the_hour(_: &mut SchemaGenerator) -> Schema {
         "type": "string",
         "format": "date-time",
         "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:00:00Z$",
-        "description": "UTC, cut to the hour (RFC 3339 with `Z`)."
+        "description": "UTC, cut to the hour (RFC 3339 with `Z`), years 0001 to 9998."
     })
 }
 
@@ -140,7 +177,7 @@ impl Clock {
     /// The machine's own clock.
     pub fn system() -> Self {
         Self::from_fn(|| {
-            Time::from_unix(Timestamp::now().as_second()).expect("the clock shows a year to 9999")
+            Time::from_unix(Timestamp::now().as_second()).expect("the clock shows a year to 9998")
         })
     }
 
@@ -182,10 +219,35 @@ mod tests {
             "2016-12-31T23:59:60Z",
             "2019-07-31T24:00:00Z",
             "0000-01-01T00:00:00Z",
+            "0000-12-31T23:59:59Z",
+            "9999-01-01T00:00:00Z",
+            "9999-12-31T23:59:59Z",
             "",
         ] {
             assert_eq!(other.parse::<Time>(), Err(TimeError), "{other:?}");
         }
+    }
+
+    #[test]
+    fn the_calendar_ends_where_its_last_day_can_still_be_written() {
+        for (time, text) in [
+            (Time::FIRST, "0001-01-01T00:00:00Z"),
+            (Time::LAST, "9998-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(time.to_string(), text);
+            assert_eq!(text.parse(), Ok(time));
+            assert_eq!(Time::from_unix(time.unix()), Some(time));
+        }
+        assert_eq!(Time::from_unix(Time::LAST.0 + 1), None);
+        assert_eq!(Time::from_unix(Time::FIRST.0 - 1), None);
+        for too_far in [1, i64::MAX] {
+            assert_eq!(Time::LAST.checked_add_seconds(too_far), None);
+            assert_eq!(Time::FIRST.checked_add_seconds(-too_far), None);
+        }
+        assert_eq!(Time::FIRST.checked_add_seconds(i64::MIN), None);
+        let whole = Time::LAST.seconds_since(Time::FIRST);
+        assert_eq!(Time::FIRST.checked_add_seconds(whole), Some(Time::LAST));
+        assert_eq!(Time::FIRST.cut_to_day(), Time::FIRST);
     }
 
     proptest! {
@@ -200,11 +262,15 @@ mod tests {
         }
 
         #[test]
-        fn writing_and_reading_agree(seconds in -62_135_596_800_i64..=253_402_300_799) {
+        fn writing_and_reading_agree(seconds in Time::FIRST.0..=Time::LAST.0) {
             let time = Time::from_unix(seconds).unwrap();
             prop_assert_eq!(time.to_string().parse::<Time>(), Ok(time));
             prop_assert!(time.cut_to_minute() <= time);
             prop_assert_eq!(time.cut_to_minute().unix() % 60, 0);
+            let day = Day::of(time);
+            prop_assert_eq!(day.to_string().parse::<Day>(), Ok(day.clone()));
+            prop_assert_eq!(day.start(), time.cut_to_day());
+            prop_assert!(!day.is_over(time));
         }
     }
 }

@@ -106,7 +106,7 @@ fn ledger(leaves: &[Vec<u8>]) -> TempDir {
     for (name, n) in [("library", 3), ("newsroom", 4)] {
         let cosigner = Cosigner::new(format!("{name}.example").parse().unwrap(), key(n));
         // Witnesses see an archived log at any two times.
-        let seen = time().plus_seconds(i64::from(n) * 86_400);
+        let seen = time().checked_add_seconds(i64::from(n) * 86_400).unwrap();
         note.signatures.push(cosigner.cosign(&checkpoint, seen));
         witnesses.push(PolicyWitness {
             name: name.to_owned(),
@@ -416,7 +416,7 @@ fn what_has_expired_is_shown_to_have() {
     for (n, days) in [(1, 1), (2, 9)] {
         let bulletin = Bulletin {
             text: SealDigest::from_bytes([n; 32]),
-            expires: time().plus_seconds(days * 86_400),
+            expires: time().checked_add_seconds(days * 86_400).unwrap(),
             ..Bulletin::example()
         };
         let agency = Author::Issuer(agency.parse().unwrap());

@@ -165,8 +165,8 @@ impl Workload {
         let ring = ring.map(|(x, y)| corner(lon + x, lat + y)).to_vec();
         let scope = Scope {
             ring: Ring::new(ring).expect("a square"),
-            from: self.now.plus_seconds(-7200),
-            until: self.now.plus_seconds(-3600),
+            from: self.now.checked_add_seconds(-7200).unwrap(),
+            until: self.now.checked_add_seconds(-3600).unwrap(),
         };
         let bytes = scope.to_geojson().into_bytes();
         let salted = |what: &str| Digest::of(format!("{what} {number}"));
@@ -181,7 +181,7 @@ impl Workload {
         let statement = AccessRequest {
             agreement: self.agreement,
             investigation: salted("case").to_string()[..32].parse().expect("32 digits"),
-            deadline: self.now.plus_seconds(86_400),
+            deadline: self.now.checked_add_seconds(86_400).unwrap(),
             area_m2: 1_000_000,
             window_minutes: 120,
             scope: opening.digest(),
@@ -190,7 +190,7 @@ impl Workload {
             sealed: SealedFields {
                 case_number: SealedField {
                     digest: case.expect("an opening").digest(),
-                    open_by: Day::of(self.now.plus_seconds(30 * 86_400)),
+                    open_by: Day::of(self.now.checked_add_seconds(30 * 86_400).unwrap()),
                 },
             },
             ..AccessRequest::example()

@@ -486,7 +486,8 @@ fn sealed_until(follower: &Follower<SqliteJournal>, operator: &Official) -> anyh
         }
     }
     let now = operator.clock().now();
-    Ok(Day::of(now.plus_seconds(i64::from(days) * 86_400)))
+    let day = Day::of(now).checked_add_days(days.into());
+    day.context("the ledger's limits reach beyond the calendar")
 }
 
 /// What makes statements of rows.
@@ -509,7 +510,8 @@ impl Maker<'_> {
             if self.made.insert(id_of(&envelope)) {
                 return Ok(envelope);
             }
-            head.issued_at = head.issued_at.plus_seconds(-60);
+            let earlier = head.issued_at.checked_add_seconds(-60);
+            head.issued_at = earlier.context("the calendar begins here")?;
         }
     }
 }
@@ -558,12 +560,13 @@ fn demand(row: &Row, maker: &Maker<'_>) -> anyhow::Result<LegalDemand> {
 }
 
 fn notice(row: &Row, demand: StatementId) -> anyhow::Result<Notice> {
-    let last = row.demand.served_on.start();
+    let until = row.demand.served_on.checked_add_days(DELAY_DAYS);
+    let until = until.context("the delay reaches beyond the calendar")?;
     Ok(Notice {
         demand,
         state: NoticeState::Delayed,
         messages: Vec::new(),
-        until: Some(Day::of(last.plus_seconds(DELAY_DAYS * 86_400))),
+        until: Some(until),
         grounds: row.demand.delay.clone(),
     })
 }

@@ -168,7 +168,8 @@ fn request(args: &Request) -> anyhow::Result<Exit> {
     let now = agency.clock().now();
     let deadline = args
         .deadline
-        .unwrap_or_else(|| now.plus_seconds(args.deadline_in.seconds()));
+        .or_else(|| now.checked_add_seconds(args.deadline_in.seconds()))
+        .context("--deadline-in: reaches beyond 9998-12-31")?;
     if deadline <= now {
         bail!("the deadline {deadline} has passed: nobody could answer");
     }
@@ -211,7 +212,8 @@ fn request(args: &Request) -> anyhow::Result<Exit> {
                 open_by: args
                     .open_by
                     .clone()
-                    .unwrap_or_else(|| Day::of(now.plus_seconds(args.seal_days * 86_400))),
+                    .or_else(|| Day::of(now).checked_add_days(args.seal_days))
+                    .context("--seal-days: reaches beyond 9998-12-31")?,
             },
         },
     }

@@ -220,11 +220,9 @@ impl Stage {
         std::fs::write(&path, bytes).with_context(|| path.display().to_string())
     }
 
-    fn ago(&self, hours: i64) -> String {
-        self.now
-            .plus_seconds(-hours * 3600)
-            .cut_to_minute()
-            .to_string()
+    fn ago(&self, hours: i64) -> anyhow::Result<Time> {
+        let ago = self.now.checked_add_seconds(-hours * 3600);
+        Ok(ago.context("the clock shows the year 1")?.cut_to_minute())
     }
 
     /// The documents and clips that the parties bring.
@@ -341,8 +339,9 @@ impl Stage {
     }
 
     fn add(&self, name: &str, clip: &str, hours_ago: i64) -> anyhow::Result<()> {
-        let from: Time = self.ago(hours_ago).parse()?;
-        let until = from.plus_seconds(60).to_string();
+        let from = self.ago(hours_ago)?;
+        let until = self.ago(hours_ago)?.checked_add_seconds(60);
+        let until = until.context("the clock shows the year 9998")?;
         self.run(&format!(
             "resident add {clip} --home {name} --camera front --from {from} --until {until}"
         ))?;
@@ -351,7 +350,7 @@ impl Stage {
 
     fn request(&self, agreement: &str) -> anyhow::Result<String> {
         self.chapter("The agency asks for footage: in public, the case number sealed");
-        let (from, until) = (self.ago(3), self.ago(1));
+        let (from, until) = (self.ago(3)?, self.ago(1)?);
         let logged = self.run_json(&format!("agency request --home agency --agreement {agreement} --scope scope.geojson --from {from} --until {until} --message message.txt --offence 220 --case-number-file case-number.txt --seal-days 30 --deadline-in 60 --asks time,video --json"))?;
         id(&logged)
     }

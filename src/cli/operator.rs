@@ -25,7 +25,7 @@ use crate::statement::kinds::party::CheckMethod;
 use crate::statement::words::{Jurisdiction, Label, Name, PartyId, PartyKind, Role};
 use crate::statement::{Statement, sign};
 use crate::store::vaults::Vaults;
-use crate::time::Clock;
+use crate::time::{Clock, SECS_PER_DAY};
 use crate::tlog::checkpoint::Origin;
 use crate::tlog::note::{KeyName, NoteKey, VerifierKey};
 use crate::tlog::policy::PolicyWitness;
@@ -336,7 +336,11 @@ fn enrol_code(args: &EnrolCode) -> anyhow::Result<Exit> {
     let operator = Operator::open(&args.data)?;
     let vaults = Vaults::open(&operator.home().root().join("vaults.db"))?;
     let code = encoding::hex(random::bytes::<16>());
-    let expires = Clock::system().now().plus_seconds(args.days * 86_400);
+    let expires = args
+        .days
+        .checked_mul(SECS_PER_DAY)
+        .and_then(|seconds| Clock::system().now().checked_add_seconds(seconds))
+        .context("--days: reaches beyond 9998-12-31")?;
     vaults.add_code(Digest::of(&code), args.mebibytes << 20, args.clips, expires)?;
     println!("{code}");
     Ok(Exit::Yes)

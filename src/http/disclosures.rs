@@ -367,7 +367,9 @@ impl Service {
     /// Deletes what was recorded for disclosures that were not logged within an hour: a crash came
     /// between.
     pub(super) fn forget_unlogged(&self) -> Result<(), ApiError> {
-        let before = self.clock.now().plus_seconds(-UNLOGGED);
+        let Some(before) = self.clock.now().checked_add_seconds(-UNLOGGED) else {
+            return Ok(());
+        };
         for id in self.vaults.unlogged_disclosures(before)? {
             let Some(_way) = self.disclosures.begin(id) else {
                 continue;
@@ -384,7 +386,9 @@ impl Service {
     /// public.
     pub(super) fn forget_handed_over(&self) -> Result<(), ApiError> {
         let now = self.clock.now();
-        self.vaults.forget_handed_over(now.plus_seconds(-KEPT))?;
+        if let Some(before) = now.checked_add_seconds(-KEPT) {
+            self.vaults.forget_handed_over(before)?;
+        }
         let facts = JournalFacts(self.ledger.journal());
         for id in self.vaults.public_disclosures()? {
             let fact = match self.ledger.journal().find(&id)? {

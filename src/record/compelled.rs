@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::custody::Kept;
-use super::{By, Record};
+use super::{By, Record, later};
 use crate::digest::StatementId;
 use crate::statement::kinds::delay_order::DelayOrder;
 use crate::statement::kinds::demand_response::{DemandResponse, Outcome};
@@ -73,7 +73,7 @@ impl Demand {
         let what = self.what();
         what.answer_by
             .clone()
-            .unwrap_or_else(|| Day::of(what.served_on.start().plus_seconds(ANSWER_DAYS * 86_400)))
+            .unwrap_or_else(|| later(&what.served_on, ANSWER_DAYS))
     }
 
     /// How its two sides stand to each other at `now`.
@@ -81,7 +81,7 @@ impl Demand {
         match () {
             // Nobody may tell what came of it.
             () if self.what().process == ProcessKind::NationalSecurity => Match::Open,
-            () if self.responses.is_empty() && self.answer_by().end() > now => Match::Open,
+            () if self.responses.is_empty() && !self.answer_by().is_over(now) => Match::Open,
             () if self.responses.is_empty() => Match::NoResponse,
             () if self.responses.iter().any(|r| self.exceeds(&r.what)) => Match::Disagrees,
             () => Match::Agrees,
@@ -114,8 +114,7 @@ impl Demand {
     /// The day by whose end those concerned are to be told, if something was given.
     pub fn tell_by(&self) -> Option<Day> {
         let given = self.given()?;
-        let at_once = given.what.effective_on.start();
-        let at_once = Day::of(at_once.plus_seconds(NOTICE_DAYS * 86_400));
+        let at_once = later(&given.what.effective_on, NOTICE_DAYS);
         let notices = self.notices.iter().filter_map(|n| n.what.until.clone());
         let orders = self.orders.iter().map(|(_, day)| day.clone());
         notices.chain(orders).chain([at_once]).max()

@@ -1,6 +1,6 @@
 //! What became of footage that was given or taken.
 
-use super::{By, Record};
+use super::{By, Record, later};
 use crate::digest::StatementId;
 use crate::statement::Author;
 use crate::statement::kinds::custody_report::{CustodyEvent, CustodyReport};
@@ -113,7 +113,7 @@ impl Record {
     ) {
         let limits = self.limits_at(logged_at);
         let days = limits.map_or(0, |limits| limits.custody_days);
-        let answer_by = Day::of(logged_at.plus_seconds(i64::from(days) * 86_400));
+        let answer_by = later(&Day::of(logged_at), days.into());
         if let Some(given) = self.given.get_mut(disclosure) {
             given.collected = Some(Collected {
                 id,

@@ -34,7 +34,7 @@ use crate::statement::kinds::limits::Limits;
 use crate::statement::kinds::release::Release;
 use crate::statement::kinds::request_closing::ClosingOutcome;
 use crate::statement::sealed::SealDigest;
-use crate::statement::words::{PartyId, PartyKind};
+use crate::statement::words::{Day, PartyId, PartyKind};
 use crate::statement::{Author, Statement};
 use crate::time::Time;
 
@@ -404,8 +404,12 @@ impl Record {
     fn declare(&mut self, logged_at: Time, limits: Limits) {
         let notice = |limits: &Limits| i64::from(limits.notice_minutes) * 60;
         let from = match self.limits_at(logged_at) {
-            None => logged_at,
-            Some(before) => logged_at.plus_seconds(notice(before).max(notice(&limits))),
+            None => Some(logged_at),
+            Some(before) => logged_at.checked_add_seconds(notice(before).max(notice(&limits))),
+        };
+        // The rules refuse limits that would hold only after the end of the calendar.
+        let Some(from) = from else {
+            return;
         };
         // As the rules have it: what is declared later replaces what was announced for then or later.
         self.limits.retain(|(announced, _)| *announced < from);
@@ -418,4 +422,10 @@ impl Record {
             .find(|(from, _)| *from <= time)
             .map(|(_, limits)| limits)
     }
+}
+
+/// The day `days` after `day`; the last day of the calendar if it ends before. No time of a log
+/// comes after that day, so what is due by then is never late.
+fn later(day: &Day, days: i64) -> Day {
+    day.checked_add_days(days).unwrap_or_else(Day::last)
 }

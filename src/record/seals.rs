@@ -31,7 +31,7 @@ pub struct Sealed {
 impl Sealed {
     /// Whether it should have been opened before `now`.
     pub fn is_overdue(&self, now: Time) -> bool {
-        self.opened.is_none() && self.erased.is_none() && self.open_by.end() <= now
+        self.opened.is_none() && self.erased.is_none() && self.open_by.is_over(now)
     }
 }
 

@@ -13,7 +13,7 @@ use super::key::PublicKey;
 use super::kinds::legal_demand::ProcessKind;
 use super::kinds::limits::Limits;
 use super::refusal::{Reason, Refusal, Verdict};
-use super::words::{PartyId, PartyKind, Role};
+use super::words::{Day, PartyId, PartyKind, Role};
 use super::{Author, Signed};
 use crate::digest::StatementId;
 use crate::time::Time;
@@ -104,6 +104,24 @@ impl<'a, F: Facts> Entry<'a, F> {
             None => Ok(()),
             Some(closed) => Err(log_closed(&closed).into()),
         }
+    }
+
+    /// The time `seconds` after this entry's, which bounds or follows from `member`.
+    ///
+    /// # Errors
+    /// [`Reason::OutsideLimits`] if the calendar ends before it.
+    pub fn time_after(&self, member: &str, seconds: i64) -> Result<Time, Refusal> {
+        let time = self.logged_at.checked_add_seconds(seconds);
+        time.ok_or_else(|| beyond_calendar(member))
+    }
+
+    /// The day `days` after this entry's, which bounds or follows from `member`.
+    ///
+    /// # Errors
+    /// [`Reason::OutsideLimits`] if the calendar ends before it.
+    pub fn day_after(&self, member: &str, days: u32) -> Result<Day, Refusal> {
+        let day = Day::of(self.logged_at).checked_add_days(days.into());
+        day.ok_or_else(|| beyond_calendar(member))
     }
 
     /// The statement's id.
@@ -406,6 +424,12 @@ pub fn log_closed(closed: &ClosedFact) -> Refusal {
 /// A refusal of the statement's author.
 pub fn wrong_author(detail: impl Into<String>) -> Refusal {
     Refusal::new(Reason::WrongAuthor, "/issuer", detail)
+}
+
+/// A refusal of what would reach beyond the last day that can be written.
+fn beyond_calendar(member: &str) -> Refusal {
+    let detail = "reaches beyond 9998-12-31, where the calendar of statements ends";
+    Refusal::new(Reason::OutsideLimits, member, detail)
 }
 
 /// A refusal for a value beyond the limits in force.

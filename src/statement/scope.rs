@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::kinds::access_request::AccessRequest;
 use crate::encoding::json_error;
-use crate::time::Time;
+use crate::time::{SECS_PER_DAY, Time};
 
 /// The largest scope that is read, in bytes.
 pub const MAX_SCOPE: usize = 16 << 10;
@@ -376,8 +376,8 @@ impl Scope {
             return Err(ScopeError::Minutes { found, said });
         }
         let said = request.footage_age_days;
-        let oldest = issued_at.plus_seconds(-i64::from(said) * 86_400);
-        if self.from < oldest || self.until > issued_at {
+        let age = issued_at.seconds_since(self.from);
+        if age > i64::from(said) * SECS_PER_DAY || self.until > issued_at {
             return Err(ScopeError::Age { said });
         }
         Ok(())

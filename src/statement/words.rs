@@ -10,6 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::refusal::{Reason, Refusal};
+pub use crate::time::Day;
 
 /// A text that is not of the form its member requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -146,14 +147,6 @@ word! {
 }
 
 word! {
-    /// A calendar day in UTC.
-    Day,
-    "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
-    "a day such as 2019-07-31",
-    |text| format!("{text}T00:00:00Z").parse::<crate::time::Time>().is_ok()
-}
-
-word! {
     /// One case of one agency: 16 random bytes, the same in all statements about it.
     Investigation,
     "^[0-9a-f]{32}$",
@@ -168,25 +161,6 @@ word! {
     "^[0-9]{2}[0-9A-Z]?$",
     "a NIBRS code such as 220; for 11x, 36x, 40x and 64x the two-digit group",
     |text| super::offences::name(text).is_some()
-}
-
-impl Day {
-    /// The first second of the day.
-    pub fn start(&self) -> crate::time::Time {
-        format!("{self}T00:00:00Z")
-            .parse()
-            .expect("checked on construction")
-    }
-
-    /// The first second after the day.
-    pub fn end(&self) -> crate::time::Time {
-        self.start().plus_seconds(86_400)
-    }
-
-    /// The day in which `time` lies.
-    pub fn of(time: crate::time::Time) -> Self {
-        Self(time.to_string()[..10].to_owned())
-    }
 }
 
 /// An amount of money in the minor units of its currency (cents for USD).
@@ -448,10 +422,6 @@ mod tests {
             &["us", "USA", "US-", "US-FLOR", "US_FL"],
         );
         accepts::<Currency>(&["USD"], &["usd", "US", "USDT"]);
-        accepts::<Day>(
-            &["2019-07-31"],
-            &["2019-7-31", "2019-02-29", "2019-07-31Z", ""],
-        );
         accepts::<Investigation>(
             &[&"0a".repeat(16)],
             &["", &"0A".repeat(16), &"0a".repeat(15)],
@@ -470,14 +440,6 @@ mod tests {
         assert_eq!(money(1005, "JPY").to_string(), "1005 JPY");
         assert_eq!(money(1005, "KWD").to_string(), "1.005 KWD");
         assert_eq!(money(10_050, "UYW").to_string(), "1.0050 UYW");
-    }
-
-    #[test]
-    fn days_have_bounds() {
-        let day: Day = "2019-07-31".parse().unwrap();
-        assert_eq!(day.start().to_string(), "2019-07-31T00:00:00Z");
-        assert_eq!(day.end().to_string(), "2019-08-01T00:00:00Z");
-        assert_eq!(Day::of(day.start().plus_seconds(86_399)), day);
     }
 
     /// What the schema shows to strangers and what is read here are one and the same. Only of letters

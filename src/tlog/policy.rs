@@ -128,10 +128,10 @@ impl WitnessedCheckpoint {
 }
 
 /// The oldest and the newest cosignature that is fresh for whoever looks at `now`: the log's publisher
-/// and its readers count by this alone.
+/// and its readers count by this alone. `None` where the calendar ends first: nothing lies beyond it.
 pub fn fresh_at(now: Time) -> (Option<Time>, Option<Time>) {
-    let (oldest, newest) = (now.plus_seconds(-MAX_AGE), now.plus_seconds(MAX_AHEAD));
-    (Some(oldest), Some(newest))
+    let oldest = now.checked_add_seconds(-MAX_AGE);
+    (oldest, now.checked_add_seconds(MAX_AHEAD))
 }
 
 impl Policy {
@@ -448,7 +448,7 @@ impl Policy {
                     Ok(time) => {
                         cosignatures.insert(witness.name.clone(), time);
                     }
-                    // It holds, and says nothing about freshness: it does not count.
+                    // Valid, and of no time that could be compared: it counts for nothing.
                     Err(NoteError::NoTime(_)) => {}
                     Err(error) => return Err(error.into()),
                 }

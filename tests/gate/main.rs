@@ -231,7 +231,7 @@ fn convicted(device: &Device, refused: &Outcome) {
 fn a_stale_checkpoint_is_refused() {
     let proxy = world().proxy();
     let device = world().device(&proxy);
-    let old = now().plus_seconds(-2 * 3600);
+    let old = now().checked_add_seconds(-2 * 3600).unwrap();
     serve_log(&proxy, world().forger().log(&world().leaves(), old));
     device.run("sync").refused("quorum is missing");
     nothing_secret_left(&device, &proxy);
@@ -464,7 +464,7 @@ fn consents_in_anothers_name(
         }],
         gives: vec![DataKind::Video],
         recipient,
-        expires: now().plus_seconds(7200).cut_to_hour(),
+        expires: now().checked_add_seconds(7200).unwrap().cut_to_hour(),
     };
     let head = Head {
         issued_at: now().cut_to_hour(),
@@ -633,8 +633,8 @@ fn refusal_and_silence_look_alike() {
         if !answer.is_empty() {
             device.must(&format!("{answer} {}", world().request));
         }
-        let film = now().plus_seconds(-60).cut_to_minute();
-        let until = film.plus_seconds(30);
+        let film = now().checked_add_seconds(-60).unwrap().cut_to_minute();
+        let until = film.checked_add_seconds(30).unwrap();
         let clip = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/porch.mp4");
         device.must(&format!(
             "add {clip} --camera front --from {film} --until {until}"

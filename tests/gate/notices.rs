@@ -58,7 +58,7 @@ pub fn told() -> &'static Told {
         let own = state_of("resident");
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let (vault, clip) = (text(&own["vault"]), text(&own["clips"][0]["clip"]));
-        let until = Day::of(now().plus_seconds(30 * 86_400));
+        let until = Day::of(now().checked_add_seconds(30 * 86_400).unwrap());
         operator(&format!(
             "notify {demand} --vault {vault}:{clip} --delay-until {until} --ground jeopardy"
         ));

@@ -24,8 +24,8 @@ fn resident(home: &str, clips: usize) {
         ),
     );
     for _ in 0..clips {
-        let from = now().plus_seconds(-3600).cut_to_minute();
-        let until = from.plus_seconds(60);
+        let from = now().checked_add_seconds(-3600).unwrap().cut_to_minute();
+        let until = from.checked_add_seconds(60).unwrap();
         run(
             root,
             &format!(

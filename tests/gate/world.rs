@@ -110,7 +110,11 @@ impl World {
         );
         self.agreement = id(&logged);
         let now = Clock::system().now();
-        let film = |hours: i64| now.plus_seconds(-3600 * hours).cut_to_minute();
+        let film = |hours: i64| {
+            now.checked_add_seconds(-3600 * hours)
+                .unwrap()
+                .cut_to_minute()
+        };
         let publish = ["publisher", "neighbour", "withheld", "cut-off"];
         let consent = ["unsure", "refused", "patient", "sorry"];
         let act_once = publish.into_iter().chain(consent);
@@ -131,7 +135,7 @@ impl World {
                 &format!(
                     "resident add {EXAMPLES}/doorbell.mp4 --home {home} --camera front --from {} --until {} --thumbnail {EXAMPLES}/doorbell.jpg",
                     film(2),
-                    film(2).plus_seconds(60)
+                    film(2).checked_add_seconds(60).unwrap()
                 ),
             );
         }

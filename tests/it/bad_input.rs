@@ -120,14 +120,14 @@ impl World {
             area_m2: 1_000_000,
             window_minutes: 60,
             footage_age_days: 1,
-            deadline: now.plus_seconds(3600).cut_to_minute(),
+            deadline: now.checked_add_seconds(3600).unwrap().cut_to_minute(),
             scope: self.attach(scope.as_bytes(), media_type),
             message: None,
             recipient: Recipient::of(&Identity::generate()),
             sealed: SealedFields {
                 case_number: SealedField {
                     digest: case_number.digest(),
-                    open_by: Day::of(now.plus_seconds(30 * 86_400)),
+                    open_by: Day::of(now.checked_add_seconds(30 * 86_400).unwrap()),
                 },
             },
             ..AccessRequest::example()
@@ -199,7 +199,7 @@ fn geojson(ring: &str, properties: &str) -> String {
 /// A window between two times in minutes from now.
 fn window(from: i64, until: i64) -> String {
     let now = Clock::system().now().cut_to_minute();
-    let at = |minutes: i64| now.plus_seconds(minutes * 60);
+    let at = |minutes: i64| now.checked_add_seconds(minutes * 60).unwrap();
     format!(r#"{{"from":"{}","until":"{}"}}"#, at(from), at(until))
 }
 
@@ -268,7 +268,8 @@ fn minutes_from_now(minutes: i64) -> Time {
     Clock::system()
         .now()
         .cut_to_minute()
-        .plus_seconds(minutes * 60)
+        .checked_add_seconds(minutes * 60)
+        .unwrap()
 }
 
 fn named(key: [u8; 32]) -> String {

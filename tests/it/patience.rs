@@ -52,8 +52,15 @@ fn own_commands_wait_as_long_as_the_server_asks_them_to() {
         "front=28.03950,-81.94980",
     ]);
     exhaust(&ledger);
-    let from = Clock::system().now().plus_seconds(-3600).cut_to_minute();
-    let (from, until) = (from.to_string(), from.plus_seconds(60).to_string());
+    let from = Clock::system()
+        .now()
+        .checked_add_seconds(-3600)
+        .unwrap()
+        .cut_to_minute();
+    let (from, until) = (
+        from.to_string(),
+        from.checked_add_seconds(60).unwrap().to_string(),
+    );
     done(&[
         "resident", "add", FILM, "--home", &home, "--camera", "front", "--from", &from, "--until",
         &until,

@@ -57,8 +57,15 @@ impl World {
             "--camera",
             "front=28.03950,-81.94980",
         ]);
-        let film = Clock::system().now().plus_seconds(-3600).cut_to_minute();
-        let (from, to) = (film.to_string(), film.plus_seconds(60).to_string());
+        let film = Clock::system()
+            .now()
+            .checked_add_seconds(-3600)
+            .unwrap()
+            .cut_to_minute();
+        let (from, to) = (
+            film.to_string(),
+            film.checked_add_seconds(60).unwrap().to_string(),
+        );
         let added = done(&[
             "resident", "add", FILM, "--home", &home, "--camera", "front", "--from", &from,
             "--until", &to, "--json",
@@ -346,7 +353,11 @@ impl Owner {
             clips: vec![serde_json::from_value(given).unwrap()],
             gives: vec![DataKind::Video],
             recipient: Audience::Public,
-            expires: Clock::system().now().plus_seconds(7200).cut_to_hour(),
+            expires: Clock::system()
+                .now()
+                .checked_add_seconds(7200)
+                .unwrap()
+                .cut_to_hour(),
         }
     }
 
@@ -469,7 +480,7 @@ fn a_refused_disclosure_leaves_nothing() {
         assert_eq!(vaults.disclosure(id).unwrap(), None);
     }
     assert!(vaults.disclosure(logged).unwrap().is_some());
-    let ever = Clock::system().now().plus_seconds(60);
+    let ever = Clock::system().now().checked_add_seconds(60).unwrap();
     assert_eq!(vaults.unlogged_disclosures(ever).unwrap(), [logged]);
     world.ledger.verify();
 }
@@ -490,7 +501,11 @@ fn a_bulletin_is_shown_until_it_expires() {
     let text = world.ledger.path("bulletin.txt");
     std::fs::write(&text, "A child is missing since noon.\n").unwrap();
     let home = world.ledger.file("agency");
-    let until = Clock::system().now().plus_seconds(7200).cut_to_hour();
+    let until = Clock::system()
+        .now()
+        .checked_add_seconds(7200)
+        .unwrap()
+        .cut_to_hour();
     let text = format!("text=@{}", text.display());
     let expires = format!("expires={until}");
     let say = |more: &[&str]| {

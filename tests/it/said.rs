@@ -71,7 +71,13 @@ impl World {
 }
 
 fn in_days(days: i64) -> String {
-    Day::of(Clock::system().now().plus_seconds(days * 86_400)).to_string()
+    Day::of(
+        Clock::system()
+            .now()
+            .checked_add_seconds(days * 86_400)
+            .unwrap(),
+    )
+    .to_string()
 }
 
 #[test]

@@ -716,7 +716,7 @@ impl Town {
             }],
             gives: vec![DataKind::Time, DataKind::Video],
             recipient: Audience::Agency(recipient),
-            expires: expires(time(deadline), Limits::example().retention_days, time(at)),
+            expires: expires(time(deadline), Limits::example().retention_days, time(at)).unwrap(),
         };
         let id = self.resident(at, resident, &id, disclosure, clip);
         let after = self.dice.between(2 * HOUR, 40 * HOUR);

@@ -27,7 +27,7 @@ use crate::statement::refusal::Reason;
 use crate::statement::rules::ISSUED_BEFORE;
 use crate::statement::words::DataKind;
 use crate::statement::{Author, Head, Statement, parse_payload, sign};
-use crate::time::Time;
+use crate::time::{SECS_PER_DAY, Time};
 use crate::tlog::tree::LeafIndex;
 use crate::wire::statements::Logged;
 use crate::wire::vault::{Disclose, HexId, ShownOpening};
@@ -194,7 +194,7 @@ pub fn prepare(
             clips: Vec::new(),
             gives: gives(&claim, &wish.gives),
             recipient: Audience::Agency(claim.body.recipient),
-            expires: expires(claim.body.deadline, days, now),
+            expires: expires(claim.body.deadline, days, now)?,
         },
         claim,
         asked: asked_for,
@@ -341,11 +341,22 @@ fn gives(claim: &Claim, named: &[DataKind]) -> Vec<DataKind> {
 }
 
 /// Until when a consent may be collected: the same for all who consent in an hour, whoever they are.
-pub fn expires(deadline: Time, retention_days: u32, now: Time) -> Time {
-    let wanted = deadline.plus_seconds(OPEN_FOR);
-    // An hour less than allowed: it is logged later than now, never earlier.
-    let latest = now.plus_seconds(i64::from(retention_days) * 86_400 - 3600);
-    wanted.min(latest).cut_to_hour()
+///
+/// # Errors
+/// [`ResidentError`] if the calendar ends before any such time.
+pub fn expires(deadline: Time, retention_days: u32, now: Time) -> Result<Time, ResidentError> {
+    let wanted = deadline.checked_add_seconds(OPEN_FOR);
+    let latest = latest_end(now, retention_days);
+    match wanted.into_iter().chain(latest).min() {
+        Some(until) => Ok(until.cut_to_hour()),
+        None => asked("the calendar ends before a consent would".to_owned()),
+    }
+}
+
+/// The latest end that the limits allow, an hour less than theirs: a disclosure is logged later
+/// than now, never earlier.
+pub(super) fn latest_end(now: Time, retention_days: u32) -> Option<Time> {
+    now.checked_add_seconds(i64::from(retention_days) * SECS_PER_DAY - 3600)
 }
 
 /// A fresh commitment of the clip with its opening, and its file key wrapped for the recipient.

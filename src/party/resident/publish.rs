@@ -4,7 +4,7 @@
 //! is handed over as soon as the log has it: a device that waited for its next sync would show by
 //! when it keeps its hours. What the film itself shows is not this module's to hide.
 
-use super::decide::{self, Said, Sealed, Waiting, asked};
+use super::decide::{self, Said, Sealed, Waiting, asked, latest_end};
 use super::gate::{self, Fault};
 use super::state::{Clip, GivenClip};
 use super::{Resident, ResidentError, sync};
@@ -142,10 +142,16 @@ fn expires(resident: &Resident, wanted: Option<Time>) -> Result<Time, ResidentEr
     let mut latest_first = limits.unwrap_or_default().into_iter().rev();
     let in_force = latest_first.find(|declared| declared.effective_from <= now);
     let days = in_force.map_or(0, |declared| declared.limits.retention_days);
-    // An hour less than allowed: it is logged later than now, never earlier.
-    let latest = now.plus_seconds(i64::from(days) * 86_400 - 3600);
+    let Some(latest) = latest_end(now, days) else {
+        return asked("the calendar ends before the limits' last hour".to_owned());
+    };
     match wanted {
-        None => Ok(now.plus_seconds(PUBLIC_FOR).min(latest).cut_to_hour()),
+        None => {
+            let usual = now.checked_add_seconds(PUBLIC_FOR);
+            Ok(usual
+                .map_or(latest, |usual| usual.min(latest))
+                .cut_to_hour())
+        }
         Some(wanted) if wanted > latest => {
             let latest = latest.cut_to_hour();
             asked(format!(

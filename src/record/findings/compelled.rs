@@ -108,7 +108,7 @@ fn without_warrant(demand: &Demand) -> Option<Finding> {
 
 fn untold(demand: &Demand, now: Time) -> Option<Finding> {
     let by = demand.tell_by()?;
-    (!demand.told() && by.end() <= now).then(|| {
+    (!demand.told() && by.is_over(now)).then(|| {
         let detail = format!("Those whom it is about were to be told by {by}.");
         about(demand, FindingCode::NoticeOverdue, Vec::new(), detail)
     })

@@ -27,7 +27,7 @@ fn answered(given: &Given, now: Time) -> Option<Finding> {
             vec![given.id],
             "The disclosure was never collected, as far as the log knows.".to_owned(),
         ),
-        (Some(collected), None) if collected.answer_by.end() <= now => (
+        (Some(collected), None) if collected.answer_by.is_over(now) => (
             FindingCode::CustodyOverdue,
             collected.id,
             vec![given.id],
@@ -48,7 +48,7 @@ fn answered(given: &Given, now: Time) -> Option<Finding> {
 
 fn kept(kept: &Kept, about: StatementId, now: Time, all: &mut Vec<Finding>) {
     if let Some((report, until)) = &kept.until
-        && until.end() <= now
+        && until.is_over(now)
     {
         all.push(Finding {
             code: FindingCode::RetentionOver,

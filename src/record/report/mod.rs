@@ -264,7 +264,7 @@ fn covered(basis: &Basis, days: &BTreeSet<Day>, of: fn(&Day) -> Period) -> Vec<P
     let begins = basis.begins.unwrap_or(basis.at);
     let years = Year::of(&Day::of(begins)).to(Year::of(&Day::of(basis.at)));
     let halves = years.flat_map(Year::halves);
-    let since = halves.filter(|half| half.last_day().end() > begins && half.has_begun(basis.at));
+    let since = halves.filter(|half| !half.last_day().is_over(begins) && half.has_begun(basis.at));
     let since = since.map(|half| of(&half.first_day()));
     let all: BTreeSet<Period> = days.iter().map(of).chain(since).collect();
     all.into_iter().rev().collect()
@@ -276,10 +276,10 @@ fn covers(basis: &Basis, periods: impl IntoIterator<Item = Period>) -> Vec<Strin
     for period in periods {
         let last = period.last_day();
         let first = period.first_day();
-        if last.end() > basis.at {
+        if !last.is_over(basis.at) {
             notes.push(format!("{period} is not over: more may come."));
         }
-        if let Some(begins) = basis.begins.filter(|begins| first.end() <= *begins) {
+        if let Some(begins) = basis.begins.filter(|begins| first.is_over(*begins)) {
             let begins = Day::of(begins);
             notes.push(format!(
                 "The log begins on {begins}: what came earlier in {period} is in it as far as somebody entered it since."

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use crate::statement::words::Day;
 use crate::time::Time;
 
-/// A calendar year.
+/// A calendar year, 1 to 9998.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Year(u16);
 
@@ -39,7 +39,7 @@ pub struct HalfError;
 impl Year {
     /// The year in which a day lies.
     pub fn of(day: &Day) -> Self {
-        day.as_str()[..4].parse().expect("days begin with a year")
+        Self(day.year())
     }
 
     /// It and those that come, up to `last`.
@@ -68,7 +68,7 @@ impl FromStr for Year {
     fn from_str(text: &str) -> Result<Self, YearError> {
         let digits = text.len() == 4 && text.bytes().all(|b| b.is_ascii_digit());
         match text.parse() {
-            Ok(year) if digits && year > 0 => Ok(Self(year)),
+            Ok(year @ 1..=9998) if digits => Ok(Self(year)),
             _ => Err(YearError),
         }
     }
@@ -82,8 +82,8 @@ impl fmt::Display for Year {
 
 impl Half {
     fn of(day: &Day) -> Self {
-        match &day.as_str()[5..7] {
-            "01" | "02" | "03" | "04" | "05" | "06" => Self::First,
+        match day.month() {
+            ..=6 => Self::First,
             _ => Self::Second,
         }
     }

@@ -152,7 +152,7 @@ impl Kind for AccessRequest {
         let (limits_index, limits) = entry.limits()?;
         self.check_agreement(entry, agency, &limits)?;
         self.check_kind()?;
-        self.check_limits(entry.logged_at, &limits)?;
+        self.check_limits(entry, &limits)?;
         let case = self.check_case(entry, agency, &limits)?;
         entry.no_seal_overdue(agency)?;
         if entry
@@ -333,7 +333,8 @@ impl AccessRequest {
         Ok(())
     }
 
-    fn check_limits(&self, logged_at: Time, limits: &Limits) -> Result<(), Refusal> {
+    fn check_limits<F: Facts>(&self, entry: &Entry<'_, F>, limits: &Limits) -> Result<(), Refusal> {
+        let logged_at = entry.logged_at;
         for (member, found, most) in [
             ("/area_m2", self.area_m2, limits.area_m2),
             (
@@ -362,8 +363,9 @@ impl AccessRequest {
                 "cut the time to the minute",
             ));
         }
-        let soonest = logged_at.plus_seconds(i64::from(limits.decision_minutes) * 60);
-        let latest = logged_at.plus_seconds(i64::from(limits.deadline_minutes) * 60);
+        let after = |minutes| entry.time_after("/deadline", i64::from(minutes) * 60);
+        let soonest = after(limits.decision_minutes)?;
+        let latest = after(limits.deadline_minutes)?;
         if self.deadline <= logged_at || self.deadline < soonest || self.deadline > latest {
             return Err(Refusal::new(
                 Reason::OutsideLimits,

@@ -12,7 +12,7 @@ use crate::statement::refusal::{Reason, Refusal, Verdict};
 use crate::statement::rules::{Entry, outside_limits, wrong_author};
 use crate::statement::sealed::SealDigest;
 use crate::statement::words::{Jurisdiction, PartyKind, Role, codes};
-use crate::time::Time;
+use crate::time::{SECS_PER_DAY, Time};
 
 /// An alert.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -56,7 +56,7 @@ impl Kind for Bulletin {
             return Err(Refusal::new(Reason::BadValue, "/expires", detail).into());
         }
         let days = entry.limits()?.1.bulletin_days;
-        let latest = entry.logged_at.plus_seconds(i64::from(days) * 86_400);
+        let latest = entry.time_after("/expires", i64::from(days) * SECS_PER_DAY)?;
         if self.expires > latest {
             return Err(outside_limits("/expires", self.expires, latest).into());
         }

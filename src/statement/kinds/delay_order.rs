@@ -52,11 +52,11 @@ impl Kind for DelayOrder {
     fn judge<F: Facts>(&self, entry: &Entry<'_, F>) -> Result<Change, Verdict<F::Error>> {
         self.check_author(entry)?;
         self.check_form()?;
-        let latest = entry.day_after(entry.limits()?.1.delay_days);
+        let latest = entry.day_after("/until", entry.limits()?.1.delay_days)?;
         if self.until > latest {
             return Err(outside_limits("/until", &self.until, latest).into());
         }
-        if self.until.end() <= entry.logged_at {
+        if self.until.is_over(entry.logged_at) {
             return Err(Refusal::new(Reason::BadValue, "/until", "a day to come").into());
         }
         let mut change = entry.enter_attachments(self.attachments())?;

@@ -25,7 +25,7 @@ use crate::statement::facts::{Change, DisclosureFact, Fact, FactKey, Facts, Fact
 use crate::statement::refusal::{Reason, Refusal, Verdict};
 use crate::statement::rules::{Entry, outside_limits};
 use crate::statement::words::{DataKind, ascending};
-use crate::time::Time;
+use crate::time::{SECS_PER_DAY, Time};
 use crate::tlog::tree::LeafIndex;
 
 /// The most clips that one disclosure names.
@@ -271,7 +271,7 @@ impl Disclosure {
             return refuse("/expires", "a time to come, cut to the hour");
         }
         let days = entry.limits()?.1.retention_days;
-        let latest = entry.logged_at.plus_seconds(i64::from(days) * 86_400);
+        let latest = entry.time_after("/expires", i64::from(days) * SECS_PER_DAY)?;
         if self.expires > latest {
             return Err(outside_limits("/expires", self.expires, latest).into());
         }

@@ -78,11 +78,7 @@ impl Kind for KeyChange {
             &self.party,
             "/add",
             &self.add,
-            |role| {
-                entry
-                    .logged_at
-                    .plus_seconds(if role == Role::Admin { wait } else { 0 })
-            },
+            |role| entry.time_after("/add", if role == Role::Admin { wait } else { 0 }),
         )?;
         signatures.none_besides()?;
 

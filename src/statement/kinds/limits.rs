@@ -123,7 +123,7 @@ impl Kind for Limits {
         let mut effective_from = entry.logged_at;
         if let Some(at) = in_force {
             let notice = declared[at].limits.notice_minutes.max(self.notice_minutes);
-            effective_from = effective_from.plus_seconds(i64::from(notice) * 60);
+            effective_from = entry.time_after("/notice_minutes", i64::from(notice) * 60)?;
             declared.drain(..at);
         }
         // What is declared later replaces what was announced for the same time or after it.

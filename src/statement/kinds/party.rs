@@ -135,9 +135,7 @@ impl Kind for Party {
             &self.keys,
             |role| {
                 let waiting = role == Role::Admin || self.kind == PartyKind::Agency;
-                entry
-                    .logged_at
-                    .plus_seconds(if waiting { waits } else { 0 })
+                entry.time_after("/keys", if waiting { waits } else { 0 })
             },
         )?;
         signatures.none_besides()?;
@@ -305,7 +303,7 @@ pub(super) fn add_keys<F: Facts>(
     party: &PartyId,
     member: &str,
     keys: &[NewKey],
-    usable_from: impl Fn(Role) -> Time,
+    usable_from: impl Fn(Role) -> Result<Time, Refusal>,
 ) -> Result<Change, Verdict<F::Error>> {
     if keys.len() > MAX_KEYS {
         return Err(Refusal::new(Reason::BadValue, member, "at most 16 keys").into());
@@ -321,7 +319,7 @@ pub(super) fn add_keys<F: Facts>(
                 role: Some(new.role),
                 label: new.label.clone(),
                 added: entry.index,
-                usable_from: usable_from(new.role),
+                usable_from: usable_from(new.role)?,
                 revoked: None,
             }),
         ));

@@ -14,9 +14,10 @@ use crate::statement::facts::{
 use crate::statement::refusal::{Reason, Refusal, Verdict};
 use crate::statement::sealed::SealDigest;
 use crate::statement::words::{Day, PartyId};
+use crate::time::SECS_PER_DAY;
 
 /// How long after its day an unopened seal bars new requests, in seconds.
-const GRACE: i64 = 7 * 86_400;
+const GRACE: i64 = 7 * SECS_PER_DAY;
 /// The most parties, one succeeding another, whose seals one answers for.
 pub const SUCCESSIONS: usize = 16;
 
@@ -53,10 +54,10 @@ impl<F: Facts> Entry<'_, F> {
     ) -> Result<(), Verdict<F::Error>> {
         let open_by = &field.open_by;
         let at = format!("{member}/open_by");
-        if open_by.end() <= self.logged_at {
+        if open_by.is_over(self.logged_at) {
             return Err(Refusal::new(Reason::BadValue, at, "a day to come").into());
         }
-        let latest = self.day_after(self.limits()?.1.seal_days);
+        let latest = self.day_after(&at, self.limits()?.1.seal_days)?;
         if *open_by > latest {
             return Err(outside_limits(&at, open_by, latest).into());
         }
@@ -162,7 +163,9 @@ impl<F: Facts> Entry<'_, F> {
         let before = self.predecessors(party)?;
         for who in std::iter::once(party).chain(&before) {
             let due = self.due_seals(who)?;
-            let overdue = |due: &&DueSeals| due.open_by.end().plus_seconds(GRACE) < self.logged_at;
+            let overdue = |due: &&DueSeals| {
+                self.logged_at.seconds_since(due.open_by.start()) > SECS_PER_DAY + GRACE
+            };
             if let Some(due) = due.first().filter(overdue) {
                 let (count, day) = (due.count, &due.open_by);
                 let detail = format!("{count} of {who} due on {day}: unseal what is overdue first");
@@ -185,11 +188,6 @@ impl<F: Facts> Entry<'_, F> {
             party = before;
         }
         Ok(all)
-    }
-
-    /// The day so many days after this entry's.
-    pub fn day_after(&self, days: u32) -> Day {
-        Day::of(self.logged_at.plus_seconds(i64::from(days) * 86_400))
     }
 }
 

@@ -94,7 +94,7 @@ fn text() -> Upload {
 }
 
 fn seconds_from_now(seconds: i64) -> Time {
-    Clock::system().now().plus_seconds(seconds)
+    Clock::system().now().checked_add_seconds(seconds).unwrap()
 }
 
 /// Name, call, and the answer: status, code and member.

@@ -51,7 +51,12 @@ fn a_lost_agency_comes_back_and_owes_what_it_owed() {
     let ask = |ledger: &Ledger, folder: &str, agreement: &str| {
         // The window lies on the ledger's day.
         let days = if folder == "agency" { 2 } else { 16 };
-        let hours = |n: i64| Clock::system().now().plus_seconds(days * 86_400 - n * 3600);
+        let hours = |n: i64| {
+            Clock::system()
+                .now()
+                .checked_add_seconds(days * 86_400 - n * 3600)
+                .unwrap()
+        };
         let ring =
             "[[-81.95,28.03],[-81.949,28.03],[-81.949,28.031],[-81.95,28.031],[-81.95,28.03]]";
         let text = format!(

@@ -498,7 +498,7 @@ impl<'a> Figures<'a> {
 
     fn products(&self, sheet: &mut Sheet<'_>) {
         for chain in &self.record.agreements {
-            let began = self.period.last_day().end() > chain.steps[0].logged_at;
+            let began = !self.period.last_day().is_over(chain.steps[0].logged_at);
             let deals = chain.instrument != Instrument::None && chain.status != Status::Declined;
             if !chain.parties.contains(self.agency) || !began || !deals {
                 continue;
