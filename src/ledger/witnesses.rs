@@ -17,7 +17,7 @@ use crate::store::StoreError;
 use crate::time::Time;
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::cosignature;
-use crate::tlog::note::{Note, NoteSignature, parse_signatures};
+use crate::tlog::note::{Note, NoteError, NoteSignature, parse_signatures};
 use crate::tlog::policy::{Policy, PolicyWitness, fresh_at};
 use crate::tlog::prove;
 use crate::tlog::tree::TreeSize;
@@ -386,8 +386,8 @@ impl Asked {
     }
 }
 
-/// The cosignatures by `witnesses` out of an answer, at least one; lines by unknown keys are passed
-/// over.
+/// The cosignatures by `witnesses` out of an answer, at least one. Lines by unknown keys are left out,
+/// and so are valid ones whose time cannot be written: they count for nothing.
 fn verified(
     body: &str,
     checkpoint: &Checkpoint,
@@ -398,8 +398,11 @@ fn verified(
     let mut signatures = Cosignatures::new();
     for PolicyWitness { name, key, .. } in witnesses {
         for line in lines.iter().filter(|line| key.is_claimed_by(line)) {
-            cosignature::verify(key, checkpoint, line).map_err(|e| e.to_string())?;
-            signatures.insert(name.clone(), line.clone());
+            match cosignature::verify(key, checkpoint, line) {
+                Ok(_) => drop(signatures.insert(name.clone(), line.clone())),
+                Err(NoteError::NoTime(_)) => {}
+                Err(error) => return Err(error.to_string()),
+            }
         }
     }
     if signatures.is_empty() {

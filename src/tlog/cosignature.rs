@@ -79,6 +79,11 @@ impl Cosigner {
     /// Cosigns a checkpoint, seen at `time` (later than 1970).
     pub fn cosign(&self, checkpoint: &Checkpoint, time: Time) -> NoteSignature {
         let seconds = u64::try_from(time.unix()).expect("later than 1970");
+        self.cosign_at(checkpoint, seconds)
+    }
+
+    /// Cosigns a checkpoint, with any number of seconds as its time.
+    pub(crate) fn cosign_at(&self, checkpoint: &Checkpoint, seconds: u64) -> NoteSignature {
         match &self.key {
             CosignerKey::Ed25519(key) => {
                 let signature = key.sign(text_message(checkpoint, seconds).as_bytes());
@@ -139,34 +144,38 @@ fn push_name(message: &mut Vec<u8>, name: &str) {
 /// Verifies a cosignature of either kind over a checkpoint; the time at which it was made.
 ///
 /// # Errors
-/// [`NoteError::BadSignature`], or [`NoteError::NoTime`] for one that holds but claims no freshness.
+/// [`NoteError::BadSignature`], or [`NoteError::NoTime`] for a valid signature that claims no time,
+/// or one outside the years 0001 to 9998.
 pub fn verify(
     key: &VerifierKey,
     checkpoint: &Checkpoint,
     signature: &NoteSignature,
 ) -> Result<Time, NoteError> {
-    match &key.key {
-        NoteKey::Ed25519(_) => Err(bad(key)),
+    let time = match &key.key {
+        NoteKey::Ed25519(_) => return Err(bad(key)),
         NoteKey::Ed25519Cosignature(public) => {
-            verify_text(public, checkpoint, signature).ok_or_else(|| bad(key))
+            verify_text(public, checkpoint, signature).ok_or_else(|| bad(key))?
         }
-        NoteKey::MlDsa44Cosignature(_) => {
-            let time = verify_subtree(key, &checkpoint.into(), signature)?;
-            time.ok_or_else(|| NoteError::NoTime(key.name.clone()))
-        }
-    }
+        NoteKey::MlDsa44Cosignature(_) => verify_subtree(key, &checkpoint.into(), signature)?,
+    };
+    time.ok_or_else(|| NoteError::NoTime(key.name.clone()))
 }
 
-fn verify_text(key: &PublicKey, checkpoint: &Checkpoint, line: &NoteSignature) -> Option<Time> {
+/// The time of a valid signature, if it claims one that can be written; `None` for an invalid one.
+fn verify_text(
+    key: &PublicKey,
+    checkpoint: &Checkpoint,
+    line: &NoteSignature,
+) -> Option<Option<Time>> {
     let (seconds, signature) = split(line)?;
-    let time = claimed_time(seconds)??;
     let signature = encoding::exact(signature).ok()?;
     let message = text_message(checkpoint, seconds);
-    key.verifies(message.as_bytes(), &signature).then_some(time)
+    let holds = key.verifies(message.as_bytes(), &signature);
+    holds.then(|| claimed_time(seconds))
 }
 
-/// Verifies an ML-DSA-44 cosignature over a subtree; the time at which it was made, if it says one,
-/// which only those that begin with the first entry may.
+/// Verifies an ML-DSA-44 cosignature over a subtree; the time at which it was made, if it claims one
+/// that can be written. Only subtrees that begin with the first entry may claim a time.
 ///
 /// # Errors
 /// [`NoteError::BadSignature`], from keys of other kinds too.
@@ -180,10 +189,9 @@ pub fn verify_subtree(
             return None;
         };
         let (seconds, signature) = split(signature)?;
-        let time = claimed_time(seconds)?;
         let message = subtree_message(&key.name, seconds, subtree);
-        let holds = (subtree.start == 0 || time.is_none()) && public.verifies(&message, signature);
-        holds.then_some(time)
+        let holds = (subtree.start == 0 || seconds == 0) && public.verifies(&message, signature);
+        holds.then(|| claimed_time(seconds))
     };
     checked().ok_or_else(|| bad(key))
 }
@@ -193,12 +201,11 @@ fn split(line: &NoteSignature) -> Option<(u64, &[u8])> {
     Some((u64::from_be_bytes(*seconds), signature))
 }
 
-/// The time that `seconds` stand for: 0 for none. `None` for what is no time.
-fn claimed_time(seconds: u64) -> Option<Option<Time>> {
-    match seconds {
-        0 => Some(None),
-        _ => Time::from_unix(i64::try_from(seconds).ok()?).map(Some),
-    }
+/// The time that a signature claims in seconds since 1970: `None` for 0, which claims none, and for
+/// what lies outside the years 0001 to 9998.
+fn claimed_time(seconds: u64) -> Option<Time> {
+    let seconds = i64::try_from(seconds).ok().filter(|seconds| *seconds != 0);
+    seconds.and_then(Time::from_unix)
 }
 
 fn bad(key: &VerifierKey) -> NoteError {

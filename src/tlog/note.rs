@@ -34,7 +34,7 @@ pub enum NoteError {
     Point(KeyError),
     #[error("the signature of {0} does not verify")]
     BadSignature(KeyName),
-    #[error("the cosignature of {0} does not say when it was made")]
+    #[error("the cosignature of {0} claims no time between the years 0001 and 9998")]
     NoTime(KeyName),
 }
 

@@ -83,14 +83,15 @@ fn an_answer_is_taken_whole_or_not_at_all() {
                 .contains("does not verify")
         );
     }
-    // A witness must say when.
-    let untimed = cosigners(2)[1].sign_subtree(&(&checkpoint()).into());
-    let untimed = [good[0].clone(), untimed.unwrap()];
-    assert!(
-        read(&body(&untimed))
-            .unwrap_err()
-            .contains("does not say when")
-    );
+    // A valid line that claims no time, or one that cannot be written, is left out.
+    let [ed25519, ml_dsa] = cosigners(2);
+    let untimed = ml_dsa.sign_subtree(&(&checkpoint()).into()).unwrap();
+    let late = |cosigner: &Cosigner| cosigner.cosign_at(&checkpoint(), 253_402_300_799);
+    for line in [untimed, late(&ed25519), late(&ml_dsa)] {
+        let beside = [good[0].clone(), line.clone()];
+        assert_eq!(names(&body(&beside)).unwrap(), ["w2"]);
+        assert_eq!(read(&body(&[line])), Err(WITHOUT.to_owned()));
+    }
     for bad in ["", "\n", "nonsense\n"] {
         assert!(read(bad).is_err(), "{bad:?}");
     }
@@ -185,6 +186,30 @@ fn a_witness_of_two_keys_is_asked_once_and_both_cosignatures_are_kept() {
     let sent = asked.recv().unwrap();
     assert!(asked.try_recv().is_err(), "asked once");
     assert_eq!(sent.as_bytes(), [b"old 0\n\n", &own[..]].concat());
+}
+
+#[test]
+fn a_cosignature_whose_time_cannot_be_written_is_not_published() {
+    let far = cosigners(4).map(|cosigner| cosigner.cosign_at(&checkpoint(), 253_402_300_799));
+    let (one, _) = witness(answer(&cosigners(2)[..1]));
+    let (two, _) = witness(answer(&cosigners(3)[..1]));
+    let (late, _) = witness(far.to_vec());
+    let key = signer().verifier();
+    let policy = Policy::of(
+        vec![PolicyLog { key, url: None }],
+        [lines(2, &one), lines(3, &two), lines(4, &late)].concat(),
+        2,
+    )
+    .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (log, staging) = (folder.path().join("log"), folder.path().join("staging"));
+    let log = LogFiles::new(Files::open(&log, &staging, Access::Public).unwrap());
+    let own = checkpoint().sign(&signer()).to_bytes();
+    let mut witnesses = Witnesses::new(policy.clone(), Duration::from_secs(60));
+    let (note, _) = witnesses.cosign(&own, &log, now()).unwrap().note.unwrap();
+    assert_eq!(Note::parse(&note).unwrap().signatures.len(), 2 + 2);
+    let published = policy.verify(&note, None, Some(now())).unwrap();
+    assert_eq!(published.cosignatures.len(), 2);
 }
 
 #[test]

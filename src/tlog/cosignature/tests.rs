@@ -224,12 +224,46 @@ fn a_cosignature_without_a_time_counts_for_no_freshness() {
     let whole = Subtree::from(&checkpoint);
     assert_eq!(cosigner().sign_subtree(&whole), Some(line.clone()));
     assert_eq!(verify_subtree(&verifier, &whole, &line), Ok(None));
-    for seconds in [1 << 63, u64::MAX] {
+    for seconds in UNWRITABLE {
         let line = line_over(seconds.to_be_bytes(), &by_hand(seconds, 0, 3, whole.hash));
-        assert!(
-            verify_subtree(&verifier, &whole, &line).is_err(),
+        assert_eq!(
+            verify_subtree(&verifier, &whole, &line),
+            Ok(None),
             "{seconds}"
         );
+    }
+}
+
+/// Seconds since 1970 that are no time between the years 0001 and 9998.
+const UNWRITABLE: [u64; 6] = [
+    253_370_764_800,
+    253_402_207_200,
+    253_402_300_799,
+    i64::MAX as u64,
+    1 << 63,
+    u64::MAX,
+];
+
+/// A witness whose clock is wrong, or who lies, must not stop readers: its line is valid.
+#[test]
+fn a_cosignature_whose_time_cannot_be_written_is_valid_and_claims_none() {
+    let ed25519 = Cosigner::new(
+        "w.example".parse().unwrap(),
+        SigningKey::from_bytes(&[3; 32]),
+    );
+    for cosigner in [cosigner(), ed25519] {
+        let verifier = cosigner.verifier();
+        for seconds in UNWRITABLE.into_iter().chain([0]) {
+            let mut line = cosigner.cosign_at(&checkpoint(), seconds);
+            let no_time = NoteError::NoTime(verifier.name.clone());
+            assert_eq!(verify(&verifier, &checkpoint(), &line), Err(no_time));
+            *line.signature.last_mut().unwrap() ^= 1;
+            let bad = NoteError::BadSignature(verifier.name.clone());
+            assert_eq!(verify(&verifier, &checkpoint(), &line), Err(bad));
+        }
+        let last = u64::try_from(Time::LAST.unix()).unwrap();
+        let line = cosigner.cosign_at(&checkpoint(), last);
+        assert_eq!(verify(&verifier, &checkpoint(), &line), Ok(Time::LAST));
     }
 }
 
@@ -378,7 +412,7 @@ proptest! {
         origin in "[a-z]([a-z0-9./-]{0,253}[a-z0-9])?",
         size in 0u64..=i64::MAX as u64,
         leaf: [u8; 8],
-        seconds in 1..=253_402_300_799i64,
+        seconds in 1..=Time::LAST.unix(),
         by: u64,
     ) {
         let time = Time::from_unix(seconds).unwrap();

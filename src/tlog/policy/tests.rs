@@ -419,6 +419,30 @@ fn one_slow_witness_accuses_nobody_and_a_quorum_does() {
 }
 
 #[test]
+fn a_cosignature_whose_time_cannot_be_written_counts_for_nothing_and_rejects_nothing() {
+    let policy = Policy::parse(&both_kinds("group g 2 a b c\nquorum g\n")).unwrap();
+    for seconds in [253_370_764_800, 253_402_300_799, u64::MAX] {
+        let mut note = checkpoint().sign(&signer());
+        for cosigner in [cosigner(2), ml_dsa_cosigner(1)] {
+            note.signatures
+                .push(cosigner.cosign_at(&checkpoint(), seconds));
+        }
+        note.signatures
+            .push(cosigner(0).cosign(&checkpoint(), now()));
+        let missing = policy.verify(&note.to_bytes(), None, None).unwrap_err();
+        assert!(
+            matches!(missing, PolicyError::QuorumMissing(_)),
+            "{missing}"
+        );
+        note.signatures
+            .push(cosigner(1).cosign(&checkpoint(), now()));
+        let witnessed = policy.verify(&note.to_bytes(), None, Some(now())).unwrap();
+        assert_eq!(witnessed.cosignatures.len(), 2, "{seconds}");
+        assert_eq!(witnessed.time(), Some(now()));
+    }
+}
+
+#[test]
 fn a_policy_made_of_lines_joins_the_keys_of_a_witness() {
     let log = |key| PolicyLog { key, url: None };
     let witness = |name: &str, cosigner: Cosigner| PolicyWitness {
