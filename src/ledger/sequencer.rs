@@ -23,6 +23,7 @@ use crate::statement::refusal::{Reason, Refusal, Verdict};
 use crate::statement::rules;
 use crate::store::facts::{CachedFacts, FactCache, JournalFacts, encode};
 use crate::store::journal::{Commit, Head, Journal, NewEntry};
+use crate::store::patiently;
 use crate::time::{Clock, Time};
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::note::{LogSigner, Note};
@@ -173,7 +174,7 @@ impl<J: Journal> Sequencer<J> {
             // Commit: entries, ids and facts in one durable transaction. Entries that no head
             // covers: `open` integrates them.
             timed(&self.metrics.commits, || {
-                self.journal.commit(&admitted.commit)
+                patiently(|| self.journal.commit(&admitted.commit))
             })?;
             self.last_logged_at = Some(admitted.logged_at);
             // Tiles, durable and create-only. `open` makes them again, with the same bytes.
@@ -314,7 +315,7 @@ impl<J: Journal> Sequencer<J> {
             note: checkpoint.sign(&self.signer).to_bytes(),
         };
         let from = self.head.as_ref().map(|head| head.size);
-        self.journal.advance(from, &head)?;
+        patiently(|| self.journal.advance(from, &head))?;
         self.head = Some(head);
         Ok(())
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::store::StoreError;
 use crate::store::objects::Objects;
+use crate::store::{StoreError, patiently};
 use crate::tlog::hash::{Hash, leaf_hash};
 use crate::tlog::prove::HashTiles;
 use crate::tlog::tile::{self, EntryTile, RightEdge, Tile};
@@ -16,7 +16,7 @@ pub(super) const CHECKPOINT: &str = "checkpoint";
 /// the pruner ever lags.
 const LEFT_BEHIND: u64 = 1 << 22;
 
-/// The folder served as `/log/`.
+/// The folder served as `/log/`, for the write path: a file descriptor that is missing is waited for.
 #[derive(Clone)]
 pub struct LogFiles(Arc<dyn Objects>);
 
@@ -32,8 +32,10 @@ impl LogFiles {
     /// The store's; a path that is none of a log's is no error, and nothing is there.
     pub fn read(&self, path: &str) -> Result<Option<Vec<u8>>, StoreError> {
         match path {
-            CHECKPOINT => self.0.read(path),
-            _ if Tile::parse(path).is_ok() || EntryTile::parse(path).is_ok() => self.0.read(path),
+            CHECKPOINT => patiently(|| self.0.read(path)),
+            _ if Tile::parse(path).is_ok() || EntryTile::parse(path).is_ok() => {
+                patiently(|| self.0.read(path))
+            }
             _ => Ok(None),
         }
     }
@@ -45,10 +47,8 @@ impl LogFiles {
     pub fn entries(&self, bundle: EntryTile) -> Result<Vec<Vec<u8>>, StoreError> {
         let path = bundle.path();
         let damaged = |why: String| StoreError::Damaged(format!("log/{path}: {why}"));
-        let bytes = self
-            .0
-            .read(&path)?
-            .ok_or_else(|| damaged("missing".to_owned()))?;
+        let bytes = patiently(|| self.0.read(&path))?;
+        let bytes = bytes.ok_or_else(|| damaged("missing".to_owned()))?;
         tile::decode_entries(&bytes, bundle.width).map_err(|e| damaged(e.to_string()))
     }
 
@@ -57,7 +57,7 @@ impl LogFiles {
     /// # Errors
     /// The store's.
     pub fn publish(&self, note: &[u8]) -> Result<(), StoreError> {
-        self.0.replace(CHECKPOINT, note)
+        patiently(|| self.0.replace(CHECKPOINT, note))
     }
 
     /// Removes partial tiles and bundles whose full ones became part of the log between `old` and
@@ -74,7 +74,8 @@ impl LogFiles {
             .filter(|bundle| bundle.width == tile::FULL)
             .map(|bundle| bundle.path());
         for path in full.chain(bundles) {
-            self.0.remove_all(&format!("{path}.p"), rest)?;
+            let partial = format!("{path}.p");
+            patiently(|| self.0.remove_all(&partial, rest))?;
         }
         Ok(())
     }
@@ -95,9 +96,9 @@ impl HashTiles for LogFiles {
             width: tile::FULL,
             ..tile
         };
-        let found = match self.0.read(&tile.path())? {
+        let found = match patiently(|| self.0.read(&tile.path()))? {
             Some(bytes) => Some((bytes, tile.width)),
-            None => self.0.read(&full.path())?.map(|bytes| (bytes, full.width)),
+            None => patiently(|| self.0.read(&full.path()))?.map(|bytes| (bytes, full.width)),
         };
         let (bytes, width) = found.ok_or_else(|| damaged("missing"))?;
         let hashes = tile::decode_hashes(&bytes, width);
@@ -182,7 +183,7 @@ impl LogFiles {
     /// # Errors
     /// A file that exists with other bytes: another writer, or a second history.
     pub(super) fn create(&self, files: &[(String, Vec<u8>)]) -> Result<(), StoreError> {
-        self.0.create_all(files)
+        patiently(|| self.0.create_all(files))
     }
 }
 

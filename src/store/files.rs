@@ -9,7 +9,9 @@
 use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, ErrorKind, Read, Seek as _, Write};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -156,7 +158,16 @@ impl Files {
     fn stage(&self) -> Result<StagedFile, StoreError> {
         let staging = &self.0.staging;
         let mut builder = tempfile::Builder::new();
-        let file = builder.prefix(STAGED_PREFIX).tempfile_in(staging);
+        // The library's own error hides the system's: whether descriptors are missing would not be known.
+        let mut fault = None;
+        let file = builder.prefix(STAGED_PREFIX).make_in(staging, |path| {
+            let mut options = File::options();
+            let opened = options.read(true).write(true).create_new(true).mode(0o600);
+            opened
+                .open(path)
+                .inspect_err(|error| fault = error.raw_os_error())
+        });
+        let file = file.map_err(|error| fault.map_or(error, io::Error::from_raw_os_error));
         Ok(StagedFile {
             file: file.map_err(at(staging))?,
             store: self.0.clone(),

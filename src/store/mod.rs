@@ -23,6 +23,10 @@ pub mod vaults;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::ErrorCode;
+use rustix::io::Errno;
 
 use crate::digest::StatementId;
 
@@ -84,6 +88,58 @@ pub enum StoreError {
     Damaged(String),
     #[error("others than its owner may use the key {0}: run `chmod 600 {0}`", path.display())]
     KeyExposed { path: PathBuf },
+}
+
+impl StoreError {
+    /// Whether there was no file descriptor left, of this process or of the machine. Nothing was changed that
+    /// cannot be done again.
+    pub fn is_out_of_files(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => is_out_of_files(source),
+            // SQLite does not say why it could not open a file.
+            Self::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) => {
+                let opened = std::fs::File::open("/dev/null");
+                opened.is_err_and(|error| is_out_of_files(&error))
+            }
+            _ => false,
+        }
+    }
+}
+
+fn is_out_of_files(error: &io::Error) -> bool {
+    let full = [Errno::MFILE, Errno::NFILE].map(|errno| Some(errno.raw_os_error()));
+    full.contains(&error.raw_os_error())
+}
+
+/// How soon is tried again what lacked a file descriptor.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// Does `work`, again and again while there is no file descriptor for it: connections and other programs give
+/// theirs back. Blocks.
+///
+/// # Errors
+/// Every other one of `work`.
+pub(crate) fn patiently<T>(
+    mut work: impl FnMut() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let mut waits = false;
+    loop {
+        match work() {
+            Err(error) if error.is_out_of_files() => {
+                if !waits {
+                    tracing::warn!(%error, "waiting for a file descriptor");
+                }
+                waits = true;
+                std::thread::sleep(RETRY);
+            }
+            done => {
+                if waits {
+                    tracing::info!("there are file descriptors again");
+                }
+                return done;
+            }
+        }
+    }
 }
 
 /// Names the path at which a file operation failed.
