@@ -23,6 +23,7 @@ macro_rules! eprintln {
 
 pub mod agency;
 pub mod demo;
+mod descriptors;
 pub mod domains;
 pub mod files;
 pub mod fsck;

@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::descriptors::for_connections;
 use super::output::take_failure;
 use super::signals::Ending;
 use super::{Exit, LogOptions};
@@ -103,10 +104,11 @@ struct Pressure {
     /// Statements of one address, and of one party, that may wait at once; 0: any number
     #[arg(long, value_name = "N", default_value = "64")]
     waiting_limit: usize,
-    /// Connections that one address may have open at once; 0: any number
+    /// Connections that one address may have open at once, and requests under way through a proxy; 0:
+    /// any number
     #[arg(long, value_name = "N", default_value = "256")]
     address_connections: usize,
-    /// Connections open at once; more wait to be accepted
+    /// Connections open at once; for one more, the one that has been idle longest is closed
     #[arg(long, value_name = "N", default_value_t = MAX_CONNECTIONS as u64, value_parser = at_least_one())]
     connections: u64,
     /// Statements that may wait for the sequencer
@@ -164,15 +166,16 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
             operator.origin()
         );
     }
+    let connections = for_connections(usize::try_from(args.pressure.connections)?)?;
     let _lock = DataLock::acquire(&args.data)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(serve(args, &operator))?;
+    runtime.block_on(serve(args, &operator, connections))?;
     Ok(Exit::Yes)
 }
 
-async fn serve(args: &Args, operator: &Operator) -> anyhow::Result<()> {
+async fn serve(args: &Args, operator: &Operator, connections: usize) -> anyhow::Result<()> {
     let clock = Clock::system();
     let renew = Duration::from_secs(args.renew);
     let mut config = match args.unwitnessed {
@@ -227,7 +230,7 @@ async fn serve(args: &Args, operator: &Operator) -> anyhow::Result<()> {
     };
     let listening = Listening {
         listener,
-        connections: usize::try_from(args.pressure.connections)?,
+        connections,
         door,
     };
     listen(listening, App::new(service.clone()), shutdown).await;

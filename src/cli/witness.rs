@@ -1,17 +1,18 @@
 //! `whosaw witness`: makes and runs a witness.
 
-use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::net::{IpAddr, SocketAddr};
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use tokio::net::TcpListener;
 
+use super::descriptors::for_connections;
 use super::output::take_failure;
 use super::signals::Ending;
 use super::{Exit, LogOptions};
-use crate::http::{Listening, listen, witness::router};
+use crate::http::{Door, Limits, Listening, listen, witness::router};
 use crate::logging;
 use crate::party::witness::Witness;
 use crate::time::Clock;
@@ -63,6 +64,13 @@ pub struct Serve {
     /// Requests a second that one address may keep up
     #[arg(long, value_name = "N", default_value = "100")]
     rate: NonZeroU32,
+    // A log asks on one connection, or two: the rest are people who look.
+    /// Connections that one address may have open at once, and requests under way through a proxy
+    #[arg(long, value_name = "N", default_value = "32")]
+    address_connections: NonZeroUsize,
+    /// A proxy's address whose X-Forwarded-For names the client last; repeatable
+    #[arg(long, value_name = "IP")]
+    proxy: Vec<IpAddr>,
     #[command(flatten)]
     pub(super) log_options: LogOptions,
 }
@@ -96,6 +104,7 @@ fn serve(args: &Serve) -> anyhow::Result<Exit> {
             args.listen
         );
     }
+    let connections = for_connections(CONNECTIONS)?;
     let mut logs: Vec<VerifierKey> = Vec::new();
     for path in &args.log {
         let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
@@ -124,9 +133,16 @@ fn serve(args: &Serve) -> anyhow::Result<Exit> {
             tracing::warn!(%error, %address, "standard output did not take the address");
         }
         let shutdown = Ending::listen()?.wait();
+        let limits = Limits {
+            requests: args.rate.get(),
+            connections: args.address_connections.get(),
+            proxies: args.proxy.clone(),
+            ..Limits::none()
+        };
         let listening = Listening {
-            connections: CONNECTIONS,
-            ..Listening::paced(listener, args.rate.get())
+            listener,
+            connections,
+            door: Arc::new(Door::new(limits, Arc::default())),
         };
         listen(listening, router(witness, Clock::system()), shutdown).await;
         Ok(Exit::Yes)

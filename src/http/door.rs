@@ -21,6 +21,7 @@ use super::metrics::Metrics;
 use super::{ApiError, Service};
 use crate::ledger::Sequenced;
 use crate::statement::facts::FactsExt as _;
+use crate::statement::key::PublicKey;
 use crate::statement::words::PartyId;
 use crate::statement::{Author, Signed};
 use crate::store::StoreError;
@@ -36,6 +37,11 @@ const PARTY_ATTACHMENTS: usize = 4;
 const FILES_OF_A_CALL: u32 = 20;
 /// Where these files are.
 const FILES: &str = "/log/tile/";
+/// Bodies by keys that nobody knows, on their way from one address at once: anyone can make keys, and enrolling
+/// takes one.
+const STRANGERS_BODIES: usize = 8;
+/// Bodies by one vault's or one party's key, on their way at once.
+const KEY_BODIES: usize = 16;
 
 /// Limits that an operator chooses; 0 means none.
 #[derive(Debug, Clone)]
@@ -49,10 +55,25 @@ pub struct Limits {
     pub party_statements: u32,
     /// Statements of one address, and of one party, that may wait for the sequencer at once.
     pub waiting: usize,
-    /// Connections that one address may have open at once.
+    /// Connections that one address may have open at once, and requests that it may have under way through
+    /// proxies.
     pub connections: usize,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub proxies: Vec<IpAddr>,
+}
+
+impl Limits {
+    /// No limit at all.
+    pub fn none() -> Self {
+        Self {
+            requests: 0,
+            address_statements: 0,
+            party_statements: 0,
+            waiting: 0,
+            connections: 0,
+            proxies: Vec::new(),
+        }
+    }
 }
 
 /// Which limit a caller has come to.
@@ -70,6 +91,10 @@ pub enum Limit {
     PartyWaiting,
     /// [`Limits::connections`].
     Connections,
+    /// Bodies by unknown keys that are on their way from an address at once.
+    StrangersBodies,
+    /// Bodies by a known key that are on their way at once.
+    KeyBodies,
     /// Attachments of a party that are on their way at once.
     Attachments,
     /// Bytes of a party's attachments that wait for their statements.
@@ -78,13 +103,15 @@ pub enum Limit {
 
 impl Limit {
     /// Every limit.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Requests,
         Self::AddressStatements,
         Self::AddressWaiting,
         Self::PartyStatements,
         Self::PartyWaiting,
         Self::Connections,
+        Self::StrangersBodies,
+        Self::KeyBodies,
         Self::Attachments,
         Self::WaitingAttachments,
     ];
@@ -98,6 +125,8 @@ impl Limit {
             Self::PartyStatements => "party-limit",
             Self::PartyWaiting => "party-waiting",
             Self::Connections => "address-connections",
+            Self::StrangersBodies => "address-bodies",
+            Self::KeyBodies => "key-bodies",
             Self::Attachments => "party-attachments",
             Self::WaitingAttachments => "party-attachments-waiting",
         }
@@ -112,6 +141,10 @@ impl Limit {
             Self::PartyStatements => "Too many statements by this party",
             Self::PartyWaiting => "Too many statements by this party wait already",
             Self::Connections => "Too many connections from this address",
+            Self::StrangersBodies => {
+                "Too many calls by unknown keys from this address are on their way already"
+            }
+            Self::KeyBodies => "Too many calls by this key are on their way already",
             Self::Attachments => "Too many attachments by this party are on their way already",
             Self::WaitingAttachments => "No statement names what this party has uploaded",
         }
@@ -143,6 +176,8 @@ pub struct Door {
     address_waiting: Option<Arc<Places<Client>>>,
     party_waiting: Option<Arc<Places<PartyId>>>,
     connections: Option<Arc<Places<Client>>>,
+    strangers_bodies: Option<Arc<Places<Client>>>,
+    key_bodies: Option<Arc<Places<PublicKey>>>,
     attachments: Arc<Semaphore>,
     party_attachments: Option<Arc<Places<PartyId>>>,
     proxies: Vec<IpAddr>,
@@ -168,6 +203,8 @@ impl Door {
             address_waiting: Places::new(limits.waiting),
             party_waiting: Places::new(limits.waiting),
             connections: Places::new(limits.connections),
+            strangers_bodies: Places::new(STRANGERS_BODIES),
+            key_bodies: Places::new(KEY_BODIES),
             attachments: Arc::new(Semaphore::new(ATTACHMENTS)),
             party_attachments: Places::new(PARTY_ATTACHMENTS),
             proxies: proxies.collect(),
@@ -179,11 +216,7 @@ impl Door {
     pub fn paced(rate: u32) -> Self {
         let limits = Limits {
             requests: rate,
-            address_statements: 0,
-            party_statements: 0,
-            waiting: 0,
-            connections: 0,
-            proxies: Vec::new(),
+            ..Limits::none()
         };
         Self::new(limits, Arc::default())
     }
@@ -203,15 +236,46 @@ impl Door {
         }
     }
 
-    /// Lets a request for `path` in; who sends it.
-    pub fn enter(&self, peer: IpAddr, path: &str, headers: &HeaderMap) -> Result<Client, ApiError> {
+    /// Lets a request for `path` in: who sends it, and its place until it is answered. One that comes directly has its
+    /// connection's place.
+    pub fn enter(
+        &self,
+        peer: IpAddr,
+        path: &str,
+        headers: &HeaderMap,
+    ) -> Result<Entered, ApiError> {
         let client = self.client(peer, headers);
         let buckets = match path.starts_with(FILES) {
             true => &self.files,
             false => &self.requests,
         };
         self.token(buckets.as_ref(), &client, Limit::Requests)?;
-        Ok(client)
+        let place = match &self.connections {
+            Some(places) if self.is_proxy(peer) => {
+                self.place(places, &client, Limit::Connections)?
+            }
+            _ => None,
+        };
+        Ok((client, place))
+    }
+
+    /// Lets a stranger's signed body in, which keeps its place until it has arrived.
+    pub(super) fn take_strangers_body(
+        &self,
+        client: &Client,
+    ) -> Result<Option<Place<Client>>, ApiError> {
+        match &self.strangers_bodies {
+            Some(places) => self.place(places, client, Limit::StrangersBodies),
+            None => Ok(None),
+        }
+    }
+
+    /// Lets a body in that a known key signed, which keeps its place until it has arrived.
+    pub(super) fn take_body(&self, key: &PublicKey) -> Result<Option<Place<PublicKey>>, ApiError> {
+        match &self.key_bodies {
+            Some(places) => self.place(places, key, Limit::KeyBodies),
+            None => Ok(None),
+        }
     }
 
     /// Lets an attachment of a party in, which keeps its places until it is stored.
@@ -269,6 +333,9 @@ impl Door {
         ApiError::TooMany { limit, wait }
     }
 }
+
+/// Who sends a request, and its place.
+pub type Entered = (Client, Option<Place<Client>>);
 
 /// The places of an attachment on its way.
 type Attaching = (Option<Place<PartyId>>, OwnedSemaphorePermit);

@@ -1,47 +1,41 @@
-//! The listening socket: bounded connections, slow senders and slow readers cut off, a clean end.
+//! The listening socket: bounded connections, a place for health, a clean end.
 
 use std::convert::Infallible;
-use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::Request;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use hyper::body::Incoming;
-use hyper::server::conn::http1::{self, Parts};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::AsyncWriteExt as _;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tower::{Service, ServiceExt as _};
+use tower::Service;
 
-use super::ApiError;
+use super::connection::{Reach, converse};
+use super::connections::Connections;
 use super::door::Door;
-use super::stall::Impatient;
 
 /// Connections open at once, unless an operator says otherwise.
 pub const MAX_CONNECTIONS: usize = 1024;
-/// The longest that the head of a request may take to arrive.
-const HEADER_TIME: Duration = Duration::from_secs(10);
-/// The longest that a peer may leave an answer in the socket without making room in it.
-const READ_GAP: Duration = Duration::from_secs(30);
+/// Connections beyond the limit, open at once: they are answered about the server's health alone.
+pub const MORE_CONNECTIONS: usize = 16;
 /// Bytes of an answer that wait in a socket for its peer. A socket takes more bytes once a third of
-/// it is free, so this and `READ_GAP` say how slow a reader may be: some 4 kB/s. The peer is a proxy
-/// nearby, so no distance has to be filled.
+/// it is free, so this and the gap that a reader may leave say how slow it may be: some 4 kB/s. The peer is a
+/// proxy nearby, so no distance has to be filled.
 const SEND_BUFFER: usize = 256 << 10;
 /// How long a clean end waits for requests that are being answered: longer than any answer takes
 /// whose request has arrived, but for a clip's.
 const GRACE: Duration = Duration::from_secs(15);
-/// How long the last words to a slow sender may take.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How soon accepting is tried again after it failed.
+const RETRY: Duration = Duration::from_millis(50);
 
 /// How the socket behaves.
 pub struct Listening {
     pub listener: TcpListener,
-    /// Connections open at once; who comes then waits in the system's queue.
+    /// Connections open at once. The one that has been idle longest is closed for the next that comes; while
+    /// none is idle, [`MORE_CONNECTIONS`] are told so.
     pub connections: usize,
     pub door: Arc<Door>,
 }
@@ -70,33 +64,55 @@ where
     if let Err(error) = sized {
         tracing::warn!(%error, "slow readers are cut off later than they should be");
     }
-    let permits = Arc::new(Semaphore::new(config.connections));
+    let (all, more) = (
+        Connections::new(config.connections),
+        Connections::new(MORE_CONNECTIONS),
+    );
     let (goes_on, ending) = watch::channel(());
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
+    let mut failed = false;
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&config.listener, &permits) => accepted,
+            accepted = config.listener.accept() => accepted,
             () = &mut shutdown => break,
         };
         while connections.try_join_next().is_some() {}
-        let Some((stream, address, permit)) = accepted else {
-            // Out of file descriptors, most likely: accepting at once again would spin.
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
+        let (stream, address) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors, most likely: accepting at once again would spin.
+                if !std::mem::replace(&mut failed, true) {
+                    tracing::warn!(%error, "connections are not accepted");
+                }
+                tokio::time::sleep(RETRY).await;
+                continue;
+            }
         };
-        // One address with too many gets no answer: it would cost what the limit is to save.
+        if std::mem::take(&mut failed) {
+            tracing::info!("connections are accepted again");
+        }
+        // One address with too many gets no answer: it would cost what the limit is to save. Nor does it
+        // displace anybody.
         let Ok(place) = config.door.connect(address.ip()) else {
             continue;
         };
+        let member = match all.enter().await {
+            Some(connection) => (connection, Reach::Everything),
+            None => match more.enter().await {
+                Some(connection) => (connection, Reach::Health),
+                None => continue,
+            },
+        };
+        let _ = stream.set_nodelay(true);
         let (app, door, ending) = (app.clone(), config.door.clone(), ending.clone());
         connections.spawn(async move {
             let open = &door.metrics().connections;
             open.inc();
             // Also when the task is aborted.
             let _closed = Closing(open);
-            converse(stream, address, app, door.clone(), ending).await;
-            drop((place, permit));
+            converse(stream, address, app, door.clone(), member, ending).await;
+            drop(place);
         });
     }
     drop((config.listener, goes_on));
@@ -111,93 +127,10 @@ where
     }
 }
 
-/// Answers the requests of one connection. A peer that goes away is its own affair.
-async fn converse<A>(
-    stream: TcpStream,
-    address: SocketAddr,
-    app: A,
-    door: Arc<Door>,
-    mut ending: watch::Receiver<()>,
-) where
-    A: Service<Request<Incoming>, Response = Response, Error = Infallible>,
-    A: Clone + Send + Unpin + 'static,
-    A::Future: Send,
-{
-    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-        let client = door.enter(address.ip(), request.uri().path(), request.headers());
-        let app = app.clone();
-        Box::pin(async move {
-            match client {
-                Ok(client) => {
-                    request.extensions_mut().insert(client);
-                    app.oneshot(request).await
-                }
-                Err(error) => Ok(error.into_response()),
-            }
-        })
-    });
-    let mut connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIME)
-        .serve_connection(TokioIo::new(Impatient::new(stream, READ_GAP)), service);
-    let mut ends = pin!(ending.changed());
-    let mut ended = false;
-    let done = loop {
-        tokio::select! {
-            done = poll_fn(|context| connection.poll_without_shutdown(context)) => break done,
-            _ = &mut ends, if !ended => {
-                ended = true;
-                std::pin::Pin::new(&mut connection).graceful_shutdown();
-            }
-        }
-    };
-    let timed_out = done.is_err_and(|error| error.is_timeout());
-    let Parts { io, read_buf, .. } = connection.into_parts();
-    let mut stream = io.into_inner();
-    // An idle connection is closed without a word: its peer might take one for the answer to what it
-    // asks next.
-    let said = async {
-        if timed_out && !read_buf.is_empty() {
-            stream.write_all(&too_slow()).await?;
-        }
-        stream.shutdown().await
-    };
-    let _ = tokio::time::timeout(LAST_WORDS, said).await;
-}
-
-/// The answer to half a head.
-fn too_slow() -> Vec<u8> {
-    let problem = ApiError::TooSlow.problem();
-    let body = serde_json::to_string(&problem).expect("a problem is JSON");
-    format!(
-        "HTTP/1.1 408 Request Timeout\r\ncontent-type: {}\r\ncontent-length: {}\r\ncache-control: no-store\r\nconnection: close\r\n\r\n{body}",
-        crate::wire::problem::MEDIA_TYPE,
-        body.len()
-    )
-    .into_bytes()
-}
-
 struct Closing<'a>(&'a prometheus_client::metrics::gauge::Gauge);
 
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
         self.0.dec();
-    }
-}
-
-async fn accept(
-    listener: &TcpListener,
-    permits: &Arc<Semaphore>,
-) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let permit = permits.clone().acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, address)) => {
-            let _ = stream.set_nodelay(true);
-            Some((stream, address, permit))
-        }
-        Err(error) => {
-            tracing::warn!(%error, "a connection was not accepted");
-            None
-        }
     }
 }

@@ -7,6 +7,8 @@ mod attachments;
 mod auth;
 mod batches;
 mod bundles;
+mod connection;
+mod connections;
 mod disclosures;
 mod door;
 mod keys;

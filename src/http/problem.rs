@@ -35,6 +35,8 @@ pub enum ApiError {
     },
     NotFound(&'static str),
     NoSuchMethod,
+    /// No request of HTTP, and the status that hyper has for it.
+    Unparsed(u16),
     /// The call's own signature.
     Signature(SignatureError),
     /// The signature is fine, and the key may not do this.
@@ -91,6 +93,13 @@ impl ApiError {
         }
     }
 
+    /// [`ApiError::wait`] in whole seconds, and never none: who asks again at once comes too early.
+    pub(super) fn retry_after(&self) -> Option<u64> {
+        let wait = self.wait()?;
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        Some(seconds.max(1))
+    }
+
     /// The problem to tell.
     pub fn problem(&self) -> Problem {
         match self {
@@ -106,6 +115,11 @@ impl ApiError {
             },
             Self::NotFound(what) => of_call("not-found", what),
             Self::NoSuchMethod => of_call("no-such-method", ""),
+            Self::Unparsed(414 | 431) => Problem {
+                accepted: Some("a head of at most 65,536 bytes and 100 fields".to_owned()),
+                ..of_call("large-head", "")
+            },
+            Self::Unparsed(_) => of_call("not-http", ""),
             Self::Signature(error) => of_call("call-signature", &error.to_string()),
             Self::Forbidden(why) => of_call("forbidden", why),
             Self::Conflict(code, detail) => of_call(code, detail),
@@ -127,8 +141,9 @@ impl ApiError {
 }
 
 /// What calls are answered besides refusals of statements and limits: status, code, title.
-const OF_CALLS: [(u16, &str, &str); 16] = [
+const OF_CALLS: [(u16, &str, &str); 18] = [
     (400, "bad-request", "The call is not of the form required"),
+    (400, "not-http", "This is no request of HTTP/1.1"),
     (
         401,
         "call-signature",
@@ -156,6 +171,7 @@ const OF_CALLS: [(u16, &str, &str); 16] = [
     ),
     (410, "gone", "It was here, and has been deleted"),
     (413, "too-large", "The body is too large"),
+    (431, "large-head", "The head of the request is too large"),
     (500, "internal", "The server failed"),
     (503, "busy", "Too much waits already"),
     (503, "clock-behind", "The server's clock is behind the log"),
@@ -274,10 +290,8 @@ impl IntoResponse for ApiError {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(wait) = self.wait() {
-            // Whole seconds, and never none: who asks again at once comes too early.
-            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            headers.insert(header::RETRY_AFTER, seconds.max(1).into());
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, seconds.into());
         }
         if problem.status == 408 {
             // What is left of the request is not waited for.
@@ -309,6 +323,7 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::Conflict { .. } => Self::other_content(),
             StoreError::BadPath { .. } => Self::NotFound("no such object"),
+            error if error.is_out_of_files() => Self::Busy,
             error => Self::internal(error),
         }
     }

@@ -1,19 +1,30 @@
 //! A connection that is given up once its peer no longer reads: hyper waits for ever.
 //!
-//! Only writes are timed. A socket has nothing to flush, and what reads wait for is hyper's affair.
+//! Only writes are timed. A socket has nothing to flush, and what reads wait for is hyper's affair. hyper's
+//! own answers to a head that it cannot parse are empty; they are kept back, for a problem in their place.
 
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use std::sync::Arc;
+
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
+
+use super::connections::Activity;
+
+/// The longest answer that hyper gives on its own, in bytes.
+const OWN_ANSWER: usize = 200;
 
 /// Writes that wait longer than `patience` fail.
 pub struct Impatient<S> {
     stream: S,
     patience: Duration,
+    activity: Arc<Activity>,
+    /// The status of an answer of hyper's own, which was not sent.
+    kept_back: Option<u16>,
     /// Ends the write that waits. Made when one first waits: most connections never do.
     deadline: Option<Pin<Box<Sleep>>>,
     waiting: bool,
@@ -21,13 +32,27 @@ pub struct Impatient<S> {
 
 impl<S> Impatient<S> {
     /// A stream of which each write must make progress within `patience`.
-    pub fn new(stream: S, patience: Duration) -> Self {
+    pub fn new(stream: S, patience: Duration, activity: Arc<Activity>) -> Self {
         Self {
             stream,
             patience,
+            activity,
+            kept_back: None,
             deadline: None,
             waiting: false,
         }
+    }
+
+    /// The stream itself, and the status of an answer of hyper's own that was not sent.
+    pub fn into_parts(self) -> (S, Option<u16>) {
+        (self.stream, self.kept_back)
+    }
+
+    /// Keeps an answer of hyper's own back; whether this is one.
+    fn keeps_back(&mut self, bytes: &[u8]) -> bool {
+        let status = own_answer(bytes);
+        self.kept_back = self.kept_back.or(status);
+        status.is_some()
     }
 
     /// Passes on how a write went; fails one that has waited too long.
@@ -37,7 +62,10 @@ impl<S> Impatient<S> {
         written: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.waiting = false;
+            if self.waiting {
+                self.waiting = false;
+                self.activity.write_waits(false);
+            }
             return written;
         }
         let patience = self.patience;
@@ -47,6 +75,7 @@ impl<S> Impatient<S> {
         if !self.waiting {
             deadline.as_mut().reset(Instant::now() + patience);
             self.waiting = true;
+            self.activity.write_waits(true);
         }
         ready!(deadline.as_mut().poll(context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
@@ -69,6 +98,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.keeps_back(bytes) {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let written = pin!(&mut self.stream).poll_write(context, bytes);
         self.judge(context, written)
     }
@@ -78,6 +110,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
         context: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if let [only] = parts
+            && self.keeps_back(only)
+        {
+            return Poll::Ready(Ok(only.len()));
+        }
         let written = pin!(&mut self.stream).poll_write_vectored(context, parts);
         self.judge(context, written)
     }
@@ -92,5 +129,48 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         pin!(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// The status of hyper's own answer to a head that it cannot parse. It has none but these three headers; each
+/// answer of ours has one more.
+fn own_answer(bytes: &[u8]) -> Option<u16> {
+    let rest = bytes.strip_prefix(b"HTTP/1.")?;
+    if bytes.len() > OWN_ANSWER || rest.get(1..3) != Some(b" 4") {
+        return None;
+    }
+    let head = std::str::from_utf8(bytes).ok()?.strip_suffix("\r\n\r\n")?;
+    let mut lines = head.split("\r\n");
+    let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+    let is_own = |line: &str| {
+        let (name, value) = line.split_once(": ").unwrap_or_default();
+        match name {
+            "connection" => value == "close",
+            "content-length" => value == "0",
+            name => name == "date",
+        }
+    };
+    lines.all(is_own).then_some(status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_of_hyper_are_told_from_ours() {
+        let own = "HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n\
+            content-length: 0\r\ndate: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n";
+        assert_eq!(own_answer(own.as_bytes()), Some(431));
+        for ours in [
+            "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+            "HTTP/1.1 404 Not Found\r\nx-content-type-options: nosniff\r\ncontent-length: 0\r\n\r\n",
+            "HTTP/1.1 400 Bad Request\r\ncontent-length: 2\r\n\r\n",
+            "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+            "HTTP/1.1 400 Bad Request\r\ncontent-len",
+            "",
+        ] {
+            assert_eq!(own_answer(ours.as_bytes()), None, "{ours}");
+        }
     }
 }

@@ -18,11 +18,16 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
 use super::auth::Caller;
+use super::door::Client;
+use super::limits::Place;
 use super::{ApiError, JSON_BODY, Path, Service, Shared};
 use crate::digest::Digest;
 use crate::random;
 use crate::seal::commitment::UPLOAD_SLOTS;
-use crate::store::clips::{Arriving, Part, Place, sha256};
+use crate::statement::facts::FactsExt as _;
+use crate::statement::key::PublicKey;
+use crate::store::clips::{Arriving, Part, Place as PartPlace, sha256};
+use crate::store::facts::JournalFacts;
 use crate::store::vaults::{Clip, ClipId, Vault, VaultId};
 use crate::wire::vault as wire;
 
@@ -113,6 +118,7 @@ pub async fn put_part(
             most: MAX_SMALL_PART,
         });
     }
+    let _place = service.admit_body(&parts, &caller)?;
     let sink = blocking(move || match service.clips.known(&place)? {
         Some(file) => Ok(Sink::Known(file)),
         None => {
@@ -227,10 +233,24 @@ impl Service {
     ) -> Result<(Caller, Bytes), ApiError> {
         let (parts, body) = request.into_parts();
         let caller = self.caller(&parts)?;
+        let _place = self.admit_body(&parts, &caller)?;
         let body = axum::body::to_bytes(body, most).await;
         let body = body.map_err(|error| ApiError::unread(&error, most))?;
         caller.check_body(&body)?;
         Ok((caller, body))
+    }
+
+    /// A place for a body on its way: among those of its key, or, if nobody knows that, of its address.
+    fn admit_body(&self, parts: &Parts, caller: &Caller) -> Result<BodyPlace, ApiError> {
+        let facts = JournalFacts(self.ledger.journal());
+        let known = self.vaults.vault_by_key(caller.key.to_bytes())?.is_some()
+            || facts.key(&caller.key)?.is_some();
+        if known {
+            return Ok(BodyPlace::Key(self.door.take_body(&caller.key)?));
+        }
+        let client = parts.extensions.get::<Client>();
+        let client = client.ok_or_else(|| ApiError::internal("a request from nowhere"))?;
+        Ok(BodyPlace::Stranger(self.door.take_strangers_body(client)?))
     }
 
     /// The vault of the key that signed a call, and the call's signature, whose body is checked later.
@@ -246,6 +266,13 @@ impl Service {
         self.accept_once(caller)?;
         Ok(vault)
     }
+}
+
+/// The place of a body on its way; free again when this is dropped.
+#[expect(dead_code, reason = "dropping it frees the place")]
+enum BodyPlace {
+    Key(Option<Place<PublicKey>>),
+    Stranger(Option<Place<Client>>),
 }
 
 /// Where a part goes that is being received.
@@ -349,10 +376,10 @@ pub(super) fn clip_id(text: &str) -> Result<ClipId, ApiError> {
 }
 
 /// Where a part of a clip lies, by the names in a path.
-fn place(vault: VaultId, clip: &str, part: &str) -> Result<Place, ApiError> {
+fn place(vault: VaultId, clip: &str, part: &str) -> Result<PartPlace, ApiError> {
     let clip = clip_id(clip)?;
     let part = Part::named(part).ok_or(ApiError::NotFound(
         "a clip has a header, a body and metadata",
     ))?;
-    Ok(Place { vault, clip, part })
+    Ok(PartPlace { vault, clip, part })
 }

@@ -133,6 +133,8 @@ impl Place {
             "127.0.0.1:0",
             "--rate",
             "100000",
+            "--address-connections",
+            "1000",
         ];
         self.server = Some(Server::start_with(&args, errors));
     }
