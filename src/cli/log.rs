@@ -332,7 +332,8 @@ fn proof(args: &Proof, out: &mut impl io::Write) -> anyhow::Result<Exit> {
         .extra
         .as_deref()
         .expect("a copy's proofs carry the leaf");
-    proof.verify(leaf, copy.follower.policy(), None, None)?;
+    let witnessed = proof.verify(leaf, copy.follower.policy(), None, None)?;
+    let counts = witnessed.check_counts_for(entry.logged_at);
     match &args.output {
         None => out.write_all(proof.to_text().as_bytes())?,
         Some(path) => {
@@ -341,7 +342,13 @@ fn proof(args: &Proof, out: &mut impl io::Write) -> anyhow::Result<Exit> {
             writeln!(out, "entry {index} of {log}: {}", path.display())?;
         }
     }
-    Ok(Exit::Yes)
+    match counts {
+        Ok(()) => Ok(Exit::Yes),
+        Err(error) => {
+            eprintln!("it proves nothing yet: {error}");
+            Ok(Exit::No)
+        }
+    }
 }
 
 fn check(args: &Check, out: &mut impl io::Write) -> anyhow::Result<Exit> {
@@ -367,9 +374,12 @@ fn what_it_proves(bytes: &[u8], policy: &Policy) -> anyhow::Result<String> {
         .as_ref()
         .context("it does not carry its entry")?;
     let witnessed = proof.verify(leaf, policy, None, None)?;
-    let (index, origin) = (proof.index, witnessed.checkpoint.origin);
+    let (index, origin) = (proof.index, &witnessed.checkpoint.origin);
     let read = replay::read(leaf);
     let entry = read.with_context(|| format!("entry {index} of {origin} is no valid statement"))?;
+    let counts = witnessed.check_counts_for(entry.logged_at);
+    counts
+        .context("`whosaw log evidence` says whether the log gave it a time that had not come")?;
     let mut text = format!("it holds: entry {index} of {origin}\n");
     writeln!(text, "  {}", plain(&entry.signed))?;
     writeln!(text, "  id {}", entry.signed.id)?;
@@ -457,6 +467,7 @@ impl Copy {
 fn show(args: &Show, out: &mut impl io::Write) -> anyhow::Result<Exit> {
     let copy = args.log.read()?;
     let entry = copy.find(&args.statement)?;
+    let mark = copy.follower.mark(entry.index);
     let lapsed = match (expires(&entry.signed.statement), copy.follower.witnessed()?) {
         (Some(until), Some(witnessed)) => witnessed.time().map(|now| (until, until <= now)),
         _ => None,
@@ -465,6 +476,9 @@ fn show(args: &Show, out: &mut impl io::Write) -> anyhow::Result<Exit> {
         let mut shown = entry_json(&entry)?;
         if let Some((_, lapsed)) = lapsed {
             shown["expired"] = json!(lapsed);
+        }
+        if let Some(mark) = mark {
+            shown["contradicted"] = json!(mark.code());
         }
         if let Some(closed) = copy.follower.closed()? {
             shown["log_closed"] = json!(closed);
@@ -505,6 +519,10 @@ fn show(args: &Show, out: &mut impl io::Write) -> anyhow::Result<Exit> {
     for finding in record::about(&args.log, copy, &signed.id)? {
         let title = finding.code.title();
         writeln!(out, "finding     {title}. {}", finding.detail)?;
+    }
+    if let Some(mark) = mark {
+        let why = "the witnesses' times contradict its time of logging";
+        writeln!(out, "\nNOTE: {}: {why}", mark.code())?;
     }
     say_closed(closed.as_ref(), out)?;
     Ok(Exit::Yes)

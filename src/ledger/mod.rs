@@ -112,6 +112,8 @@ pub struct Published {
     pub note: Arc<[u8]>,
     /// The checkpoint's time, by its witnesses (PROTOCOL section 3).
     pub at: Time,
+    /// How many entries it counts for: all, unless a wrong clock put the last ones ahead of its time.
+    pub counted: TreeSize,
     /// Each witness of the policy, and what its last answer lacked.
     pub witnesses: Vec<(String, Result<(), String>)>,
 }
@@ -245,15 +247,16 @@ impl Ledger {
         let mut sequencer = Sequencer::open(journal, log.clone(), signer, clock.clone(), tell)?;
         sequencer.begin(config.genesis)?;
         let metrics = sequencer.metrics.clone();
-        let publisher = Publisher::new(
-            log.clone(),
-            Witnesses::new(config.policy, config.witness_timeout),
+        let publisher = Publisher {
+            log: log.clone(),
+            witnesses: Witnesses::new(config.policy, config.witness_timeout),
+            journal: reader.clone(),
             clock,
-            config.renew,
-            progress.clone(),
+            renew: config.renew,
+            progress: progress.clone(),
             publish,
-            metrics.clone(),
-        );
+            metrics: metrics.clone(),
+        };
         let pruner = Pruner::new(log, progress.borrow().size);
         let pruned = published.clone();
         publisher.resume()?;
@@ -424,8 +427,8 @@ fn spawn(
 }
 
 impl Published {
-    /// Whether the entry at `index` stands under it.
+    /// Whether the entry at `index` stands under it, and it counts for that entry.
     pub fn covers(&self, index: LeafIndex) -> bool {
-        index.as_u64() < self.checkpoint.size.as_u64()
+        index.as_u64() < self.counted.as_u64()
     }
 }

@@ -9,14 +9,18 @@ use tokio::sync::watch;
 
 use super::metrics::Metrics;
 use super::reads::LogReads;
+use super::sequencer::logged_at;
 use super::tiles::{CHECKPOINT, LogFiles};
 use super::witnesses::Witnesses;
 use super::{LedgerError, Progress, Published};
 use crate::store::journal::JournalRead;
-use crate::time::Clock;
+use crate::store::sqlite::SqliteReader;
+use crate::time::{Clock, Time};
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::note::{LogSigner, Note};
+use crate::tlog::policy::counts_at;
 use crate::tlog::prove;
+use crate::tlog::tree::TreeSize;
 
 /// How soon a checkpoint that the witnesses did not cosign is tried again.
 const RETRY: Duration = Duration::from_secs(2);
@@ -24,34 +28,16 @@ const RETRY: Duration = Duration::from_secs(2);
 pub(super) struct Publisher {
     pub log: LogFiles,
     pub witnesses: Witnesses,
+    /// For the times of entries.
+    pub journal: SqliteReader,
     pub clock: Clock,
     pub renew: Duration,
     pub progress: watch::Receiver<Progress>,
     pub publish: watch::Sender<Option<Published>>,
-    metrics: Metrics,
+    pub metrics: Metrics,
 }
 
 impl Publisher {
-    pub fn new(
-        log: LogFiles,
-        witnesses: Witnesses,
-        clock: Clock,
-        renew: Duration,
-        progress: watch::Receiver<Progress>,
-        publish: watch::Sender<Option<Published>>,
-        metrics: Metrics,
-    ) -> Self {
-        Self {
-            log,
-            witnesses,
-            clock,
-            renew,
-            progress,
-            publish,
-            metrics,
-        }
-    }
-
     /// What was published before still is: proofs are given from the first moment on.
     ///
     /// # Errors
@@ -61,6 +47,12 @@ impl Publisher {
         if let Some(note) = self.log.read(CHECKPOINT)?
             && let Some(published) = self.witnesses.published(&note, self.clock.now())
         {
+            let size = published.checkpoint.size;
+            let counted = counted(&self.journal, size, published.at)?;
+            let published = Published {
+                counted,
+                ..published
+            };
             self.metrics.asked(&published.witnesses, published.at);
             self.publish.send_replace(Some(published));
         }
@@ -123,14 +115,35 @@ impl Publisher {
         };
         // A crash before this leaves an older checkpoint in public; the next start publishes.
         self.log.publish(&note)?;
+        let size = cosigned.checkpoint.size;
+        let last = self.progress.borrow().last_logged_at;
+        let counted = match last {
+            Some(last) if !counts_at(at, last) => counted(&self.journal, size, at)?,
+            _ => size,
+        };
         self.publish.send_replace(Some(Published {
             checkpoint: cosigned.checkpoint,
             note: note.into(),
             at,
+            counted,
             witnesses: cosigned.witnesses,
         }));
         Ok(self.renew)
     }
+}
+
+/// How many of the first `size` entries a checkpoint of this time counts for. Times of logging never
+/// decrease.
+fn counted(journal: &impl JournalRead, size: TreeSize, at: Time) -> Result<TreeSize, LedgerError> {
+    let (mut counts, mut does_not) = (0, size.as_u64());
+    while counts < does_not {
+        let middle = counts + (does_not - counts) / 2;
+        match counts_at(at, logged_at(journal, middle)?) {
+            true => counts = middle + 1,
+            false => does_not = middle,
+        }
+    }
+    Ok(TreeSize::new(counts))
 }
 
 /// What is in public is this log's: nothing may be signed beside it.

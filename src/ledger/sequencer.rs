@@ -22,7 +22,7 @@ use crate::statement::leaf::{Leaf, MAX_LEAF};
 use crate::statement::refusal::{Reason, Refusal, Verdict};
 use crate::statement::rules;
 use crate::store::facts::{CachedFacts, FactCache, JournalFacts, encode};
-use crate::store::journal::{Commit, Head, Journal, NewEntry};
+use crate::store::journal::{Commit, Head, Journal, JournalRead, NewEntry};
 use crate::store::patiently;
 use crate::time::{Clock, Time};
 use crate::tlog::checkpoint::Checkpoint;
@@ -440,10 +440,18 @@ fn open_end(
     Ok(end)
 }
 
-fn leaf(journal: &impl Journal, index: u64) -> Result<Vec<u8>, LedgerError> {
+fn leaf(journal: &impl JournalRead, index: u64) -> Result<Vec<u8>, LedgerError> {
     journal.leaf(index)?.ok_or_else(|| {
         LedgerError::Inconsistent(format!("entry {index} is missing from the journal"))
     })
+}
+
+/// When the entry at `index` was logged.
+///
+/// # Errors
+/// The journal's, and [`LedgerError::Inconsistent`] if there is no such entry.
+pub(super) fn logged_at(journal: &impl JournalRead, index: u64) -> Result<Time, LedgerError> {
+    parse_logged_at(&leaf(journal, index)?)
 }
 
 fn parse_logged_at(leaf: &[u8]) -> Result<Time, LedgerError> {

@@ -223,6 +223,7 @@ impl Run<'_> {
             store: SqliteJournal::open(&self.folder.join("ledger.db"))?,
             fuse: fuse(),
         };
+        let reader = journal.store.reader()?;
         let log = LogFiles::new(Faulty {
             store: files(self.folder),
             fuse: fuse(),
@@ -237,15 +238,16 @@ impl Run<'_> {
         };
         let policy = Policy::of(vec![nobody], Vec::new(), 0).unwrap();
         let mut pruner = Pruner::new(log.clone(), progress.borrow().size);
-        let mut publisher = Publisher::new(
+        let mut publisher = Publisher {
             log,
-            Witnesses::new(policy, Duration::ZERO),
+            witnesses: Witnesses::new(policy, Duration::ZERO),
+            journal: reader,
             clock,
-            Duration::ZERO,
-            progress.clone(),
-            watch::channel(None).0,
-            sequencer.metrics.clone(),
-        );
+            renew: Duration::ZERO,
+            progress: progress.clone(),
+            publish: watch::channel(None).0,
+            metrics: sequencer.metrics.clone(),
+        };
         publisher.resume()?;
         let mut publish = |progress: &watch::Receiver<Progress>| {
             let head = progress.borrow().head.clone();

@@ -99,6 +99,7 @@ impl Witnesses {
         };
         Some(Published {
             witnesses: self.policy.witnesses().iter().map(state).collect(),
+            counted: witnessed.checkpoint.size,
             checkpoint: witnessed.checkpoint,
             note: note.into(),
             at,

@@ -143,7 +143,8 @@ impl Official {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(Follower<SqliteJournal>, Update), OfficialError> {
         let journal = SqliteJournal::open(&self.home.root().join("follower.db"))?;
-        let mut follower = Follower::open(journal, self.policy.clone())?;
+        let follower = Follower::open(journal, self.policy.clone())?;
+        let mut follower = follower.keeping_marks(self.home.root())?;
         let source = UrlSource::of_server(self.client.base().as_str())?;
         let update = follower.update(&source, self.clock.now(), progress);
         let update = update.map_err(|error| error.keep_evidence(self.home.root()))?;
@@ -219,8 +220,10 @@ pub fn check_logged(
     };
     let proof = TlogProof::parse(proof.as_bytes())?;
     let leaf = proof.extra.clone().ok_or(OfficialError::OtherStatement)?;
-    proof.verify(&leaf, policy, None, None)?;
+    let witnessed = proof.verify(&leaf, policy, None, None)?;
     let parsed = Leaf::parse(&leaf).map_err(|_| OfficialError::OtherStatement)?;
+    let counts = witnessed.check_counts_for(parsed.logged_at);
+    counts.map_err(TlogProofError::from)?;
     let same = parsed.envelope.payload == envelope.payload
         && proof.index == logged.index
         && parsed.logged_at == logged.logged_at;

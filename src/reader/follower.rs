@@ -31,8 +31,12 @@ use crate::tlog::tile::{self, Tile};
 use crate::tlog::tree::{Frontier, LeafIndex, TreeSize, verify_consistency};
 
 mod fork;
+mod marks;
 #[cfg(test)]
 mod tests;
+
+pub use marks::{Mark, Marked};
+use marks::{Marks, Times};
 
 /// Bytes of entries that are held before they are committed; one bundle (at most 16 MiB) is added.
 const STEP: usize = 32 << 20;
@@ -91,6 +95,8 @@ pub struct Update {
     pub to: TreeSize,
     /// Entries that the rules forbid: they stand in the log and change nothing.
     pub findings: Vec<(LeafIndex, Refusal)>,
+    /// New entries whose time of logging the witnesses contradict.
+    pub marked: Vec<Marked>,
 }
 
 /// An entry of the verified copy.
@@ -108,6 +114,7 @@ pub struct Follower<J> {
     /// Grown when a proof is asked for.
     tree: RefCell<Tree>,
     step: usize,
+    marks: Marks,
 }
 
 impl<J: Journal> Follower<J> {
@@ -122,6 +129,7 @@ impl<J: Journal> Follower<J> {
             policy,
             tree: RefCell::default(),
             step: STEP,
+            marks: Marks::default(),
         })
     }
 
@@ -165,15 +173,21 @@ impl<J: Journal> Follower<J> {
     ) -> Result<Update, FollowError> {
         let note = source.checkpoint()?;
         let fresh = freshness::verify(&self.policy, &note, now).map_err(FollowError::Checkpoint)?;
-        let shown = fresh.witnessed.checkpoint;
+        let witnessed = fresh.witnessed;
+        let shown = witnessed.checkpoint.clone();
         let mut stale = fresh.stale;
         if let Some(stale) = stale.take_if(|_| !may_be_final(source, &shown)) {
             return Err(FollowError::Stale(stale));
         }
-        let seen = self.checkpoint()?.map(|(checkpoint, _)| checkpoint);
+        let (seen, seen_note) = self.checkpoint()?.unzip();
         self.check_against(source, seen.as_ref(), &shown, &note)?;
 
-        let findings = self.take_entries(source, &shown, &note, progress)?;
+        let from = seen.as_ref().map_or(0, |seen| seen.size.as_u64());
+        // A trust file that was changed since may no longer take it for witnessed.
+        let seen_then = seen_note.and_then(|note| self.policy.verify(&note, None, None).ok());
+        let mut times = Times::new(&witnessed, seen_then, from);
+        self.look_at_left(&mut times)?;
+        let findings = self.take_entries(source, &shown, &note, &mut times, progress)?;
         // The last word of a log does not age: what could come after it counts for nothing.
         if let Some(stale) = stale
             && self.closed()?.is_none()
@@ -185,12 +199,14 @@ impl<J: Journal> Follower<J> {
             root: *shown.root.as_bytes(),
             note,
         };
+        let marked = self.mark_new(&times, &head.note)?;
         let from = seen.as_ref().map(|seen| seen.size);
         self.journal.advance(from.map(TreeSize::as_u64), &head)?;
         Ok(Update {
             from: from.unwrap_or_default(),
             to: shown.size,
             findings,
+            marked,
         })
     }
 
@@ -226,6 +242,7 @@ impl<J: Journal> Follower<J> {
         source: &dyn LogSource,
         shown: &Checkpoint,
         note: &[u8],
+        times: &mut Times<'_>,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Vec<(LeafIndex, Refusal)>, FollowError> {
         let first = self.journal.size()?;
@@ -239,7 +256,7 @@ impl<J: Journal> Follower<J> {
                 return Err(self.explain(source, shown, note)?);
             }
             if !leaves.is_empty() {
-                self.commit(&shown.origin, leaves, &tree, &mut findings)?;
+                self.commit(&shown.origin, leaves, &tree, times, &mut findings)?;
             }
             if tree.size() == shown.size {
                 return Ok(findings);
@@ -324,6 +341,7 @@ impl<J: Journal> Follower<J> {
         origin: &Origin,
         leaves: Vec<Vec<u8>>,
         tree: &Frontier,
+        times: &mut Times<'_>,
         findings: &mut Vec<(LeafIndex, Refusal)>,
     ) -> Result<(), FollowError> {
         let first = self.journal.size()?;
@@ -343,6 +361,7 @@ impl<J: Journal> Follower<J> {
                 }) => {
                     pending.apply(id, index, change);
                     last = Some(logged_at);
+                    times.look(index, logged_at);
                     Some(id)
                 }
                 Err(Verdict::Refused(refusal)) => {
@@ -480,6 +499,15 @@ impl<J: Journal> Follower<J> {
         let checkpoint = self.checkpoint()?;
         let covering = checkpoint.filter(|(c, _)| index.as_u64() < c.size.as_u64());
         let (Checkpoint { size, .. }, note) = covering.ok_or(FollowError::NoEntry(index))?;
+        self.proof_under(index, size, note)
+    }
+
+    fn proof_under(
+        &self,
+        index: LeafIndex,
+        size: TreeSize,
+        note: Vec<u8>,
+    ) -> Result<TlogProof, FollowError> {
         let leaf = self.journal.leaf(index.as_u64())?;
         let mut tree = self.tree.borrow_mut();
         tree.grow(&self.journal, size)?;

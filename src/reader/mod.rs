@@ -3,6 +3,7 @@
 //! A reader takes entries from the log's files alone and replays the rules itself; no answer of a
 //! server is state. [`follower`] keeps a verified copy and never goes back.
 
+pub mod ahead;
 pub mod follower;
 pub mod freshness;
 pub mod replay;

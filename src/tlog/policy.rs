@@ -48,6 +48,11 @@ pub enum PolicyError {
     NoLogSignature,
     #[error("the witnesses' quorum is missing: {0}")]
     QuorumMissing(String),
+    #[error(
+        "the witnesses' quorum is missing for this entry: it was logged at {logged_at}, and the checkpoint's \
+         time is {time}, more than 5 minutes before"
+    )]
+    NotYet { logged_at: Time, time: Time },
 }
 
 /// A log of a policy, by one of its keys.
@@ -107,9 +112,16 @@ impl WitnessedCheckpoint {
 
     /// Whether it counts for an entry logged at `logged_at`: cosignatures of at most [`MAX_AHEAD`] before
     /// that make a quorum. Where they do not, the quorum is missing for that entry.
-    pub fn counts_for(&self, logged_at: Time) -> bool {
-        self.time
-            .is_none_or(|time| logged_at.seconds_since(time) <= MAX_AHEAD)
+    ///
+    /// # Errors
+    /// [`PolicyError::NotYet`].
+    pub fn check_counts_for(&self, logged_at: Time) -> Result<(), PolicyError> {
+        match self.time {
+            Some(time) if !counts_at(time, logged_at) => {
+                Err(PolicyError::NotYet { logged_at, time })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether it proves that an entry under it was logged with a time that had not come: a quorum had
@@ -125,6 +137,11 @@ impl WitnessedCheckpoint {
         self.time
             .is_some_and(|time| time.seconds_since(logged_at) > MAX_BEHIND)
     }
+}
+
+/// Whether a checkpoint whose time is `time` counts for an entry logged at `logged_at`.
+pub fn counts_at(time: Time, logged_at: Time) -> bool {
+    logged_at.seconds_since(time) <= MAX_AHEAD
 }
 
 /// The oldest and the newest cosignature that is fresh for whoever looks at `now`: the log's publisher

@@ -6,7 +6,7 @@
 //! specs. It holds about 33 bytes an entry, and the facts of the rules.
 //!
 //! Codes of findings, beside those of [`Reason`](crate::statement::refusal::Reason) for entries:
-//! `checkpoint`, `quorum-missing`, `stale`, `unknown-signature`, `wrong-root`, `wrong-tile`,
+//! `checkpoint`, `quorum-missing`, `logged-ahead`, `stale`, `unknown-signature`, `wrong-root`, `wrong-tile`,
 //! `wrong-bundle`, `missing-file`, `stray-file`, `beyond-checkpoint`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -25,7 +25,6 @@ use crate::reader::source::{LogSource, SourceError};
 use crate::statement::facts::{ClosedFact, FactMap, FactsExt as _, Whole};
 use crate::statement::refusal::Verdict;
 use crate::time::Time;
-use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::hash::{Hash, leaf_hash};
 use crate::tlog::note::{Note, VerifierKey};
 use crate::tlog::policy::{Policy, PolicyError, WitnessedCheckpoint};
@@ -101,8 +100,10 @@ pub fn audit(
     let mut auditor = Auditor::default();
     let witnessed = auditor.checkpoint(policy, &note, now);
     let unchecked = auditor.other_signatures(policy, &note, folder.is_some());
-    if let Some(WitnessedCheckpoint { checkpoint, .. }) = &witnessed {
-        auditor.entries(source, checkpoint, progress)?;
+    if let Some(witnessed) = &witnessed {
+        let checkpoint = &witnessed.checkpoint;
+        auditor.entries(source, witnessed, progress)?;
+        auditor.judge_times(witnessed);
         auditor.forgive_age(checkpoint.size);
         auditor.tiles(source, checkpoint.size)?;
         if let Some(folder) = folder {
@@ -128,6 +129,9 @@ struct Auditor {
     facts: FactMap,
     /// When the last admitted entry was logged.
     last: Option<Time>,
+    /// The first admitted entry for which the checkpoint does not count, and when it was logged. Times
+    /// of logging never decrease, so it counts for none after it.
+    first_ahead: Option<(LeafIndex, Time)>,
     /// The tiles of the tree that the entries make, with their bytes.
     tree: BTreeMap<Tile, Vec<u8>>,
 }
@@ -215,14 +219,15 @@ impl Auditor {
     fn entries(
         &mut self,
         source: &dyn LogSource,
-        checkpoint: &Checkpoint,
+        witnessed: &WitnessedCheckpoint,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(), AuditError> {
+        let checkpoint = &witnessed.checkpoint;
         let bundles: Vec<EntryTile> = tile::entry_tiles(checkpoint.size).collect();
         let edge = thread::scope(|scope| {
             let mut edge = RightEdge::new();
             let mut replay = |auditor: &mut Self, (first, reading): (u64, Reading<'_>)| {
-                let done = auditor.replay(checkpoint, first, reading);
+                let done = auditor.replay(witnessed, first, reading);
                 progress(done, checkpoint.size.as_u64());
             };
             // Chunks are read and verified while the one before them is judged.
@@ -284,16 +289,21 @@ impl Auditor {
     }
 
     /// Judges entries from `first` on; where they end.
-    fn replay(&mut self, checkpoint: &Checkpoint, first: u64, reading: Reading<'_>) -> u64 {
+    fn replay(&mut self, witnessed: &WitnessedCheckpoint, first: u64, reading: Reading<'_>) -> u64 {
         let mut next = first;
         for entry in reading.finish() {
             let index = LeafIndex::new(next);
             next += 1;
-            let origin = checkpoint.origin.as_str();
+            let origin = witnessed.checkpoint.origin.as_str();
             match replay::judge(entry, origin, index, self.last, &self.facts) {
                 Ok(admitted) => {
                     self.facts.apply(admitted.id, index, admitted.change);
-                    self.last = Some(admitted.logged_at);
+                    let logged_at = admitted.logged_at;
+                    self.last = Some(logged_at);
+                    if self.first_ahead.is_none() && witnessed.check_counts_for(logged_at).is_err()
+                    {
+                        self.first_ahead = Some((index, logged_at));
+                    }
                 }
                 Err(Verdict::Refused(refusal)) => {
                     let code = refusal.reason.code();
@@ -303,6 +313,23 @@ impl Auditor {
             }
         }
         next
+    }
+
+    /// The checkpoint counts for no entry whose time of logging is more than 5 minutes after it.
+    fn judge_times(&mut self, witnessed: &WitnessedCheckpoint) {
+        if let Some((index, logged_at)) = self.first_ahead
+            && let Err(fault) = witnessed.check_counts_for(logged_at)
+        {
+            let code = match witnessed.shows_ahead(logged_at) {
+                true => "logged-ahead",
+                false => "quorum-missing",
+            };
+            self.find(
+                code,
+                format!("entry {index}"),
+                format!("and those after it: {fault}"),
+            );
+        }
     }
 
     /// Every tile of the log's size is there and is the one that the entries make.

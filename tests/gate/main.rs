@@ -19,8 +19,9 @@ use whosaw::statement::kinds::access_request::AccessRequest;
 use whosaw::statement::kinds::collection::Collection;
 use whosaw::statement::leaf::Leaf;
 use whosaw::statement::sealed::{Opening, SealDigest};
-use whosaw::statement::words::Role;
+use whosaw::statement::words::{Day, Role};
 use whosaw::statement::{Author, Head, Statement, parse_payload, sign};
+use whosaw::time::Time;
 
 use forgery::leaf;
 use proxy::Proxy;
@@ -326,6 +327,64 @@ fn a_request_outside_the_limits_is_refused() {
     let mut request = another_request(16);
     request.window_minutes = 10_000;
     refuses_forbidden_request(&by_officer(request), FORBIDDEN);
+}
+
+/// The operator's clock is 20 days ahead, so that a new key's wait and a notice are over at once.
+#[test]
+fn a_request_whose_time_had_not_come_is_shown_as_false() {
+    let proxy = world().proxy();
+    let device = world().device_before(&proxy);
+    let later = |time: Time, seconds| time.checked_add_seconds(seconds).unwrap();
+    let then = later(now(), 20 * 86_400).cut_to_minute();
+    let mut request = another_request(20);
+    request.deadline = later(then, 3600);
+    request.sealed.case_number.open_by = Day::of(later(then, 86_400));
+    let head = Head {
+        issued_at: then,
+        ..agency_head()
+    };
+    let key = world().agency().key(Role::Officer).unwrap();
+    let envelope = sign(&head, &request.into(), &[&key]);
+    let id = id_of(&envelope);
+    let mut leaves = world().leaves_before.clone();
+    leaves.push(leaf(envelope, then));
+    serve_log(&proxy, world().forger().log(&leaves, now()));
+    let said = device.run("sync").both();
+    assert!(said.contains("logged-ahead"), "{said}");
+    let inbox = device.run("inbox --json");
+    let json: serde_json::Value = serde_json::from_str(&inbox.out).unwrap();
+    assert!(!json["requests"].to_string().contains(&id), "{json}");
+    let shown = json["false_requests"].as_array().unwrap();
+    let shown = shown.iter().find(|shown| shown["request"] == id.as_str());
+    assert_eq!(shown.expect("it is shown as false")["code"], "logged-ahead");
+    // Another look at the same entries does not make them genuine.
+    serve_log(&proxy, world().forger().log(&leaves, now()));
+    device.must("sync");
+    device
+        .run(&format!("allow {id} --yes"))
+        .refused("had not come");
+    nothing_secret_left(&device, &proxy);
+
+    let index = leaves.len() - 1;
+    let file = format!("logged-ahead-{index}-to-{index}.tlog-proof");
+    let file = device.path.join(file).display().to_string();
+    let check = format!("log evidence {file} --policy operator/log.policy");
+    let proved = run(&world().root, &check);
+    assert!(proved.contains("had not come"), "{proved}");
+    let check = format!("log check {file} --policy operator/log.policy");
+    let checked = Outcome::of(support::command(&world().root, &check).output().unwrap());
+    assert_eq!(checked.code, 1, "{}", checked.both());
+    let server = proxy.url();
+    let honest =
+        format!("log proof #1 --log {server}/log --policy operator/log.policy -o 1.tlog-proof");
+    proxy.lie(|_, response| response);
+    run(&world().root, &honest);
+    let check = "log evidence 1.tlog-proof --policy operator/log.policy";
+    let nothing = Outcome::of(support::command(&world().root, check).output().unwrap());
+    assert_eq!(nothing.code, 1, "{}", nothing.both());
+    let check = "log evidence 1.tlog-proof --log-key operator/log.vkey";
+    let nothing = Outcome::of(support::command(&world().root, check).output().unwrap());
+    assert_eq!(nothing.code, 2, "{}", nothing.both());
 }
 
 #[test]

@@ -1,4 +1,6 @@
-//! `whosaw log evidence`: whether a file proves that a log signed two histories.
+//! `whosaw log evidence`: whether a file proves that a log signed two histories, or a time that had not come.
+
+mod ahead;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -17,19 +19,22 @@ use crate::tlog::note::{Note, VerifierKey};
 use crate::tlog::policy::PolicyWitness;
 use crate::tlog::tree::TreeSize;
 
-/// Check a file that is said to prove that a log signed two histories
+/// Check a file that is said to prove that a log signed two histories, or dated an entry ahead
 ///
-/// A witness or a reader that catches a log at it keeps such a file. It needs no network, no server
-/// and nobody's word but the log's own key. Exits 0 when it proves it, 1 when it proves nothing.
+/// A witness or a reader that catches a log at it keeps such a file: a .tlog-evidence of two histories
+/// rests on the log's own key alone; a .tlog-proof of an entry that was logged with a time that had not
+/// come rests on the witnesses' clocks, and needs the trust file. Neither needs a network or a server.
+/// Exits 0 when it proves it, 1 when it proves nothing, 2 when it could not be read.
 #[derive(Debug, clap::Args)]
 #[command(
     group = clap::ArgGroup::new("keys").required(true),
     after_help = "Examples:\n  \
     whosaw log evidence fork-at-300.tlog-evidence --policy log.policy\n  \
+    whosaw log evidence logged-ahead-12-to-14.tlog-proof --policy log.policy\n  \
     whosaw log evidence evidence --log-key log.vkey --json"
 )]
 pub struct Args {
-    /// The evidence file
+    /// The evidence file: .tlog-evidence or .tlog-proof
     file: PathBuf,
     /// The log's key: a vkey, or a file with one; repeatable, for a log with a key of each kind
     #[arg(long, value_name = "VKEY|FILE", group = "keys")]
@@ -82,8 +87,15 @@ fn read_key(given: &str) -> anyhow::Result<VerifierKey> {
 /// # Errors
 /// If a file cannot be read, or a key is none.
 pub fn run(args: &Args, out: &mut impl io::Write) -> anyhow::Result<Exit> {
-    let trust = args.trust()?;
     let bytes = std::fs::read(&args.file).with_context(|| args.file.display().to_string())?;
+    if ahead::is_proof(&bytes) {
+        let path = args.policy.as_ref();
+        let path =
+            path.context("a .tlog-proof is checked by the witnesses' times: give --policy")?;
+        let holds = ahead::run(&bytes, &read_policy(path)?, args.json, out)?;
+        return Ok(if holds { Exit::Yes } else { Exit::No });
+    }
+    let trust = args.trust()?;
     let proved = judge(&bytes, &trust);
     if args.json {
         print_json(out, &to_json(&proved))?;
@@ -182,7 +194,9 @@ fn tell_one(
 fn to_json(proved: &Result<Proved, EvidenceError>) -> serde_json::Value {
     let proved = match proved {
         Ok(proved) => proved,
-        Err(error) => return json!({ "holds": false, "why": error.to_string() }),
+        Err(error) => {
+            return json!({ "holds": false, "kind": "two-histories", "why": error.to_string() });
+        }
     };
     let Contradiction {
         earlier,
@@ -191,6 +205,7 @@ fn to_json(proved: &Result<Proved, EvidenceError>) -> serde_json::Value {
     } = &proved.contradiction;
     json!({
         "holds": true,
+        "kind": "two-histories",
         "origin": earlier.origin.as_str(),
         "earlier": {
             "size": earlier.size,

@@ -86,6 +86,7 @@ fn it_follows_what_is_published_across_starts() {
             },
             note: Vec::new().into(),
             at: world.now,
+            counted: TreeSize::new(published),
             witnesses: Vec::new(),
         };
         let (publish, published_now) = watch::channel(Some(at));

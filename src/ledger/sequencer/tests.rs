@@ -7,7 +7,6 @@ use crate::statement::facts::FactMap;
 use crate::statement::testing::{ORIGIN, Stage, World, key, listed, operator_admin};
 use crate::statement::words::PartyKind;
 use crate::store::files::{Access, Files};
-use crate::store::journal::JournalRead as _;
 use crate::store::sqlite::SqliteJournal;
 
 type Opened = (Sequencer<SqliteJournal>, watch::Receiver<Progress>);

@@ -588,7 +588,7 @@ fn settle(
     }
     for _ in 0..ASK.0 {
         std::thread::sleep(ASK.1);
-        sync::follow(resident, &|_, _| {})?;
+        sync::follow(resident, &|_, _| {}, &mut Vec::new())?;
         if let Some(index) = resident.ledger.find(&id)? {
             return Ok(Said {
                 id,

@@ -90,6 +90,8 @@ pub fn check(bytes: &[u8], policy: &Policy) -> Result<Proved, DecisionFault> {
     let leaf = proof.extra.clone().ok_or(DecisionFault::OtherEntry)?;
     let witnessed = proof.verify(&leaf, policy, None, None)?;
     let leaf = Leaf::parse(&leaf).map_err(|_| DecisionFault::OtherEntry)?;
+    let counts = witnessed.check_counts_for(leaf.logged_at);
+    counts.map_err(TlogProofError::from)?;
     let payload = &leaf.envelope.payload;
     let (_, statement) = parse_payload(payload).map_err(|_| DecisionFault::OtherEntry)?;
     let Statement::CommitmentBatch(batch) = statement else {

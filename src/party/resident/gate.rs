@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use crate::client::attachment_matches;
 use crate::digest::{Digest, StatementId};
 use crate::encoding::{from_base64, printable_lines};
+use crate::reader::follower::Mark;
 use crate::seal::batch;
 use crate::seal::commitment::Commitment;
 use crate::statement::facts::{
@@ -30,7 +31,7 @@ use crate::statement::scope::{MAX_SCOPE, Scope, ScopeError};
 use crate::statement::sealed::{Opening, SealDigest};
 use crate::statement::words::{DataKind, Label, PartyId, Role};
 use crate::time::Time;
-use crate::tlog::policy::{Policy, PolicyError, fresh_at};
+use crate::tlog::policy::{Policy, PolicyError, counts_at, fresh_at};
 use crate::tlog::proof::{TlogProof, TlogProofError};
 use crate::tlog::tree::{LeafIndex, TreeSize};
 use crate::wire::statements::BundledRequest;
@@ -47,6 +48,19 @@ pub struct Seen {
     pub witnesses: Vec<String>,
     /// The end, if the log was closed: nothing counts that comes after.
     pub closed: Option<ClosedFact>,
+}
+
+impl Seen {
+    /// Whether the checkpoint counts for an entry logged at this time (PROTOCOL section 3).
+    ///
+    /// # Errors
+    /// [`Fault::NotYet`]: it is as if the quorum were missing.
+    pub fn check_counts_for(&self, logged_at: Time) -> Result<(), Fault> {
+        match counts_at(self.cosigned_at, logged_at) {
+            true => Ok(()),
+            false => Err(Fault::NotYet(logged_at)),
+        }
+    }
 }
 
 /// What time it is, and what the device knows then.
@@ -95,6 +109,8 @@ pub struct Claim {
     pub operator: Option<PartyId>,
     /// The limits by which the rules judged it.
     pub limits: Option<Limits>,
+    /// An entry that it rests on whose time of logging the witnesses contradict.
+    pub marked: Option<(LeafIndex, Mark)>,
 }
 
 /// What a request asks, from attachments that are the very ones in the log.
@@ -121,6 +137,21 @@ pub enum Fault {
     NotLogged,
     #[error("the log's rules forbid it, though it stands there: {0}")]
     Forbidden(String),
+    #[error(
+        "entry {0} has a time of logging that had not come: the witnesses had cosigned it more than 5 minutes \
+         before. Nothing is released for it"
+    )]
+    LoggedAhead(LeafIndex),
+    #[error(
+        "entry {0} has a time of logging more than 15 minutes before a checkpoint that was without it. Nothing \
+         is released for it"
+    )]
+    LoggedBehind(LeafIndex),
+    #[error(
+        "it has the time of logging {0}, which the witnesses' times have not reached: their quorum is missing \
+         for it"
+    )]
+    NotYet(Time),
     #[error("it is not signed by a key that {0} had registered and that was in use then")]
     AgencyKey(PartyId),
     #[error("no agreement, and no declaration of none, was in force for {0}")]
@@ -201,6 +232,9 @@ impl Fault {
             Self::Checkpoint(_) => "checkpoint",
             Self::NotLogged => "not-logged",
             Self::Forbidden(_) => "forbidden",
+            Self::LoggedAhead(_) => "logged-ahead",
+            Self::LoggedBehind(_) => "logged-behind",
+            Self::NotYet(_) => "not-yet",
             Self::AgencyKey(_) => "agency-key",
             Self::NoAgreement(_) => "no-agreement",
             Self::OutsideLimits { .. } => "outside-limits",
@@ -242,6 +276,7 @@ pub fn check_request(claim: &Claim) -> Result<(), Fault> {
         (Some(fact), None) => fact,
         (_, why) => return Err(Fault::Forbidden(why.clone().unwrap_or_default())),
     };
+    check_mark(claim.marked)?;
     let [signer] = claim.signers.as_slice() else {
         return Err(Fault::AgencyKey(agency()));
     };
@@ -257,6 +292,16 @@ pub fn check_request(claim: &Claim) -> Result<(), Fault> {
     let limits = limits.ok_or_else(|| Fault::NoAgreement(agency()))?;
     check_agreement(claim, limits)?;
     check_limits(&claim.body, limits)
+}
+
+/// Nothing is released for an entry whose time of logging the witnesses contradict: waits and expiries
+/// were counted by it.
+fn check_mark(marked: Option<(LeafIndex, Mark)>) -> Result<(), Fault> {
+    match marked {
+        None => Ok(()),
+        Some((index, Mark::Ahead)) => Err(Fault::LoggedAhead(index)),
+        Some((index, Mark::Behind)) => Err(Fault::LoggedBehind(index)),
+    }
 }
 
 /// Whether a key was one of the party's, of one of these roles, where an entry stands.
@@ -396,8 +441,9 @@ pub fn check_consent(
     now: &Now<'_>,
 ) -> Result<(), Fault> {
     check_log_open(now.seen)?;
-    now.check_fresh()?;
+    let seen = now.check_fresh()?;
     check_request(claim)?;
+    seen.check_counts_for(claim.logged_at)?;
     if now.time >= claim.body.deadline {
         return Err(Fault::Closed(claim.body.deadline));
     }
@@ -469,7 +515,10 @@ pub fn check_logged(
     }
     let (oldest, newest) = fresh_at(now);
     let verified = proof.verify(leaf, policy, oldest, newest);
-    verified.map_err(Fault::Proof)?;
+    let counts = verified
+        .map_err(Fault::Proof)?
+        .check_counts_for(parsed.logged_at);
+    counts.map_err(|error| Fault::Proof(error.into()))?;
     Ok(proof.index)
 }
 
@@ -477,6 +526,9 @@ pub fn check_logged(
 #[derive(Debug, Clone, PartialEq)]
 pub struct Given {
     pub index: LeafIndex,
+    pub logged_at: Time,
+    /// It or its collection, if the witnesses contradict the time of logging.
+    pub marked: Option<(LeafIndex, Mark)>,
     pub body: Disclosure,
     pub fact: Option<DisclosureFact>,
     pub collection: Option<Taking>,
@@ -502,6 +554,9 @@ pub fn check_hand_over<'a>(
 ) -> Result<&'a Taking, Fault> {
     let seen = now.check_fresh()?;
     check_request(claim)?;
+    check_mark(given.marked)?;
+    seen.check_counts_for(claim.logged_at)?;
+    seen.check_counts_for(given.logged_at)?;
     check_standing(claim)?;
     if let Some(RequestFact {
         withdrawn: true,
@@ -536,6 +591,7 @@ pub fn check_hand_over<'a>(
     {
         return Err(Fault::LogClosed(Box::new(closed.clone())));
     }
+    seen.check_counts_for(taking.logged_at)?;
     if taking.by != claim.agency {
         return Err(Fault::WrongCollector(taking.by.clone()));
     }

@@ -137,7 +137,7 @@ pub fn read(resident: &Resident) -> Result<Option<Inbox>, ResidentError> {
         false_requests: Vec::new(),
         notices: notices::read(resident)?,
     };
-    let mut younger = 0;
+    let (mut younger, mut not_yet) = (0, 0);
     for index in &resident.state.open {
         let Some(claim) = resident.claim(*index)? else {
             continue;
@@ -157,6 +157,8 @@ pub fn read(resident: &Resident) -> Result<Option<Inbox>, ResidentError> {
             continue;
         }
         match judge(&claim, bundled) {
+            // As if the witnesses had not spoken: it is neither genuine nor false yet.
+            Ok(_) if seen.check_counts_for(claim.logged_at).is_err() => not_yet += 1,
             Ok(asked) => inbox.requests.extend(item(resident, &claim, asked)?),
             // Left out of the bundle as long as that lasts.
             Err(Fault::NotInStanding(_)) => {}
@@ -171,6 +173,10 @@ pub fn read(resident: &Resident) -> Result<Option<Inbox>, ResidentError> {
     }
     if younger > 0 {
         inbox.not_looked = Some(format!("the last bundle is older than {younger} of them"));
+    }
+    if not_yet > 0 {
+        let why = format!("the witnesses' times have not reached those of {not_yet} of them yet");
+        inbox.not_looked = Some(why);
     }
     for stranger in &held.bundle.requests {
         if resident.ledger.find(&stranger.id)?.is_none() {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::gate::{Claim, Given, Seen, Taking};
 use crate::client::base::BaseUrl;
 use crate::digest::StatementId;
-use crate::reader::follower::{Entry, FollowError, Follower, Update};
+use crate::reader::follower::{Entry, FollowError, Follower, Mark, Update};
 use crate::reader::replay;
 use crate::reader::source::UrlSource;
 use crate::statement::facts::{Facts, FactsExt as _, Whole};
@@ -42,10 +42,11 @@ impl Ledger {
     /// A policy that trusts the operator alone, or the store's.
     pub fn open(path: &Path, policy: Policy) -> Result<Self, LedgerError> {
         let journal = SqliteJournal::open(path)?;
+        let folder = path.parent().map(Path::to_owned).unwrap_or_default();
         Ok(Self {
             leaves: SqliteReader::open(path)?,
-            folder: path.parent().map(Path::to_owned).unwrap_or_default(),
-            follower: Follower::open(journal, policy)?,
+            follower: Follower::open(journal, policy)?.keeping_marks(&folder)?,
+            folder,
         })
     }
 
@@ -149,8 +150,19 @@ impl Ledger {
                 Some(fact) => self.limits(fact.limits)?,
                 None => None,
             };
+            claim.marked = self.contradicted(claim);
         }
         Ok(claim)
+    }
+
+    /// The request itself, or, of what it rests on, a key or limits that were logged behind: their waits
+    /// and notices were counted from a time that was over.
+    fn contradicted(&self, claim: &Claim) -> Option<(LeafIndex, Mark)> {
+        let of = |index: LeafIndex| self.follower.mark(index).map(|mark| (index, mark));
+        let keys = claim.signers.iter().map(|key| key.added);
+        let limits = claim.fact.as_ref().map(|fact| fact.limits);
+        let mut rests_on = keys.chain(limits).filter_map(of);
+        of(claim.index).or_else(|| rests_on.find(|(_, mark)| *mark == Mark::Behind))
     }
 
     fn limits(&self, index: LeafIndex) -> Result<Option<Limits>, LedgerError> {
@@ -175,8 +187,11 @@ impl Ledger {
         let fact = self.facts().disclosure(&index)?;
         let collected = fact.as_ref().and_then(|fact| fact.collected);
         let taking = collected.map(|at| self.taking(at)).transpose()?.flatten();
+        let mut entries = [Some(index), collected].into_iter().flatten();
         Ok(Some(Given {
             index,
+            logged_at: entry.logged_at,
+            marked: entries.find_map(|index| Some((index, self.follower.mark(index)?))),
             body,
             fact,
             collection: taking,
@@ -237,5 +252,6 @@ pub(super) fn claim<F: Facts>(facts: &F, entry: &Entry) -> Result<Option<Claim>,
         agreement,
         forbidden: None,
         limits: None,
+        marked: None,
     }))
 }

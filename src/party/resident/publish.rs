@@ -189,7 +189,7 @@ pub fn publish(resident: &mut Resident, offer: Offer) -> Result<Published, Resid
         }
     };
     let said = decide::disclose(resident, None, &envelope, offer.given, vec![offer.opening])?;
-    sync::follow(resident, &|_, _| {})?;
+    sync::follow(resident, &|_, _| {}, &mut Vec::new())?;
     let mut warnings = Vec::new();
     let done = sync::hand_over(resident, &mut warnings)?;
     Ok(Published {

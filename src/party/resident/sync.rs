@@ -59,7 +59,7 @@ pub fn sync(resident: &mut Resident, progress: Progress<'_>) -> Result<Synced, R
     });
     notices::tell_recipient(resident, &mut warnings);
     let since = resident.state.scanned;
-    follow(resident, progress)?;
+    follow(resident, progress, &mut warnings)?;
     let known = resident.state.scanned;
     let batches = fetch_batches(resident, progress, &mut warnings)?;
     let not_looked = match resident.client.bundle(&resident.state.jurisdiction) {
@@ -80,7 +80,7 @@ pub fn sync(resident: &mut Resident, progress: Progress<'_>) -> Result<Synced, R
         }
     };
     // Requests in the bundle may be younger than the copy: what it lacks now, the log lacks.
-    follow(resident, &|_, _| {})?;
+    follow(resident, &|_, _| {}, &mut warnings)?;
     let notices = notices::scan(resident)?;
     let now = resident.clock.now();
     close_requests(resident, now)?;
@@ -112,9 +112,14 @@ pub fn sync(resident: &mut Resident, progress: Progress<'_>) -> Result<Synced, R
 }
 
 /// Brings the copy up to date and looks at what is new.
-pub(super) fn follow(resident: &mut Resident, progress: Progress<'_>) -> Result<(), ResidentError> {
+pub(super) fn follow(
+    resident: &mut Resident,
+    progress: Progress<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<(), ResidentError> {
     let (server, now) = (resident.client.base().clone(), resident.clock.now());
     let update = resident.ledger.follow(&server, now, progress)?;
+    warnings.extend(update.marked.iter().map(ToString::to_string));
     for (index, refusal) in update.findings {
         let Some(entry) = resident.ledger.entry(index)? else {
             continue;

@@ -4,6 +4,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::reader::ahead;
+use crate::reader::testing::leaf as leaf_of;
 use crate::reader::testing::{
     LEAVES, Shown, WITNESSES, closed, now, policies_of_one_key, policy, policy_of,
 };
@@ -11,7 +13,8 @@ use crate::statement::envelope::Envelope;
 use crate::statement::facts::FactMap;
 use crate::statement::leaf::Leaf;
 use crate::statement::refusal::Reason;
-use crate::statement::testing::{ORIGIN, key};
+use crate::statement::testing::{ORIGIN, Stage, World, key, listed, operator_admin};
+use crate::statement::words::PartyKind;
 use crate::store::journal::JournalRead as _;
 use crate::store::memory::MemoryJournal;
 use crate::store::sqlite::SqliteJournal;
@@ -338,7 +341,10 @@ fn what_a_crash_left_beyond_the_head_counts_as_seen() {
     let mut copy = at(300);
     let shown = Shown::new(&LEAVES[..500], &[]);
     let note = &shown.0["checkpoint"];
-    let taken = copy.take_entries(&shown, &shown.checkpoint_shown(), note, &mut |_, _| ());
+    let witnessed = policy().verify(note, None, None).unwrap();
+    let mut times = Times::new(&witnessed, None, 0);
+    let checkpoint = shown.checkpoint_shown();
+    let taken = copy.take_entries(&shown, &checkpoint, note, &mut times, &mut |_, _| ());
     assert_eq!(taken.unwrap(), []);
     let head = |copy: &Copy| copy.checkpoint().unwrap().unwrap().0.size.as_u64();
     assert_eq!((head(&copy), copy.journal.size().unwrap()), (300, 500));
@@ -474,4 +480,188 @@ fn the_evidence_of_a_fork_is_written_once_and_named() {
     let fork = Shown::new(&rewritten(&LEAVES[..400], 7), &[]);
     let error = refused(&fork).keep_evidence(&folder.path().join("nowhere"));
     assert!(!error.to_string().contains("evidence"), "{error}");
+}
+
+/// Leaves of an honest log, and the same log as it goes on with a clock that is `seconds` ahead.
+fn with_clock_ahead(seconds: i64) -> (Vec<Vec<u8>>, Vec<Vec<u8>>, Time) {
+    let mut world = World::at(Stage::Collection);
+    let honest: Vec<_> = world.history.iter().map(leaf_of).collect();
+    let now = world.now;
+    world.pass(seconds);
+    for n in 0..3 {
+        let party = listed(&format!("late{n}.example"), PartyKind::Agency);
+        world.log(party, operator_admin()).unwrap();
+    }
+    (honest, world.history.iter().map(leaf_of).collect(), now)
+}
+
+fn kept(folder: &std::path::Path) -> Follower<SqliteJournal> {
+    let journal = SqliteJournal::open(&folder.join("copy.db")).unwrap();
+    let copy = Follower::open(journal, policy()).unwrap();
+    copy.keeping_marks(folder).unwrap()
+}
+
+fn follow<J: Journal>(copy: &mut Follower<J>, shown: &Shown, now: Time) -> Update {
+    copy.update(shown, now, &mut |_, _| {}).unwrap()
+}
+
+/// A clock 20 days ahead: seen when it happens, kept as evidence, and never forgotten; the replay is that
+/// of anybody.
+#[test]
+fn a_time_that_had_not_come_is_marked_for_good_and_proved() {
+    let folder = tempfile::tempdir().unwrap();
+    let (honest, ahead, now) = with_clock_ahead(20 * 86_400);
+    let (first, end) = (honest.len() as u64, ahead.len() as u64);
+    let mut copy = kept(folder.path());
+    let update = follow(
+        &mut copy,
+        &Shown::new(&honest, &[]).cosigned(&WITNESSES, now),
+        now,
+    );
+    assert_eq!(update.marked, []);
+    let shown = Shown::new(&ahead, &[]).cosigned(&WITNESSES, now);
+    let update = follow(&mut copy, &shown, now);
+    let [marked] = &update.marked[..] else {
+        panic!("{:?}", update.marked)
+    };
+    assert_eq!(
+        (marked.mark, marked.entries.clone()),
+        (Mark::Ahead, first..end)
+    );
+    assert_eq!(update.findings, [], "it is no finding");
+
+    // The file convinces anybody with the trust file, and is the same for nobody else's entry.
+    let file = std::fs::read(marked.file.as_ref().unwrap()).unwrap();
+    let proved = ahead::judge(&file, &policy()).unwrap();
+    assert_eq!((proved.index.as_u64(), proved.cosigned.len()), (first, 3));
+    let honest_proof = copy.proof(LeafIndex::new(first - 1)).unwrap().to_text();
+    let nothing = ahead::judge(honest_proof.as_bytes(), &policy());
+    assert!(matches!(nothing, Err(ahead::AheadError::NotAhead { .. })));
+
+    // Twenty days later the time has come, and the mark stays: on disk, too.
+    let later = now.plus_seconds(20 * 86_400);
+    follow(&mut copy, &shown.clone().cosigned(&WITNESSES, later), later);
+    drop(copy);
+    let copy = kept(folder.path());
+    let marks = |copy: &Follower<SqliteJournal>| {
+        let marks = (0..end).map(|index| copy.mark(LeafIndex::new(index)));
+        marks.collect::<Vec<_>>()
+    };
+    let expected = |index| (index >= first).then_some(Mark::Ahead);
+    assert_eq!(marks(&copy), (0..end).map(expected).collect::<Vec<_>>());
+
+    // Who comes now cannot see it, and has the same facts.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mut new = kept(elsewhere.path());
+    let update = follow(&mut new, &shown.cosigned(&WITNESSES, later), later);
+    assert_eq!(update.marked, []);
+    assert_eq!(new.journal.facts().unwrap(), copy.journal.facts().unwrap());
+}
+
+/// A frozen clock: an entry that a checkpoint is without does not say that it is much older than that.
+#[test]
+fn a_time_that_was_over_is_marked() {
+    let (honest, behind, then) = with_clock_ahead(0);
+    let (first, end) = (honest.len() as u64, behind.len() as u64);
+    for (seen_at, marks) in [
+        (then, false),
+        (then.plus_seconds(900), false),
+        (then.plus_seconds(901), true),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut copy = kept(folder.path());
+        follow(
+            &mut copy,
+            &Shown::new(&honest, &[]).cosigned(&WITNESSES, then),
+            then,
+        );
+        // The checkpoint is renewed, and nothing is added.
+        let renewed = Shown::new(&honest, &[]).cosigned(&WITNESSES, seen_at);
+        follow(&mut copy, &renewed, seen_at);
+        let now = seen_at.plus_seconds(60);
+        let shown = Shown::new(&behind, &[]).cosigned(&WITNESSES, now);
+        let update = follow(&mut copy, &shown, now);
+        let expected = marks.then_some((Mark::Behind, first..end));
+        let found = update.marked.iter().map(|m| (m.mark, m.entries.clone()));
+        assert_eq!(
+            found.collect::<Vec<_>>(),
+            expected.into_iter().collect::<Vec<_>>()
+        );
+        let files = std::fs::read_dir(folder.path()).unwrap();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        let kept = names
+            .filter(|name| name.starts_with("logged-behind-"))
+            .count();
+        assert_eq!(kept, if marks { 2 } else { 0 }, "proof and checkpoint");
+    }
+}
+
+/// A break in the middle of an update, and portions, lose no mark; days without looking make none.
+#[test]
+fn marks_do_not_depend_on_how_a_log_was_read() {
+    let (honest, ahead, now) = with_clock_ahead(86_400);
+    let (first, end) = (honest.len() as u64, ahead.len() as u64);
+    let shown = Shown::new(&ahead, &[]).cosigned(&WITNESSES, now);
+    let mut copy = empty();
+    copy.step = 1;
+    follow(
+        &mut copy,
+        &Shown::new(&honest[..5], &[]).cosigned(&WITNESSES, now),
+        now,
+    );
+    // Its entries are verified and taken, and then the head cannot be advanced.
+    let tree = {
+        let mut tree = copy.frontier().unwrap();
+        ahead[5..]
+            .iter()
+            .for_each(|leaf| tree.push(leaf_hash(leaf)));
+        tree
+    };
+    let witnessed = policy().verify(&shown.0["checkpoint"], None, None).unwrap();
+    let mut times = Times::new(&witnessed, None, 5);
+    let origin = ORIGIN.parse().unwrap();
+    let left = ahead[5..].to_vec();
+    copy.commit(&origin, left, &tree, &mut times, &mut Vec::new())
+        .unwrap();
+    let update = follow(&mut copy, &shown, now);
+    let found: Vec<_> = update
+        .marked
+        .iter()
+        .map(|m| (m.mark, m.entries.clone()))
+        .collect();
+    assert_eq!(found, [(Mark::Ahead, first..end)]);
+
+    // Three weeks away: nothing is older than what was seen then.
+    let mut copy = empty();
+    follow(
+        &mut copy,
+        &Shown::new(&honest[..5], &[]).cosigned(&WITNESSES, now),
+        now,
+    );
+    let later = now.plus_seconds(21 * 86_400);
+    let update = follow(
+        &mut copy,
+        &Shown::new(&ahead, &[]).cosigned(&WITNESSES, later),
+        later,
+    );
+    assert_eq!(update.marked, []);
+}
+
+/// One of two witnesses is 50 minutes slow: where both are needed the checkpoint is as old as the slower says,
+/// and nobody is accused.
+#[test]
+fn a_slow_witness_marks_nothing() {
+    let (_, leaves, now) = with_clock_ahead(0);
+    let mut shown = Shown::new(&leaves, &[]).cosigned(&WITNESSES[..1], now);
+    let slow = Shown::new(&leaves, &[]).cosigned(&WITNESSES[1..2], now.plus_seconds(-3000));
+    let mut note = Note::parse(&shown.0["checkpoint"]).unwrap();
+    let other = Note::parse(&slow.0["checkpoint"]).unwrap();
+    note.signatures
+        .push(other.signatures.last().unwrap().clone());
+    shown.put("checkpoint", note.to_bytes());
+    let mut copy = empty();
+    assert_eq!(follow(&mut copy, &shown, now).marked, []);
+    let witnessed = copy.witnessed().unwrap().unwrap();
+    assert_eq!(witnessed.time(), Some(now.plus_seconds(-3000)));
+    assert!(witnessed.check_counts_for(now).is_err(), "not yet");
 }

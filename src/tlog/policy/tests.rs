@@ -406,15 +406,23 @@ fn one_slow_witness_accuses_nobody_and_a_quorum_does() {
         let witnessed = policy(&text).verify(&note(&cosigned), None, None).unwrap();
         let said = format!("{threshold} of {cosigned:?}");
         assert_eq!(witnessed.time(), Some(at(time)), "{said}");
-        assert!(witnessed.counts_for(at(time - MAX_AHEAD)), "{said}");
-        assert!(!witnessed.counts_for(at(time - MAX_AHEAD - 1)), "{said}");
+        assert_eq!(witnessed.check_counts_for(at(time - MAX_AHEAD)), Ok(()));
+        let (logged_at, time) = (at(time - MAX_AHEAD - 1), at(time));
+        let not_yet = Err(PolicyError::NotYet { logged_at, time });
+        assert_eq!(witnessed.check_counts_for(logged_at), not_yet, "{said}");
         assert!(!witnessed.shows_ahead(at(ahead_of - MAX_AHEAD)), "{said}");
         assert!(
             witnessed.shows_ahead(at(ahead_of - MAX_AHEAD - 1)),
             "{said}"
         );
-        assert!(!witnessed.shows_behind(at(time + MAX_BEHIND)), "{said}");
-        assert!(witnessed.shows_behind(at(time + MAX_BEHIND + 1)), "{said}");
+        assert!(
+            !witnessed.shows_behind(time.plus_seconds(-MAX_BEHIND)),
+            "{said}"
+        );
+        assert!(
+            witnessed.shows_behind(time.plus_seconds(-MAX_BEHIND - 1)),
+            "{said}"
+        );
     }
 }
 

@@ -12,6 +12,7 @@ use crate::reader::source::FolderSource;
 use crate::reader::testing::{
     LEAVES, Shown, WITNESSES, closed, now, policies_of_one_key, policy, policy_of,
 };
+use crate::statement::leaf::Leaf;
 
 fn folder(shown: &Shown) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -287,8 +288,8 @@ fn what_stands_after_the_end_is_a_finding() {
         let end = seen.closed.expect("closed").index.as_u64();
         assert_eq!(end, leaves.len() as u64 - 1);
     }
-    let month_ago = now().plus_seconds(-30 * 86_400);
-    let old = shown.cosigned(&WITNESSES, month_ago);
+    let week_ago = now().plus_seconds(-7 * 86_400);
+    let old = shown.cosigned(&WITNESSES, week_ago);
     assert_eq!(found(&of_server(&old)), []);
 
     let lie = Shown::new(&[leaves.clone(), vec![appended]].concat(), &[]);
@@ -296,7 +297,7 @@ fn what_stands_after_the_end_is_a_finding() {
     let seen = of_server(&lie);
     assert_eq!(found(&seen), [("log-closed", place.as_str())]);
     assert!(seen.closed.is_some());
-    let old = lie.cosigned(&WITNESSES, month_ago);
+    let old = lie.cosigned(&WITNESSES, week_ago);
     let both = [("stale", "checkpoint"), ("log-closed", place.as_str())];
     assert_eq!(found(&of_server(&old)), both);
 }
@@ -348,5 +349,21 @@ proptest! {
             false => bytes[at] ^= 1u8 << bit,
         }
         prop_assert!(!of_folder(&folder(&shown)).findings.is_empty(), "{} at {}", path, at);
+    }
+}
+
+/// The checkpoint counts for no entry that it was cosigned before, and proves no more than it does.
+#[test]
+fn an_entry_that_was_logged_ahead_is_a_finding() {
+    let (leaves, _) = closed();
+    let last = Leaf::parse(leaves.last().unwrap()).unwrap().logged_at;
+    for (witnesses, ago, code) in [
+        (&WITNESSES[..], 300, None),
+        (&WITNESSES[..], 301, Some("logged-ahead")),
+    ] {
+        let shown = Shown::new(&leaves, &[]).cosigned(witnesses, last.plus_seconds(-ago));
+        let seen = of_folder(&folder(&shown));
+        let codes: Vec<_> = found(&seen).iter().map(|(code, _)| *code).collect();
+        assert_eq!(codes, code.into_iter().collect::<Vec<_>>(), "{ago}");
     }
 }

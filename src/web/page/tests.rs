@@ -47,6 +47,7 @@ fn published(world: &World) -> Published {
         note.signatures.push(cosignature);
     }
     Published {
+        counted: checkpoint.size,
         checkpoint,
         note: note.to_bytes().into(),
         at: world.now.cut_to_minute(),

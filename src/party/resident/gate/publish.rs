@@ -1,7 +1,7 @@
 //! The gate before everybody: nobody asks, so that what is checked is what would be told, and that
 //! the log has it.
 
-use super::{Fault, Given, Now, check_clips, check_headers, check_log_open};
+use super::{Fault, Given, Now, check_clips, check_headers, check_log_open, check_mark};
 use crate::statement::facts::BatchFact;
 use crate::statement::key::PublicKey;
 use crate::statement::kinds::disclosure::{Audience, Disclosure};
@@ -41,6 +41,8 @@ pub fn check_publication(
     if fact.key != *own_key {
         return Err(Fault::ForeignKey);
     }
+    check_mark(given.marked)?;
+    seen.check_counts_for(given.logged_at)?;
     check_public(&given.body)?;
     if fact.withdrawn.is_some() {
         return Err(Fault::Withdrawn);

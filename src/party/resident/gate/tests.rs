@@ -672,6 +672,8 @@ fn given(world: &World) -> Given {
     });
     Given {
         index,
+        logged_at: world.history[at].0,
+        marked: None,
         body,
         fact,
         collection,
@@ -708,6 +710,64 @@ fn nothing_is_handed_over_before_the_collection_stands_in_the_log() {
     let late = world.now.plus_seconds(MAX_AGE + 1);
     let stale = check_hand_over(&claim, &given, &own, &headers, &log.now(&seen, late));
     assert!(matches!(stale, Err(Fault::Stale(_))));
+}
+
+/// Whatever rests on an entry that the witnesses contradict is neither genuine nor released, and what their
+/// times have not reached waits.
+#[test]
+fn what_was_logged_at_a_false_time_releases_nothing() {
+    let mut world = consented();
+    world.log(world.collect(), agency_officer()).unwrap();
+    let (headers, given) = ([b"header".to_vec()], given(&world));
+    let (log, genuine) = (log(), claim(&world));
+    let seen = log.seen(world.history.len(), world.now);
+    let now = log.now(&seen, world.now);
+    let release = |claim: &Claim, given: &Given| {
+        let checked = check_hand_over(claim, given, &public("resident"), &headers, &now);
+        checked.map(|_| ())
+    };
+    assert_eq!(release(&genuine, &given), Ok(()));
+    let at = genuine.index;
+    for (mark, fault) in [
+        (Mark::Ahead, Fault::LoggedAhead(at)),
+        (Mark::Behind, Fault::LoggedBehind(at)),
+    ] {
+        let marked = Some((at, mark));
+        let claim = Claim {
+            marked,
+            ..genuine.clone()
+        };
+        assert_eq!(check_request(&claim), Err(fault.clone()));
+        assert_eq!(release(&claim, &given), Err(fault.clone()));
+        let given = Given {
+            marked,
+            ..given.clone()
+        };
+        assert_eq!(release(&genuine, &given), Err(fault));
+    }
+    // The witnesses' clocks are five minutes and a second behind one of the three.
+    let later = world.now.plus_seconds(MAX_AHEAD + 1);
+    let not_yet = Err(Fault::NotYet(later));
+    let request = Claim {
+        logged_at: later,
+        ..genuine.clone()
+    };
+    assert_eq!(release(&request, &given), not_yet);
+    let consent = Given {
+        logged_at: later,
+        ..given.clone()
+    };
+    assert_eq!(release(&genuine, &consent), not_yet);
+    let mut collection = given.clone();
+    collection.collection.as_mut().unwrap().logged_at = later;
+    assert_eq!(release(&genuine, &collection), not_yet);
+    let answered = check_consent(
+        &request,
+        &self::consent(&world),
+        &[(Some(batch_fact()), false)],
+        &now,
+    );
+    assert_eq!(answered, not_yet);
 }
 
 /// What was collected before the end is handed over; nothing else is, whatever a replay made of it.
