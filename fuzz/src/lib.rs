@@ -45,6 +45,7 @@ pub const TARGETS: &[Target] = &[
     Target::new("call", wire::call),
     Target::new("response", wire::response),
     Target::new("base-url", wire::base_url),
+    Target::new("json-lines", wire::json_lines),
     Target::new("domain-records", domain::records),
     Target::new("domain-file", domain::file),
     Target::new("dns-reply", domain::reply),

@@ -80,6 +80,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
             let fields = fields(&known::ANSWER_HEADERS).join("\n");
             vec![[head.as_bytes(), fields.as_bytes(), b"\n", body].concat()]
         }
+        "json-lines" => texts(&["\u{3}\u{8}{}\r\n\n{\"a\":1}\n {} "]),
         "base-url" => texts(&["https://ledger.example:8443/log", "http://[::1]:80/"]),
         "domain-records" => vec![
             ["another's\n".to_owned(), published().records().join("\n")]

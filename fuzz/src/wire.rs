@@ -5,6 +5,7 @@
 use whosaw::client::base::{BaseUrl, is_loopback};
 use whosaw::digest::Digest;
 use whosaw::seal::notice::MAX_PLAIN;
+use whosaw::wire::lines::Lines;
 use whosaw::wire::notice::{MAX_CLIPS, MAX_TEXT, Message};
 use whosaw::wire::signature::{self, Nonces, RequestTarget, SignatureHeaders};
 
@@ -69,6 +70,33 @@ pub fn message(input: &[u8]) -> bool {
     assert!(text.len() <= input.len().max(MAX_PLAIN));
     assert_eq!(Message::parse(&text), Ok(message));
     true
+}
+
+/// The first byte says where the body is cut on its way, the second how long a line may be: wherever
+/// it is cut, its lines are the same, and so are their numbers.
+pub fn json_lines(input: &[u8]) -> bool {
+    let [piece, most, body @ ..] = input else {
+        return false;
+    };
+    let (piece, most) = (usize::from(*piece).max(1), usize::from(*most));
+    let read = |piece: usize| {
+        let (mut lines, mut all) = (Lines::new(most), Vec::new());
+        for mut piece in body.chunks(piece) {
+            all.extend(std::iter::from_fn(|| lines.next(&mut piece)));
+        }
+        all.extend(lines.finish());
+        all
+    };
+    let all = read(piece);
+    assert_eq!(all, read(body.len().max(1)));
+    let feeds = body.iter().filter(|byte| **byte == b'\n').count() as u64;
+    assert!(all.is_sorted_by(|one, next| one.number < next.number));
+    for line in &all {
+        assert!((1..=feeds + 1).contains(&line.number));
+        let bytes = line.bytes.as_deref().unwrap_or_default();
+        assert!(bytes.len() <= most && !bytes.contains(&b'\n'));
+    }
+    !all.is_empty()
 }
 
 /// An address is one with TLS, or of this machine, and stays one.

@@ -5,6 +5,7 @@
 
 pub mod dns;
 pub mod domain;
+pub mod lines;
 pub mod notice;
 pub mod problem;
 pub mod signature;
