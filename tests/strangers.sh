@@ -201,9 +201,26 @@ for count in 4 5 6 7; do
     "$strangers/submit.sh" more.json "$server" more.tlog-proof officer.pem >/dev/null
 done
 
+echo "== curl sends many at once, and reads what came of each"
+for count in 8 9 10; do
+    report 2019-07-06 "$count" >more.json
+    "$strangers/submit.py" sign more.json --key officer.pem --output "more-$count.dsse" >/dev/null
+    { cat "more-$count.dsse" && echo; } >>reports.jsonl
+    [ "$count" != 9 ] || { echo '{"half":' && cat fourth.dsse && echo; } >>reports.jsonl
+done
+many() {
+    curl --silent --show-error --fail --no-buffer --header 'Content-Type: application/jsonl' "$@" \
+        --data-binary @reports.jsonl "$server/api/v1/statements"
+}
+many >many.out
+same "$(sed 's/^{"line":\([0-9]*\),"status":\([0-9]*\),.*/\1 \2/' many.out | paste -s -d ' ')" "1 201 2 201 3 400 4 401 5 201" "answers"
+many --header 'Prefer: return=representation' >many.out
+same "$(grep -c '"status":200.*"proof":"c2sp.org/tlog-proof@v1' many.out)" 3 "proofs of those that are known"
+python3 -c 'import json,sys; sys.stdout.write(json.loads(sys.stdin.readline())["proof"])' <many.out >many.tlog-proof
+
 echo "== the proofs hold, for Python and for whosaw"
 curl --silent --fail --output late.tlog-proof "$server/api/v1/proofs/$(sed -n 's/^id //p' first.id)"
-for proof in first change second third none request more late; do
+for proof in first change second third none request more many late; do
     "$strangers/verify_proof.py" "$proof.tlog-proof" --policy "$policy" >"$proof.json.out"
     "$whosaw" log check "$proof.tlog-proof" --policy "$policy" >"$proof.check"
     same "$(sed -n 's/^  "id": "\(.*\)",$/\1/p' "$proof.json.out")" \

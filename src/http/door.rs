@@ -42,6 +42,10 @@ const FILES: &str = "/log/tile/";
 const STRANGERS_BODIES: usize = 8;
 /// Bodies by one vault's or one party's key, on their way at once.
 const KEY_BODIES: usize = 16;
+/// Calls with many statements that are under way at once; and those of one address. Each holds the
+/// answers that its reader has not taken yet.
+const BULK_CALLS: usize = 64;
+const ADDRESS_BULK_CALLS: usize = 4;
 
 /// Limits that an operator chooses; 0 means none.
 #[derive(Debug, Clone)]
@@ -99,11 +103,13 @@ pub enum Limit {
     Attachments,
     /// Bytes of a party's attachments that wait for their statements.
     WaitingAttachments,
+    /// Calls of an address with many statements.
+    BulkCalls,
 }
 
 impl Limit {
     /// Every limit.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Requests,
         Self::AddressStatements,
         Self::AddressWaiting,
@@ -114,6 +120,7 @@ impl Limit {
         Self::KeyBodies,
         Self::Attachments,
         Self::WaitingAttachments,
+        Self::BulkCalls,
     ];
 
     /// Its name, as in a problem's type.
@@ -129,6 +136,7 @@ impl Limit {
             Self::KeyBodies => "key-bodies",
             Self::Attachments => "party-attachments",
             Self::WaitingAttachments => "party-attachments-waiting",
+            Self::BulkCalls => "address-bulk-calls",
         }
     }
 
@@ -147,6 +155,7 @@ impl Limit {
             Self::KeyBodies => "Too many calls by this key are on their way already",
             Self::Attachments => "Too many attachments by this party are on their way already",
             Self::WaitingAttachments => "No statement names what this party has uploaded",
+            Self::BulkCalls => "Too many calls with many statements from this address",
         }
     }
 }
@@ -180,6 +189,10 @@ pub struct Door {
     key_bodies: Option<Arc<Places<PublicKey>>>,
     attachments: Arc<Semaphore>,
     party_attachments: Option<Arc<Places<PartyId>>>,
+    bulk_calls: Arc<Semaphore>,
+    address_bulk_calls: Option<Arc<Places<Client>>>,
+    /// Threads that verify statements of such calls, one for each core: others go on meanwhile.
+    verifying: Arc<Semaphore>,
     proxies: Vec<IpAddr>,
     metrics: Arc<Metrics>,
 }
@@ -191,6 +204,7 @@ impl Door {
         let (address, party) = (limits.address_statements, limits.party_statements);
         let burst = limits.requests.saturating_mul(10);
         let proxies = limits.proxies.iter().map(IpAddr::to_canonical);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             requests: Buckets::new(limits.requests, second, burst),
             files: Buckets::new(
@@ -207,6 +221,9 @@ impl Door {
             key_bodies: Places::new(KEY_BODIES),
             attachments: Arc::new(Semaphore::new(ATTACHMENTS)),
             party_attachments: Places::new(PARTY_ATTACHMENTS),
+            bulk_calls: Arc::new(Semaphore::new(BULK_CALLS)),
+            address_bulk_calls: Places::new(ADDRESS_BULK_CALLS),
+            verifying: Arc::new(Semaphore::new(cores)),
             proxies: proxies.collect(),
             metrics,
         }
@@ -288,6 +305,34 @@ impl Door {
         Ok((place, permit.map_err(|_| ApiError::Busy)?))
     }
 
+    /// Lets a call with many statements in, which keeps its places until it is answered.
+    pub fn enter_bulk(&self, client: &Client) -> Result<BulkCall, ApiError> {
+        let place = match &self.address_bulk_calls {
+            Some(places) => self.place(places, client, Limit::BulkCalls)?,
+            None => None,
+        };
+        let permit = self.bulk_calls.clone().try_acquire_owned();
+        Ok((place, permit.map_err(|_| ApiError::Busy)?))
+    }
+
+    /// Counts a statement of an address before it is looked at.
+    pub fn count_statement(&self, client: &Client) -> Result<(), ApiError> {
+        let buckets = self.address_statements.as_ref();
+        self.token(buckets, client, Limit::AddressStatements)
+    }
+
+    /// Counts a statement that a party's live key signed.
+    pub fn count_party(&self, party: &PartyId) -> Result<(), ApiError> {
+        let buckets = self.party_statements.as_ref();
+        self.token(buckets, party, Limit::PartyStatements)
+    }
+
+    /// Waits for a turn to verify statements of a call with many.
+    pub async fn turn_to_verify(&self) -> OwnedSemaphorePermit {
+        let permit = self.verifying.clone().acquire_owned().await;
+        permit.expect("it is never closed")
+    }
+
     /// Who sends a request: the peer itself, or whom a proxy that is believed names last. Those
     /// before that are the sender's own words.
     fn client(&self, peer: IpAddr, headers: &HeaderMap) -> Client {
@@ -340,6 +385,9 @@ pub type Entered = (Client, Option<Place<Client>>);
 /// The places of an attachment on its way.
 type Attaching = (Option<Place<PartyId>>, OwnedSemaphorePermit);
 
+/// The places of a call with many statements.
+pub type BulkCall = (Option<Place<Client>>, OwnedSemaphorePermit);
+
 /// A statement's turn: the places that it takes among those that wait, from before its body is read
 /// until the sequencer has answered. What turns out to be garbage has used its address's turn too.
 pub struct Turn {
@@ -358,11 +406,7 @@ impl FromRequestParts<Arc<Service>> for Turn {
         let door = &service.door;
         let client = parts.extensions.get::<Client>();
         let client = client.ok_or_else(|| ApiError::internal("a request from nowhere"))?;
-        door.token(
-            door.address_statements.as_ref(),
-            client,
-            Limit::AddressStatements,
-        )?;
+        door.count_statement(client)?;
         let address = match &door.address_waiting {
             Some(places) => door.place(places, client, Limit::AddressWaiting)?,
             None => None,
@@ -371,6 +415,32 @@ impl FromRequestParts<Arc<Service>> for Turn {
             address,
             parties: Vec::new(),
         })
+    }
+}
+
+impl Turn {
+    /// Takes a statement's places among those that wait; none of them if one is missing.
+    pub(super) fn take(
+        door: &Door,
+        client: &Client,
+        parties: &BTreeSet<PartyId>,
+    ) -> Result<Self, Limit> {
+        fn take<K: Eq + std::hash::Hash + Clone>(
+            places: Option<&Arc<Places<K>>>,
+            key: &K,
+        ) -> Option<Option<Place<K>>> {
+            places.map_or(Some(None), |places| places.take(key).map(Some))
+        }
+        let address = take(door.address_waiting.as_ref(), client);
+        let mut turn = Self {
+            address: address.ok_or(Limit::AddressWaiting)?,
+            parties: Vec::new(),
+        };
+        for party in parties {
+            let place = take(door.party_waiting.as_ref(), party);
+            turn.parties.extend(place.ok_or(Limit::PartyWaiting)?);
+        }
+        Ok(turn)
     }
 }
 
@@ -388,15 +458,8 @@ impl Service {
 
     fn count_parties(&self, signed: &Signed, mut turn: Turn) -> Result<Turn, ApiError> {
         let door = &self.door;
-        if door.party_statements.is_none() && door.party_waiting.is_none() {
-            return Ok(turn);
-        }
         for party in self.signing_parties(signed)? {
-            door.token(
-                door.party_statements.as_ref(),
-                &party,
-                Limit::PartyStatements,
-            )?;
+            door.count_party(&party)?;
             if let Some(places) = &door.party_waiting {
                 turn.parties
                     .extend(door.place(places, &party, Limit::PartyWaiting)?);
@@ -405,11 +468,16 @@ impl Service {
         Ok(turn)
     }
 
-    /// The parties whose live keys signed a statement that is new to this log.
+    /// The parties whose live keys signed a statement that is new to this log; none if no limit counts
+    /// them.
     ///
     /// The author that a statement names may be anybody's claim. And what stands in the log, or was
     /// made for another one, is in everyone's hands: it counts against who sends it alone.
-    fn signing_parties(&self, signed: &Signed) -> Result<BTreeSet<PartyId>, StoreError> {
+    pub(super) fn signing_parties(&self, signed: &Signed) -> Result<BTreeSet<PartyId>, StoreError> {
+        let door = &self.door;
+        if door.party_statements.is_none() && door.party_waiting.is_none() {
+            return Ok(BTreeSet::new());
+        }
         let journal = self.ledger.journal();
         let of_residents = matches!(signed.head.author, Author::OneTimeKey(_));
         if of_residents

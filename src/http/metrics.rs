@@ -38,7 +38,7 @@ pub struct Metrics {
 
 impl Metrics {
     /// Counts a statement by its answer.
-    pub(super) fn answered(&self, answer: &Result<Response, ApiError>) {
+    pub(super) fn answered<T>(&self, answer: &Result<T, ApiError>) {
         match answer {
             Ok(_) => self.admitted.inc(),
             Err(error) => {

@@ -6,6 +6,7 @@
 mod attachments;
 mod auth;
 mod batches;
+mod bulk;
 mod bundles;
 mod connection;
 mod connections;

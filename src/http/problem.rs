@@ -33,6 +33,10 @@ pub enum ApiError {
     TooLarge {
         most: u64,
     },
+    /// More lines than one call may bring.
+    TooManyLines {
+        most: usize,
+    },
     NotFound(&'static str),
     NoSuchMethod,
     /// No request of HTTP, and the status that hyper has for it.
@@ -84,18 +88,14 @@ impl ApiError {
         Self::Conflict("other-content", "other bytes are stored there".to_owned())
     }
 
-    /// How long to wait before the same is tried again, if that may help.
-    fn wait(&self) -> Option<Duration> {
-        match self {
-            Self::TooMany { wait, .. } => Some(*wait),
-            Self::Busy | Self::ClockBehind => Some(Duration::from_secs(1)),
-            _ => None,
-        }
-    }
-
-    /// [`ApiError::wait`] in whole seconds, and never none: who asks again at once comes too early.
+    /// How many seconds to wait before the same is tried again, if that may help: never none, since
+    /// who asks again at once comes too early.
     pub(super) fn retry_after(&self) -> Option<u64> {
-        let wait = self.wait()?;
+        let wait = match self {
+            Self::TooMany { wait, .. } => *wait,
+            Self::Busy | Self::ClockBehind => Duration::from_secs(1),
+            _ => return None,
+        };
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         Some(seconds.max(1))
     }
@@ -111,6 +111,10 @@ impl ApiError {
             },
             Self::TooLarge { most } => Problem {
                 accepted: Some(format!("at most {most} bytes")),
+                ..of_call("too-large", "")
+            },
+            Self::TooManyLines { most } => Problem {
+                accepted: Some(format!("at most {most} lines")),
                 ..of_call("too-large", "")
             },
             Self::NotFound(what) => of_call("not-found", what),

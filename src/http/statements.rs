@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use axum::body::Bytes;
-use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest as _, FromRequestParts as _, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -14,20 +14,21 @@ use serde_json::json;
 use super::door::Turn;
 use super::overview::{Kept, Overviewed};
 use super::vault::blocking;
-use super::{ApiError, JSON_BODY, PATIENCE, Path, Service, Shared};
+use super::{ApiError, JSON_BODY, PATIENCE, Path, Service, Shared, bulk};
 use crate::digest::StatementId;
 use crate::ledger::{Found, Published, Sequenced};
 use crate::record::findings::Finding;
 use crate::statement::envelope::MAX_ENVELOPE;
 use crate::statement::leaf::Leaf;
 use crate::statement::refusal::{Reason, Refusal, Verdict};
+use crate::statement::sealed::SealDigest;
 use crate::statement::words::Role;
 use crate::statement::{Signed, Statement, rules};
 use crate::store::facts::JournalFacts;
 use crate::store::journal::JournalRead as _;
 use crate::tlog::proof::TlogProof;
 use crate::tlog::tree::LeafIndex;
-use crate::wire::signature;
+use crate::wire::signature::{self, SignatureHeaders};
 use crate::wire::statements::{Entry, Logged};
 
 /// Room for what an answer has beside its proof and the backslashes in it.
@@ -44,11 +45,16 @@ static SCHEMAS: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
 const FEW_ATTACHMENTS: usize = 4;
 
 /// `POST /api/v1/statements`.
-pub async fn submit(
-    State(service): Shared,
-    turn: Turn,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
+pub async fn submit(State(service): Shared, request: Request) -> Response {
+    if bulk::is_bulk(request.headers()) {
+        return bulk::submit(service, request).await;
+    }
+    let (mut parts, body) = request.into_parts();
+    let turn = match Turn::from_request_parts(&mut parts, &service).await {
+        Ok(turn) => turn,
+        Err(error) => return error.into_response(),
+    };
+    let body = Bytes::from_request(Request::from_parts(parts, body), &service).await;
     let answer = match body.map_err(|rejection| unread(&rejection)) {
         Ok(body) => admit(&service, &body, turn).await,
         Err(error) => Err(error),
@@ -63,21 +69,19 @@ pub async fn submit(
 /// Why a body was not read to its end.
 fn unread(rejection: &BytesRejection) -> ApiError {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        let detail = format!("an envelope has at most {MAX_ENVELOPE} bytes");
-        return Refusal::new(Reason::TooLarge, "", detail).into();
+        return too_large().into();
     }
     ApiError::unread(rejection, MAX_ENVELOPE)
 }
 
+/// Why an envelope of too many bytes is not read.
+pub(super) fn too_large() -> Refusal {
+    let detail = format!("an envelope has at most {MAX_ENVELOPE} bytes");
+    Refusal::new(Reason::TooLarge, "", detail)
+}
+
 async fn admit(service: &Arc<Service>, body: &[u8], turn: Turn) -> Result<Response, ApiError> {
-    let signed = Signed::read(body)?;
-    if matches!(signed.statement, Statement::Disclosure(_)) {
-        return Err(ApiError::BadRequest {
-            member: "/payload/type",
-            accepted: "a disclosure is logged by POST /vault/v1/disclosures".to_owned(),
-        });
-    }
-    service.check_open_to(&signed)?;
+    let signed = service.read_statement(body)?;
     let named = signed.statement.attachments().len();
     let signed = match named {
         0 => signed,
@@ -108,22 +112,61 @@ async fn log_and_settle(
     signed: Signed,
     turn: Turn,
 ) -> Result<Sequenced, ApiError> {
-    let named = signed.statement.attachments();
-    let erased = match &signed.statement {
-        Statement::Erasure(erasure) => Some(erasure.digest),
-        _ => None,
-    };
+    let settling = Settling::of(&signed.statement);
     let sequenced = service.take_turn(signed, turn).await?;
-    for (_, digest) in &named {
-        service.waiting.ended(digest);
-    }
-    if let Some(digest) = erased {
-        blocking(move || service.erase(&digest)).await?;
-    }
+    settling.settle(&service).await?;
     Ok(sequenced)
 }
 
+/// What is done with attachments as soon as a statement is durable.
+#[derive(Debug)]
+pub(super) struct Settling {
+    /// They wait for their statement no longer.
+    named: Vec<SealDigest>,
+    /// It is destroyed.
+    erased: Option<SealDigest>,
+}
+
+impl Settling {
+    /// What a statement asks for.
+    pub fn of(statement: &Statement) -> Self {
+        let named = statement.attachments().into_iter();
+        Self {
+            named: named.map(|(_, digest)| digest).collect(),
+            erased: match statement {
+                Statement::Erasure(erasure) => Some(erasure.digest),
+                _ => None,
+            },
+        }
+    }
+
+    /// Does it.
+    pub async fn settle(self, service: &Arc<Service>) -> Result<(), ApiError> {
+        for digest in &self.named {
+            service.waiting.ended(digest);
+        }
+        if let Some(digest) = self.erased {
+            let service = service.clone();
+            blocking(move || service.erase(&digest)).await?;
+        }
+        Ok(())
+    }
+}
+
 impl Service {
+    /// Reads an envelope whose statement this call may log, and verifies its signatures.
+    pub(super) fn read_statement(&self, json: &[u8]) -> Result<Signed, ApiError> {
+        let signed = Signed::read(json)?;
+        if matches!(signed.statement, Statement::Disclosure(_)) {
+            return Err(ApiError::BadRequest {
+                member: "/payload/type",
+                accepted: "a disclosure is logged by POST /vault/v1/disclosures".to_owned(),
+            });
+        }
+        self.check_open_to(&signed)?;
+        Ok(signed)
+    }
+
     /// Refuses what would be kept for a log that takes nothing any more.
     pub(super) fn check_open(&self) -> Result<(), ApiError> {
         match self.ledger.closed() {
@@ -191,7 +234,7 @@ impl Service {
     }
 
     /// The proof that the entry at `index` stands under a published checkpoint.
-    fn prove(
+    pub(super) fn prove(
         &self,
         index: LeafIndex,
         leaf: Vec<u8>,
@@ -226,20 +269,9 @@ async fn sign_refusal(service: &Service, error: ApiError) -> Response {
     let Ok(body) = axum::body::to_bytes(body, JSON_BODY).await else {
         return ApiError::internal("a problem without a body").into_response();
     };
-    let now = service.clock.now();
-    // Unsigned rather than signed by a key that the log has revoked.
-    let Some(key) = service.keys.current(Role::Service, &service.ledger, now) else {
+    let Some(headers) = service.sign_problem(parts.status.as_u16(), &body) else {
         return Response::from_parts(parts, body.into());
     };
-    let nonce = crate::random::bytes();
-    let headers = signature::sign_response(
-        parts.status.as_u16(),
-        crate::wire::problem::MEDIA_TYPE,
-        crate::digest::Digest::of(&body).as_bytes(),
-        &key,
-        now,
-        nonce,
-    );
     for (name, value) in [
         ("content-digest", headers.content_digest),
         ("signature-input", headers.signature_input),
@@ -250,6 +282,23 @@ async fn sign_refusal(service: &Service, error: ApiError) -> Response {
         }
     }
     Response::from_parts(parts, body.into())
+}
+
+impl Service {
+    /// Signs a problem as the answer of this status, whose body it is; `None` rather than by a key
+    /// that the log has revoked.
+    pub(super) fn sign_problem(&self, status: u16, body: &[u8]) -> Option<SignatureHeaders> {
+        let now = self.clock.now();
+        let key = self.keys.current(Role::Service, &self.ledger, now)?;
+        Some(signature::sign_response(
+            status,
+            crate::wire::problem::MEDIA_TYPE,
+            crate::digest::Digest::of(body).as_bytes(),
+            &key,
+            now,
+            crate::random::bytes(),
+        ))
+    }
 }
 
 /// A published entry, and what does not fit together about it.

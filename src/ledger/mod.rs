@@ -160,6 +160,33 @@ impl Submission {
     }
 }
 
+/// Room for one statement in the sequencer's queue. Statements are sequenced in the order in which
+/// they are handed in.
+pub struct Room<'a>(mpsc::Permit<'a, Submission>);
+
+impl Room<'_> {
+    /// Hands a statement in. `place` is dropped once it is durable or refused, even if nobody waits
+    /// for the answer any more.
+    pub fn hand_in(self, signed: Signed, place: impl Send + 'static) -> HandedIn {
+        let (submission, answered) = Submission::new(signed, place);
+        self.0.send(submission);
+        HandedIn(answered)
+    }
+}
+
+/// A statement that waits for the sequencer.
+pub struct HandedIn(oneshot::Receiver<Answer>);
+
+impl HandedIn {
+    /// Returns once the statement is durable and integrated, or refused.
+    ///
+    /// # Errors
+    /// See [`SubmitError`]; nothing was logged then.
+    pub async fn sequenced(self) -> Result<Sequenced, SubmitError> {
+        self.0.await.unwrap_or(Err(SubmitError::Stopped))
+    }
+}
+
 /// A running log.
 #[derive(Clone)]
 pub struct Ledger {
@@ -290,12 +317,18 @@ impl Ledger {
         signed: Signed,
         place: impl Send + 'static,
     ) -> Result<Sequenced, SubmitError> {
-        let (submission, answered) = Submission::new(signed, place);
-        self.queue.try_send(submission).map_err(|e| match e {
-            mpsc::error::TrySendError::Full(_) => SubmitError::Busy,
-            mpsc::error::TrySendError::Closed(_) => SubmitError::Stopped,
-        })?;
-        answered.await.unwrap_or(Err(SubmitError::Stopped))
+        self.room()?.hand_in(signed, place).sequenced().await
+    }
+
+    /// Room for one statement in the sequencer's queue.
+    ///
+    /// # Errors
+    /// [`SubmitError::Busy`] or [`SubmitError::Stopped`].
+    pub fn room(&self) -> Result<Room<'_>, SubmitError> {
+        self.queue.try_reserve().map(Room).map_err(|e| match e {
+            mpsc::error::TrySendError::Full(()) => SubmitError::Busy,
+            mpsc::error::TrySendError::Closed(()) => SubmitError::Stopped,
+        })
     }
 
     /// Waits until the entry at `index` stands under a published checkpoint; `None` if that takes

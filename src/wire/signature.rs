@@ -8,6 +8,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use ed25519_dalek::{Signer as _, SigningKey};
+use serde::{Deserialize, Serialize};
 use sfv::{BareItem, Dictionary, FieldType as _, InnerList, ListEntry, Parser};
 use sha2::{Digest as _, Sha256};
 
@@ -70,7 +71,7 @@ pub struct RequestTarget<'a> {
 }
 
 /// The three header fields of a signed message.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignatureHeaders {
     pub content_digest: String,
     pub signature_input: String,

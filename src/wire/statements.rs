@@ -7,6 +7,8 @@ use crate::record::findings::Finding;
 use crate::statement::words::Jurisdiction;
 use crate::time::Time;
 use crate::tlog::tree::LeafIndex;
+use crate::wire::problem::Problem;
+use crate::wire::signature::SignatureHeaders;
 
 /// Answer of `POST /api/v1/statements`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,6 +19,79 @@ pub struct Logged {
     /// The `.tlog-proof`; absent while the witnesses' quorum is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<String>,
+}
+
+/// One line of the answer of `POST /api/v1/statements` to JSON lines: the answer to one of them.
+///
+/// Either `id`, `index` and `logged_at` are there, or `problem`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LineAnswer {
+    /// The number of the line that it answers, from 1.
+    pub line: u64,
+    /// The HTTP status that the line would have got in a call of its own.
+    pub status: u16,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<StatementId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<LeafIndex>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logged_at: Option<Time>,
+    /// The `.tlog-proof`, if the call asked for proofs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+    /// Seconds after which the same line may be sent again, if it may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
+    /// The signature of a refusal, over `problem` in its RFC 8785 form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<SignatureHeaders>,
+}
+
+impl LineAnswer {
+    /// The answer to a line that was not logged.
+    pub fn refused(line: u64, problem: Problem) -> Self {
+        Self {
+            line,
+            status: problem.status,
+            id: None,
+            index: None,
+            logged_at: None,
+            proof: None,
+            problem: Some(problem),
+            retry_after: None,
+            signed: None,
+        }
+    }
+
+    /// The answer to a line that was logged.
+    pub fn logged(line: u64, status: u16, logged: Logged) -> Self {
+        Self {
+            line,
+            status,
+            id: Some(logged.id),
+            index: Some(logged.index),
+            logged_at: Some(logged.logged_at),
+            proof: logged.proof,
+            problem: None,
+            retry_after: None,
+            signed: None,
+        }
+    }
+
+    /// What was logged, or why it was not; `None` if the answer says neither.
+    pub fn outcome(self) -> Option<Result<Logged, Problem>> {
+        if let Some(problem) = self.problem {
+            return Some(Err(problem));
+        }
+        Some(Ok(Logged {
+            id: self.id?,
+            index: self.index?,
+            logged_at: self.logged_at?,
+            proof: self.proof,
+        }))
+    }
 }
 
 /// Answer of `GET /api/v1/statements/{id}`.

@@ -35,7 +35,9 @@ use whosaw::statement::sealed::{AttachmentValue, Opening, SealDigest};
 use whosaw::statement::words::{Day, Role};
 use whosaw::statement::{Author, Head, Statement, payload, sign};
 use whosaw::time::{Clock, Time};
+use whosaw::wire::signature;
 
+use super::bulk;
 use super::http::{Answer, Call};
 use super::ledger::{AGENCY, Ledger, ORIGIN, VENDOR, benefit, head_of, proven, signed_benefit};
 
@@ -324,6 +326,47 @@ fn statements_that_are_refused() {
         sent_elsewhere.problem(),
         (400, "bad-request".to_owned(), member)
     );
+    world.ledger.verify();
+}
+
+/// Many in one call: each bad one is answered as alone, and stops no good one.
+#[test]
+fn statements_that_are_refused_among_many() {
+    let world = World::new();
+    let operator = PublicKey::from(&service(&world.ledger.home("operator")));
+    use statements::{OF_FORM, OF_RULES, OF_SCOPES, OF_SIGNATURES};
+    let (mut lines, mut expected) = (Vec::new(), Vec::new());
+    for table in [OF_FORM, OF_SIGNATURES, OF_RULES, OF_SCOPES] {
+        for (name, body, status, code, member) in table {
+            let body = body(&world);
+            // Some bodies are no line.
+            if body.trim_ascii().is_empty() || body.contains(&b'\n') {
+                continue;
+            }
+            lines.push(body);
+            let said = (*status, (*code).to_owned(), Some((*member).to_owned()));
+            expected.push((*name, said));
+            lines.push(signed_benefit(&world.vendor).to_json());
+            expected.push(("a good one", (201, String::new(), None)));
+        }
+    }
+    assert!(lines.len() > 100, "most are lines");
+    let size = world.ledger.size();
+    let good = (lines.len() / 2) as u64;
+    let answers = bulk::answers(&world.ledger.send(&bulk::call(&lines)));
+    assert_eq!(answers.len(), lines.len());
+    for ((answer, (name, said)), line) in answers.iter().zip(&expected).zip(1_u64..) {
+        assert_eq!(answer.line, line, "{name}");
+        assert_eq!(bulk::said(answer), *said, "{name}: {answer:?}");
+        if let Some(problem) = &answer.problem {
+            let headers = answer.signed.as_ref().expect("a refusal is signed");
+            let body = canonical::to_vec(problem);
+            let media_type = whosaw::wire::problem::MEDIA_TYPE;
+            let signer = signature::verify_response(answer.status, media_type, headers, &body);
+            assert_eq!(signer, Ok(operator), "{name}");
+        }
+    }
+    assert_eq!(world.ledger.size(), size + good);
     world.ledger.verify();
 }
 

@@ -159,6 +159,26 @@ fn parse(bytes: &[u8], head_only: bool) -> Option<Answer> {
         headers: headers.collect(),
         body: bytes[end + 4..].to_vec(),
     };
+    if answer.header("transfer-encoding") == "chunked" {
+        let body = unchunked(&answer.body)?;
+        return Some(Answer { body, ..answer });
+    }
     let length = answer.header("content-length").parse();
     (head_only || length.is_err() || length == Ok(answer.body.len())).then_some(answer)
+}
+
+/// A chunked body, if it is whole.
+fn unchunked(mut rest: &[u8]) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let end = rest.windows(2).position(|w| w == b"\r\n")?;
+        let size = std::str::from_utf8(&rest[..end]).ok()?;
+        let size = usize::from_str_radix(size, 16).ok()?;
+        let chunk = rest.get(end + 2..end + 2 + size)?;
+        body.extend_from_slice(chunk);
+        rest = rest.get(end + 2 + size..)?.strip_prefix(b"\r\n")?;
+        if size == 0 {
+            return Some(body);
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! A ledger as real processes: what it refuses, what it survives, how it begins and ends.
 
 mod bad_input;
+mod bulk;
 mod connections;
 mod crash;
 mod domains;
