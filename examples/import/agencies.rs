@@ -83,10 +83,7 @@ pub fn log(
         .into_iter()
         .map(|party| sign(&operator.own_head(), &party.into(), &[&key]))
         .collect();
-    for (line, sent) in lines
-        .into_iter()
-        .zip(send_all(operator, &envelopes, args.jobs)?)
-    {
+    for (line, sent) in lines.into_iter().zip(send_all(operator, &envelopes)?) {
         match sent {
             Sent::Logged => report.logged += 1,
             Sent::Refused(why) => report.bad(line, why),

@@ -177,7 +177,7 @@ fn enter<S: Into<Statement> + Kind>(
     if args.dry_run {
         logged = sent_for.len();
     } else {
-        let sent = send_all(maker.operator, &envelopes, args.jobs)?;
+        let sent = send_all(maker.operator, &envelopes)?;
         for ((row, file), sent) in sent_for.into_iter().zip(sent) {
             match sent {
                 Sent::Logged => logged += 1,

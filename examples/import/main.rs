@@ -45,9 +45,6 @@ struct Args {
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
-    /// Statements on their way at once
-    #[arg(long, value_name = "N", default_value = "32", value_parser = clap::value_parser!(u16).range(1..=512))]
-    jobs: u16,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]

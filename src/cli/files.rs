@@ -1,21 +1,17 @@
-//! Statements that pass between machines as files: `countersign`, `submit`.
+//! Statements that pass between machines as files: `countersign`.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
 use super::Exit;
-use super::output::{confirm, read_envelope, say_logged, tell, write_envelope};
-use super::party::read_trust;
-use crate::client::base::BaseUrl;
-use crate::client::{Client, attachment_matches};
+use super::output::{confirm, read_envelope, tell, write_envelope};
+use crate::client::attachment_matches;
 use crate::party::home::Home;
-use crate::party::official::submit as submit_statement;
 use crate::statement::envelope::Envelope;
 use crate::statement::sealed::Opening;
 use crate::statement::words::Role;
 use crate::statement::{Author, Statement, parse_payload};
-use crate::time::Clock;
 
 /// Read what another party signed, and sign it too
 #[derive(Debug, clap::Args)]
@@ -36,27 +32,6 @@ pub struct Countersign {
     /// Do not ask
     #[arg(long)]
     yes: bool,
-}
-
-/// Submit a signed statement to a ledger
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  \
-    whosaw submit agreement.dsse --server https://ledger.example --trust log.policy")]
-pub struct Submit {
-    /// The signed statement
-    file: PathBuf,
-    /// The ledger's address
-    #[arg(long, value_name = "URL")]
-    server: String,
-    /// The trust file: the proof that comes back is verified by it
-    #[arg(long, visible_alias = "policy", value_name = "FILE")]
-    trust: PathBuf,
-    /// Where to write the proof
-    #[arg(long, value_name = "FILE")]
-    proof: Option<PathBuf>,
-    /// Print the answer as JSON
-    #[arg(long)]
-    json: bool,
 }
 
 /// Shows a statement ([`tell`]) and adds the admin key's signature to it, if its owner wants that.
@@ -152,27 +127,6 @@ pub fn countersign(args: &Countersign) -> anyhow::Result<Exit> {
     let output = args.output.as_ref().unwrap_or(&args.file);
     write_envelope(output, &envelope)?;
     println!("signed: {}", output.display());
-    Ok(Exit::Yes)
-}
-
-/// Runs `whosaw submit`.
-///
-/// # Errors
-/// The server's refusal, or a proof that does not hold.
-pub fn submit(args: &Submit) -> anyhow::Result<Exit> {
-    let envelope = read_envelope(&args.file)?;
-    let (head, statement) = parse_payload(&envelope.payload)?;
-    let (policy, _) = read_trust(&args.trust)?;
-    let client = Client::new(BaseUrl::parse(&args.server)?, Clock::system());
-    let logged = submit_statement(&client, &policy, &envelope)?;
-    if let (Some(path), Some(proof)) = (&args.proof, &logged.proof) {
-        std::fs::write(path, proof).with_context(|| path.display().to_string())?;
-    }
-    say_logged(
-        &logged,
-        &statement.plain(&head.author.to_string()),
-        args.json,
-    )?;
     Ok(Exit::Yes)
 }
 

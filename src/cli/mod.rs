@@ -36,6 +36,7 @@ pub mod resident;
 pub mod say;
 pub mod serve;
 mod signals;
+pub mod submit;
 pub mod vendor;
 pub mod waits;
 pub mod witness;
@@ -116,7 +117,7 @@ fn dispatch(command: &Command) -> anyhow::Result<Exit> {
         Command::Watchdog(command) => party::run(command, PartyKind::Watchdog),
         Command::Resident(command) => resident::run(command),
         Command::Countersign(args) => files::countersign(args),
-        Command::Submit(args) => files::submit(args),
+        Command::Submit(args) => submit::submit(args),
         Command::Operator(command) => operator::run(command),
         Command::Log(command) => log::run(command),
         Command::Witness(command) => witness::run(command),
@@ -181,7 +182,7 @@ pub enum Command {
     #[command(subcommand)]
     Resident(resident::Command),
     Countersign(files::Countersign),
-    Submit(files::Submit),
+    Submit(submit::Submit),
     #[command(subcommand)]
     Operator(operator::Command),
     #[command(subcommand)]

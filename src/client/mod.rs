@@ -4,6 +4,7 @@
 //! to check: entries by the log ([`crate::reader`]), attachments by their digests, proofs by policy.
 
 pub mod base;
+mod bulk;
 pub mod domain;
 pub mod patience;
 pub mod vault;

@@ -56,11 +56,16 @@ pub(crate) fn patiently_while<E>(
         }
         let body = response.body_mut().with_config().limit(DRAINED);
         let _ = body.read_to_vec();
-        if let Some(observer) = OBSERVER.get() {
-            observer(wait);
-        }
-        std::thread::sleep(wait);
+        pause(wait);
     }
+}
+
+/// Waits, and lets the observer know.
+pub(crate) fn pause(wait: Duration) {
+    if let Some(observer) = OBSERVER.get() {
+        observer(wait);
+    }
+    std::thread::sleep(wait);
 }
 
 /// The waits of one call.

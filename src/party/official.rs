@@ -112,6 +112,11 @@ impl Official {
         &self.client
     }
 
+    /// The log and its witnesses.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
     /// The time.
     pub fn clock(&self) -> &Clock {
         &self.clock

@@ -15,7 +15,7 @@ use whosaw::statement::words::Role;
 use whosaw::wire::statements::{Entry, LineAnswer};
 
 use super::http::{Answer, Call};
-use super::ledger::{AGENCY, Ledger, VENDOR, benefit, head_of, signed_benefit};
+use super::ledger::{AGENCY, Ledger, VENDOR, benefit, done, head_of, signed_benefit, whosaw};
 
 /// What a test's one address needs to be let in.
 const OPEN: [&str; 5] = [
@@ -454,4 +454,70 @@ fn lines_are_logged_while_a_witness_is_away() {
     assert_eq!(codes(&again), vec![(200, String::new()); 20]);
     let places = |answers: &[LineAnswer]| -> Vec<_> { answers.iter().map(|a| a.index).collect() };
     assert_eq!(places(&first), places(&again));
+}
+
+/// A file of many, by the command that people use: limits are waited out, and what is faulty is
+/// named by its line.
+#[test]
+fn a_file_of_many_is_submitted_by_one_command() {
+    let ledger = ledger(&[
+        "--address-limit=1200",
+        "--party-limit=60",
+        "--waiting-limit=4",
+    ]);
+    let vendor = ledger.home("vendor");
+    let mut body = lines(&benefits(&vendor, 64));
+    body.insert(3, b"garbage".to_vec());
+    body.insert(5, unsigned());
+    let file = ledger.file("many.jsonl");
+    std::fs::write(&file, body.join(&b'\n')).unwrap();
+    let (url, trust, proofs) = (
+        ledger.url(),
+        ledger.file("operator/log.policy"),
+        ledger.file("proofs"),
+    );
+    let common = ["submit", &file, "--server", &url, "--trust", &trust];
+    let ran = whosaw(&[&common[..], &["--json", "--proofs", &proofs]].concat());
+    assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
+    let answer: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(answer["logged"].as_array().unwrap().len(), 64);
+    assert_eq!(answer["known"].as_array().unwrap().len(), 0);
+    let refused = answer["refused"].as_array().unwrap();
+    let at: Vec<u64> = refused
+        .iter()
+        .map(|one| one["line"].as_u64().unwrap())
+        .collect();
+    assert_eq!(at, [4, 6]);
+    assert_eq!(refused[1]["problem"]["type"], "/problems/missing-signature");
+    let written: Vec<_> = std::fs::read_dir(&proofs)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
+    assert_eq!(written.len(), 64);
+    done(&[
+        "log",
+        "check",
+        written[0].to_str().unwrap(),
+        "--policy",
+        &trust,
+    ]);
+    // Again: all is known, and said in words. One file of one statement goes along with it.
+    std::fs::write(&file, lines(&benefits(&vendor, 1)).join(&b'\n')).unwrap();
+    let one = ledger.file("one.dsse");
+    std::fs::write(&one, &body[0]).unwrap();
+    let said = done(&["submit", &file, &one, "--server", &url, "--trust", &trust]);
+    assert_eq!(
+        said,
+        "1 statement logged\n1 known already\nall proofs verified\n"
+    );
+    let none = whosaw(&[
+        "submit", &file, &one, "--proof", &one, "--server", &url, "--trust", &trust,
+    ]);
+    assert_eq!(none.code, Some(2), "{}", none.stderr);
+}
+
+/// A benefit in the vendor's name by a key that is nobody's.
+fn unsigned() -> Vec<u8> {
+    let key = ed25519_dalek::SigningKey::from_bytes(&whosaw::random::bytes());
+    sign(&head_of(VENDOR), &benefit().into(), &[&key]).to_json()
 }
