@@ -1,9 +1,10 @@
 //! Durable appends over HTTP to the program that people run, load generator on the same cores.
 //!
-//! `cargo bench --bench append [-- --statements N --offered SECONDS]`. First 512 connections as fast
-//! as they are answered, beside the bare parts of the same work; then 1,000 statements a second by
-//! the clock, with two witnesses and with none. Each answer says that the entry is durable and
-//! published, and brings its proof.
+//! `cargo bench --bench append [-- --statements N --offered SECONDS --rounds N]`. First 512 connections
+//! as fast as they are answered, beside the bare parts of the same work; then many statements a call,
+//! in turns with as many single calls; then 1,000 statements a second by the clock, with two
+//! witnesses and with none. Each answer says that the entry is durable and published; those to single
+//! calls bring its proof.
 
 mod support;
 
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use support::load::{Ran, closed_loop, open_loop, post};
+use support::load::{Ran, bulk, closed_loop, open_loop, post, post_lines};
 use support::server::{Server, WHOSAW, cpu, whosaw};
 use support::workload::{Made, Workload};
 use support::{bare, milliseconds, option, per_second, percent, row};
@@ -21,6 +22,10 @@ const CONNECTIONS: usize = 512;
 const SUBMIT: &str = "/api/v1/statements";
 /// Statements a second that are offered in the second part.
 const OFFERED: f64 = 1000.0;
+/// Connections that bring many statements a call; of one address there are no more.
+const BULK_CONNECTIONS: usize = 4;
+/// Statements of one such call.
+const LINES: usize = 2500;
 /// About the bytes of an answer with its proof, for the echo.
 const ANSWER: usize = 6 << 10;
 
@@ -61,6 +66,8 @@ fn main() {
         ">= 60 %",
     );
 
+    let statements = in_turns(&ledger, &server, statements);
+
     println!("{OFFERED} statements a second by the clock");
     let (requests, _) = ledger.prepare(statements..statements + offered);
     let ran = open_loop(&server.authority, &requests, OFFERED);
@@ -75,6 +82,66 @@ fn main() {
     latencies("without witnesses", &ran, "<= 25 ms");
     ledger.partial_tiles();
     server.stop();
+}
+
+/// Many statements a call, in turns with single ones: medians. How many statements there are then.
+fn in_turns(ledger: &Ledger, server: &Server, statements: u64) -> u64 {
+    let (rounds, each) = (option("rounds", 3), statements / 2);
+    println!(
+        "{BULK_CONNECTIONS} connections, {LINES} statements a call; in turns with single calls, {rounds} rounds"
+    );
+    let mut next = statements;
+    let mut found: [Vec<[f64; 2]>; 3] = Default::default();
+    for _ in 0..rounds {
+        for (way, found) in found.iter_mut().enumerate() {
+            let (requests, envelopes) = ledger.prepare(next..next + each);
+            next += each;
+            let lines: Vec<Vec<u8>> = envelopes.iter().map(Envelope::to_json).collect();
+            let calls = lines
+                .chunks(LINES)
+                .map(|lines| post_lines(SUBMIT, lines, way == 2));
+            let calls = Arc::new(calls.collect());
+            let before = server.cpu();
+            let rate = match way {
+                0 => closed_loop(&server.authority, &requests, CONNECTIONS).rate,
+                _ => bulk(&server.authority, &calls, BULK_CONNECTIONS),
+            };
+            let time = (server.cpu() - before).as_secs_f64() / each as f64;
+            found.push([rate, time]);
+        }
+    }
+    let median = |of: &Vec<[f64; 2]>, which: usize| {
+        let mut all: Vec<f64> = of.iter().map(|one| one[which]).collect();
+        all.sort_by(f64::total_cmp);
+        all[all.len() / 2]
+    };
+    for (what, found_so) in ["single calls", "in bulk", "in bulk, with proofs"]
+        .iter()
+        .zip(&found)
+    {
+        row(
+            &format!("durable appends, {what}"),
+            per_second(median(found_so, 0)),
+            "",
+        );
+        let time = median(found_so, 1) * 1e6;
+        row(
+            "  processor time of the server, a statement",
+            format!("{time:.0} µs"),
+            "",
+        );
+    }
+    let ratio = |way: usize| {
+        let each: Vec<[f64; 2]> = found[way]
+            .iter()
+            .zip(&found[0])
+            .map(|(bulk, single)| [bulk[0] / single[0], 0.0])
+            .collect();
+        format!("{:.2}", median(&each, 0))
+    };
+    row("in bulk, of single calls", ratio(1), ">= 1.6");
+    row("in bulk with proofs, of single calls", ratio(2), "");
+    next
 }
 
 fn latencies(what: &str, ran: &Ran, limit: &str) {

@@ -3,12 +3,14 @@
 //! A generator that shares the cores with the server must cost little, so requests are ready bytes
 //! and of answers only the status and the length are read.
 
+use std::io::BufRead as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedReadHalf;
 
 /// What a run came to.
 pub struct Ran {
@@ -33,6 +35,21 @@ pub fn post(path: &str, body: &[u8]) -> Vec<u8> {
         body.len()
     );
     [head.as_bytes(), body].concat()
+}
+
+/// A `POST` of many statements as JSON lines; with a proof for each in the answer, or without.
+pub fn post_lines(path: &str, lines: &[Vec<u8>], proofs: bool) -> Vec<u8> {
+    let body = lines.join(&b'\n');
+    let prefer = match proofs {
+        true => "Prefer: return=representation\r\n",
+        false => "",
+    };
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/jsonl\r\n\
+         {prefer}Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.into_bytes(), body].concat()
 }
 
 /// A `GET` as it goes over the wire.
@@ -112,6 +129,87 @@ async fn connection(
             .expect("a connection that stays");
         read_answer(&mut stream, &mut answer).await;
         latencies.push(due.elapsed());
+    }
+}
+
+/// Sends each request of [`post_lines`] once over `connections`, as fast as they are answered; lines
+/// a second that were logged and published.
+pub fn bulk(authority: &str, requests: &Arc<Vec<Vec<u8>>>, connections: usize) -> f64 {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let next = Arc::new(AtomicUsize::new(0));
+    let since = Instant::now();
+    let lines: usize = runtime.block_on(async {
+        let spawn = |_| {
+            let (authority, requests, next) =
+                (authority.to_owned(), requests.clone(), next.clone());
+            tokio::spawn(async move { bulk_connection(&authority, &requests, &next).await })
+        };
+        let tasks: Vec<_> = (0..connections).map(spawn).collect();
+        let mut all = 0;
+        for task in tasks {
+            all += task.await.expect("a connection that stays");
+        }
+        all
+    });
+    lines as f64 / since.elapsed().as_secs_f64()
+}
+
+async fn bulk_connection(
+    authority: &str,
+    requests: &Arc<Vec<Vec<u8>>>,
+    next: &AtomicUsize,
+) -> usize {
+    let stream = TcpStream::connect(authority).await.expect("a server");
+    let (mut answers, mut body) = stream.into_split();
+    let mut lines = 0;
+    loop {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        if number >= requests.len() {
+            return lines;
+        }
+        let requests = requests.clone();
+        let sent = tokio::spawn(async move {
+            body.write_all(&requests[number]).await.expect("a server");
+            body
+        });
+        lines += read_lines(&mut answers).await;
+        body = sent.await.expect("a body that is sent");
+    }
+}
+
+/// Reads a chunked answer of lines to its end; each must be of success.
+async fn read_lines(answers: &mut OwnedReadHalf) -> usize {
+    let mut bytes = Vec::with_capacity(1 << 20);
+    let mut lines = 0;
+    loop {
+        let more = answers.read_buf(&mut bytes).await.expect("an answer");
+        assert!(more > 0, "the server closed a connection");
+        let mut read = 0;
+        loop {
+            let rest = &bytes[read..];
+            let length = (&mut &*rest).skip_until(b'\n').expect("bytes");
+            let line = &rest[..length];
+            if !line.ends_with(b"\n") {
+                break;
+            }
+            read += length;
+            if line.starts_with(b"{\"line\"") {
+                let head = String::from_utf8_lossy(&line[..line.len().min(40)]);
+                assert!(
+                    head.contains("\"status\":201"),
+                    "{}",
+                    String::from_utf8_lossy(line)
+                );
+                lines += 1;
+            }
+            if line == b"0\r\n" && bytes.len() >= read + 2 {
+                return lines;
+            }
+        }
+        bytes.drain(..read);
     }
 }
 
