@@ -15,8 +15,8 @@ use super::signals::Ending;
 use super::{Exit, LogOptions};
 use crate::http::metrics::{self, Metrics};
 use crate::http::{
-    App, Batcher, Batching, Bundles, Door, Limits, Listening, MAX_CONNECTIONS, Service,
-    SigningKeys, UnderWay, Waiting, listen,
+    App, Batcher, Batching, Bundles, ClientField, Door, Limits, Listening, MAX_CONNECTIONS,
+    Service, SigningKeys, UnderWay, Waiting, listen, open_to_all_sites,
 };
 use crate::ledger::{Ledger, QUEUE};
 use crate::logging;
@@ -117,11 +117,22 @@ struct Pressure {
     /// A proxy's address whose X-Forwarded-For names the client last; repeatable
     #[arg(long, value_name = "IP")]
     proxy: Vec<IpAddr>,
+    /// The proxies name the client in Forwarded (RFC 7239), and not in X-Forwarded-For
+    #[arg(long, requires = "proxy")]
+    forwarded: bool,
 }
 
 /// A number that a socket or a queue can have: memory is set aside for some of it.
 fn at_least_one() -> clap::builder::RangedU64ValueParser {
     clap::value_parser!(u64).range(1..=1_000_000)
+}
+
+/// Where proxies name the client.
+pub(super) fn client_field(forwarded: bool) -> ClientField {
+    match forwarded {
+        true => ClientField::Forwarded,
+        false => ClientField::XForwardedFor,
+    }
 }
 
 impl Pressure {
@@ -133,6 +144,7 @@ impl Pressure {
             waiting: self.waiting_limit,
             connections: self.address_connections,
             proxies: self.proxy.clone(),
+            client_field: client_field(self.forwarded),
         }
     }
 }
@@ -232,6 +244,7 @@ async fn serve(args: &Args, operator: &Operator, connections: usize) -> anyhow::
         listener,
         connections,
         door,
+        open: open_to_all_sites,
     };
     listen(listening, App::new(service.clone()), shutdown).await;
     for task in [Some(batches), Some(reloads), figures]

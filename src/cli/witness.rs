@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 
 use super::descriptors::for_connections;
 use super::output::take_failure;
+use super::serve::client_field;
 use super::signals::Ending;
 use super::{Exit, LogOptions};
 use crate::http::{Door, Limits, Listening, listen, witness::router};
@@ -71,6 +72,9 @@ pub struct Serve {
     /// A proxy's address whose X-Forwarded-For names the client last; repeatable
     #[arg(long, value_name = "IP")]
     proxy: Vec<IpAddr>,
+    /// The proxies name the client in Forwarded (RFC 7239), and not in X-Forwarded-For
+    #[arg(long, requires = "proxy")]
+    forwarded: bool,
     #[command(flatten)]
     pub(super) log_options: LogOptions,
 }
@@ -137,12 +141,14 @@ fn serve(args: &Serve) -> anyhow::Result<Exit> {
             requests: args.rate.get(),
             connections: args.address_connections.get(),
             proxies: args.proxy.clone(),
+            client_field: client_field(args.forwarded),
             ..Limits::none()
         };
         let listening = Listening {
             listener,
             connections,
             door: Arc::new(Door::new(limits, Arc::default())),
+            open: |_| true,
         };
         listen(listening, router(witness, Clock::system()), shutdown).await;
         Ok(Exit::Yes)

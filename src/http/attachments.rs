@@ -7,14 +7,13 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use tokio::io::AsyncReadExt as _;
-use tokio_util::io::ReaderStream;
 
 use super::door::Limit;
+use super::ranges::Content;
 use super::waiting::Full;
 use super::{ApiError, Path, Service, Shared, auth};
 use crate::digest::Digest;
@@ -39,8 +38,6 @@ const MAX_OPENING: usize = 64 << 10;
 pub const OPENING: HeaderName = HeaderName::from_static("whosaw-opening");
 /// How long an attachment may wait for its statement.
 const WAITING: Duration = Duration::from_secs(3600);
-/// Bytes of a file that are in memory for one reader.
-pub(super) const PIECE: usize = 64 << 10;
 /// The media type of a request's scope.
 pub const SCOPE_TYPE: &str = "application/geo+json";
 /// What may be attached.
@@ -101,6 +98,7 @@ fn bad_opening(accepted: impl Into<String>) -> ApiError {
 pub async fn read(
     State(service): Shared,
     Path(digest): Path<String>,
+    request: HeaderMap,
 ) -> Result<Response, ApiError> {
     let missing = || ApiError::NotFound("no statement of this log names such an attachment");
     let digest: SealDigest = digest.parse().map_err(|_| missing())?;
@@ -117,15 +115,18 @@ pub async fn read(
     let headers = [
         (OPENING, text(opening.encode())?),
         (header::CONTENT_TYPE, text(media_type)?),
-        (header::CONTENT_LENGTH, HeaderValue::from(length)),
         (header::CONTENT_DISPOSITION, text("attachment")?),
         (header::CONTENT_SECURITY_POLICY, text("sandbox")?),
         (header::CACHE_CONTROL, text("public, max-age=3600")?),
     ];
-    // In pieces: a reader who takes one byte a second holds one of them, and not the whole.
-    let file = tokio::fs::File::from_std(file).take(length);
-    let pieces = ReaderStream::with_capacity(file, PIECE);
-    Ok((headers, Body::from_stream(pieces)).into_response())
+    let content = Content {
+        // Its opening holds the SHA-256 of its bytes.
+        etag: digest.to_string(),
+        start: Bytes::new(),
+        file,
+        file_length: length,
+    };
+    Ok((headers, content.answer(&request).await?).into_response())
 }
 
 fn check_not_erased(fact: &DigestFact) -> Result<(), ApiError> {

@@ -16,7 +16,8 @@ use tokio::io::{AsyncWriteExt as _, DuplexStream};
 use tokio::sync::Semaphore;
 use tokio_util::io::ReaderStream;
 
-use super::attachments::{MAX_ATTACHMENT, PIECE};
+use super::attachments::MAX_ATTACHMENT;
+use super::ranges::PIECE;
 use super::vault::blocking;
 use super::{ApiError, PATIENCE, Path, Service, Shared};
 use crate::digest::StatementId;

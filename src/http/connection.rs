@@ -7,7 +7,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderValue, Request, StatusCode, header};
+use axum::http::uri::Authority;
+use axum::http::{HeaderValue, Request, StatusCode, Version, header};
 use axum::response::{IntoResponse as _, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1::{self, Parts};
@@ -19,6 +20,7 @@ use tower::{Service, ServiceExt as _};
 
 use super::ApiError;
 use super::connections::{Connection, Keeping};
+use super::cors::{self, Open};
 use super::door::Door;
 use super::stall::Impatient;
 use crate::wire::problem::MEDIA_TYPE;
@@ -47,7 +49,7 @@ pub async fn converse<A>(
     stream: TcpStream,
     address: SocketAddr,
     app: A,
-    door: Arc<Door>,
+    (door, open): (Arc<Door>, Open),
     (connection, reach): (Connection, Reach),
     mut ending: watch::Receiver<()>,
 ) where
@@ -60,17 +62,27 @@ pub async fn converse<A>(
         let under_way = own.begin();
         let admitted = match reach {
             Reach::Health if !HEALTH.contains(&request.uri().path()) => Err(ApiError::Busy),
-            _ => door.enter(address.ip(), request.uri().path(), request.headers()),
+            _ => door
+                .enter(address.ip(), request.uri().path(), request.headers())
+                .and_then(|entered| check_host(&request).map(|()| entered)),
         };
+        let preflight = cors::preflight(&request, open);
+        let is_open = cors::is_open(&request, open);
         let app = app.clone();
         Box::pin(async move {
             let (mut response, place) = match admitted {
-                Ok((client, place)) => {
-                    request.extensions_mut().insert(client);
-                    (app.oneshot(request).await?, place)
-                }
+                Ok((client, place)) => match preflight {
+                    Some(preflight) => (preflight, place),
+                    None => {
+                        request.extensions_mut().insert(client);
+                        (app.oneshot(request).await?, place)
+                    }
+                },
                 Err(error) => (error.into_response(), None),
             };
+            if is_open {
+                cors::show(response.headers_mut());
+            }
             if reach == Reach::Health {
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(header::CONNECTION, close);
@@ -117,6 +129,35 @@ pub async fn converse<A>(
     let lingers = done.is_some();
     let finished = finish(stream, answer, lingers);
     let _ = tokio::time::timeout(LAST_WORDS, finished).await;
+}
+
+/// Refuses a request that does not say once, and well, which host it is for (RFC 9112, section 3.2).
+fn check_host<B>(request: &Request<B>) -> Result<(), ApiError> {
+    let refused = |accepted: &str| ApiError::BadRequest {
+        member: "Host",
+        accepted: accepted.to_owned(),
+    };
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => host,
+        (None, _) if request.version() < Version::HTTP_11 => return Ok(()),
+        _ => return Err(refused("one field `Host`")),
+    };
+    // A target with a host of its own would be read otherwise by others on the way.
+    let target = request.uri().authority();
+    if target.is_some_and(|target| {
+        !target
+            .as_str()
+            .as_bytes()
+            .eq_ignore_ascii_case(host.as_bytes())
+    }) {
+        return Err(refused("the host that the request's target names"));
+    }
+    let parsed = Authority::try_from(host.as_bytes());
+    match parsed.is_ok_and(|host| !host.as_str().contains('@')) {
+        true => Ok(()),
+        false => Err(refused("a host, perhaps with a port")),
+    }
 }
 
 /// Writes the last answer, if there is one, and closes.

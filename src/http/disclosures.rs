@@ -12,14 +12,13 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use tokio::io::AsyncReadExt as _;
 
 use super::attachments::OPENING;
 use super::door::Turn;
+use super::ranges::Content;
 use super::vault::{blocking, clip_id};
 use super::{ApiError, Path, Service, Shared};
 use crate::digest::{Digest, StatementId};
@@ -106,20 +105,25 @@ pub async fn collect(
         ));
     }
     logged.check_collected(&service)?;
-    service.sealed_clip(logged.id, n, "no-store".to_owned())
+    let caching = "no-store".to_owned();
+    let clip = service.sealed_clip(logged.id, n, caching, &parts.headers);
+    clip.await
 }
 
 /// `GET /published/{id}`: what a resident gave to everybody. Nobody is asked who they are.
 pub async fn published(
     State(service): Shared,
     Path(id): Path<String>,
+    request: HeaderMap,
 ) -> Result<Response, ApiError> {
     let logged = service.logged_disclosure(&id)?;
     if logged.request.is_some() {
         return Err(ApiError::NotFound("no such disclosure to the public"));
     }
     let seconds = logged.check_public(&service)?.min(CACHED);
-    let mut answer = service.sealed_clip(logged.id, 0, format!("public, max-age={seconds}"))?;
+    let caching = format!("public, max-age={seconds}");
+    let clip = service.sealed_clip(logged.id, 0, caching, &request);
+    let mut answer = clip.await?;
     let name = format!("attachment; filename=\"{}.age\"", short(&logged.id));
     let name = HeaderValue::from_str(&name).map_err(ApiError::internal)?;
     let headers = answer.headers_mut();
@@ -328,11 +332,12 @@ impl Service {
     }
 
     /// Header ‖ body of a disclosure's clip that was handed over, as an age file.
-    fn sealed_clip(
+    async fn sealed_clip(
         &self,
         id: StatementId,
         n: usize,
         caching: String,
+        request: &HeaderMap,
     ) -> Result<Response, ApiError> {
         let handed_over = self.vaults.handed_over(id, n)?;
         let handed_over = handed_over.ok_or(ApiError::NotFound(
@@ -348,20 +353,20 @@ impl Service {
             part: Part::Body,
         })?;
         let file = file.ok_or(ApiError::Gone("the resident has deleted this clip"))?;
-        let length = header_bytes.len() as u64 + clip.body_length;
-        let body = tokio::fs::File::from_std(file).take(clip.body_length);
-        let stream = std::io::Cursor::new(header_bytes).chain(body);
+        let content = Content {
+            // The header is made for one disclosure, and the log commits to the body under it.
+            etag: Digest::of(&header_bytes).to_string(),
+            start: header_bytes.into(),
+            file,
+            file_length: clip.body_length,
+        };
         let text = |text: &str| HeaderValue::from_str(text).map_err(ApiError::internal);
-        Ok((
-            [
-                (OPENING, text(&clip.opening)?),
-                (header::CONTENT_TYPE, text("application/age")?),
-                (header::CONTENT_LENGTH, HeaderValue::from(length)),
-                (header::CACHE_CONTROL, text(&caching)?),
-            ],
-            Body::from_stream(tokio_util::io::ReaderStream::new(stream)),
-        )
-            .into_response())
+        let headers = [
+            (OPENING, text(&clip.opening)?),
+            (header::CONTENT_TYPE, text("application/age")?),
+            (header::CACHE_CONTROL, text(&caching)?),
+        ];
+        Ok((headers, content.answer(request).await?).into_response())
     }
 
     /// Deletes what was recorded for disclosures that were not logged within an hour: a crash came

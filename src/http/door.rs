@@ -16,6 +16,7 @@ use axum::http::request::Parts;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::forwarded::ClientField;
 use super::limits::{Buckets, Place, Places};
 use super::metrics::Metrics;
 use super::{ApiError, Service};
@@ -62,8 +63,10 @@ pub struct Limits {
     /// Connections that one address may have open at once, and requests that it may have under way through
     /// proxies.
     pub connections: usize,
-    /// Proxies whose `X-Forwarded-For` is believed.
+    /// Proxies that are believed about who sends.
     pub proxies: Vec<IpAddr>,
+    /// Where they name it.
+    pub client_field: ClientField,
 }
 
 impl Limits {
@@ -76,6 +79,7 @@ impl Limits {
             waiting: 0,
             connections: 0,
             proxies: Vec::new(),
+            client_field: ClientField::default(),
         }
     }
 }
@@ -194,6 +198,7 @@ pub struct Door {
     /// Threads that verify statements of such calls, one for each core: others go on meanwhile.
     verifying: Arc<Semaphore>,
     proxies: Vec<IpAddr>,
+    client_field: ClientField,
     metrics: Arc<Metrics>,
 }
 
@@ -225,6 +230,7 @@ impl Door {
             address_bulk_calls: Places::new(ADDRESS_BULK_CALLS),
             verifying: Arc::new(Semaphore::new(cores)),
             proxies: proxies.collect(),
+            client_field: limits.client_field,
             metrics,
         }
     }
@@ -339,11 +345,7 @@ impl Door {
         if !self.is_proxy(peer) {
             return Client::at(peer);
         }
-        let named = headers.get_all("x-forwarded-for").iter().next_back();
-        let named = named
-            .and_then(|value| value.to_str().ok()?.rsplit(',').next())
-            .and_then(|address| address.trim().parse().ok());
-        Client::at(named.unwrap_or(peer))
+        Client::at(self.client_field.client(headers).unwrap_or(peer))
     }
 
     fn is_proxy(&self, peer: IpAddr) -> bool {
@@ -503,11 +505,9 @@ mod tests {
     fn door(proxies: &[&str]) -> Door {
         let limits = Limits {
             requests: 1,
-            address_statements: 0,
-            party_statements: 0,
-            waiting: 0,
             connections: 1,
             proxies: proxies.iter().map(|proxy| proxy.parse().unwrap()).collect(),
+            ..Limits::none()
         };
         Door::new(limits, Arc::default())
     }

@@ -15,6 +15,7 @@ use tower::Service;
 
 use super::connection::{Reach, converse};
 use super::connections::Connections;
+use super::cors::{self, Open};
 use super::door::Door;
 
 /// Connections open at once, unless an operator says otherwise.
@@ -38,6 +39,8 @@ pub struct Listening {
     /// none is idle, [`MORE_CONNECTIONS`] are told so.
     pub connections: usize,
     pub door: Arc<Door>,
+    /// Which paths may be read by scripts of other sites.
+    pub open: Open,
 }
 
 impl Listening {
@@ -47,6 +50,7 @@ impl Listening {
             listener,
             connections: MAX_CONNECTIONS,
             door: Arc::new(Door::paced(rate)),
+            open: cors::none,
         }
     }
 }
@@ -111,7 +115,15 @@ where
             open.inc();
             // Also when the task is aborted.
             let _closed = Closing(open);
-            converse(stream, address, app, door.clone(), member, ending).await;
+            converse(
+                stream,
+                address,
+                app,
+                (door.clone(), config.open),
+                member,
+                ending,
+            )
+            .await;
             drop(place);
         });
     }

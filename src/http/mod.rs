@@ -10,8 +10,11 @@ mod bulk;
 mod bundles;
 mod connection;
 mod connections;
+mod cors;
 mod disclosures;
 mod door;
+mod etag;
+mod forwarded;
 mod keys;
 mod limits;
 mod listen;
@@ -19,6 +22,7 @@ pub mod metrics;
 mod overview;
 mod page;
 mod problem;
+mod ranges;
 mod short;
 mod stall;
 mod statements;
@@ -59,6 +63,7 @@ pub use batches::{Batcher, Batching};
 pub use bundles::Bundles;
 pub use disclosures::UnderWay;
 pub use door::{Door, Limits};
+pub use forwarded::ClientField;
 pub use keys::SigningKeys;
 pub use listen::{Listening, MAX_CONNECTIONS, listen};
 pub use problem::ApiError;
@@ -112,6 +117,11 @@ impl Service {
             }
         }
     }
+}
+
+/// Which paths show what is public to scripts of other sites: all but vaults.
+pub fn open_to_all_sites(path: &str) -> bool {
+    cors::of_ledger(path)
 }
 
 /// A handler's access to what all share.
@@ -226,6 +236,7 @@ fn router(service: Arc<Service>) -> Router {
         .layer(DefaultBodyLimit::max(JSON_BODY))
         .layer(Extension(Arc::new(overview::Kept::default())))
         .merge(attachments)
+        .layer(from_fn(etag::tag))
         .layer(from_fn(|request, next| within(CALL_TIME, request, next)));
     let header =
         |name, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));

@@ -39,6 +39,10 @@ pub enum ApiError {
     },
     NotFound(&'static str),
     NoSuchMethod,
+    /// A range that begins after the end of what has so many bytes.
+    Unsatisfiable {
+        length: u64,
+    },
     /// No request of HTTP, and the status that hyper has for it.
     Unparsed(u16),
     /// The call's own signature.
@@ -124,6 +128,11 @@ impl ApiError {
                 ..of_call("large-head", "")
             },
             Self::Unparsed(_) => of_call("not-http", ""),
+            Self::Unsatisfiable { length } => Problem {
+                member: Some("Range".to_owned()),
+                accepted: Some(format!("a range of {length} bytes")),
+                ..of_call("no-such-range", "")
+            },
             Self::Signature(error) => of_call("call-signature", &error.to_string()),
             Self::Forbidden(why) => of_call("forbidden", why),
             Self::Conflict(code, detail) => of_call(code, detail),
@@ -145,7 +154,7 @@ impl ApiError {
 }
 
 /// What calls are answered besides refusals of statements and limits: status, code, title.
-const OF_CALLS: [(u16, &str, &str); 18] = [
+const OF_CALLS: [(u16, &str, &str); 19] = [
     (400, "bad-request", "The call is not of the form required"),
     (400, "not-http", "This is no request of HTTP/1.1"),
     (
@@ -175,6 +184,11 @@ const OF_CALLS: [(u16, &str, &str); 18] = [
     ),
     (410, "gone", "It was here, and has been deleted"),
     (413, "too-large", "The body is too large"),
+    (
+        416,
+        "no-such-range",
+        "There are fewer bytes than the range says",
+    ),
     (431, "large-head", "The head of the request is too large"),
     (500, "internal", "The server failed"),
     (503, "busy", "Too much waits already"),
@@ -296,6 +310,11 @@ impl IntoResponse for ApiError {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = self.retry_after() {
             headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if let Self::Unsatisfiable { length } = &self
+            && let Ok(range) = HeaderValue::try_from(format!("bytes */{length}"))
+        {
+            headers.insert(header::CONTENT_RANGE, range);
         }
         if problem.status == 408 {
             // What is left of the request is not waited for.

@@ -8,7 +8,7 @@ use axum::http::{HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 
-use super::{ApiError, Service, statements};
+use super::{ApiError, Service, etag, statements};
 use crate::ledger::Ledger;
 
 /// Where proofs are, by the id of the statement.
@@ -27,6 +27,10 @@ pub fn answer<B>(service: &Service, request: &Request<B>) -> Option<Response> {
         (None, Some(id)) => statements::proof(service, id),
     };
     let mut response = found.unwrap_or_else(ApiError::into_response);
+    let etag = response.headers().get(header::ETAG);
+    if etag.is_some_and(|etag| etag::is_known(request.headers(), etag)) {
+        response = etag::unchanged(response);
+    }
     let refused = response.status() == StatusCode::METHOD_NOT_ALLOWED;
     let headers = response.headers_mut();
     if refused {
@@ -54,8 +58,11 @@ fn file(ledger: &Ledger, path: &str) -> Result<Response, ApiError> {
         (bytes, "application/octet-stream", immutable)
     };
     let bytes = bytes.ok_or(ApiError::NotFound("no such file in this log"))?;
+    // What never changes needs none: nobody asks for it again.
+    let etag = (path == "checkpoint").then(|| etag::of(&bytes));
     let mut response = Response::new(bytes.into());
     let headers = response.headers_mut();
+    headers.extend(etag.map(|etag| (header::ETAG, etag)));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
     Ok(response)

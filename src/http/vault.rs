@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
@@ -20,6 +21,7 @@ use tokio::sync::mpsc;
 use super::auth::Caller;
 use super::door::Client;
 use super::limits::Place;
+use super::ranges::Content;
 use super::{ApiError, JSON_BODY, Path, Service, Shared};
 use crate::digest::Digest;
 use crate::random;
@@ -141,17 +143,19 @@ pub async fn part(
     let (vault, _) = service.callers_vault(&parts)?;
     let file = service.clips.file(&place(vault.id, &clip, &part)?)?;
     let file = file.ok_or(ApiError::NotFound("no such part in this vault"))?;
-    let length = file.metadata().map_err(ApiError::internal)?.len();
-    let stream = tokio_util::io::ReaderStream::new(tokio::fs::File::from_std(file));
-    Ok((
-        [
-            (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
-            (header::CONTENT_LENGTH, length.to_string()),
-            (header::CACHE_CONTROL, "no-store".to_owned()),
-        ],
-        Body::from_stream(stream),
-    )
-        .into_response())
+    let found = file.metadata().map_err(ApiError::internal)?;
+    let content = Content {
+        // A part never changes; one that was removed and sent again is another file.
+        etag: format!("{:x}-{:x}", found.ino(), found.len()),
+        start: Bytes::new(),
+        file,
+        file_length: found.len(),
+    };
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    Ok((headers, content.answer(&parts.headers).await?).into_response())
 }
 
 /// `POST /vault/v1/clips/{clip}`.

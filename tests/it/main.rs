@@ -17,6 +17,7 @@ mod patience;
 mod pressure;
 mod process;
 mod published;
+mod reads;
 mod recovery;
 mod said;
 mod syscalls;
