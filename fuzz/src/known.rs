@@ -50,6 +50,7 @@ pub const CALL: RequestTarget<'_> = RequestTarget {
     authority: "ledger.example",
     path: "/attachments/x",
     query: Some("a=b"),
+    upload: None,
 };
 /// Id and name of the question that a resolver replies to.
 pub const QUESTION: (u16, &str) = (0x5157, "_whosaw.lakelandgov.example");

@@ -22,6 +22,7 @@ pub fn call(input: &[u8]) -> bool {
         authority,
         path,
         query: Some(query),
+        upload: None,
     };
     let headers = headers([digest, parameters, made]);
     let Ok(verified) = signature::verify(&target, &headers, known::now()) else {

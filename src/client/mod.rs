@@ -7,9 +7,9 @@ pub mod base;
 mod bulk;
 pub mod domain;
 pub mod patience;
+mod transfer;
 pub mod vault;
 
-use std::io::Read as _;
 use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
@@ -23,9 +23,9 @@ use crate::statement::sealed::{Opening, SealDigest};
 use crate::statement::words::Jurisdiction;
 use crate::time::Clock;
 use crate::wire::problem::{MEDIA_TYPE as PROBLEM, Problem};
-use crate::wire::signature::{self, RequestTarget};
+use crate::wire::signature::{self, RequestTarget, UPLOAD_OFFSET, UploadField};
 use crate::wire::statements::{Bundle, BundledRequest, Logged};
-use base::{BaseUrl, CALL_TIME};
+use base::BaseUrl;
 use patience::patiently;
 
 #[cfg(test)]
@@ -87,6 +87,11 @@ impl ClientError {
         }
     }
 
+    /// Whether the server has another number of bytes of an upload than the call says.
+    pub(crate) fn is_other_offset(&self) -> bool {
+        matches!(self, Self::Problem(problem) if problem.kind == "/problems/upload-offset")
+    }
+
     /// The HTTP status of a problem that the server told.
     pub fn status(&self) -> Option<u16> {
         match self {
@@ -114,6 +119,8 @@ pub struct Answer {
     pub status: u16,
     /// The `Whosaw-Opening` header.
     pub opening: Option<String>,
+    /// The `Upload-Offset` header.
+    pub upload_offset: Option<u64>,
     pub body: Vec<u8>,
 }
 
@@ -283,6 +290,7 @@ impl Client {
             authority: self.base.authority(),
             path: path_only,
             query,
+            upload: UploadField::among(headers),
         };
         let signed = signature::sign(
             &target,
@@ -295,71 +303,6 @@ impl Client {
             .header("content-digest", signed.content_digest)
             .header("signature-input", signed.signature_input)
             .header("signature", signed.signature)
-    }
-
-    /// A `GET`, signed by `key` if there is one, whose answer of at most `most` bytes goes to
-    /// `output`; its `Whosaw-Opening`.
-    ///
-    /// # Errors
-    /// [`ClientError::TooLarge`], before a byte is read; see [`ClientError`]; what was written by then
-    /// is worthless.
-    pub fn download(
-        &self,
-        path: &str,
-        key: Option<&SigningKey>,
-        most: u64,
-        output: &mut impl std::io::Write,
-    ) -> Result<Option<String>, ClientError> {
-        let (mut response, mut length) = self.begin_download(path, key, most, CALL_TIME)?;
-        let time = transfer_time(length);
-        if time > CALL_TIME {
-            // How long a call may take is said before it begins: once more, for a length that is known.
-            drop(response);
-            (response, length) = self.begin_download(path, key, length, time)?;
-        }
-        let opening = response
-            .headers()
-            .get(OPENING)
-            .and_then(|value| value.to_str().ok());
-        let opening = opening.map(str::to_owned);
-        let mut body = response.body_mut().as_reader().take(length);
-        match std::io::copy(&mut body, output) {
-            Ok(read) if read == length => Ok(opening),
-            Ok(read) => {
-                Err(self.unexpected(path, format!("it ended after {read} of {length} bytes")))
-            }
-            Err(error) => Err(ClientError::transport(
-                &self.base.join(path),
-                error.to_string(),
-            )),
-        }
-    }
-
-    /// The answer to a `GET` that takes at most `time`, its body yet to be read, and its length.
-    fn begin_download(
-        &self,
-        path: &str,
-        key: Option<&SigningKey>,
-        most: u64,
-        time: Duration,
-    ) -> Result<(ureq::http::Response<ureq::Body>, u64), ClientError> {
-        let digest = Sha256::digest([]).into();
-        let request = || match key {
-            Some(key) => self.signed_request("GET", path, &[], &digest, key),
-            None => http_request("GET", &self.base.join(path), &[]),
-        };
-        let url = self.base.join(path);
-        let mut response = self.begin(path, request, time)?;
-        if response.status() != 200 {
-            return Err(refusal(url, &mut response, MAX_JSON));
-        }
-        let told = response.headers().get("content-length");
-        let told = told.and_then(|length| length.to_str().ok()?.parse().ok());
-        match told {
-            Some(length) if length <= most => Ok((response, length)),
-            Some(length) => Err(ClientError::TooLarge { url, length, most }),
-            None => Err(self.unexpected(path, "it does not say how many bytes come")),
-        }
     }
 
     /// The answer to a request without a body that takes at most `time`, its body yet to be read.
@@ -413,11 +356,14 @@ impl Client {
             .get(OPENING)
             .and_then(|value| value.to_str().ok());
         let opening = opening.map(str::to_owned);
+        let offset = response.headers().get(UPLOAD_OFFSET);
+        let upload_offset = offset.and_then(|offset| offset.to_str().ok()?.parse().ok());
         let body = response.body_mut().with_config().limit(limit).read_to_vec();
         let body = body.map_err(transport)?;
         Ok(Answer {
             status,
             opening,
+            upload_offset,
             body,
         })
     }

@@ -1,23 +1,35 @@
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::base::CALL_TIME;
 use super::*;
 
 /// A client of a server that answers every call with these bytes, then as much of nothing as anybody
 /// reads.
 fn answered(head: String, body: &'static [u8], endless: bool) -> Client {
+    counted(head, body, endless).0
+}
+
+/// As [`answered`], with how many calls have come.
+fn counted(head: String, body: &'static [u8], endless: bool) -> (Client, Arc<AtomicUsize>) {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let come = calls.clone();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let _ = stream.read(&mut [0; 4096]);
+            come.fetch_add(1, Ordering::SeqCst);
             let _ = stream.write_all(head.as_bytes());
             let _ = stream.write_all(body);
             while endless && stream.write_all(&[0; 1 << 16]).is_ok() {}
         }
     });
-    Client::new(BaseUrl::parse(&url).unwrap(), crate::time::Clock::system())
+    let client = Client::new(BaseUrl::parse(&url).unwrap(), crate::time::Clock::system());
+    (client, calls)
 }
 
 fn ok(headers: &str) -> String {
@@ -79,14 +91,58 @@ fn a_long_download_has_its_time() {
     let length = 1_u64 << 30;
     assert!(transfer_time(length) > CALL_TIME);
     let told = format!("content-length: {length}\r\n");
-    let client = answered(ok(&told), b"clip", false);
-    let time = transfer_time(length);
-    let (_, begun) = client
-        .begin_download("/published/1", None, length, time)
-        .unwrap();
-    assert_eq!(begun, length);
+    let (client, calls) = counted(ok(&told), b"clip", false);
     let mut output = Vec::new();
     let ended = client.download("/published/1", None, length, &mut output);
     assert!(ended.is_err(), "it was cut off");
     assert_eq!(output, b"clip");
+    assert_eq!(calls.load(Ordering::SeqCst), 2);
+}
+
+/// A client of a server that answers the first call with the first bytes of a content, and each further one with
+/// the next of these answers.
+fn interrupted(answers: &'static [&'static str]) -> Client {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let first = "HTTP/1.1 200 OK\r\netag: \"a\"\r\ncontent-length: 8\r\n\r\nfirs";
+        for answer in [first].iter().chain(answers) {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    Client::new(BaseUrl::parse(&url).unwrap(), crate::time::Clock::system())
+}
+
+/// What was interrupted goes on with the same content, or not at all.
+#[test]
+fn only_the_rest_of_the_same_content_is_taken() {
+    let fetch = |answers| {
+        let mut output = Vec::new();
+        let client = interrupted(answers);
+        let fetched = client.download("/published/1", None, 100, &mut output);
+        fetched.map(|_| output)
+    };
+    const REST: &str = "HTTP/1.1 206 Partial Content\r\ncontent-range: bytes 4-7/8\r\n\
+        content-length: 4\r\n\r\ntend";
+    assert_eq!(fetch(&[REST]).unwrap(), b"firstend");
+    const OTHERS: [&[&str]; 5] = [
+        &["HTTP/1.1 200 OK\r\netag: \"b\"\r\ncontent-length: 8\r\n\r\notherone"],
+        &[
+            "HTTP/1.1 206 Partial Content\r\ncontent-range: bytes 3-7/8\r\ncontent-length: 5\r\n\r\nstend",
+        ],
+        &[
+            "HTTP/1.1 206 Partial Content\r\ncontent-range: bytes 4-8/9\r\ncontent-length: 5\r\n\r\ntends",
+        ],
+        &[
+            "HTTP/1.1 206 Partial Content\r\ncontent-range: bytes 4-5/8\r\ncontent-length: 2\r\n\r\nte",
+        ],
+        &["HTTP/1.1 206 Partial Content\r\ncontent-length: 4\r\n\r\ntend"],
+    ];
+    for other in OTHERS {
+        let fetched = fetch(other);
+        let refused = matches!(fetched, Err(ClientError::Unexpected { .. }));
+        assert!(refused, "{other:?}: {fetched:?}");
+    }
 }

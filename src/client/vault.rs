@@ -2,15 +2,13 @@
 //!
 //! Bodies of clips stream both ways; what comes back is worth what its digest says.
 
-use std::cell::Cell;
-use std::io::{Read, Write};
+use std::io::Write;
 
 use ed25519_dalek::SigningKey;
 use serde::Serialize;
 
-use super::patience::patiently_while;
-use super::{Client, ClientError, EXPECT, MAX_JSON, transfer_time};
-use crate::digest::{Digest, StatementId};
+use super::{Client, ClientError, MAX_JSON};
+use crate::digest::StatementId;
 use crate::seal::commitment::{Commitment, UPLOAD_SLOTS};
 use crate::seal::recipient::Recipient;
 use crate::wire::statements::Logged;
@@ -95,44 +93,6 @@ impl Client {
         Ok(())
     }
 
-    /// Stores a clip's body: `length` bytes of `input`, which have this SHA-256.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub fn put_body(
-        &self,
-        clip: HexId,
-        input: &mut dyn Read,
-        length: u64,
-        sha256: &Digest,
-        key: &SigningKey,
-    ) -> Result<(), ClientError> {
-        let path = part_path(clip, Part::Body);
-        let length_text = length.to_string();
-        let headers = [("content-length", length_text.as_str()), EXPECT];
-        // The server refuses before the first byte of the body is sent (`Expect`): once that has been read,
-        // the call cannot be repeated.
-        let untouched = Cell::new(true);
-        let mut input = Watched {
-            input,
-            untouched: &untouched,
-        };
-        let sent = patiently_while(
-            || untouched.get(),
-            || {
-                let request = self.signed_request("PUT", &path, &headers, sha256.as_bytes(), key);
-                let request = request
-                    .body(ureq::SendBody::from_reader(&mut input))
-                    .expect("own headers are well formed");
-                let request = self.agent.configure_request(request);
-                let time = Some(transfer_time(length));
-                self.agent.run(request.timeout_global(time).build())
-            },
-        );
-        self.answer(&path, sent, MAX_JSON)?;
-        Ok(())
-    }
-
     /// Completes a clip: its parts are there, and these commitments join the next batch.
     ///
     /// # Errors
@@ -174,24 +134,10 @@ impl Client {
         &self,
         clip: HexId,
         length: u64,
-        output: &mut dyn Write,
+        mut output: &mut dyn Write,
         key: &SigningKey,
     ) -> Result<(), ClientError> {
-        let path = part_path(clip, Part::Body);
-        let empty = Digest::of([]);
-        let request = || self.signed_request("GET", &path, &[], empty.as_bytes(), key);
-        let mut response = self.begin(&path, request, transfer_time(length))?;
-        let url = self.base.join(&path);
-        let failed = |why: String| ClientError::transport(&url, why);
-        if response.status() != 200 {
-            return Err(super::refusal(url.clone(), &mut response, MAX_JSON));
-        }
-        let mut reader = response.body_mut().as_reader().take(length);
-        match std::io::copy(&mut reader, output) {
-            Ok(read) if read == length => Ok(()),
-            Ok(read) => Err(failed(format!("it ended after {read} of {length} bytes"))),
-            Err(error) => Err(failed(error.to_string())),
-        }
+        self.download_first(&part_path(clip, Part::Body), key, length, &mut output)
     }
 
     /// Deletes a clip.
@@ -230,24 +176,11 @@ impl Client {
     }
 }
 
-/// A reader that notes whether anything was asked of it.
-struct Watched<'a> {
-    input: &'a mut dyn Read,
-    untouched: &'a Cell<bool>,
-}
-
-impl Read for Watched<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        self.untouched.set(false);
-        self.input.read(buffer)
-    }
-}
-
 fn clip_path(clip: HexId) -> String {
     format!("/vault/v1/clips/{clip}")
 }
 
-fn part_path(clip: HexId, part: Part) -> String {
+pub(super) fn part_path(clip: HexId, part: Part) -> String {
     format!("{}/{}", clip_path(clip), part.name())
 }
 

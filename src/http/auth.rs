@@ -9,7 +9,9 @@ use super::{ApiError, Service};
 use crate::statement::facts::{FactsExt as _, PartyFact};
 use crate::statement::key::PublicKey;
 use crate::statement::words::{PartyId, Role};
-use crate::wire::signature::{self, RequestTarget, SignatureHeaders, Verified};
+use crate::wire::signature::{
+    self, RequestTarget, SignatureHeaders, UPLOAD_LENGTH, UPLOAD_OFFSET, UploadField, Verified,
+};
 
 /// A call whose signature verifies; its body must still have the digest that was signed.
 pub struct Caller {
@@ -33,6 +35,7 @@ impl Service {
             authority,
             path: parts.uri.path(),
             query: parts.uri.query(),
+            upload: upload_field(&parts.headers)?,
         };
         let headers = SignatureHeaders {
             content_digest: text(&parts.headers, "content-digest")
@@ -98,6 +101,24 @@ impl Caller {
             })
         }
     }
+}
+
+/// The field of an upload in pieces, which its call's signature covers.
+fn upload_field(headers: &HeaderMap) -> Result<Option<UploadField<'_>>, ApiError> {
+    let refused = || ApiError::BadRequest {
+        member: UPLOAD_OFFSET,
+        accepted: "Upload-Offset or Upload-Length, once".to_owned(),
+    };
+    let mut found = None;
+    for name in [UPLOAD_LENGTH, UPLOAD_OFFSET] {
+        if headers.contains_key(name) {
+            let value = text(headers, name).ok_or_else(refused)?;
+            if found.replace(UploadField { name, value }).is_some() {
+                return Err(refused());
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// A header's value, if it is there once and is text.

@@ -26,6 +26,7 @@ mod ranges;
 mod short;
 mod stall;
 mod statements;
+mod uploads;
 mod vault;
 mod waiting;
 pub mod witness;
@@ -186,8 +187,17 @@ fn router(service: Arc<Service>) -> Router {
     let uploads = Router::new()
         .route(
             "/vault/v1/clips/{clip}/{part}",
-            put(vault::put_part).get(vault::part),
+            put(vault::put_part)
+                .get(vault::part)
+                .post(uploads::begin)
+                .head(uploads::offset)
+                .patch(uploads::piece)
+                .options(uploads::options),
         )
+        .layer(SetResponseHeaderLayer::overriding(
+            uploads::RESUMABLE,
+            HeaderValue::from_static(uploads::VERSION),
+        ))
         .layer(DefaultBodyLimit::disable())
         .layer(from_fn(|request, next| within(UPLOAD_TIME, request, next)));
     let attachments = Router::new()

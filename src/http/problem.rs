@@ -43,6 +43,10 @@ pub enum ApiError {
     Unsatisfiable {
         length: u64,
     },
+    /// Not the version of tus that is spoken here.
+    TusVersion,
+    /// A body of another media type than this.
+    MediaType(&'static str),
     /// No request of HTTP, and the status that hyper has for it.
     Unparsed(u16),
     /// The call's own signature.
@@ -128,6 +132,16 @@ impl ApiError {
                 ..of_call("large-head", "")
             },
             Self::Unparsed(_) => of_call("not-http", ""),
+            Self::TusVersion => Problem {
+                member: Some("Tus-Resumable".to_owned()),
+                accepted: Some(super::uploads::VERSION.to_owned()),
+                ..of_call("tus-version", "")
+            },
+            Self::MediaType(accepted) => Problem {
+                member: Some("Content-Type".to_owned()),
+                accepted: Some((*accepted).to_owned()),
+                ..of_call("media-type", "")
+            },
             Self::Unsatisfiable { length } => Problem {
                 member: Some("Range".to_owned()),
                 accepted: Some(format!("a range of {length} bytes")),
@@ -154,7 +168,7 @@ impl ApiError {
 }
 
 /// What calls are answered besides refusals of statements and limits: status, code, title.
-const OF_CALLS: [(u16, &str, &str); 19] = [
+const OF_CALLS: [(u16, &str, &str); 22] = [
     (400, "bad-request", "The call is not of the form required"),
     (400, "not-http", "This is no request of HTTP/1.1"),
     (
@@ -182,8 +196,11 @@ const OF_CALLS: [(u16, &str, &str); 19] = [
         "vault-conflict",
         "This conflicts with what the vault has",
     ),
+    (409, "upload-offset", "The upload goes on elsewhere"),
     (410, "gone", "It was here, and has been deleted"),
+    (412, "tus-version", "This version of tus is not spoken here"),
     (413, "too-large", "The body is too large"),
+    (415, "media-type", "The body is of another media type"),
     (
         416,
         "no-such-range",
@@ -366,6 +383,9 @@ impl From<VaultError> for ApiError {
             | VaultError::QuotaClips { .. }
             | VaultError::QuotaCommitments { .. }
             | VaultError::Waiting { .. } => Self::Quota(detail),
+            VaultError::UnknownUpload => Self::NotFound("no such upload in this vault"),
+            VaultError::UploadOffset { .. } => Self::Conflict("upload-offset", detail),
+            VaultError::UploadBusy => Self::Busy,
             VaultError::MissingPart(_) => Self::Conflict("incomplete-clip", detail),
             _ => Self::Conflict("vault-conflict", detail),
         }

@@ -28,13 +28,13 @@ use crate::random;
 use crate::seal::commitment::UPLOAD_SLOTS;
 use crate::statement::facts::FactsExt as _;
 use crate::statement::key::PublicKey;
-use crate::store::clips::{Arriving, Part, Place as PartPlace, sha256};
+use crate::store::clips::{Arriving, Part, Piece, Place as PartPlace, sha256};
 use crate::store::facts::JournalFacts;
 use crate::store::vaults::{Clip, ClipId, Vault, VaultId};
 use crate::wire::vault as wire;
 
 /// The largest header and metadata, in bytes; the quota bounds the body.
-const MAX_SMALL_PART: u64 = 1 << 20;
+pub(super) const MAX_SMALL_PART: u64 = 1 << 20;
 
 /// `POST /vault/v1/enrol`.
 pub async fn enrol(State(service): Shared, request: Request) -> Result<Response, ApiError> {
@@ -113,7 +113,7 @@ pub async fn put_part(
 ) -> Result<StatusCode, ApiError> {
     let (parts, body) = request.into_parts();
     let (vault, caller) = service.callers_vault(&parts)?;
-    let place = place(vault.id, &clip, &part)?;
+    let place = part_place(vault.id, &clip, &part)?;
     let length = content_length(&parts)?;
     if place.part != Part::Body && length > MAX_SMALL_PART {
         return Err(ApiError::TooLarge {
@@ -141,7 +141,7 @@ pub async fn part(
 ) -> Result<Response, ApiError> {
     let (parts, _) = request.into_parts();
     let (vault, _) = service.callers_vault(&parts)?;
-    let file = service.clips.file(&place(vault.id, &clip, &part)?)?;
+    let file = service.clips.file(&part_place(vault.id, &clip, &part)?)?;
     let file = file.ok_or(ApiError::NotFound("no such part in this vault"))?;
     let found = file.metadata().map_err(ApiError::internal)?;
     let content = Content {
@@ -245,7 +245,7 @@ impl Service {
     }
 
     /// A place for a body on its way: among those of its key, or, if nobody knows that, of its address.
-    fn admit_body(&self, parts: &Parts, caller: &Caller) -> Result<BodyPlace, ApiError> {
+    pub(super) fn admit_body(&self, parts: &Parts, caller: &Caller) -> Result<BodyPlace, ApiError> {
         let facts = JournalFacts(self.ledger.journal());
         let known = self.vaults.vault_by_key(caller.key.to_bytes())?.is_some()
             || facts.key(&caller.key)?.is_some();
@@ -258,7 +258,7 @@ impl Service {
     }
 
     /// The vault of the key that signed a call, and the call's signature, whose body is checked later.
-    fn callers_vault(&self, parts: &Parts) -> Result<(Vault, Caller), ApiError> {
+    pub(super) fn callers_vault(&self, parts: &Parts) -> Result<(Vault, Caller), ApiError> {
         let caller = self.caller(parts)?;
         Ok((self.vault_of(&caller)?, caller))
     }
@@ -274,16 +274,18 @@ impl Service {
 
 /// The place of a body on its way; free again when this is dropped.
 #[expect(dead_code, reason = "dropping it frees the place")]
-enum BodyPlace {
+pub(super) enum BodyPlace {
     Key(Option<Place<PublicKey>>),
     Stranger(Option<Place<Client>>),
 }
 
 /// Where a part goes that is being received.
-enum Sink {
+pub(super) enum Sink {
     /// It is stored already: what comes is compared.
     Known(File),
     New(Arriving),
+    /// A piece of a part.
+    Piece(Piece),
 }
 
 impl Sink {
@@ -294,6 +296,7 @@ impl Sink {
                 arriving.commit()?;
                 return Ok(StatusCode::CREATED);
             }
+            Self::Piece(_) => return Err(ApiError::internal("a piece is kept by its call")),
             Self::Known(stored) => stored,
         };
         let length = stored.metadata().map_err(ApiError::internal)?.len();
@@ -315,7 +318,7 @@ pub(super) async fn blocking<T: Send + 'static>(
 }
 
 /// Takes a body of exactly `length` bytes; its SHA-256.
-async fn receive(
+pub(super) async fn receive(
     mut sink: Sink,
     mut body: Body,
     length: u64,
@@ -325,9 +328,12 @@ async fn receive(
         let mut hasher = Sha256::new();
         while let Some(chunk) = received.blocking_recv() {
             hasher.update(&chunk);
-            if let Sink::New(arriving) = &mut sink {
-                arriving.write_all(&chunk).map_err(ApiError::internal)?;
+            match &mut sink {
+                Sink::New(arriving) => arriving.write_all(&chunk),
+                Sink::Piece(piece) => piece.write_all(&chunk),
+                Sink::Known(_) => Ok(()),
             }
+            .map_err(ApiError::internal)?;
         }
         Ok::<_, ApiError>((sink, hasher.finalize().into()))
     });
@@ -361,7 +367,7 @@ fn cut_short() -> ApiError {
     }
 }
 
-fn content_length(parts: &Parts) -> Result<u64, ApiError> {
+pub(super) fn content_length(parts: &Parts) -> Result<u64, ApiError> {
     super::auth::text(&parts.headers, header::CONTENT_LENGTH.as_str())
         .and_then(|length| length.parse().ok())
         .ok_or_else(|| ApiError::BadRequest {
@@ -380,7 +386,7 @@ pub(super) fn clip_id(text: &str) -> Result<ClipId, ApiError> {
 }
 
 /// Where a part of a clip lies, by the names in a path.
-fn place(vault: VaultId, clip: &str, part: &str) -> Result<PartPlace, ApiError> {
+pub(super) fn part_place(vault: VaultId, clip: &str, part: &str) -> Result<PartPlace, ApiError> {
     let clip = clip_id(clip)?;
     let part = Part::named(part).ok_or(ApiError::NotFound(
         "a clip has a header, a body and metadata",

@@ -25,9 +25,12 @@ use crate::encoding;
 
 #[cfg(test)]
 mod tests;
+mod uploads;
+
+pub use uploads::Piece;
 
 /// How long the parts of a clip may wait to be completed.
-const INCOMPLETE: Duration = Duration::from_secs(86_400);
+pub const INCOMPLETE: Duration = Duration::from_secs(86_400);
 /// The most parts of a vault that arrive or wait at once, those of 64 clips: empty ones take room too.
 const MAX_WAITING: usize = 64 * Part::ALL.len();
 
@@ -59,7 +62,7 @@ impl Part {
 }
 
 /// Where a part lies; `Display` is its path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Place {
     pub vault: VaultId,
     pub clip: ClipId,
@@ -80,6 +83,8 @@ struct Store {
     files: Files,
     vaults: Arc<Vaults>,
     rooms: Mutex<HashMap<VaultId, Arc<Mutex<Room>>>>,
+    /// Parts that grow and are written now.
+    writing: Mutex<HashSet<Place>>,
 }
 
 /// What takes room in a vault beside the clips that are complete. Whoever changes the parts or the
@@ -102,6 +107,7 @@ impl Clips {
             files,
             vaults,
             rooms: Mutex::default(),
+            writing: Mutex::default(),
         }))
     }
 
@@ -208,6 +214,7 @@ impl Clips {
             self.0
                 .files
                 .remove(&Place { vault, clip, part }.to_string())?;
+            self.give_up(&Place { vault, clip, part })?;
             if let Some(waiting) = &mut locked.waiting {
                 waiting.remove(&(clip, part));
             }
@@ -217,6 +224,7 @@ impl Clips {
 
     /// Deletes parts of clips that were not completed within a day.
     pub fn sweep(&self) -> Result<(), VaultError> {
+        self.sweep_uploads()?;
         for vault in self.0.vaults.ids()? {
             let room = self.room(vault);
             let mut locked = lock(&room);
@@ -244,7 +252,9 @@ impl Clips {
             None => room.waiting.insert(self.count_waiting(vault)?),
         };
         let bytes: u64 = waiting.values().sum();
-        Ok((waiting.len() + room.arriving, bytes + room.reserved))
+        let (uploads, grow) = self.0.vaults.uploads_of(vault)?;
+        let parts = waiting.len() + room.arriving + uploads as usize;
+        Ok((parts, bytes + room.reserved + grow))
     }
 
     /// Refuses `wanted` bytes if the quota does not leave them beside `taken`.

@@ -21,6 +21,7 @@ use tempfile::NamedTempFile;
 use super::objects::{Objects, Staged, check_path, is_segment};
 use super::{StoreError, at, folder_of, sync_folder};
 
+mod growing;
 #[cfg(test)]
 mod tests;
 

@@ -13,6 +13,7 @@ mod disclosures;
 mod enrolment;
 #[cfg(test)]
 mod tests;
+mod uploads;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -30,6 +31,7 @@ pub use batches::PreparedBatch;
 pub use clips::Clip;
 pub use disclosures::{Disclosure, HandedOver, ShownClip};
 pub use enrolment::Vault;
+pub use uploads::{Upload, UploadKey};
 
 /// Declares a newtype over 16 random bytes, written as 32 hexadecimal digits, never in `Debug`.
 macro_rules! random_id {
@@ -103,6 +105,14 @@ pub enum VaultError {
     QuotaCommitments { quota: u64 },
     #[error("{most} parts wait for their clips to be completed: complete some, or delete them")]
     Waiting { most: usize },
+    #[error("no upload of this part is under way")]
+    UnknownUpload,
+    #[error("the upload has {length} bytes, and no other number")]
+    UploadLength { length: u64 },
+    #[error("the upload goes on at {arrived}")]
+    UploadOffset { arrived: u64 },
+    #[error("another call writes this part now")]
+    UploadBusy,
     #[error("upload its {0} first")]
     MissingPart(&'static str),
     #[error("another batch is prepared and not yet logged")]
@@ -133,6 +143,7 @@ const SCHEMA: Schema = Schema {
         include_str!("vaults/schema-1.sql"),
         include_str!("vaults/schema-2.sql"),
         include_str!("vaults/schema-3.sql"),
+        include_str!("vaults/schema-4.sql"),
     ],
 };
 

@@ -28,6 +28,9 @@ const MAX_NONCES: usize = 10_000;
 const LABEL: &str = "whosaw";
 const TAG: &str = "whosaw-v1";
 const REQUEST: &[&str] = &["@method", "@authority", "@path", "@query", "content-digest"];
+/// The fields of uploads in pieces (tus 1.0): a call that has one covers it, too, after the others.
+pub const UPLOAD_LENGTH: &str = "upload-length";
+pub const UPLOAD_OFFSET: &str = "upload-offset";
 const RESPONSE: &[&str] = &["@status", "content-digest", "content-type"];
 
 /// Why a message's signature does not count.
@@ -68,6 +71,28 @@ pub struct RequestTarget<'a> {
     pub path: &'a str,
     /// Without the question mark.
     pub query: Option<&'a str>,
+    /// Of a call that begins an upload in pieces, or goes on with one.
+    pub upload: Option<UploadField<'a>>,
+}
+
+/// The field that says how long an upload is, or where its piece goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UploadField<'a> {
+    /// [`UPLOAD_LENGTH`] or [`UPLOAD_OFFSET`].
+    pub name: &'static str,
+    pub value: &'a str,
+}
+
+impl<'a> UploadField<'a> {
+    /// The one among a call's header fields, whose names are in lower case.
+    pub fn among(headers: &[(&str, &'a str)]) -> Option<Self> {
+        headers.iter().find_map(|(name, value)| {
+            let name = [UPLOAD_LENGTH, UPLOAD_OFFSET]
+                .into_iter()
+                .find(|n| n == name)?;
+            Some(Self { name, value })
+        })
+    }
 }
 
 /// The three header fields of a signed message.
@@ -189,7 +214,15 @@ fn request_components(target: &RequestTarget<'_>, digest: &str) -> Vec<(&'static
         format!("?{}", target.query.unwrap_or_default()),
         digest.to_owned(),
     ];
-    REQUEST.iter().copied().zip(values).collect()
+    let upload = target
+        .upload
+        .map(|field| (field.name, field.value.to_owned()));
+    REQUEST.iter().copied().zip(values).chain(upload).collect()
+}
+
+/// The names of the components that a call's signature covers.
+fn names<'a>(components: &[(&'a str, String)]) -> Vec<&'a str> {
+    components.iter().map(|(name, _)| *name).collect()
 }
 
 fn response_components(status: u16, media_type: &str, digest: &str) -> Vec<(&'static str, String)> {
@@ -264,7 +297,7 @@ pub fn sign(
     let components = request_components(target, &digest_header(content_digest));
     headers(
         &components,
-        &parameters.to_text(REQUEST),
+        &parameters.to_text(&names(&components)),
         content_digest,
         key,
     )
@@ -284,7 +317,9 @@ pub fn verify(
         return Err(SignatureError::Missing);
     }
     let content_digest = parse_digest(&headers.content_digest)?;
-    let (parameters, text) = Parameters::parse(&headers.signature_input, REQUEST, true)?;
+    let components = request_components(target, &headers.content_digest);
+    let (parameters, text) =
+        Parameters::parse(&headers.signature_input, &names(&components), true)?;
     let expires = parameters.expires.ok_or(SignatureError::Input)?;
     if !(1..=MAX_LIFETIME).contains(&expires.saturating_sub(parameters.created)) {
         return Err(SignatureError::Lifetime);
@@ -295,7 +330,6 @@ pub fn verify(
     if expires < now.unix() {
         return Err(SignatureError::Expired);
     }
-    let components = request_components(target, &headers.content_digest);
     check(&components, text, &parameters.key, &headers.signature)?;
     Ok(Verified {
         key: parameters.key,

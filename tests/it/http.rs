@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use whosaw::statement::key::PublicKey;
 use whosaw::time::{Clock, Time};
 use whosaw::wire::problem;
-use whosaw::wire::signature::{self, RequestTarget, SignatureHeaders};
+use whosaw::wire::signature::{self, RequestTarget, SignatureHeaders, UploadField};
 
 /// An answer as it came.
 #[derive(Debug)]
@@ -97,11 +97,14 @@ impl Call {
             Some((path, query)) => (path, Some(query)),
             None => (self.path.as_str(), None),
         };
+        let fields = self.headers.iter();
+        let fields: Vec<_> = fields.map(|(n, v)| (n.as_str(), v.as_str())).collect();
         let target = RequestTarget {
             method: self.method,
             authority,
             path,
             query,
+            upload: UploadField::among(&fields),
         };
         let digest = Sha256::digest(&self.body).into();
         let nonce = whosaw::random::bytes();

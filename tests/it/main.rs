@@ -22,4 +22,5 @@ mod recovery;
 mod said;
 mod syscalls;
 mod tour;
+mod uploads;
 mod witness;

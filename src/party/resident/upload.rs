@@ -293,23 +293,17 @@ fn send(resident: &Resident, id: HexId, progress: Progress<'_>) -> Result<(), Re
     client.put_part(id, Part::Metadata, &read("metadata")?, &key)?;
     let path = folder.join("body");
     let mut file = File::open(&path).map_err(ResidentError::file(&path))?;
-    let mut hashed = Metered::new(&file, 0, &|_, _| {});
-    io::copy(&mut hashed, &mut io::sink()).map_err(ResidentError::file(&path))?;
-    let (length, sha256) = (
-        hashed.done,
-        Digest::from_bytes(hashed.digest.finalize().into()),
-    );
-    file.rewind().map_err(ResidentError::file(&path))?;
-    let mut metered = Metered::new(file, length, progress);
-    client.put_body(id, &mut metered, length, &sha256, &key)?;
+    let found = file.metadata().map_err(ResidentError::file(&path))?;
+    let length = found.len();
+    let arrived = |bytes| progress(bytes, length);
+    client.upload(id, Part::Body, &mut file, length, &arrived, &key)?;
     Ok(client.complete(id, &slots, &key)?)
 }
 
 /// Whether the server will not take it, however often it is asked.
 fn is_final(error: &ClientError) -> bool {
-    error
-        .status()
-        .is_some_and(|status| matches!(status, 400 | 403 | 409 | 413 | 422 | 507))
+    let is_final = |status| matches!(status, 400 | 403 | 409 | 413 | 422 | 507);
+    error.status().is_some_and(is_final) && !error.is_other_offset()
 }
 
 /// Forgets a clip that the server will not take. Refusals that it carried wait for the next one.

@@ -253,3 +253,56 @@ fn a_part_is_the_file_that_was_read() {
     world.put(1, Part::Body, b"BODY").unwrap();
     assert!(!world.clips.is_there(&place(1, Part::Body), &found).unwrap());
 }
+
+/// An upload that nobody goes on with for a day is given up, and its room is free; one whose file is lost begins anew.
+#[test]
+fn an_upload_is_given_up_after_a_day() {
+    let mut world = World::new();
+    let body = place(1, Part::Body);
+    let arrive = |world: &World| {
+        world.clips.begin_upload(body, 90_000).unwrap();
+        let mut piece = world.clips.resume(body, 0, 10).unwrap();
+        let busy = world.clips.resume(body, 0, 10).err();
+        assert!(matches!(busy, Some(VaultError::UploadBusy)), "{busy:?}");
+        piece.write_all(&[7; 10]).unwrap();
+        assert_eq!(piece.keep(10).unwrap().arrived, 10);
+    };
+    arrive(&world);
+    world.reopen();
+    world.clips.sweep().unwrap();
+    assert_eq!(world.left(), QUOTA - 90_000);
+    let arrived = |world: &World| {
+        let found = world.clips.upload(&body).unwrap();
+        found.map(|(upload, _)| upload.arrived)
+    };
+    assert_eq!(arrived(&world), Some(10));
+    let file = |world: &World| {
+        let staging = std::fs::read_dir(world.folder.path().join("staging")).unwrap();
+        let mut paths = staging.map(|entry| entry.unwrap().path());
+        paths.next().expect("it grows there")
+    };
+    let old = SystemTime::now() - DAY - Duration::from_secs(1);
+    File::open(file(&world)).unwrap().set_modified(old).unwrap();
+    world.clips.sweep().unwrap();
+    assert_eq!((arrived(&world), world.left()), (None, QUOTA));
+    assert_eq!(world.on_disk("staging"), 0);
+
+    arrive(&world);
+    std::fs::remove_file(file(&world)).unwrap();
+    assert_eq!(world.clips.begin_upload(body, 90_000).unwrap().arrived, 0);
+    let gone = world.clips.resume(body, 10, 10).err();
+    assert!(
+        matches!(gone, Some(VaultError::UploadOffset { arrived: 0 })),
+        "{gone:?}"
+    );
+    // What a piece that broke off left behind is not part of the next.
+    let mut piece = world.clips.resume(body, 0, 90_000).unwrap();
+    piece.write_all(&[1; 20_000]).unwrap();
+    drop(piece);
+    let mut piece = world.clips.resume(body, 0, 90_000).unwrap();
+    piece.write_all(&[2; 90_000]).unwrap();
+    assert_eq!(piece.keep(90_000).unwrap().arrived, 90_000);
+    let path = world.folder.path().join("clips").join(body.to_string());
+    assert!(std::fs::read(path).unwrap() == [2; 90_000]);
+    assert_eq!(world.on_disk("staging"), 0);
+}

@@ -16,6 +16,7 @@ fn target() -> RequestTarget<'static> {
         authority: "ledger.example",
         path: "/vault/v1/clips/00",
         query: None,
+        upload: None,
     }
 }
 
@@ -84,6 +85,7 @@ fn another_implementation_is_understood() {
             authority,
             path,
             query,
+            upload: None,
         };
         let headers = SignatureHeaders {
             content_digest: format!("sha-256=:{digest}:"),
@@ -98,6 +100,24 @@ fn another_implementation_is_understood() {
         assert_eq!(verified.nonce, [1; 16]);
         let again = SigningKey::from_bytes(&[9; 32]);
         assert_eq!(verified.key, PublicKey::from(&again));
+    }
+}
+
+/// A piece of an upload goes where its sender says, and nowhere else.
+#[test]
+fn the_field_of_an_upload_is_signed() {
+    let field = |name, value| RequestTarget {
+        upload: Some(UploadField { name, value }),
+        ..target()
+    };
+    let piece = field(UPLOAD_OFFSET, "5");
+    let signed = sign(&piece, &DIGEST, &key(), now(), [1; 16]);
+    assert!(verify(&piece, &signed, now()).is_ok());
+    let moved = verify(&field(UPLOAD_OFFSET, "6"), &signed, now());
+    assert_eq!(moved, Err(SignatureError::Mismatch));
+    for other in [target(), field(UPLOAD_LENGTH, "5")] {
+        let result = verify(&other, &signed, now());
+        assert_eq!(result, Err(SignatureError::Input), "{other:?}");
     }
 }
 
