@@ -40,6 +40,8 @@ pub struct Activity {
     started: Instant,
     /// Requests whose head is complete and whose answer is not.
     requests: AtomicUsize,
+    /// Requests whose answer hyper has taken to its end; it may not have written all of it yet.
+    answered: AtomicUsize,
     /// Whether bytes of an answer wait for the peer to read.
     writing: AtomicBool,
     /// Microseconds from `started` to when it became idle.
@@ -87,6 +89,7 @@ impl Connections {
         let activity = Arc::new(Activity {
             started: self.started,
             requests: AtomicUsize::new(0),
+            answered: AtomicUsize::new(0),
             writing: AtomicBool::new(false),
             idle_since: AtomicU64::new(micros(self.started)),
             close: Notify::new(),
@@ -150,6 +153,12 @@ impl Activity {
         UnderWay(self.clone())
     }
 
+    /// How many requests were answered, if none is under way.
+    pub fn answered(&self) -> Option<usize> {
+        let idle = self.requests.load(Ordering::Acquire) == 0;
+        idle.then(|| self.answered.load(Ordering::Acquire))
+    }
+
     /// Notes whether bytes of an answer wait for the peer.
     pub fn write_waits(&self, waits: bool) {
         self.writing.store(waits, Ordering::Release);
@@ -178,6 +187,7 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         let now = micros(self.0.started);
         self.0.idle_since.store(now, Ordering::Release);
+        self.0.answered.fetch_add(1, Ordering::AcqRel);
         self.0.requests.fetch_sub(1, Ordering::AcqRel);
     }
 }

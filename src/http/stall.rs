@@ -1,7 +1,8 @@
 //! A connection that is given up once its peer no longer reads: hyper waits for ever.
 //!
 //! Only writes are timed. A socket has nothing to flush, and what reads wait for is hyper's affair. hyper's
-//! own answers to a head that it cannot parse are empty; they are kept back, for a problem in their place.
+//! own answers to a head that it cannot parse are empty; they are kept back, for a problem in their place. They
+//! are told from the bytes of our answers, which may be a stranger's attachment, by when they come.
 
 use std::io;
 use std::pin::{Pin, pin};
@@ -25,6 +26,8 @@ pub struct Impatient<S> {
     activity: Arc<Activity>,
     /// The status of an answer of hyper's own, which was not sent.
     kept_back: Option<u16>,
+    /// Requests whose answers were written to their last byte.
+    written: usize,
     /// Ends the write that waits. Made when one first waits: most connections never do.
     deadline: Option<Pin<Box<Sleep>>>,
     waiting: bool,
@@ -38,6 +41,7 @@ impl<S> Impatient<S> {
             patience,
             activity,
             kept_back: None,
+            written: 0,
             deadline: None,
             waiting: false,
         }
@@ -48,8 +52,12 @@ impl<S> Impatient<S> {
         (self.stream, self.kept_back)
     }
 
-    /// Keeps an answer of hyper's own back; whether this is one.
+    /// Keeps an answer of hyper's own back; whether this is one. None comes while an answer of ours is made or
+    /// written.
     fn keeps_back(&mut self, bytes: &[u8]) -> bool {
+        if self.activity.answered() != Some(self.written) {
+            return false;
+        }
         let status = own_answer(bytes);
         self.kept_back = self.kept_back.or(status);
         status.is_some()
@@ -124,6 +132,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // hyper flushes when nothing is left to write.
+        if let Some(answered) = self.activity.answered() {
+            self.written = answered;
+        }
         pin!(&mut self.stream).poll_flush(context)
     }
 
@@ -155,7 +167,35 @@ fn own_answer(bytes: &[u8]) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::super::connections::Connections;
     use super::*;
+
+    /// An attachment may end in what looks like an answer of hyper's own: readers get it all the same.
+    #[tokio::test]
+    async fn bytes_of_a_stranger_are_written_whatever_they_look_like() {
+        let looks = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
+        let connections = Connections::new(1);
+        let connection = connections.enter().await.unwrap();
+        let activity = connection.activity();
+        let (stream, mut peer) = tokio::io::duplex(1024);
+        let mut stream = Impatient::new(stream, Duration::from_secs(60), activity.clone());
+        let mut read = vec![0; looks.len()];
+        for _ in 0..2 {
+            let under_way = activity.begin();
+            stream.write_all(looks).await.unwrap();
+            peer.read_exact(&mut read).await.unwrap();
+            // hyper takes the end of an answer before it writes the last of it.
+            drop(under_way);
+            stream.write_all(looks).await.unwrap();
+            peer.read_exact(&mut read).await.unwrap();
+            assert_eq!(read, looks);
+            stream.flush().await.unwrap();
+        }
+        stream.write_all(looks).await.unwrap();
+        assert_eq!(stream.kept_back, Some(400), "nobody asked for it");
+    }
 
     #[test]
     fn answers_of_hyper_are_told_from_ours() {
