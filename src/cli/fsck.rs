@@ -3,10 +3,12 @@
 use std::io;
 use std::path::PathBuf;
 
+use anyhow::bail;
 use serde_json::json;
 
 use super::Exit;
 use super::log::{Progress, print_json};
+use super::operator::recover::{self, From};
 use crate::ledger::fsck::{Mend, Repaired, Report, State};
 use crate::party::operator::Operator;
 use crate::store::lock::DataLock;
@@ -21,7 +23,8 @@ use crate::time::Clock;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     whosaw log fsck --data operator\n  \
-    whosaw log fsck --data operator --repair")]
+    whosaw log fsck --data operator --repair\n  \
+    whosaw log fsck --data operator --repair --from operator/log")]
 pub struct Fsck {
     /// The operator's data folder
     #[arg(long, value_name = "DIR")]
@@ -30,20 +33,32 @@ pub struct Fsck {
     /// DIR/damaged. Entries, the signed head, keys and cosignatures are never touched
     #[arg(long)]
     repair: bool,
+    // Where ledger.db itself is damaged, old or lost: as `whosaw operator restore`.
+    #[command(flatten)]
+    from: From,
     /// Print what was seen, and the findings, as one JSON document
     #[arg(long)]
     json: bool,
 }
 
 /// What the entries are not, if repair is refused.
-const UNSOUND: &str = "the entries are not those that were signed: restore ledger.db from a backup; \
-                       nothing was changed";
+const UNSOUND: &str = "the entries are not those that were signed: say --from LOG|DIR with a copy of the \
+                       log, or restore ledger.db from a backup; nothing was changed";
 
 /// Runs the command.
 ///
 /// # Errors
 /// If a server runs on the folder, or it cannot be read.
 pub fn run(args: &Fsck, out: &mut impl io::Write) -> anyhow::Result<Exit> {
+    if args.from.from.is_empty() && !args.from.without.is_empty() {
+        bail!("--without says whom not to ask, and only --from asks");
+    }
+    if !args.from.from.is_empty() {
+        if !args.repair {
+            bail!("--from changes ledger.db: say --repair with it");
+        }
+        return recover::run(&args.data, &args.from, args.json, out);
+    }
     let fsck = Operator::open(&args.data)?.fsck()?;
     let _lock = DataLock::acquire(&args.data)?;
     let bar = Progress::new("examining");
@@ -59,42 +74,53 @@ pub fn run(args: &Fsck, out: &mut impl io::Write) -> anyhow::Result<Exit> {
     }
     let repaired = fsck.repair(Clock::system().now(), &mut progress)?;
     drop(bar);
+    match args.json {
+        true => print_json(out, &repaired_json(&repaired))?,
+        false => print_repaired(out, &repaired)?,
+    }
+    Ok(match &repaired {
+        Repaired::Refused { .. } => Exit::No,
+        Repaired::Done { after, .. } => exit(after),
+    })
+}
+
+/// What came of a repair, for programs.
+pub fn repaired_json(repaired: &Repaired) -> serde_json::Value {
+    match repaired {
+        Repaired::Refused { report, tiles_hold } => json!({
+            "refused": UNSOUND, "report": report, "log_files_hold": tiles_hold,
+        }),
+        Repaired::Done {
+            before,
+            done,
+            after,
+        } => json!({"before": before, "done": done, "after": after}),
+    }
+}
+
+/// What came of a repair, for people.
+pub fn print_repaired(out: &mut impl io::Write, repaired: &Repaired) -> io::Result<()> {
     match repaired {
         Repaired::Refused { report, tiles_hold } => {
-            if args.json {
-                let value = json!({
-                    "refused": UNSOUND, "report": report, "log_files_hold": tiles_hold,
-                });
-                print_json(out, &value)?;
-            } else {
-                print(out, &report)?;
-                print_refusal(out, &report, tiles_hold)?;
-            }
-            Ok(Exit::No)
+            print(out, report)?;
+            print_refusal(out, report, *tiles_hold)
         }
         Repaired::Done {
             before,
             done,
             after,
         } => {
-            if args.json {
-                print_json(
-                    out,
-                    &json!({"before": before, "done": done, "after": after}),
-                )?;
-            } else {
-                print_findings(out, &before)?;
-                for what in &done {
-                    writeln!(out, "repaired  {what}")?;
-                }
-                print(out, &after)?;
+            print_findings(out, before)?;
+            for what in done {
+                writeln!(out, "repaired  {what}")?;
             }
-            Ok(exit(&after))
+            print(out, after)
         }
     }
 }
 
-fn exit(report: &Report) -> Exit {
+/// Whether all holds.
+pub fn exit(report: &Report) -> Exit {
     match report.is_clean() {
         true => Exit::Yes,
         false => Exit::No,

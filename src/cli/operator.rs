@@ -2,6 +2,7 @@
 
 mod approve;
 mod notify;
+pub mod recover;
 mod standing;
 
 use std::collections::BTreeSet;
@@ -54,6 +55,8 @@ pub enum Command {
     Opening(Opening<Own>),
     #[command(flatten)]
     Keys(keys::Command<Own>),
+    Restore(recover::Restore),
+    Adopt(recover::Adopt),
     Close(Close),
 }
 
@@ -240,6 +243,8 @@ pub fn run(command: &Command) -> anyhow::Result<Exit> {
         Command::Unseal(args) => say::unseal(args),
         Command::Opening(args) => say::opening(args),
         Command::Keys(command) => keys::run(command),
+        Command::Restore(args) => recover::restore(args),
+        Command::Adopt(args) => recover::adopt(args),
         Command::Close(args) => close(args),
     }
 }
@@ -349,7 +354,13 @@ fn enrol_code(args: &EnrolCode) -> anyhow::Result<Exit> {
 fn close(args: &Close) -> anyhow::Result<Exit> {
     let origin = Operator::open(&args.own.data)?.origin().clone();
     let operator = args.own.open()?;
-    if !args.yes && !names_origin(&origin)? {
+    if !args.yes
+        && !names_origin(
+            &origin,
+            "This closes the log for good.",
+            "closing a log cannot be undone",
+        )?
+    {
         println!("nothing was closed");
         return Ok(Exit::No);
     }
@@ -384,13 +395,13 @@ fn close(args: &Close) -> anyhow::Result<Exit> {
     Ok(Exit::Yes)
 }
 
-/// Whether somebody types the name of what would end.
-fn names_origin(origin: &Origin) -> anyhow::Result<bool> {
+/// Whether the person at the terminal types the log's origin, after `what` would happen.
+fn names_origin(origin: &Origin, what: &str, danger: &str) -> anyhow::Result<bool> {
     use std::io::{IsTerminal as _, Write as _};
     if !std::io::stdin().is_terminal() {
-        bail!("closing {origin} cannot be undone, and nobody is there to ask: say --yes");
+        bail!("{danger}, and nobody is there to ask: say --yes");
     }
-    print!("This closes the log for good. Type its origin ({origin}) to close it: ");
+    print!("{what} Type its origin ({origin}) to go on: ");
     Output::lock().flush()?;
     let mut typed = String::new();
     std::io::stdin().read_line(&mut typed)?;

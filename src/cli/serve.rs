@@ -10,9 +10,11 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::descriptors::for_connections;
+use super::operator::recover::check_names;
 use super::output::take_failure;
 use super::signals::Ending;
 use super::{Exit, LogOptions};
+use crate::client::base::BaseUrl;
 use crate::http::metrics::{self, Metrics};
 use crate::http::{
     App, Batcher, Batching, Bundles, ClientField, Door, Limits, Listening, MAX_CONNECTIONS,
@@ -36,6 +38,9 @@ const FIRST_CHECKPOINT: Duration = Duration::from_secs(5);
 
 /// Connections to the metrics' listener: one reads, another may look.
 const METRICS_CONNECTIONS: usize = 8;
+
+/// Where files of the tiles' copy are written before they are moved to their names.
+const COPY_STAGING: &str = ".staging";
 
 /// Requests for metrics per second.
 const METRICS_RATE: u32 = 10;
@@ -74,6 +79,17 @@ pub struct Args {
     /// Seconds after which an unchanged checkpoint is cosigned anew
     #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = clap::value_parser!(u64).range(1..=1800))]
     renew: u64,
+    /// Start though this witness, by its name in log.policy, has not confirmed the log: it is gone for
+    /// good, or it lies about what it has cosigned; repeatable
+    #[arg(long, value_name = "NAME")]
+    without: Vec<String>,
+    /// Keep a second copy of the log's tiles and entries in this folder, on another disk: each is durable
+    /// there before a checkpoint over it is signed
+    #[arg(long, value_name = "DIR")]
+    tiles_copy: Option<PathBuf>,
+    /// The address under which clients reach this log: refuse to start while another server answers there
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
     /// Serve figures for Prometheus at /metrics on this address, which nobody but the operator's
     /// own monitoring may reach
     #[arg(long, value_name = "ADDR")]
@@ -197,11 +213,27 @@ async fn serve(args: &Args, operator: &Operator, connections: usize) -> anyhow::
             .map_err(|e| name_a_witness(&args.data, e))?,
     };
     config.queue = usize::try_from(args.pressure.queue)?;
-    let (ledger, running) = Ledger::start(config)?;
+    config.without = check_names(operator, &args.without)?;
+    if let Some(folder) = &args.tiles_copy {
+        let copy = Files::open(folder, &folder.join(COPY_STAGING), Access::Public);
+        config.tiles_copy = Some(copy.with_context(|| folder.display().to_string())?);
+    }
+    if let Some(url) = &args.public_url {
+        BaseUrl::parse(url)?;
+        config.public_url = Some(url.clone());
+    }
+    // It may wait for the network.
+    let (ledger, running) = tokio::task::block_in_place(|| Ledger::start(config))?;
     // A log's first checkpoint: without it there is nothing for anybody to read.
     let first = ledger.wait_published(LeafIndex::new(0), FIRST_CHECKPOINT);
     if first.await.is_none() {
         tracing::warn!("no checkpoint is public yet: not enough witnesses have cosigned");
+    }
+    if !ledger.wait_confirmed(FIRST_CHECKPOINT).await {
+        tracing::warn!(
+            "nothing is logged yet: too few witnesses have confirmed that this is the last state of the log; \
+             /healthz names them"
+        );
     }
     let listener = bind(args.listen).await?;
     let address = listener.local_addr()?;

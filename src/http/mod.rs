@@ -220,6 +220,7 @@ fn router(service: Arc<Service>) -> Router {
         .route("/api/v1/findings", get(overview::findings_of_all))
         .route("/schemas/{file}", get(statements::schema))
         .route("/healthz", get(statements::health))
+        .route("/api/v1/instance", get(statements::instance))
         .route("/batches/{id}", get(batches::read))
         .route("/bundles/{jurisdiction}", get(bundles::read))
         .route("/published/{id}", get(disclosures::published))

@@ -64,6 +64,10 @@ pub enum ApiError {
     },
     Busy,
     ClockBehind,
+    /// The witnesses have not confirmed the log's head since the start.
+    Unconfirmed,
+    /// The witnesses have proved the log's head to be old.
+    RolledBack,
     Quota(String),
     /// Ours: logged with its cause, told without it.
     Internal,
@@ -102,6 +106,8 @@ impl ApiError {
         let wait = match self {
             Self::TooMany { wait, .. } => *wait,
             Self::Busy | Self::ClockBehind => Duration::from_secs(1),
+            Self::Unconfirmed => Duration::from_secs(5),
+            Self::RolledBack => Duration::from_secs(600),
             _ => return None,
         };
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
@@ -161,6 +167,14 @@ impl ApiError {
             }
             Self::Busy => of_call("busy", "wait as long as Retry-After says"),
             Self::ClockBehind => of_call("clock-behind", "it is waited out: try again later"),
+            Self::Unconfirmed => of_call(
+                "unconfirmed",
+                "the server has started and waits for the log's witnesses: try again later",
+            ),
+            Self::RolledBack => of_call(
+                "rolled-back",
+                "its operator restores the newer log first; what was answered before stays logged",
+            ),
             Self::Quota(detail) => of_call("quota", detail),
             Self::Internal => of_call("internal", "the operator's log says why"),
         }
@@ -168,7 +182,7 @@ impl ApiError {
 }
 
 /// What calls are answered besides refusals of statements and limits: status, code, title.
-const OF_CALLS: [(u16, &str, &str); 22] = [
+const OF_CALLS: [(u16, &str, &str); 24] = [
     (400, "bad-request", "The call is not of the form required"),
     (400, "not-http", "This is no request of HTTP/1.1"),
     (
@@ -210,6 +224,12 @@ const OF_CALLS: [(u16, &str, &str); 22] = [
     (500, "internal", "The server failed"),
     (503, "busy", "Too much waits already"),
     (503, "clock-behind", "The server's clock is behind the log"),
+    (
+        503,
+        "unconfirmed",
+        "The witnesses have not confirmed the log yet",
+    ),
+    (503, "rolled-back", "The server has an old copy of its log"),
     (507, "quota", "The vault's quota does not hold this"),
 ];
 
@@ -353,6 +373,8 @@ impl From<SubmitError> for ApiError {
             SubmitError::Refused(refusal) => Self::Refused(refusal),
             SubmitError::Busy => Self::Busy,
             SubmitError::ClockBehind => Self::ClockBehind,
+            SubmitError::Unconfirmed => Self::Unconfirmed,
+            SubmitError::RolledBack => Self::RolledBack,
             SubmitError::Stopped => Self::internal(error),
         }
     }

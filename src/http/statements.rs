@@ -16,7 +16,7 @@ use super::overview::{Kept, Overviewed};
 use super::vault::blocking;
 use super::{ApiError, JSON_BODY, PATIENCE, Path, Service, Shared, bulk};
 use crate::digest::StatementId;
-use crate::ledger::{Found, Published, Sequenced};
+use crate::ledger::{Confirmation, Found, Published, Sequenced};
 use crate::record::findings::Finding;
 use crate::statement::envelope::MAX_ENVELOPE;
 use crate::statement::leaf::Leaf;
@@ -193,6 +193,7 @@ impl Service {
             return Ok(());
         }
         let now = self.clock.now().cut_to_minute();
+        self.ledger.check_confirmed()?;
         if self.ledger.waits_for_clock(now).is_some() {
             return Err(ApiError::ClockBehind);
         }
@@ -404,6 +405,11 @@ pub async fn schema(Path(file): Path<String>) -> Result<Response, ApiError> {
         .into_response())
 }
 
+/// `GET /api/v1/instance`: tells this server from one that runs on a copy of its data.
+pub async fn instance(State(service): Shared) -> Json<serde_json::Value> {
+    Json(json!({ "instance": service.ledger.instance() }))
+}
+
 /// `GET /healthz`.
 pub async fn health(State(service): Shared) -> Response {
     let ledger = &service.ledger;
@@ -423,8 +429,13 @@ pub async fn health(State(service): Shared) -> Response {
     let waits = ledger.waits_for_clock(service.clock.now());
     let closed = ledger.closed();
     let silent = published.witnesses.iter().any(|(_, said)| said.is_err());
+    let confirmation = ledger.confirmation();
     let status = match (&closed, waits) {
+        _ if matches!(confirmation, Confirmation::RolledBack(_)) => "rolled-back",
         (Some(_), _) => "closed",
+        (None, _) if confirmation != Confirmation::Confirmed => {
+            "the witnesses have not confirmed the log since the start"
+        }
         (None, Some(_)) => "the clock shows a time before the last entry",
         (None, None) if silent && published.checkpoint.size < size => {
             "the witnesses' quorum is missing"
@@ -438,6 +449,16 @@ pub async fn health(State(service): Shared) -> Response {
         "published_at": published.at,
         "witnesses": witnesses,
     });
+    match confirmation {
+        Confirmation::Confirmed => {}
+        Confirmation::Waiting(left) => {
+            body["unconfirmed"] = left
+                .into_iter()
+                .map(|(name, why)| (name, json!(why)))
+                .collect();
+        }
+        Confirmation::RolledBack(why) => body["rolled_back"] = json!(why),
+    }
     if let Some(closed) = closed {
         body["closed"] = json!(*closed);
     }

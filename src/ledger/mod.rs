@@ -6,6 +6,7 @@
 //! removes partial tiles that nobody needs any more. [`Ledger`] is the handle that the rest of the server holds: it hands statements in and waits until they stand under
 //! a published checkpoint; [`LogReads`] reads what is published. Not here: HTTP, attachments, vaults.
 
+mod confirm;
 pub mod fsck;
 mod metrics;
 mod pruner;
@@ -18,8 +19,9 @@ mod tests;
 mod tiles;
 mod witnesses;
 
+use std::collections::BTreeSet;
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -29,10 +31,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::digest::StatementId;
 use crate::statement::Signed;
 use crate::statement::facts::ClosedFact;
+use crate::statement::leaf::Leaf;
 use crate::statement::refusal::Refusal;
 use crate::statement::words::Jurisdiction;
 use crate::store::StoreError;
 use crate::store::files::Files;
+use crate::store::instance::Instance;
 use crate::store::sqlite::{QueryReader, SqliteJournal, SqliteReader};
 use crate::time::{Clock, Time};
 use crate::tlog::checkpoint::Checkpoint;
@@ -40,6 +44,8 @@ use crate::tlog::note::LogSigner;
 use crate::tlog::policy::Policy;
 use crate::tlog::tree::{LeafIndex, TreeSize};
 
+use confirm::Confirm;
+pub use confirm::{Address, Confirmation, Heard, Inquiry, OwnHead, Unconfirmed, addresses};
 pub use metrics::Metrics;
 use pruner::Pruner;
 use publisher::Publisher;
@@ -54,11 +60,16 @@ pub use tiles::LogFiles;
 /// round takes, so that nobody waits for more than two.
 pub const QUEUE: usize = 1024;
 
+/// How long nothing is signed until witnesses are asked before the next head.
+pub const QUIET: Duration = Duration::from_secs(60);
+
 /// See [`Config::genesis`].
 pub type Genesis = Box<dyn FnOnce() -> Result<Vec<Signed>, Box<dyn Error + Send + Sync>> + Send>;
 
 /// What the write path needs to know.
 pub struct Config {
+    /// The data folder.
+    pub data: PathBuf,
     /// `ledger.db`.
     pub journal: PathBuf,
     /// `queries.db`.
@@ -73,6 +84,15 @@ pub struct Config {
     pub renew: Duration,
     /// How long a witness may take.
     pub witness_timeout: Duration,
+    /// Witnesses, by their names in the policy, that need not confirm the head at the start.
+    pub without: BTreeSet<String>,
+    /// How long nothing is signed until witnesses are asked before the next head: another server with
+    /// this log's key may have signed meanwhile.
+    pub quiet: Duration,
+    /// A second folder for the log's tiles and bundles, durable before a head is signed.
+    pub tiles_copy: Option<Files>,
+    /// The address under which the log is public, if it is asked whether another server is there.
+    pub public_url: Option<String>,
     /// Statements that may wait for the sequencer, at least 1.
     pub queue: usize,
     /// Makes the statements that begin a new log: its operator's party and its limits. Called only if
@@ -100,6 +120,10 @@ pub enum SubmitError {
     Busy,
     #[error("the clock shows a time before the last entry: waiting for it")]
     ClockBehind,
+    #[error("the witnesses have not confirmed this log's head since the server started")]
+    Unconfirmed,
+    #[error("this server has an old copy of its log: nothing is sequenced")]
+    RolledBack,
     #[error("the ledger has stopped")]
     Stopped,
 }
@@ -200,6 +224,8 @@ pub struct Ledger {
     log: Arc<LogReads>,
     origin: Arc<str>,
     metrics: Metrics,
+    confirmation: watch::Receiver<Confirmation>,
+    instance: Arc<str>,
 }
 
 /// The threads behind a [`Ledger`].
@@ -244,6 +270,20 @@ pub enum LedgerError {
     NoGenesis,
     #[error("an admitted entry is refused by the rules: {0}")]
     Rules(Refusal),
+    #[error(
+        "the data folder was moved, copied or restored since it was used last ({0}): if no other server runs with \
+         this log's key, take it over by `whosaw operator adopt`"
+    )]
+    Moved(String),
+    #[error(
+        "{0} answers as another server of this log: stop that one for good, then take this folder over by \
+         `whosaw operator adopt`"
+    )]
+    Elsewhere(String),
+    #[error(
+        "witness {0}: its log goes on where it is published; restore it by `whosaw operator restore`"
+    )]
+    RolledBack(String),
 }
 
 impl Ledger {
@@ -256,13 +296,23 @@ impl Ledger {
         let (publish, published) = watch::channel(None);
         let (tell, progress) = watch::channel(Progress::default());
         let reads = Arc::new(LogReads::new(config.log.clone()));
-        let log = LogFiles::new(config.log);
+        let log = match config.tiles_copy {
+            None => LogFiles::new(config.log),
+            Some(copy) => LogFiles::with_copy(config.log, copy),
+        };
         let origin = config.signer.origin().as_str().into();
         let mut journal = SqliteJournal::open(&config.journal)?;
         journal.checkpoint_beside()?;
         publisher::check_published(&journal, &reads, &config.signer)?;
         let reader = journal.reader()?;
         let (queries, known) = queries::open(&config.queries, &journal)?;
+        let instance = own_instance(&journal, &config.data, &log, &config.signer)?;
+        if let Some(url) = &config.public_url
+            && let Some(other) = confirm::instance_at(url, config.witness_timeout)
+            && other != instance.id
+        {
+            return Err(LedgerError::Elsewhere(url.clone()));
+        }
         let (index, followed) = watch::channel(known);
         let indexer = Indexer {
             queries,
@@ -271,8 +321,35 @@ impl Ledger {
             followed: index,
         };
         let (signer, clock) = (config.signer, config.clock);
+        let keys = std::iter::once(signer.verifier()).chain(signer.ml_dsa_44_verifier());
+        let inquiry = Inquiry::new(
+            signer.origin().clone(),
+            keys.collect(),
+            config.witness_timeout,
+        );
         let mut sequencer = Sequencer::open(journal, log.clone(), signer, clock.clone(), tell)?;
+        let confirm = Confirm::new(
+            inquiry,
+            config.policy.clone(),
+            config.without,
+            log.clone(),
+            progress.clone(),
+            config.witness_timeout,
+        );
+        let confirmation = confirm.subscribe();
+        let begun = progress.borrow().clone();
+        log.complete_copy(begun.size)?;
+        if begun.size == TreeSize::new(0)
+            && let Some(why) = confirm.look_before_genesis()
+        {
+            return Err(LedgerError::RolledBack(why));
+        }
+        if begun.size == TreeSize::new(0) || begun.closed.is_some() {
+            confirm.pass();
+        }
         sequencer.begin(config.genesis)?;
+        sequencer.confirm = Some(confirm.clone());
+        sequencer.quiet = config.quiet;
         let metrics = sequencer.metrics.clone();
         let publisher = Publisher {
             log: log.clone(),
@@ -283,6 +360,7 @@ impl Ledger {
             progress: progress.clone(),
             publish,
             metrics: metrics.clone(),
+            confirm: Some(confirm),
         };
         let pruner = Pruner::new(log, progress.borrow().size);
         let pruned = published.clone();
@@ -303,6 +381,8 @@ impl Ledger {
             log: reads,
             origin,
             metrics,
+            confirmation,
+            instance: instance.id.into(),
         };
         Ok((ledger, running))
     }
@@ -317,18 +397,48 @@ impl Ledger {
         signed: Signed,
         place: impl Send + 'static,
     ) -> Result<Sequenced, SubmitError> {
+        if let Err(error) = self.check_confirmed() {
+            return self.known(&signed.id)?.ok_or(error);
+        }
         self.room()?.hand_in(signed, place).sequenced().await
     }
 
     /// Room for one statement in the sequencer's queue.
     ///
     /// # Errors
-    /// [`SubmitError::Busy`] or [`SubmitError::Stopped`].
+    /// [`SubmitError::Busy`] or [`SubmitError::Stopped`], and those of [`Ledger::check_confirmed`].
     pub fn room(&self) -> Result<Room<'_>, SubmitError> {
+        self.check_confirmed()?;
         self.queue.try_reserve().map(Room).map_err(|e| match e {
             mpsc::error::TrySendError::Full(()) => SubmitError::Busy,
             mpsc::error::TrySendError::Closed(()) => SubmitError::Stopped,
         })
+    }
+
+    /// A statement that is durable, found without the sequencer.
+    fn known(&self, id: &StatementId) -> Result<Option<Sequenced>, SubmitError> {
+        use crate::store::journal::JournalRead as _;
+        let found = self.reader.find_leaf(id).map_err(|error| {
+            tracing::error!(%error, "the journal cannot be read");
+            SubmitError::Stopped
+        })?;
+        Ok(found.and_then(|(index, leaf)| {
+            let logged_at = Leaf::parse(&leaf).ok()?.logged_at;
+            Some(Sequenced {
+                index: LeafIndex::new(index),
+                logged_at,
+                leaf,
+                known: true,
+            })
+        }))
+    }
+
+    /// Waits until statements may be sequenced, or it is known that none will be; false if that takes
+    /// longer than `patience`.
+    pub async fn wait_confirmed(&self, patience: Duration) -> bool {
+        let mut confirmation = self.confirmation.clone();
+        let settled = confirmation.wait_for(|now| !matches!(now, Confirmation::Waiting(_)));
+        matches!(tokio::time::timeout(patience, settled).await, Ok(Ok(_)))
     }
 
     /// Waits until the entry at `index` stands under a published checkpoint; `None` if that takes
@@ -339,6 +449,28 @@ impl Ledger {
         match tokio::time::timeout(patience, covered).await {
             Ok(Ok(published)) => published.clone(),
             _ => None,
+        }
+    }
+
+    /// The id of this server's data, which tells it from a copy's.
+    pub fn instance(&self) -> &str {
+        &self.instance
+    }
+
+    /// Whether statements may be sequenced.
+    pub fn confirmation(&self) -> Confirmation {
+        self.confirmation.borrow().clone()
+    }
+
+    /// Refuses what would be kept for a log that sequences nothing now.
+    ///
+    /// # Errors
+    /// [`SubmitError::Unconfirmed`] and [`SubmitError::RolledBack`].
+    pub fn check_confirmed(&self) -> Result<(), SubmitError> {
+        match &*self.confirmation.borrow() {
+            Confirmation::Confirmed => Ok(()),
+            Confirmation::Waiting(_) => Err(SubmitError::Unconfirmed),
+            Confirmation::RolledBack(_) => Err(SubmitError::RolledBack),
         }
     }
 
@@ -447,6 +579,35 @@ impl Ledger {
     /// The log's origin.
     pub fn origin(&self) -> &str {
         &self.origin
+    }
+}
+
+/// Where the log is, if it is where it was used last; a new log is where it is begun.
+fn own_instance(
+    journal: &SqliteJournal,
+    data: &Path,
+    log: &LogFiles,
+    signer: &LogSigner,
+) -> Result<Instance, LedgerError> {
+    use crate::store::journal::JournalRead as _;
+    let here = Instance::here(data)?;
+    if journal.size()? == 0 {
+        journal.set_instance(&here)?;
+        return Ok(here);
+    }
+    let kept = journal.instance()?;
+    let moved = match &kept {
+        Some(kept) => kept.moved(&here),
+        // It was restored, and its old file could not be read.
+        None => Some("ledger.db does not say where it was used".to_owned()),
+    };
+    match (kept, moved) {
+        (Some(kept), None) => Ok(kept),
+        (_, how) => {
+            // A log that does not agree with itself is not adopted, but examined.
+            sequencer::check(journal, log, signer)?;
+            Err(LedgerError::Moved(how.unwrap_or_default()))
+        }
     }
 }
 

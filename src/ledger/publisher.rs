@@ -3,10 +3,12 @@
 //! It takes the last head that the [`Sequencer`](super::sequencer) signed and passes over those
 //! between, so witnesses that are slower than the log cost it nothing but checkpoints.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::confirm::Confirm;
 use super::metrics::Metrics;
 use super::reads::LogReads;
 use super::sequencer::logged_at;
@@ -35,6 +37,8 @@ pub(super) struct Publisher {
     pub progress: watch::Receiver<Progress>,
     pub publish: watch::Sender<Option<Published>>,
     pub metrics: Metrics,
+    /// Asks witnesses that do not cosign which checkpoint they have; none where a test plays the log alone.
+    pub confirm: Option<Arc<Confirm>>,
 }
 
 impl Publisher {
@@ -97,9 +101,22 @@ impl Publisher {
     /// # Errors
     /// The store's.
     pub fn publish(&mut self, head: &[u8]) -> Result<Duration, LedgerError> {
+        if self
+            .confirm
+            .as_ref()
+            .is_some_and(|confirm| confirm.is_rolled_back())
+        {
+            // No witness shall see a head that may be of a second history.
+            return Ok(self.renew);
+        }
         let now = self.clock.now();
         let cosigned = self.witnesses.cosign(head, &self.log, now)?;
         self.metrics.asked(&cosigned.witnesses, now);
+        if let Some(confirm) = &self.confirm
+            && cosigned.witnesses.iter().any(|(_, answer)| answer.is_err())
+        {
+            confirm.look_beside();
+        }
         let Some((note, at)) = cosigned.note else {
             for (name, result) in &cosigned.witnesses {
                 if let Err(why) = result {

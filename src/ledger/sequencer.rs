@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::confirm::Confirm;
 use super::metrics::{Metrics, timed};
 use super::tiles::{LogEnd, LogFiles};
 use super::{Genesis, LedgerError, Progress, Sequenced, Submission, SubmitError};
@@ -53,6 +54,10 @@ pub(super) struct Sequencer<J> {
     closed: Option<Arc<ClosedFact>>,
     progress: watch::Sender<Progress>,
     pub metrics: Metrics,
+    /// Asks the witnesses before heads are signed; none where a test plays the log alone.
+    pub confirm: Option<Arc<Confirm>>,
+    /// How long after the last round witnesses are asked before the next.
+    pub quiet: Duration,
 }
 
 type Answer = oneshot::Sender<Result<Sequenced, SubmitError>>;
@@ -108,6 +113,8 @@ impl<J: Journal> Sequencer<J> {
             last_logged_at,
             progress,
             metrics: Metrics::default(),
+            confirm: None,
+            quiet: super::QUIET,
         };
         // A crash after the commit left entries that no head covers yet.
         sequencer.integrate_left()?;
@@ -145,12 +152,28 @@ impl<J: Journal> Sequencer<J> {
     /// # Errors
     /// What stopped it.
     pub fn run(mut self, mut queue: mpsc::Receiver<Submission>) -> Result<(), LedgerError> {
+        if let Some(confirm) = &self.confirm
+            && !confirm.settle(|| queue.is_closed())
+        {
+            return Ok(());
+        }
         let mut earliest = Instant::now();
+        let mut last_round = Instant::now();
         loop {
             let mut batch = Vec::new();
             if queue.blocking_recv_many(&mut batch, MAX_BATCH) == 0 {
                 return Ok(());
             }
+            if let Some(confirm) = &self.confirm {
+                if last_round.elapsed() >= self.quiet {
+                    confirm.look();
+                }
+                if confirm.is_rolled_back() {
+                    refuse(batch);
+                    continue;
+                }
+            }
+            last_round = Instant::now();
             std::thread::sleep(earliest.saturating_duration_since(Instant::now()));
             earliest = Instant::now() + APART;
             let more = std::iter::from_fn(|| queue.try_recv().ok());
@@ -372,6 +395,13 @@ impl<J: Journal> Sequencer<J> {
     }
 }
 
+/// Answers a batch that is not sequenced, because the log is rolled back.
+fn refuse(batch: Vec<Submission>) {
+    for submission in batch {
+        let _ = submission.answer.send(Err(SubmitError::RolledBack));
+    }
+}
+
 impl Admitted {
     fn leaves(&self) -> Vec<&[u8]> {
         let entries = self.commit.entries.iter();
@@ -400,6 +430,21 @@ fn check_last_bundle(journal: &impl Journal, log: &LogFiles, size: u64) -> Resul
             "log/{} is missing or does not hold the journal's entries",
             last.path()
         ))),
+    }
+}
+
+/// Refuses where journal, head and tiles do not agree; signs and writes nothing.
+///
+/// # Errors
+/// [`LedgerError::Inconsistent`].
+pub(super) fn check(
+    journal: &impl Journal,
+    log: &LogFiles,
+    signer: &LogSigner,
+) -> Result<(), LedgerError> {
+    match journal.head()? {
+        None => Ok(()),
+        Some(head) => open_end(journal, log, signer, &head).map(drop),
     }
 }
 

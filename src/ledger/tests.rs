@@ -247,6 +247,7 @@ impl Run<'_> {
             progress: progress.clone(),
             publish: watch::channel(None).0,
             metrics: sequencer.metrics.clone(),
+            confirm: None,
         };
         publisher.resume()?;
         let mut publish = |progress: &watch::Receiver<Progress>| {

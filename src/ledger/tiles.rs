@@ -18,12 +18,37 @@ const LEFT_BEHIND: u64 = 1 << 22;
 
 /// The folder served as `/log/`, for the write path: a file descriptor that is missing is waited for.
 #[derive(Clone)]
-pub struct LogFiles(Arc<dyn Objects>);
+pub struct LogFiles(Arc<dyn Objects>, Option<Arc<dyn Objects>>);
 
 impl LogFiles {
     /// The log's files in `files`.
     pub fn new(files: impl Objects + 'static) -> Self {
-        Self(Arc::new(files))
+        Self(Arc::new(files), None)
+    }
+
+    /// As [`LogFiles::new`], with a second folder that tiles and bundles are written to as well, durably
+    /// and before the head over them is signed.
+    pub fn with_copy(files: impl Objects + 'static, copy: impl Objects + 'static) -> Self {
+        Self(Arc::new(files), Some(Arc::new(copy)))
+    }
+
+    /// Writes into the second folder, if there is one, what it lacks of the log of `size`.
+    ///
+    /// # Errors
+    /// The store's; a file that exists there with other bytes.
+    pub(super) fn complete_copy(&self, size: TreeSize) -> Result<(), StoreError> {
+        let Some(copy) = &self.1 else {
+            return Ok(());
+        };
+        let tiles = tile::tiles(size).map(|tile| tile.path());
+        let bundles = tile::entry_tiles(size).map(|bundle| bundle.path());
+        for path in tiles.chain(bundles) {
+            if copy.read(&path)?.is_none() {
+                let damaged = || StoreError::Damaged(format!("log/{path}: missing"));
+                copy.create(&path, &self.0.read(&path)?.ok_or_else(damaged)?)?;
+            }
+        }
+        Ok(())
     }
 
     /// The bytes of a file by its path below `/log/`.
@@ -76,6 +101,9 @@ impl LogFiles {
         for path in full.chain(bundles) {
             let partial = format!("{path}.p");
             patiently(|| self.0.remove_all(&partial, rest))?;
+            if let Some(copy) = &self.1 {
+                patiently(|| copy.remove_all(&partial, rest))?;
+            }
         }
         Ok(())
     }
@@ -183,7 +211,11 @@ impl LogFiles {
     /// # Errors
     /// A file that exists with other bytes: another writer, or a second history.
     pub(super) fn create(&self, files: &[(String, Vec<u8>)]) -> Result<(), StoreError> {
-        patiently(|| self.0.create_all(files))
+        patiently(|| self.0.create_all(files))?;
+        match &self.1 {
+            None => Ok(()),
+            Some(copy) => patiently(|| copy.create_all(files)),
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 //! A vkey has a file of its own: other programs read one line and no more. A folder without
 //! `log.ml-dsa-44.vkey` is an older one, whose log signs by Ed25519 alone.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,14 +18,17 @@ use super::home::{
     Home, HomeError, Profile, key_path, new_key, new_ml_dsa_key, read_key, read_ml_dsa_key,
     write_key, write_ml_dsa_key,
 };
-use crate::ledger::Config;
 use crate::ledger::fsck::Fsck;
+use crate::ledger::{Config, Inquiry, LedgerError, LogFiles, OwnHead, Unconfirmed, addresses};
 use crate::statement::kinds::limits::Limits;
 use crate::statement::kinds::party::{CheckMethod, DomainCheck, Party};
 use crate::statement::refusal::Refusal;
 use crate::statement::words::{Day, PartyKind, Role};
 use crate::statement::{Author, Head, Signed, sign};
 use crate::store::files::{Access, Files};
+use crate::store::instance::Instance;
+use crate::store::journal::JournalRead as _;
+use crate::store::sqlite::SqliteJournal;
 use crate::time::Clock;
 use crate::tlog::checkpoint::Origin;
 use crate::tlog::note::{LogSigner, VerifierKey};
@@ -172,6 +176,7 @@ impl Operator {
     ) -> Result<Config, HomeError> {
         let root = self.home.root();
         Ok(Config {
+            data: root.to_owned(),
             journal: root.join("ledger.db"),
             queries: root.join("queries.db"),
             log: Files::open(&root.join("log"), &root.join("staging/log"), Access::Public)?,
@@ -185,7 +190,68 @@ impl Operator {
             renew,
             witness_timeout: WITNESS_TIMEOUT,
             queue: crate::ledger::QUEUE,
+            without: BTreeSet::new(),
+            quiet: crate::ledger::QUIET,
+            tiles_copy: None,
+            public_url: None,
         })
+    }
+
+    /// Asks the witnesses, but for those named in `without`, whether they have cosigned nothing beyond the
+    /// folder's head; returns those that have not confirmed it.
+    ///
+    /// # Errors
+    /// If keys, policy, ledger.db or the tiles cannot be read.
+    pub fn ask_witnesses(
+        &self,
+        without: &BTreeSet<String>,
+        timeout: Duration,
+    ) -> Result<Unconfirmed, LedgerError> {
+        let root = self.home.root();
+        let fault = |e: HomeError| LedgerError::Inconsistent(e.to_string());
+        let (signer, policy) = (
+            self.signer().map_err(fault)?,
+            self.home.policy().map_err(fault)?,
+        );
+        let keys = std::iter::once(signer.verifier()).chain(signer.ml_dsa_44_verifier());
+        let inquiry = Inquiry::new(self.origin.clone(), keys.collect(), timeout);
+        let files = Files::open(&root.join("log"), &root.join("staging/log"), Access::Public)?;
+        let log = LogFiles::new(files);
+        let head = SqliteJournal::open(&root.join("ledger.db"))?.head()?;
+        let Some(head) = head else {
+            return Err(LedgerError::NoGenesis);
+        };
+        let damaged =
+            || LedgerError::Inconsistent("the head in ledger.db is not signed".to_owned());
+        let head = OwnHead {
+            checkpoint: inquiry.signed(&head.note).ok_or_else(damaged)?,
+            note: Some(head.note.into()),
+        };
+        let mut left = Unconfirmed::all(addresses(&policy, without));
+        let ask = move |url: &str| inquiry.ask(url, || head.clone(), &log, true);
+        left.ask_all(ask, timeout * 4, |left| left.proof().is_some());
+        Ok(left)
+    }
+
+    /// Whether the folder is where a server used it last.
+    ///
+    /// # Errors
+    /// If ledger.db cannot be read.
+    pub fn is_at_home(&self) -> Result<bool, LedgerError> {
+        let root = self.home.root();
+        let kept = SqliteJournal::open(&root.join("ledger.db"))?.instance()?;
+        let here = Instance::here(root)?;
+        Ok(kept.is_some_and(|kept| kept.moved(&here).is_none()))
+    }
+
+    /// Lets a server start in the folder where it is now.
+    ///
+    /// # Errors
+    /// If ledger.db cannot be written.
+    pub fn adopt(&self) -> Result<(), LedgerError> {
+        let root = self.home.root();
+        let journal = SqliteJournal::open(&root.join("ledger.db"))?;
+        Ok(journal.set_instance(&Instance::here(root)?)?)
     }
 
     /// What examines the ledger's data; needs no secret.

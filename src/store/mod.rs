@@ -13,6 +13,7 @@
 pub mod clips;
 pub mod facts;
 pub mod files;
+pub mod instance;
 pub mod journal;
 pub mod lock;
 pub mod memory;
@@ -55,6 +56,12 @@ pub enum StoreError {
         found: i64,
         known: i64,
     },
+    #[error(
+        "{} is on a read-only disk, and its write-ahead log, of a server that did not stop cleanly, can be \
+         read on a writable one only: examine a copy",
+        path.display()
+    )]
+    Unread { path: PathBuf },
     #[error("another process works on {}: stop it first", path.display())]
     Locked { path: PathBuf },
 

@@ -301,6 +301,11 @@ impl RightEdge {
         TreeSize::new(self.size)
     }
 
+    /// The hashes of each row since its last full tile, by level.
+    pub fn rows(&self) -> &[Vec<Hash>] {
+        &self.rows
+    }
+
     /// The hashes of the last tile of leaves, as far as it is filled.
     pub fn last_tile(&self) -> &[Hash] {
         self.rows.first().map_or(&[], Vec::as_slice)
@@ -370,6 +375,11 @@ impl RightEdge {
         }
         right.unwrap_or(super::hash::EMPTY_ROOT)
     }
+}
+
+/// The root over the hashes of a full tile; `None` unless there are as many.
+pub fn root_of_full(hashes: &[Hash]) -> Option<Hash> {
+    (hashes.len() == usize::from(FULL)).then(|| perfect_root(hashes.to_vec()))
 }
 
 /// The root over hashes whose number is a power of two.

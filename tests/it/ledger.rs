@@ -374,6 +374,12 @@ impl Ledger {
         self.witnesses[place] = Some(Server::start_at(&self.days, &args, &errors));
     }
 
+    /// Host and port of a witness that runs.
+    pub fn witness_authority(&self, place: usize) -> String {
+        let witness = self.witnesses[place].as_ref().expect("a witness runs");
+        witness.authority.clone()
+    }
+
     /// Ends a witness; where it listened.
     pub fn kill_witness(&mut self, place: usize) -> String {
         let witness = self.witnesses[place].take().expect("a witness runs");

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use whosaw::party::home::Home;
 
 use super::crash::{Sent, check};
-use super::ledger::{Ledger, OPEN, PATIENCE, Server, signed_benefit, submission, whosaw};
+use super::ledger::{Ledger, OPEN, PATIENCE, Server, done, signed_benefit, submission, whosaw};
 
 const SENDERS: usize = 3;
 /// Statements that each of them sends while calls fail.
@@ -172,6 +172,9 @@ impl Disk {
         let mut copy = Command::new("cp");
         let copied = copy.arg("-a").arg(was.join(".")).arg(&disk.0).status();
         assert!(copied.unwrap().success());
+        // It is another device than the one that the ledger was used on.
+        let data = disk.0.to_str().unwrap();
+        done(&["operator", "adopt", "--data", data, "--yes"]);
         disk
     }
 

@@ -85,7 +85,7 @@ impl Signed {
 }
 
 /// The head is what the log's own keys signed, as the log writes it.
-fn check_head(head: &Head, fsck: &Fsck) -> Result<(), String> {
+pub(super) fn check_head(head: &Head, fsck: &Fsck) -> Result<(), String> {
     let (note, checkpoint) = own_note(&head.note, fsck)?;
     let of_note = (checkpoint.size.as_u64(), checkpoint.root.as_bytes());
     if of_note != (head.size, &head.root) {

@@ -12,6 +12,7 @@ mod checkpoints;
 mod derive;
 mod files;
 mod made;
+mod recover;
 mod repair;
 mod report;
 
@@ -34,6 +35,7 @@ use checkpoints::Signed;
 use derive::{Scratch, Walk};
 use files::LogFolder;
 use made::Maker;
+pub use recover::{Copy, Recovered, Recovery};
 pub use repair::Repaired;
 use report::Findings;
 pub use report::{Finding, Mend, Report, State};

@@ -148,14 +148,14 @@ impl Fsck {
 }
 
 /// Where damaged files go.
-struct Aside {
+pub(super) struct Aside {
     folder: PathBuf,
     /// From the data folder.
     name: String,
 }
 
 impl Aside {
-    fn new(data: &Path, now: Time) -> Self {
+    pub fn new(data: &Path, now: Time) -> Self {
         let time = now.to_string().replace(':', "-");
         let names = std::iter::once(format!("damaged/{time}"))
             .chain((2..).map(|n| format!("damaged/{time}.{n}")));
@@ -168,8 +168,21 @@ impl Aside {
         }
     }
 
+    /// Gives a file a second name there, durably: it stays where it is until another takes its place.
+    pub fn keep(&self, data: &Path, path: &str) -> Result<(), FsckError> {
+        let (from, to) = (data.join(path), self.folder.join(path));
+        let folder = to.parent().expect("below the data folder");
+        let kept = DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .and_then(|()| fs::hard_link(&from, &to))
+            .and_then(|()| sync_up(folder, data));
+        kept.map_err(|source| FsckError::file((from.clone(), source)))
+    }
+
     /// Moves a file there, durably; false if there is none.
-    fn take(&self, data: &Path, path: &str) -> Result<bool, FsckError> {
+    pub fn take(&self, data: &Path, path: &str) -> Result<bool, FsckError> {
         let (from, to) = (data.join(path), self.folder.join(path));
         if fs::symlink_metadata(&from).is_err() {
             return Ok(false);

@@ -16,6 +16,7 @@ use super::index::{Index, PARTITION, Table};
 use super::{Database, Schema, integer, number};
 use crate::digest::StatementId;
 use crate::store::StoreError;
+use crate::store::instance::Instance;
 use crate::store::journal::{Commit, Head, Journal, JournalRead, check_advance};
 
 pub(super) const SCHEMA: Schema = Schema {
@@ -111,7 +112,15 @@ pub(super) const SCHEMA: Schema = Schema {
             SELECT (2 * part + (of = 102)) * 4096 + bucket, places FROM buckets
             WHERE of IN (102, 105) ORDER BY 1;
         DROP TABLE buckets;
-        ALTER TABLE buckets_by_number RENAME TO buckets;"],
+        ALTER TABLE buckets_by_number RENAME TO buckets;",
+        "
+        CREATE TABLE instance (
+            only INTEGER PRIMARY KEY CHECK (only = 1),          -- the table has one row
+            id TEXT NOT NULL,                                   -- 32 hexadecimal digits, public
+            machine TEXT NOT NULL,                              -- a digest of the machine's id
+            device TEXT NOT NULL,                               -- of the data folder, as stat has it
+            inode TEXT NOT NULL                                 -- of the data folder, as stat has it
+        ) STRICT;"],
 };
 
 const SIZE: &str = "SELECT coalesce(max(position) + 1, 0) FROM entries";
@@ -131,6 +140,11 @@ const SET_FRONTIER: &str = "INSERT INTO tree (only, frontier) VALUES (1, ?1)
 const SET_HEAD: &str = "INSERT INTO head (only, size, root, note) VALUES (1, ?1, ?2, ?3)
     ON CONFLICT (only) DO UPDATE
     SET size = excluded.size, root = excluded.root, note = excluded.note";
+
+const INSTANCE: &str = "SELECT id, machine, device, inode FROM instance";
+const SET_INSTANCE: &str = "INSERT INTO instance (only, id, machine, device, inode)
+    VALUES (1, ?1, ?2, ?3, ?4) ON CONFLICT (only) DO UPDATE
+    SET id = excluded.id, machine = excluded.machine, device = excluded.device, inode = excluded.inode";
 
 /// Bytes that a commit writes beside its rows: the last page of each table, and the head's.
 const PAGES_A_COMMIT: usize = 8 * 4096;
@@ -276,6 +290,39 @@ impl SqliteJournal {
     /// As [`SqliteReader::open`].
     pub fn reader(&self) -> Result<SqliteReader, StoreError> {
         SqliteReader::new(&self.path, self.keys.clone(), false)
+    }
+
+    /// Where the ledger was used last; none before it is used first.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn instance(&self) -> Result<Option<Instance>, StoreError> {
+        let read = |row: &rusqlite::Row<'_>| {
+            let number = |column| {
+                let text: String = row.get(column)?;
+                Ok::<_, rusqlite::Error>(text.parse().unwrap_or(u64::MAX))
+            };
+            Ok(Instance {
+                id: row.get(0)?,
+                machine: row.get(1)?,
+                device: number(2)?,
+                inode: number(3)?,
+            })
+        };
+        Ok(self.connection.query_row(INSTANCE, (), read).optional()?)
+    }
+
+    /// Keeps where the ledger is used, durably.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn set_instance(&self, instance: &Instance) -> Result<(), StoreError> {
+        let (device, inode) = (instance.device.to_string(), instance.inode.to_string());
+        self.connection.execute(
+            SET_INSTANCE,
+            (&instance.id, &instance.machine, device, inode),
+        )?;
+        Ok(())
     }
 
     /// From now on copies the write-ahead log into the database on a thread of its own.

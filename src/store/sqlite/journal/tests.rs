@@ -82,6 +82,7 @@ fn buckets_of_the_schema_before_are_brought_over() {
             FROM buckets;
         DROP TABLE buckets;
         ALTER TABLE older RENAME TO buckets;
+        DROP TABLE instance;
         PRAGMA user_version = 4;";
     Connection::open(&path)
         .unwrap()
