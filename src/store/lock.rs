@@ -4,6 +4,7 @@
 //! ends, so there is nothing to clean up after a crash.
 
 use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::path::Path;
 
 use super::{StoreError, at};
@@ -20,7 +21,13 @@ impl DataLock {
     pub fn acquire(folder: &Path) -> Result<Self, StoreError> {
         let path = folder.join("lock");
         let mut options = File::options();
-        let file = options.write(true).create(true).truncate(false).open(&path);
+        let file = match options.write(true).create(true).truncate(false).open(&path) {
+            // The lock itself needs no writing, and where there is no file, the folder can be locked.
+            Err(error) if error.kind() == ErrorKind::ReadOnlyFilesystem => {
+                File::open(&path).or_else(|_| File::open(folder))
+            }
+            opened => opened,
+        };
         let file = file.map_err(at(&path))?;
         match file.try_lock() {
             Ok(()) => Ok(Self(file)),

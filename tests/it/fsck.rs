@@ -202,6 +202,62 @@ fn a_sound_log_is_clean_and_stays_as_it_is() {
     assert_eq!(data.changed_since(&before), Vec::<String>::new());
 }
 
+/// A snapshot is examined where it is mounted, without a byte written there.
+#[test]
+#[ignore = "needs root"]
+fn a_read_only_mount_is_examined() {
+    let data = Data::new();
+    let folder = data.path("");
+    let script = "mount --bind \"$1\" \"$1\" && mount -o remount,bind,ro \"$1\" && \
+                  ! touch \"$1/x\" 2>/dev/null && shift && exec \"$@\"";
+    let examine = |more: &[&str]| {
+        let mut command = std::process::Command::new("unshare");
+        command.args([
+            "--map-root-user",
+            "--mount",
+            "sh",
+            "-c",
+            script,
+            "sh",
+            &folder,
+        ]);
+        command.args([
+            env!("CARGO_BIN_EXE_whosaw"),
+            "log",
+            "fsck",
+            "--data",
+            &folder,
+        ]);
+        let output = command.args(more).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (
+            output.status.code(),
+            text(output.stdout),
+            text(output.stderr),
+        )
+    };
+    let before = data.contents();
+    let (code, said, errors) = examine(&[]);
+    assert_eq!(code, Some(0), "{said}{errors}");
+    assert!(said.contains("entries: clean"), "{said}");
+    data.alter("log/tile/0/000", |bytes| bytes[4000] ^= 1);
+    assert_eq!(examine(&[]).0, Some(1));
+    assert_eq!(examine(&["--repair"]).0, Some(2), "nothing can be written");
+    data.alter("log/tile/0/000", |bytes| bytes[4000] ^= 1);
+    assert_eq!(data.changed_since(&before), Vec::<String>::new());
+
+    // What a crash left in the write-ahead log is not passed over.
+    let writer = Connection::open(data.path("ledger.db")).unwrap();
+    writer
+        .execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE more (x);")
+        .unwrap();
+    assert!(fs::metadata(data.path("ledger.db-wal")).unwrap().len() > 0);
+    let (code, _, errors) = examine(&[]);
+    assert_eq!(code, Some(2), "{errors}");
+    assert!(errors.contains("examine a copy"), "{errors}");
+    drop(writer);
+}
+
 #[test]
 fn files_of_the_log_are_made_again() {
     let partial = "log/tile/entries/001.p/46";

@@ -1,7 +1,10 @@
 //! The walk through the entries: everything that follows from them, made again.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
 
 use super::files::LogFolder;
 use super::made::Maker;
@@ -28,17 +31,28 @@ use crate::tlog::tree::LeafIndex;
 pub(super) const AT_ONCE: u64 = 4096;
 
 /// A folder for what is derived, gone with this value.
-pub(super) struct Scratch(PathBuf);
+pub(super) struct Scratch(
+    PathBuf,
+    #[expect(dead_code, reason = "removes the folder when it is dropped")] Option<TempDir>,
+);
 
 impl Scratch {
-    /// One lies in `staging/` of the data folder, on its disk: it grows with the log.
+    /// One in `staging/` of the data folder, on its disk: it grows with the log. In the system's folder for
+    /// temporary files, if that disk is read-only.
     pub fn new(data: &Path) -> Result<Self, FsckError> {
         let path = data.join("staging/fsck");
         // What an examination that was killed left.
         let _ = fs::remove_dir_all(&path);
-        let made = fs::create_dir_all(&path);
-        made.map_err(|source| FsckError::file((path.clone(), source)))?;
-        Ok(Self(path))
+        match fs::create_dir_all(&path) {
+            Ok(()) => Ok(Self(path, None)),
+            Err(error) if error.kind() == ErrorKind::ReadOnlyFilesystem => {
+                let folder = tempfile::Builder::new().prefix("whosaw-fsck-").tempdir();
+                let elsewhere = std::env::temp_dir();
+                let folder = folder.map_err(|source| FsckError::file((elsewhere, source)))?;
+                Ok(Self(folder.path().to_owned(), Some(folder)))
+            }
+            Err(source) => Err(FsckError::file((path, source))),
+        }
     }
 
     /// The journal that holds the derived ids and facts, without leaves.

@@ -12,7 +12,9 @@ mod journal;
 mod queries;
 
 use std::fs;
+use std::io::ErrorKind;
 use std::ops::{Deref, DerefMut};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
@@ -74,7 +76,10 @@ impl Schema {
     /// Opens the file for reading; it must be at the last version.
     pub(super) fn open_read_only(&self, path: &Path) -> Result<Connection, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = connect(path, flags)?;
+        let connection = match is_on_read_only_disk(path) {
+            true => connect_immutable(path, flags)?,
+            false => connect(path, flags)?,
+        };
         match self.check(&connection, path)? {
             found if found == self.version() => Ok(connection),
             found => Err(StoreError::Older {
@@ -172,6 +177,33 @@ fn create_private(path: &Path) -> Result<(), StoreError> {
             sync_folder(folder_of(path))
         }
     }
+}
+
+/// Whether the file system of `path` takes no writes.
+fn is_on_read_only_disk(path: &Path) -> bool {
+    let opened = fs::OpenOptions::new().write(true).open(path);
+    opened.is_err_and(|error| error.kind() == ErrorKind::ReadOnlyFilesystem)
+}
+
+/// Opens a file that cannot change: a write-ahead log is not read then, so there must be none.
+fn connect_immutable(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push("-wal");
+    if fs::metadata(&beside).is_ok_and(|wal| wal.len() > 0) {
+        return Err(StoreError::Unread {
+            path: path.to_owned(),
+        });
+    }
+    let absolute = std::path::absolute(path).map_err(at(path))?;
+    let uri = |byte: &u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
+            char::from(*byte).to_string()
+        }
+        byte => format!("%{byte:02X}"),
+    };
+    let uri: String = absolute.as_os_str().as_bytes().iter().map(uri).collect();
+    let uri = format!("file://{uri}?immutable=1");
+    connect(Path::new(&uri), flags | OpenFlags::SQLITE_OPEN_URI)
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
