@@ -38,8 +38,11 @@ mod tests;
 pub use marks::{Mark, Marked};
 use marks::{Marks, Times};
 
-/// Bytes of entries that are held before they are committed; one bundle (at most 16 MiB) is added.
-const STEP: usize = 32 << 20;
+/// Bytes of entries that are held before they are committed; one bundle (at most 16 MiB) is added. Reading and
+/// judging them takes several times as much.
+const STEP: usize = 8 << 20;
+/// Entries of the copy that are read at once, as many as a bundle has: at most 16 MiB.
+const PORTION: u64 = 256;
 
 /// Why a log is not believed. What was believed before stands.
 #[derive(Debug, thiserror::Error)]
@@ -97,6 +100,21 @@ pub struct Update {
     pub findings: Vec<(LeafIndex, Refusal)>,
     /// New entries whose time of logging the witnesses contradict.
     pub marked: Vec<Marked>,
+    /// The largest number of bytes of entries that were held at once.
+    pub most_held: usize,
+}
+
+/// Some consecutive entries of the verified copy.
+#[derive(Debug)]
+pub struct Portion {
+    /// The admitted ones, in order.
+    pub entries: Vec<Entry>,
+    /// Those that the rules forbid.
+    pub forbidden: Vec<LeafIndex>,
+    /// The index after the last of them.
+    pub end: u64,
+    /// Their bytes.
+    pub held: usize,
 }
 
 /// An entry of the verified copy.
@@ -187,7 +205,8 @@ impl<J: Journal> Follower<J> {
         let seen_then = seen_note.and_then(|note| self.policy.verify(&note, None, None).ok());
         let mut times = Times::new(&witnessed, seen_then, from);
         self.look_at_left(&mut times)?;
-        let findings = self.take_entries(source, &shown, &note, &mut times, progress)?;
+        let (findings, most_held) =
+            self.take_entries(source, &shown, &note, &mut times, progress)?;
         // The last word of a log does not age: what could come after it counts for nothing.
         if let Some(stale) = stale
             && self.closed()?.is_none()
@@ -207,6 +226,7 @@ impl<J: Journal> Follower<J> {
             to: shown.size,
             findings,
             marked,
+            most_held,
         })
     }
 
@@ -236,7 +256,7 @@ impl<J: Journal> Follower<J> {
     }
 
     /// Commits the entries up to the checkpoint in steps, each only when it is proved that what is
-    /// then held is what the checkpoint's tree begins with.
+    /// then held is what the checkpoint's tree begins with; the forbidden ones, and how many bytes were held.
     fn take_entries(
         &mut self,
         source: &dyn LogSource,
@@ -244,14 +264,15 @@ impl<J: Journal> Follower<J> {
         note: &[u8],
         times: &mut Times<'_>,
         progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<Vec<(LeafIndex, Refusal)>, FollowError> {
+    ) -> Result<(Vec<(LeafIndex, Refusal)>, usize), FollowError> {
         let first = self.journal.size()?;
-        let mut findings = Vec::new();
+        let (mut findings, mut most_held) = (Vec::new(), 0);
         loop {
             let mut tree = self.frontier()?;
             let leaves = self.fetch(source, &mut tree, shown.size, |done| {
                 progress(done - first, shown.size.as_u64() - first);
             })?;
+            most_held = most_held.max(leaves.iter().map(Vec::len).sum());
             if !is_prefix(source, &tree, shown)? {
                 return Err(self.explain(source, shown, note)?);
             }
@@ -259,7 +280,7 @@ impl<J: Journal> Follower<J> {
                 self.commit(&shown.origin, leaves, &tree, times, &mut findings)?;
             }
             if tree.size() == shown.size {
-                return Ok(findings);
+                return Ok((findings, most_held));
             }
         }
     }
@@ -476,7 +497,30 @@ impl<J: Journal> Follower<J> {
         }))
     }
 
-    /// All admitted entries from `from` on, in order.
+    /// The next entries of the copy from `from` on, at most 256; none at its end.
+    ///
+    /// # Errors
+    /// The journal's.
+    pub fn portion(&self, from: u64) -> Result<Portion, StoreError> {
+        let end = self.journal.size()?.min(from.saturating_add(PORTION));
+        let leaves = self.journal.leaves(from..end.max(from))?;
+        let mut portion = Portion {
+            entries: Vec::with_capacity(leaves.len()),
+            forbidden: Vec::new(),
+            end: from + leaves.len() as u64,
+            held: leaves.iter().map(Vec::len).sum(),
+        };
+        for (leaf, index) in leaves.iter().zip(from..) {
+            let index = LeafIndex::new(index);
+            match self.admitted(index, leaf)? {
+                Some(entry) => portion.entries.push(entry),
+                None => portion.forbidden.push(index),
+            }
+        }
+        Ok(portion)
+    }
+
+    /// All admitted entries from `from` on, in order. For logs that fit into memory.
     ///
     /// # Errors
     /// The journal's.

@@ -201,32 +201,6 @@ fn a_new_device_finds_old_notices_by_the_phrase_alone() {
     assert_eq!(report["notices"]["received"][0]["clips"][0], told.clip);
 }
 
-/// A device from before there were notices tells its recipient at its next sync, and begins anew.
-#[test]
-fn an_older_device_is_told_too() {
-    let told = told();
-    let proxy = world().proxy();
-    let device = world().device(&proxy);
-    let path = device.path.join("resident.json");
-    let mut state: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    for member in [
-        "notice_recipient_told",
-        "scanned_for_notices",
-        "compelled",
-        "notices_due",
-        "notices",
-    ] {
-        state.as_object_mut().unwrap().remove(member).unwrap();
-    }
-    state["scanned"] = json!(world().leaves().len());
-    std::fs::write(&path, state.to_string()).unwrap();
-    let report = synced(&device);
-    assert_eq!(report["notices"]["received"][0]["notice"], told.notice);
-    let calls = proxy.calls();
-    let tells = |call: &&String| call.ends_with(" /vault/v1/notice-recipient");
-    assert_eq!(calls.iter().filter(tells).count(), 1, "{calls:?}");
-}
-
 /// What a server does to the answer with a notice's messages, and what every device says then.
 fn unread(lie: impl Fn(&mut Value) + Send + Clone + 'static, why: &str) {
     told();

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::gate::{Claim, Given, Seen, Taking};
 use crate::client::base::BaseUrl;
 use crate::digest::StatementId;
-use crate::reader::follower::{Entry, FollowError, Follower, Mark, Update};
+use crate::reader::follower::{Entry, FollowError, Follower, Mark, Portion, Update};
 use crate::reader::replay;
 use crate::reader::source::UrlSource;
 use crate::statement::facts::{Facts, FactsExt as _, Whole};
@@ -92,12 +92,12 @@ impl Ledger {
         self.follower.facts()
     }
 
-    /// All admitted entries from `from` on, in order.
+    /// The next entries of the copy from `from` on, a bounded number; none at its end.
     ///
     /// # Errors
     /// The copy's.
-    pub fn entries(&self, from: u64) -> Result<Vec<Entry>, LedgerError> {
-        Ok(self.follower.entries(LeafIndex::new(from))?)
+    pub fn portion(&self, from: u64) -> Result<Portion, LedgerError> {
+        Ok(self.follower.portion(from)?)
     }
 
     /// The index of an admitted statement.

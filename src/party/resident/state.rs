@@ -48,23 +48,14 @@ pub struct State {
     /// Requests that a lost device may have refused: batches that are due may hold the refusals.
     pub maybe_refused: Vec<StatementId>,
     /// The operator knows whom notices are sealed for.
-    #[serde(default)]
     pub notice_recipient_told: bool,
-    /// How many entries have been looked at for what is compelled; devices of before there were
-    /// notices begin anew.
-    #[serde(default)]
-    pub scanned_for_notices: u64,
     /// Notices, answers to demands, and orders to wait: what a notice is held against.
-    #[serde(default)]
     pub compelled: Vec<LeafIndex>,
     /// Notices in the log whose messages have not all been tried yet.
-    #[serde(default)]
     pub notices_due: Vec<DueNotice>,
     /// Messages for this resident, by the own key.
-    #[serde(default)]
     pub notices: Vec<KeptNotice>,
     /// Messages of notices that were destroyed before this device could try them.
-    #[serde(default)]
     pub notices_lost: Vec<LostMessage>,
 }
 
@@ -219,7 +210,6 @@ impl State {
             restoring: false,
             maybe_refused: Vec::new(),
             notice_recipient_told: false,
-            scanned_for_notices: 0,
             compelled: Vec::new(),
             notices_due: Vec::new(),
             notices: Vec::new(),

@@ -5,7 +5,7 @@
 //! What is done with them is done here. Only after a consent that its owner logged, and a
 //! collection that the agency logged, does the device send more: the re-wrapped headers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -26,6 +26,11 @@ use crate::statement::key::PublicKey;
 use crate::statement::kinds::disclosure::{Disclosure, short};
 use crate::statement::{Author, Statement};
 use crate::tlog::tree::LeafIndex;
+
+/// Entries that are looked at before what was found in them is saved.
+const SAVED_AT_ONCE: u64 = 8192;
+/// Why an entry is forbidden, if that is not known more exactly.
+const FORBIDDEN: &str = "`whosaw log verify` names the rule";
 
 /// What a sync brought.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -120,39 +125,63 @@ pub(super) fn follow(
     let (server, now) = (resident.client.base().clone(), resident.clock.now());
     let update = resident.ledger.follow(&server, now, progress)?;
     warnings.extend(update.marked.iter().map(ToString::to_string));
-    for (index, refusal) in update.findings {
-        let Some(entry) = resident.ledger.entry(index)? else {
-            continue;
-        };
-        if asks_here(resident, &entry) {
-            resident.state.forbidden.push((index, refusal.to_string()));
-            resident.state.open.push(index);
-        }
-        notices::note(resident, &entry, Some(refusal.to_string()));
-    }
-    let (scanned, for_notices) = (resident.state.scanned, resident.state.scanned_for_notices);
-    for entry in resident.ledger.entries(scanned.min(for_notices))? {
-        if entry.index.as_u64() >= for_notices {
-            notices::note(resident, &entry, None);
-        }
-        if entry.index.as_u64() < scanned {
-            continue;
-        }
-        if asks_here(resident, &entry) {
-            if resident.state.restoring {
-                resident.state.maybe_refused.push(entry.signed.id);
+    let why: BTreeMap<LeafIndex, String> = update
+        .findings
+        .into_iter()
+        .map(|(index, refusal)| (index, refusal.to_string()))
+        .collect();
+    scan(resident, &why)
+}
+
+/// Looks at the entries of the copy that have not been looked at, in portions: after an interruption it goes on
+/// with the next. `why` has the rules' reasons for the forbidden entries of the last update.
+fn scan(resident: &mut Resident, why: &BTreeMap<LeafIndex, String>) -> Result<(), ResidentError> {
+    let mut next = resident.state.scanned;
+    let mut saved = next;
+    loop {
+        let portion = resident.ledger.portion(next)?;
+        for index in portion.forbidden {
+            let Some(entry) = resident.ledger.entry(index)? else {
+                continue;
+            };
+            // The reason for an entry of an update that was interrupted is not known any more.
+            let why = why.get(&index);
+            let why = why.cloned().unwrap_or_else(|| FORBIDDEN.to_owned());
+            if asks_here(resident, &entry) {
+                resident.state.forbidden.push((index, why.clone()));
+                resident.state.open.push(index);
             }
-            resident.state.open.push(entry.index);
+            notices::note(resident, &entry, Some(why));
         }
-        match &entry.signed.statement {
-            Statement::CommitmentBatch(_) => resident.state.batches_due.push(entry.signed.id),
-            Statement::Disclosure(disclosure) => recognise(resident, &entry, disclosure),
-            _ => {}
+        for entry in &portion.entries {
+            look_at(resident, entry);
+        }
+        let ended = portion.end == next;
+        next = portion.end;
+        resident.state.scanned = next;
+        if ended || next - saved >= SAVED_AT_ONCE {
+            resident.save()?;
+            saved = next;
+        }
+        if ended {
+            return Ok(());
         }
     }
-    resident.state.scanned = update.to.as_u64();
-    resident.state.scanned_for_notices = update.to.as_u64();
-    resident.save()
+}
+
+fn look_at(resident: &mut Resident, entry: &Entry) {
+    notices::note(resident, entry, None);
+    if asks_here(resident, entry) {
+        if resident.state.restoring {
+            resident.state.maybe_refused.push(entry.signed.id);
+        }
+        resident.state.open.push(entry.index);
+    }
+    match &entry.signed.statement {
+        Statement::CommitmentBatch(_) => resident.state.batches_due.push(entry.signed.id),
+        Statement::Disclosure(disclosure) => recognise(resident, entry, disclosure),
+        _ => {}
+    }
 }
 
 fn asks_here(resident: &Resident, entry: &Entry) -> bool {
