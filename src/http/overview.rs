@@ -1,8 +1,9 @@
-//! What the published log says together, kept in step with it: for the page, and for the findings
-//! beside each statement.
+//! The page and the findings, made of the published log for all who ask.
 //!
-//! `GET /api/v1/findings` is here too. Readers who believe nobody compute all of it themselves, with
-//! `whosaw log findings`.
+//! One thread at most makes the page, and one the findings: callers who come meanwhile wait without a thread and
+//! get what it makes. The page is made of a window at the log's end ([`crate::ledger::window`]). The findings rest
+//! on the whole log, whose entries are read once each, when somebody asks for them; `GET /api/v1/findings` is here
+//! too. Readers who believe nobody compute all of it themselves, with `whosaw log findings`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +15,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 
+use super::vault::blocking;
 use super::{ApiError, Service, Shared};
 use crate::digest::StatementId;
 use crate::ledger::Published;
@@ -28,151 +30,130 @@ use crate::wire::statements::Findings;
 const PORTION: u64 = 1024;
 /// Entries that the answer about one statement waits for, at most.
 const A_FEW: u64 = 4 * PORTION;
-/// What takes longer to make than this is not made anew for each checkpoint.
-const DEAR: Duration = Duration::from_millis(100);
+/// What takes longer to make than this is not made again for each checkpoint.
+const DEAR: Duration = Duration::from_millis(20);
 /// Of all time, so much goes to making it at most: one part in so many.
 const SHARE: u32 = 10;
 
-/// The overview, so that each entry is read once, and what was made of it last.
+/// What was made last, and what it is made of.
 #[derive(Default)]
-pub struct Kept(Mutex<Last>);
+pub struct Kept {
+    pub page: OneMaker<Bytes>,
+    found: OneMaker<Arc<Found>>,
+    /// Of the whole log, for the findings.
+    overview: Mutex<Overview>,
+}
 
 /// Handlers' access to it.
 pub type Overviewed = Extension<Arc<Kept>>;
 
-#[derive(Default)]
-pub struct Last {
-    pub overview: Overview,
-    pub page: Made<String>,
-    found: Made<Arc<Found>>,
+/// Something made of the log under a checkpoint, by one maker at a time.
+pub struct OneMaker<T> {
+    last: Mutex<Option<Made<T>>>,
+    /// The maker has it while it works.
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
-/// Something made of the overview under a checkpoint.
-pub struct Made<T> {
-    made: Option<T>,
+struct Made<T> {
+    it: T,
     /// The checkpoint's note.
-    under: Option<Arc<[u8]>>,
+    under: Arc<[u8]>,
     at: Instant,
     took: Duration,
 }
 
-impl<T> Default for Made<T> {
+impl<T> Default for OneMaker<T> {
     fn default() -> Self {
         Self {
-            made: None,
-            under: None,
-            at: Instant::now(),
-            took: Duration::ZERO,
+            last: Mutex::default(),
+            turn: Arc::default(),
         }
     }
 }
 
-impl<T: Clone> Made<T> {
-    /// It, if it is as new as it need be: made under the checkpoint, or so dear that it is not made
-    /// for each one.
-    pub fn as_it_is(&self, published: &Published) -> Option<T> {
-        let same = |note: &Arc<[u8]>| Arc::ptr_eq(note, &published.note);
-        let resting = self.took > DEAR && self.at.elapsed() < self.took * SHARE;
-        (resting || self.under.as_ref().is_some_and(same))
-            .then(|| self.made.clone())
-            .flatten()
+impl<T: Clone + Send + 'static> OneMaker<T> {
+    /// The last one, if it need not be made again for a caller who came at `since`.
+    fn fresh(&self, published: &Published, since: Instant) -> Option<T> {
+        let last = lock(&self.last);
+        let made = last.as_ref()?;
+        let resting = made.took > DEAR && made.at.elapsed() < made.took * SHARE;
+        let same = Arc::ptr_eq(&made.under, &published.note);
+        (same || resting || made.at > since).then(|| made.it.clone())
     }
 
-    /// Makes it under the checkpoint.
-    pub fn make<E>(
-        &mut self,
+    /// The last one, however old.
+    fn last(&self) -> Option<T> {
+        lock(&self.last).as_ref().map(|made| made.it.clone())
+    }
+
+    fn keep(&self, it: &T, published: &Published, began: Instant) {
+        *lock(&self.last) = Some(Made {
+            it: it.clone(),
+            under: published.note.clone(),
+            at: began,
+            took: began.elapsed(),
+        });
+    }
+
+    /// One that is as new as the checkpoint at the time of the call, or that took so long that it rests: made by
+    /// `make` on a thread of its own, if nobody else makes it.
+    pub async fn get(
+        &self,
         published: &Published,
-        make: impl FnOnce() -> Result<T, E>,
-    ) -> Result<T, E> {
+        make: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
         let since = Instant::now();
-        let made = make()?;
-        self.made = Some(made.clone());
-        self.under = Some(published.note.clone());
-        self.at = Instant::now();
-        self.took = since.elapsed();
+        if let Some(fresh) = self.fresh(published, since) {
+            return Ok(fresh);
+        }
+        let turn = self.turn.clone().lock_owned().await;
+        if let Some(fresh) = self.fresh(published, since) {
+            return Ok(fresh);
+        }
+        let began = Instant::now();
+        // A caller who hangs up lets no second maker begin.
+        let made = blocking(move || make().map(|made| (made, turn))).await;
+        let (made, turn) = made?;
+        self.keep(&made, published, began);
+        drop(turn);
         Ok(made)
     }
 }
 
+/// Findings, and how many entries they rest on.
 #[derive(Default)]
-struct Found {
+pub struct Found {
     all: Vec<Finding>,
     about: HashMap<StatementId, Vec<usize>>,
-    /// How many entries they rest on.
     size: u64,
     /// The answer with all of them.
     json: Bytes,
 }
 
-impl Kept {
-    /// Alone with it: the overview never runs ahead of the checkpoint that is shown.
-    pub fn lock(&self) -> MutexGuard<'_, Last> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Last {
-    /// Reads entries up to `published`, but no more than `most`.
-    pub fn catch_up(
-        &mut self,
-        service: &Service,
-        published: &Published,
-        most: u64,
-    ) -> Result<(), ApiError> {
-        let overview = &mut self.overview;
-        let size = published.checkpoint.size.as_u64();
-        let size = size.min(overview.size().saturating_add(most));
-        while overview.size() < size {
-            let portion = overview.size()..size.min(overview.size() + PORTION);
-            let leaves = service.ledger.journal().leaves(portion)?;
-            if leaves.is_empty() {
-                let missing = format!("entry {} is missing", overview.size());
-                return Err(ApiError::internal(missing));
-            }
-            for leaf in leaves {
-                overview.add(&leaf).map_err(ApiError::internal)?;
-            }
+/// Reads entries up to `size`, but no more than `most`.
+fn catch_up(
+    overview: &mut Overview,
+    service: &Service,
+    size: u64,
+    most: u64,
+) -> Result<(), ApiError> {
+    let size = size.min(overview.size().saturating_add(most));
+    while overview.size() < size {
+        let portion = overview.size()..size.min(overview.size() + PORTION);
+        let leaves = service.ledger.journal().leaves(portion)?;
+        if leaves.is_empty() {
+            let missing = format!("entry {} is missing", overview.size());
+            return Err(ApiError::internal(missing));
         }
-        Ok(())
+        for leaf in leaves {
+            overview.add(&leaf).map_err(ApiError::internal)?;
+        }
     }
-
-    /// The findings, after reading no more than `most` entries: those of before, as long as that
-    /// is not enough.
-    fn found(
-        &mut self,
-        service: &Service,
-        published: &Published,
-        most: u64,
-    ) -> Result<Arc<Found>, ApiError> {
-        if let Some(found) = self.found.as_it_is(published) {
-            return Ok(found);
-        }
-        self.catch_up(service, published, most)?;
-        let overview = &self.overview;
-        if overview.size() < published.checkpoint.size.as_u64() {
-            return Ok(self.found.made.clone().unwrap_or_default());
-        }
-        self.found.make(published, || {
-            let attachments = |digest: &SealDigest| service.published_attachment(digest);
-            let all = findings(overview.record(), published.at, &attachments);
-            let mut about: HashMap<StatementId, Vec<usize>> = HashMap::new();
-            for (place, finding) in all.iter().enumerate() {
-                about.entry(finding.about).or_default().push(place);
-            }
-            let answer = Findings {
-                size: overview.size(),
-                at: Some(published.at),
-                findings: all,
-            };
-            let json = serde_json::to_vec(&answer).map_err(ApiError::internal)?;
-            Ok(Arc::new(Found {
-                all: answer.findings,
-                about,
-                size: answer.size,
-                json: json.into(),
-            }))
-        })
-    }
+    Ok(())
 }
 
 impl Service {
@@ -182,33 +163,71 @@ impl Service {
         found.ok().flatten()
     }
 
-    /// The findings about one statement, and how many entries they rest on. The first to ask about a
-    /// long log does not wait for all of it.
-    pub(super) fn findings_about(
+    /// The findings after reading no more than `most` entries; `None` as long as that is not enough.
+    fn find(
         &self,
         kept: &Kept,
-        id: &StatementId,
-    ) -> Result<(Vec<Finding>, u64), ApiError> {
-        let mut last = kept.lock();
-        let Some(published) = self.ledger.published() else {
-            return Ok((Vec::new(), 0));
-        };
-        let found = last.found(self, &published, A_FEW)?;
-        let places = found.about.get(id).into_iter().flatten();
-        let about = places.map(|place| found.all[*place].clone()).collect();
-        Ok((about, found.size))
-    }
-
-    fn all_findings(&self, kept: &Kept) -> Result<Bytes, ApiError> {
-        let mut last = kept.lock();
-        match self.ledger.published() {
-            Some(published) => Ok(last.found(self, &published, u64::MAX)?.json.clone()),
-            None => {
-                let none = serde_json::to_vec(&Findings::default());
-                Ok(none.map_err(ApiError::internal)?.into())
-            }
+        published: &Published,
+        most: u64,
+    ) -> Result<Option<Arc<Found>>, ApiError> {
+        let mut overview = lock(&kept.overview);
+        let size = published.checkpoint.size.as_u64();
+        catch_up(&mut overview, self, size, most)?;
+        if overview.size() < size {
+            return Ok(None);
         }
+        let attachments = |digest: &SealDigest| self.published_attachment(digest);
+        let all = findings(overview.record(), published.at, &attachments);
+        let mut about: HashMap<StatementId, Vec<usize>> = HashMap::new();
+        for (place, finding) in all.iter().enumerate() {
+            about.entry(finding.about).or_default().push(place);
+        }
+        let answer = Findings {
+            size: overview.size(),
+            at: Some(published.at),
+            findings: all,
+        };
+        let json = serde_json::to_vec(&answer).map_err(ApiError::internal)?;
+        Ok(Some(Arc::new(Found {
+            all: answer.findings,
+            about,
+            size: answer.size,
+            json: json.into(),
+        })))
     }
+}
+
+/// The findings about one statement, and how many entries they rest on. An answer about one statement does not
+/// wait for a long log, nor for who makes the findings now: it rests on fewer entries then.
+pub(super) async fn findings_about(
+    service: Arc<Service>,
+    kept: Arc<Kept>,
+    id: StatementId,
+) -> Result<(Vec<Finding>, u64), ApiError> {
+    let Some(published) = service.ledger.published() else {
+        return Ok((Vec::new(), 0));
+    };
+    let found = match kept.found.fresh(&published, Instant::now()) {
+        Some(fresh) => fresh,
+        None => match kept.found.turn.clone().try_lock_owned() {
+            Err(_) => kept.found.last().unwrap_or_default(),
+            Ok(turn) => {
+                let (kept, began) = (kept.clone(), Instant::now());
+                let work = move || {
+                    let found = service.find(&kept, &published, A_FEW)?;
+                    if let Some(found) = &found {
+                        kept.found.keep(found, &published, began);
+                    }
+                    drop(turn);
+                    Ok(found.or_else(|| kept.found.last()).unwrap_or_default())
+                };
+                blocking(work).await?
+            }
+        },
+    };
+    let places = found.about.get(&id).into_iter().flatten();
+    let about = places.map(|place| found.all[*place].clone()).collect();
+    Ok((about, found.size))
 }
 
 /// `GET /api/v1/findings`.
@@ -216,7 +235,72 @@ pub async fn findings_of_all(
     State(service): Shared,
     Extension(kept): Overviewed,
 ) -> Result<impl IntoResponse, ApiError> {
-    let found = tokio::task::spawn_blocking(move || service.all_findings(&kept));
-    let json = found.await.map_err(ApiError::internal)??;
+    let json = match service.ledger.published() {
+        None => serde_json::to_vec(&Findings::default())
+            .map_err(ApiError::internal)?
+            .into(),
+        Some(published) => {
+            let (whole, under) = (kept.clone(), published.clone());
+            let make = move || {
+                let found = service.find(&whole, &under, u64::MAX)?;
+                found.ok_or_else(|| ApiError::internal("entries are missing"))
+            };
+            kept.found.get(&published, make).await?.json.clone()
+        }
+    };
     Ok(([(header::CONTENT_TYPE, "application/json")], json))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::tlog::checkpoint::Checkpoint;
+    use crate::tlog::hash::EMPTY_ROOT;
+    use crate::tlog::tree::TreeSize;
+
+    fn published(round: u8) -> Published {
+        Published {
+            checkpoint: Checkpoint {
+                origin: crate::statement::testing::ORIGIN.parse().unwrap(),
+                size: TreeSize::new(1),
+                root: EMPTY_ROOT,
+            },
+            note: vec![round].into(),
+            counted: TreeSize::new(1),
+            at: "2019-08-01T12:00:00Z".parse().unwrap(),
+            witnesses: Vec::new(),
+        }
+    }
+
+    /// However many ask at once, it is made by one of them, once for a checkpoint; what took long is not made again
+    /// at once.
+    #[tokio::test]
+    async fn what_many_ask_for_is_made_once() {
+        let maker = Arc::new(OneMaker::<usize>::default());
+        let [made, at_once, most] = [(); 3].map(|()| Arc::new(AtomicUsize::new(0)));
+        for round in 1..=3 {
+            let published = published(round);
+            let mut callers = tokio::task::JoinSet::new();
+            for _ in 0..700 {
+                let (maker, published) = (maker.clone(), published.clone());
+                let (made, at_once, most) = (made.clone(), at_once.clone(), most.clone());
+                callers.spawn(async move {
+                    let make = move || {
+                        let now = at_once.fetch_add(1, Ordering::SeqCst) + 1;
+                        most.fetch_max(now, Ordering::SeqCst);
+                        std::thread::yield_now();
+                        at_once.fetch_sub(1, Ordering::SeqCst);
+                        Ok(made.fetch_add(1, Ordering::SeqCst) + 1)
+                    };
+                    maker.get(&published, make).await.unwrap()
+                });
+            }
+            let got = callers.join_all().await;
+            let last = made.load(Ordering::SeqCst);
+            assert!(last <= round.into() && got.iter().all(|it| *it == last));
+        }
+        assert_eq!(most.load(Ordering::SeqCst), 1);
+    }
 }

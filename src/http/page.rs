@@ -1,29 +1,54 @@
 //! `/`, `/entries`, their style sheet and icon: the ledger for everyone who reads it without a program.
 
+use std::time::Duration;
+
 use askama::Template as _;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{Html, IntoResponse, Response};
+use bytes::Bytes;
 
-use super::overview::{Kept, Last, Overviewed};
+use super::overview::Overviewed;
 use super::statements::Shown;
 use super::vault::blocking;
 use super::{ApiError, Path, Service, Shared};
 use crate::ledger::Published;
+use crate::ledger::window::Bounds;
 use crate::statement::facts::FactsExt as _;
 use crate::statement::sealed::SealDigest;
 use crate::store::facts::JournalFacts;
 use crate::web::entry::EntryPage;
 use crate::web::page::Page;
-use crate::web::{ICON, Overview, STYLE};
+use crate::web::{ICON, Overview, SHOWN, STYLE};
+
+/// What the page is made of. A card needs the entries about it too, which are several as a rule.
+const BOUNDS: Bounds = Bounds {
+    entries: 2048,
+    agreements: 512,
+    named: 2048,
+    listed: SHOWN as u64,
+};
+/// How long the page waits for the query index, which follows the log a moment later.
+const INDEX_PATIENCE: Duration = Duration::from_secs(2);
 
 /// `GET /`.
 pub async fn front(
     State(service): Shared,
     Extension(kept): Overviewed,
 ) -> Result<Response, ApiError> {
-    let html = blocking(move || service.page(&kept)).await?;
+    let html = match service.ledger.published() {
+        None => service.render(&Overview::default(), None)?.into(),
+        Some(published) => {
+            let size = published.checkpoint.size.as_u64();
+            service.ledger.wait_indexed(size, INDEX_PATIENCE).await;
+            let make = {
+                let (service, published) = (service.clone(), published.clone());
+                move || service.page(published).map(Bytes::from)
+            };
+            kept.page.get(&published, make).await?
+        }
+    };
     Ok(([(header::CACHE_CONTROL, "no-cache")], Html(html)).into_response())
 }
 
@@ -68,17 +93,12 @@ impl Service {
         page.render().map_err(ApiError::internal)
     }
 
-    fn page(&self, kept: &Kept) -> Result<String, ApiError> {
-        let mut last = kept.lock();
-        let Some(published) = self.ledger.published() else {
-            return self.render(&last.overview, None);
-        };
-        if let Some(html) = last.page.as_it_is(&published) {
-            return Ok(html);
-        }
-        last.catch_up(self, &published, u64::MAX)?;
-        let Last { overview, page, .. } = &mut *last;
-        page.make(&published, || self.render(overview, Some(&published)))
+    fn page(&self, published: Published) -> Result<String, ApiError> {
+        let window = self.ledger.window(&BOUNDS, published.at)?;
+        // What the index has gone through was published by now: no figure goes beyond the checkpoint shown.
+        let published = self.ledger.published().unwrap_or(published);
+        let overview = Overview::of(&window).map_err(ApiError::internal)?;
+        self.render(&overview, Some(&published))
     }
 
     fn render(

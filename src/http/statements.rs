@@ -12,7 +12,7 @@ use axum::{Extension, Json};
 use serde_json::json;
 
 use super::door::Turn;
-use super::overview::{Kept, Overviewed};
+use super::overview::{Kept, Overviewed, findings_about};
 use super::vault::blocking;
 use super::{ApiError, JSON_BODY, PATIENCE, Path, Service, Shared, bulk};
 use crate::digest::StatementId;
@@ -316,8 +316,7 @@ impl Shown {
     /// Looks up the entry of the statement whose id stands in the path.
     pub async fn find(service: Arc<Service>, kept: Arc<Kept>, id: &str) -> Result<Self, ApiError> {
         let (id, Found { index, leaf, .. }) = published(&service, id)?;
-        let (findings, findings_size) =
-            blocking(move || service.findings_about(&kept, &id)).await?;
+        let (findings, findings_size) = findings_about(service, kept, id).await?;
         Ok(Self {
             id,
             index,

@@ -17,6 +17,7 @@ mod sequencer;
 #[cfg(test)]
 mod tests;
 mod tiles;
+pub mod window;
 mod witnesses;
 
 use std::collections::BTreeSet;
@@ -545,6 +546,13 @@ impl Ledger {
         };
         let open = self.queries.open_requests(of, now)?;
         Ok(Some(open.into_iter().map(LeafIndex::new).collect()))
+    }
+
+    /// Waits until the query index has gone through `size` entries, for `patience` at most.
+    pub async fn wait_indexed(&self, size: u64, patience: Duration) {
+        let mut followed = self.followed.clone();
+        let caught_up = followed.wait_for(|followed| *followed >= size);
+        let _ = tokio::time::timeout(patience, caught_up).await;
     }
 
     /// As [`Ledger::find_published`], with the entry's bytes.

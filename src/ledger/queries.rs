@@ -1,5 +1,6 @@
 //! The query index follows the log: the thread that goes through what is published, apart from the
-//! write path, and fills what [`Ledger::open_requests`](super::Ledger::open_requests) asks.
+//! write path, and fills what [`Ledger::open_requests`](super::Ledger::open_requests) and
+//! [`Ledger::window`](super::Ledger::window) ask.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,13 +8,17 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::{LedgerError, Published};
+use crate::digest::StatementId;
 use crate::statement::kinds::Kind as _;
 use crate::statement::kinds::access_request::AccessRequest;
+use crate::statement::kinds::agreement::{Agreement, Instrument, Status};
+use crate::statement::kinds::commitment_batch::CommitmentBatch;
+use crate::statement::kinds::decision::Decision;
 use crate::statement::leaf::Leaf;
 use crate::statement::{Statement, parse_payload};
 use crate::store::StoreError;
 use crate::store::journal::JournalRead;
-use crate::store::sqlite::{Queries, RequestRow, SqliteReader};
+use crate::store::sqlite::{AgreementRow, Queries, RequestRow, SqliteReader, ToldRow};
 
 /// Entries gone through in one transaction.
 const AT_ONCE: u64 = 1024;
@@ -104,32 +109,67 @@ impl Indexer {
         }
         let end = size.min(followed + AT_ONCE);
         let leaves = self.journal.leaves(followed..end)?;
-        let requests = requests(&leaves, followed);
-        self.queries.follow(end, &requests)?;
+        let rows = rows(&leaves, followed);
+        self.queries.follow(end, &rows)?;
         self.followed.send_replace(end);
         Ok(())
     }
 }
 
-/// The access requests among entries, the first of which is at `first`.
-pub(super) fn requests(leaves: &[Vec<u8>], first: u64) -> Vec<RequestRow> {
-    let request = |(leaf, position): (&Vec<u8>, u64)| {
+/// What the index holds of entries, the first of which is at `first`.
+pub(super) fn rows(leaves: &[Vec<u8>], first: u64) -> Vec<ToldRow> {
+    let row = |(leaf, position): (&Vec<u8>, u64)| {
         let payload = Leaf::parse(leaf).ok()?.envelope.payload;
-        // Most entries are none, and to search one is much less than to read it.
-        let text = std::str::from_utf8(&payload).ok()?;
-        if !text.contains(AccessRequest::NAME) {
+        // To find the type costs much less than to read a statement, and of most no more is kept.
+        let kind = kind(&payload)?;
+        if [CommitmentBatch::NAME, Decision::NAME].contains(&kind) {
             return None;
         }
-        match parse_payload(&payload).ok()?.1 {
-            Statement::AccessRequest(request) => Some(RequestRow {
-                position,
-                jurisdiction: request.jurisdiction,
-                deadline: request.deadline,
-            }),
-            _ => None,
+        let mut row = ToldRow {
+            position,
+            kind,
+            request: None,
+            agreement: None,
+        };
+        if ![AccessRequest::NAME, Agreement::NAME].contains(&kind) {
+            return Some(row);
         }
+        match parse_payload(&payload).ok()?.1 {
+            Statement::AccessRequest(request) => {
+                row.request = Some(RequestRow {
+                    position,
+                    jurisdiction: request.jurisdiction,
+                    deadline: request.deadline,
+                });
+            }
+            Statement::Agreement(agreement) => {
+                let ends = agreement.reason.is_some();
+                row.agreement = Some(AgreementRow {
+                    id: StatementId::of_payload(&payload),
+                    previous: agreement.previous,
+                    in_force: agreement.status == Status::InForce,
+                    none: (!ends).then_some(agreement.instrument == Instrument::None),
+                });
+            }
+            _ => {}
+        }
+        Some(row)
     };
-    leaves.iter().zip(first..).filter_map(request).collect()
+    leaves.iter().zip(first..).filter_map(row).collect()
+}
+
+/// The type that a payload names.
+fn kind(payload: &[u8]) -> Option<&'static str> {
+    #[derive(serde::Deserialize)]
+    struct Typed<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: std::borrow::Cow<'a, str>,
+    }
+    let typed: Typed<'_> = serde_json::from_slice(payload).ok()?;
+    Statement::NAMES
+        .iter()
+        .copied()
+        .find(|name| *name == typed.kind)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::{Overview, SHOWN};
 use crate::digest::StatementId;
 use crate::ledger::Published;
 use crate::record::accounts::Account;
-use crate::record::findings::{Attachments, Finding, findings};
+use crate::record::findings::{Attachments, Finding, FindingCode, findings};
 use crate::record::{Asked, Chain, Demand, Record, Reported, Sealed};
 use crate::seal::keys::public_identity;
 use crate::statement::kinds::agreement::{Instrument, Status, Term};
@@ -22,11 +22,21 @@ use crate::statement::kinds::benefit::Benefit;
 use crate::statement::kinds::log_closed::LogClosed;
 use crate::statement::words::{Day, PartyId};
 use crate::statement::{Author, Statement};
+use crate::store::sqlite::Totals;
 use crate::time::Time;
 use crate::tlog::note::Note;
 
 /// The bytes of a cosignature: a time and an Ed25519 signature (C2SP tlog-cosignature).
 const COSIGNATURE: usize = 8 + 64;
+
+/// Findings that compare a statement with others from any part of the log: where entries are left out, they may be
+/// wrong or say too little.
+const WIDE: [FindingCode; 4] = [
+    FindingCode::CaseNumbersDiffer,
+    FindingCode::Escalated,
+    FindingCode::OutsideTerms,
+    FindingCode::Overdrawn,
+];
 
 /// The page.
 #[derive(Debug, Template)]
@@ -55,6 +65,8 @@ pub struct Page {
     /// About statements that have no card of their own.
     pub findings: Vec<FindingView>,
     pub figures: Figures,
+    /// The first entry that is shown for its own sake, if the page does not show the whole log.
+    pub from: Option<String>,
     /// The latest first.
     pub entries: Vec<EntryView>,
     /// Statement types, each with a schema.
@@ -211,7 +223,11 @@ impl Page {
         // The page says nothing that it does not date: what is open or overdue is so at the checkpoint.
         let now = published.map(|published| published.at);
         let found = now.map(|now| findings(record, now, attachments));
-        let mut found = ByStatement::of(found.unwrap_or_default());
+        let mut found = found.unwrap_or_default();
+        if overview.is_partial() {
+            found.retain(|finding| !WIDE.contains(&finding.code));
+        }
+        let mut found = ByStatement::of(found);
         // After the end nothing can be answered.
         let open_at = now.filter(|_| overview.closed.is_none());
         let requests = record.requests().iter().rev().take(SHOWN);
@@ -225,7 +241,14 @@ impl Page {
             closed: overview.closed.as_ref().map(ClosedView::of),
             agreements: agreements
                 .into_iter()
-                .map(|(place, chain)| AgreementView::of(record, place, chain, &mut found))
+                .map(|(place, chain)| {
+                    let mut view = AgreementView::of(record, place, chain, &mut found);
+                    if overview.is_partial() {
+                        // Of an account that began before, this is no balance.
+                        view.balances.clear();
+                    }
+                    view
+                })
                 .collect(),
             benefits: benefits(record, record.benefits_under(None)),
             requests: requests
@@ -250,6 +273,7 @@ impl Page {
                 .collect(),
             findings: found.rest(),
             figures: Figures::of(overview, open_at),
+            from: overview.is_partial().then(|| words::grouped(overview.from)),
             entries: overview
                 .latest
                 .iter()
@@ -307,28 +331,30 @@ impl ByStatement {
 impl Figures {
     fn of(overview: &Overview, now: Option<Time>) -> Self {
         let record = overview.record();
-        let number = |n: usize| words::grouped(n as u64);
         let in_force = |chain: &&Chain| {
             chain.status == Status::InForce && chain.instrument != Instrument::None
         };
         let requests = record.requests();
+        let open = requests.iter().filter(|asked| is_open(asked, now)).count();
+        let given = requests.iter().map(|asked| asked.given.len());
+        let mut totals = overview.totals.clone().unwrap_or_else(|| Totals {
+            agreements_in_force: record.agreements().iter().filter(in_force).count() as u64,
+            requests: requests.len() as u64,
+            requests_open: open as u64,
+            disclosures: (given.sum::<usize>() + record.published().count()) as u64,
+        });
+        if now.is_none() {
+            totals.requests_open = 0;
+        }
+        let shown = requests.len().min(SHOWN) as u64;
+        let earlier = totals.requests.saturating_sub(shown);
         Self {
             entries: words::grouped(overview.size()),
-            agreements_in_force: number(record.agreements().iter().filter(in_force).count()),
-            requests: number(requests.len()),
-            requests_open: number(requests.iter().filter(|asked| is_open(asked, now)).count()),
-            disclosures: number(
-                requests
-                    .iter()
-                    .map(|asked| asked.given.len())
-                    .sum::<usize>()
-                    + record.published().count(),
-            ),
-            earlier_requests: requests
-                .len()
-                .checked_sub(SHOWN)
-                .filter(|n| *n > 0)
-                .map(number),
+            agreements_in_force: words::grouped(totals.agreements_in_force),
+            requests: words::grouped(totals.requests),
+            requests_open: words::grouped(totals.requests_open),
+            disclosures: words::grouped(totals.disclosures),
+            earlier_requests: (earlier > 0).then(|| words::grouped(earlier)),
         }
     }
 }

@@ -11,7 +11,7 @@ use super::made::Maker;
 use super::report::{Findings, Mend};
 use super::{Fsck, FsckError};
 use crate::digest::StatementId;
-use crate::ledger::queries::requests;
+use crate::ledger::queries::rows;
 use crate::reader::replay;
 use crate::seal::batch::Batch;
 use crate::seal::commitment::Commitment;
@@ -128,16 +128,18 @@ impl<J: JournalRead> Walk<'_, J> {
             return Ok(true);
         };
         let end = queries.size()?.min(first + leaves.len() as u64);
-        let made = requests(leaves, first).into_iter();
-        let made = made.filter(|row| row.position < end);
-        let made = made.map(|row| {
+        let mut made = rows(leaves, first);
+        made.retain(|row| row.position < end);
+        let told = made.iter().map(|row| (row.position, row.kind.to_owned()));
+        let requests = made.iter().filter_map(|row| row.request.as_ref());
+        let requests = requests.map(|row| {
             (
                 row.position,
                 row.jurisdiction.to_string(),
                 row.deadline.unix(),
             )
         });
-        Ok(made.eq(queries.requests(first, end)?))
+        Ok(told.eq(queries.told(first, end)?) && requests.eq(queries.requests(first, end)?))
     }
 
     /// Judges the entries from `first` on, and keeps what they change.

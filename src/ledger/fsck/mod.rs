@@ -139,7 +139,10 @@ impl Fsck {
             ..
         } = walk;
         let known = queries.as_ref().map_or(Ok(0), QueryReader::size);
-        let queries_differ = !queries_hold || known.is_err() || known? > journal.size()?;
+        let counted = queries.as_ref().map_or(Ok(true), QueryReader::counts_hold);
+        let counted = counted.unwrap_or(false);
+        let queries_differ =
+            !queries_hold || !counted || known.is_err() || known? > journal.size()?;
         if queries_differ {
             let detail = "not what the entries make";
             findings.add("query-index", QUERIES, detail, Mend::Repair);

@@ -1,7 +1,6 @@
 //! The index against a look at every entry.
 
 use super::*;
-use crate::digest::StatementId;
 use crate::statement::sign;
 use crate::statement::testing::{Stage, World, agency_officer, key};
 use crate::statement::words::Jurisdiction;

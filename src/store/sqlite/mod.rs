@@ -28,7 +28,7 @@ pub(super) use checkpoints::Checkpoints;
 pub use examine::{KeyFault, compare_keys, file_faults, replace_keys};
 pub use index::Table;
 pub use journal::{SqliteJournal, SqliteReader};
-pub use queries::{Queries, QueryReader, RequestRow};
+pub use queries::{AgreementRow, Queries, QueryReader, RequestRow, ToldRow, Totals, WindowRows};
 
 /// How long a statement waits for another connection's lock.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::ledger::window::Window;
 use crate::record::findings::no_attachments;
 use crate::statement::Signed;
 use crate::statement::kinds::Kind as _;
@@ -291,6 +292,73 @@ fn only_the_latest_entries_are_kept() {
     assert_eq!(page.entries[0].index, SHOWN as u64 + 2);
     assert_eq!(page.entries[SHOWN - 1].index, 3);
     assert_eq!(page.figures.entries, "203");
+}
+
+/// A page of the log's end shows of its requests what a page of the whole log shows, and finds nothing against
+/// anybody that the entries left out would explain.
+#[test]
+fn a_page_of_the_end_says_nothing_else_than_one_of_the_whole() {
+    let world = story();
+    let whole = overview(&world.history);
+    let leaf = |index: usize| {
+        let (logged_at, signed) = &world.history[index];
+        let leaf = Leaf {
+            logged_at: *logged_at,
+            envelope: signed.envelope.clone(),
+        };
+        (index as u64, leaf.to_bytes())
+    };
+    let size = world.history.len();
+    let all = page(&world);
+    let totals = |page: &Page| {
+        let figures = &page.figures;
+        [&figures.entries, &figures.requests, &figures.disclosures].map(String::clone)
+    };
+    let from = whole.record().requests()[0].index;
+    for from in [from, from + 1] {
+        let needed = |index: &usize| {
+            let statement = &world.history[*index].1.statement;
+            *index as u64 >= from
+                || matches!(
+                    statement,
+                    Statement::Agreement(_) | Statement::Party(_) | Statement::Limits(_)
+                )
+        };
+        let window = Window {
+            size: size as u64,
+            from,
+            entries: (0..size).filter(needed).map(leaf).collect(),
+            listed: (0..size).map(leaf).collect(),
+            totals: Totals {
+                agreements_in_force: 0,
+                requests: 2,
+                requests_open: 0,
+                disclosures: 3,
+            },
+        };
+        let end = Overview::of(&window).unwrap();
+        let page = page_of(&end, Some(&published(&world)));
+        assert_eq!(totals(&page), totals(&all));
+        let shown = page.requests.len();
+        assert_eq!(
+            format!("{:?}", page.requests),
+            format!("{:?}", &all.requests[..shown])
+        );
+        assert_eq!(page.figures.earlier_requests.is_some(), shown < 2);
+        assert_eq!(format!("{:?}", page.entries), format!("{:?}", all.entries));
+        assert!(page.from.is_some() && all.from.is_none());
+        let html = page.render().unwrap();
+        assert!(html.contains("The figures count the whole log"));
+        let accused = |page: &Page| -> Vec<String> {
+            let cards = page.agreements.iter().flat_map(|card| &card.findings);
+            let cards = cards.chain(page.requests.iter().flat_map(|card| &card.findings));
+            let found = cards.chain(&page.findings);
+            found.map(|finding| format!("{finding:?}")).collect()
+        };
+        let of_all = accused(&all);
+        assert!(accused(&page).iter().all(|found| of_all.contains(found)));
+        assert!(!accused(&page).is_empty());
+    }
 }
 
 #[test]
