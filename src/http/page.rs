@@ -25,6 +25,7 @@ use crate::web::{ICON, Overview, SHOWN, STYLE};
 /// What the page is made of. A card needs the entries about it too, which are several as a rule.
 const BOUNDS: Bounds = Bounds {
     entries: 2048,
+    bytes: 8 << 20,
     agreements: 512,
     named: 2048,
     listed: SHOWN as u64,

@@ -27,6 +27,8 @@ use crate::time::Time;
 pub struct Bounds {
     /// Entries of the end of the log that are not routine.
     pub entries: u64,
+    /// Bytes of these entries; one more is read.
+    pub bytes: usize,
     /// Statements of agreements before them.
     pub agreements: u64,
     /// Entries that are looked up by what others name.
@@ -56,21 +58,42 @@ impl Ledger {
     /// # Errors
     /// The journal's and the index's.
     pub fn window(&self, bounds: &Bounds, now: Time) -> Result<Window, StoreError> {
-        let rows = self
-            .queries
-            .window(bounds.entries, bounds.agreements, now)?;
-        cut(&self.reader, rows, bounds)
+        let mut entries = bounds.entries;
+        loop {
+            let rows = self.queries.window(entries, bounds.agreements, now)?;
+            match cut(&self.reader, rows, bounds)? {
+                Cut::Window(window) => return Ok(window),
+                // The index says what comes before fewer entries. Each turn asks for fewer.
+                Cut::TooLarge { fit } => entries = fit,
+            }
+        }
     }
 }
 
+/// What came of cutting a window.
+#[derive(Debug)]
+enum Cut {
+    Window(Window),
+    /// So many of the last entries, fewer than were asked for, have the bytes of a window.
+    TooLarge {
+        fit: u64,
+    },
+}
+
 /// Reads what `rows` name, and what that rests on.
-fn cut(
-    journal: &impl JournalRead,
-    rows: WindowRows,
-    bounds: &Bounds,
-) -> Result<Window, StoreError> {
+fn cut(journal: &impl JournalRead, rows: WindowRows, bounds: &Bounds) -> Result<Cut, StoreError> {
     let mut entries = BTreeMap::new();
-    for index in rows.before.iter().chain(&rows.entries) {
+    let mut held = 0;
+    for (index, fit) in rows.entries.iter().rev().zip(0..) {
+        if held >= bounds.bytes {
+            return Ok(Cut::TooLarge { fit });
+        }
+        if let Some(leaf) = journal.leaf(*index)? {
+            held += leaf.len();
+            entries.insert(*index, leaf);
+        }
+    }
+    for index in &rows.before {
         if let Some(leaf) = journal.leaf(*index)? {
             entries.insert(*index, leaf);
         }
@@ -80,13 +103,13 @@ fn cut(
     }
     let first = rows.size.saturating_sub(bounds.listed);
     let listed = journal.leaves(first..rows.size)?;
-    Ok(Window {
+    Ok(Cut::Window(Window {
         size: rows.size,
         from: rows.from,
         entries,
         listed: (first..).zip(listed).collect(),
         totals: rows.totals,
-    })
+    }))
 }
 
 /// Adds the agreements and the parties that entries name, at most so many.

@@ -26,9 +26,17 @@ fn log(folder: &Path, size: usize) -> (SqliteReader, QueryReader) {
     (reader, QueryReader::new(path))
 }
 
+fn window_of(journal: &SqliteReader, rows: WindowRows, bounds: &Bounds) -> Window {
+    match cut(journal, rows, bounds).unwrap() {
+        Cut::Window(window) => window,
+        Cut::TooLarge { .. } => panic!("it fits"),
+    }
+}
+
 fn bounds(entries: u64) -> Bounds {
     Bounds {
         entries,
+        bytes: usize::MAX,
         agreements: 10,
         named: 10,
         listed: 20,
@@ -41,7 +49,7 @@ fn a_window_is_as_large_as_its_bounds_however_long_the_log_is() {
         let folder = tempfile::tempdir().unwrap();
         let (journal, queries) = log(folder.path(), size);
         let rows = queries.window(50, 10, now()).unwrap();
-        let window = cut(&journal, rows, &bounds(50)).unwrap();
+        let window = window_of(&journal, rows, &bounds(50));
         assert_eq!(window.size, size as u64);
         assert_eq!(window.from, size as u64 - 50);
         assert_eq!(window.listed.len(), 20);
@@ -61,13 +69,35 @@ fn a_window_is_as_large_as_its_bounds_however_long_the_log_is() {
     }
 }
 
+/// Large entries take the place of many small ones; what comes before them is known all the same.
+#[test]
+fn a_window_is_bounded_by_bytes_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, queries) = log(folder.path(), 600);
+    let few = Bounds {
+        bytes: LEAVES[599].len() + 1,
+        ..bounds(50)
+    };
+    let cut_at = |entries| {
+        let rows = queries.window(entries, 10, now()).unwrap();
+        cut(&journal, rows, &few).unwrap()
+    };
+    assert!(matches!(cut_at(50), Cut::TooLarge { fit: 2 }));
+    let Cut::Window(window) = cut_at(2) else {
+        panic!("two fit");
+    };
+    assert_eq!(window.from, 598);
+    assert_eq!(window.entries.range(598..).count(), 2);
+    assert!(window.entries.range(..598).count() > 0);
+}
+
 #[test]
 fn a_log_that_fits_is_there_as_a_whole() {
     let folder = tempfile::tempdir().unwrap();
     let (journal, queries) = log(folder.path(), 40);
     let rows = queries.window(100, 10, now()).unwrap();
     let told = queries.told(0, 40).unwrap();
-    let window = cut(&journal, rows, &bounds(100)).unwrap();
+    let window = window_of(&journal, rows, &bounds(100));
     assert_eq!(window.from, 0);
     let indices: Vec<u64> = window.entries.keys().copied().collect();
     let kept: Vec<u64> = told.iter().map(|(index, _)| *index).collect();
@@ -90,7 +120,7 @@ fn what_entries_rest_on_comes_with_them() {
         named: 1000,
         ..bounds(after)
     };
-    let window = cut(&journal, rows, &wide).unwrap();
+    let window = window_of(&journal, rows, &wide);
     assert!(window.entries.contains_key(&agreement));
     for party in [AGENCY, VENDOR] {
         let fact = JournalFacts(&journal).party(&party.parse().unwrap());
