@@ -25,7 +25,7 @@ dpkg-deb --info "$package"
 dpkg -x "$package" "$folder/installed"
 whosaw=$folder/installed/usr/bin/whosaw
 share=$folder/installed/usr/share/doc/whosaw
-there "$whosaw" "$share/copyright" "$share/README.md" "$share/docs/OPERATIONS.md" "$share/docs/GLOSSARY.md" \
+there "$whosaw" "$share/copyright" "$share/README.md" "$share/docs/OPERATIONS.md" "$share/docs/GLOSSARY.md" "$share/contrib/nginx.conf" \
     "$share/schemas/agreement.json" "$share/examples/limits-trial.json"
 
 # Every library that the program loads comes from a package that it depends on.
