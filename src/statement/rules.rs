@@ -24,6 +24,11 @@ pub const ISSUED_BEFORE: i64 = 7 * 86_400;
 /// How far a signer's clock may be ahead, in seconds.
 const ISSUED_AFTER: i64 = 5 * 60;
 
+/// How far a demand or a proposal may look ahead, in days: ten years.
+pub const TEN_YEARS: u32 = 3653;
+/// How far a retention may reach, in days: a hundred years.
+pub const HUNDRED_YEARS: u32 = 36_525;
+
 /// A statement before its judges: what it says, where it would stand, and what is known.
 pub struct Entry<'a, F> {
     pub signed: &'a Signed,
@@ -122,6 +127,24 @@ impl<'a, F: Facts> Entry<'a, F> {
     pub fn day_after(&self, member: &str, days: u32) -> Result<Day, Refusal> {
         let day = Day::of(self.logged_at).checked_add_days(days.into());
         day.ok_or_else(|| beyond_calendar(member))
+    }
+
+    /// Refuses a report of what has not come: a day after the UTC day that follows this entry's.
+    pub fn has_come(&self, member: &str, day: &Day) -> Result<(), Refusal> {
+        self.within_days(member, day, 1)
+    }
+
+    /// Refuses a day that is more than `days` after this entry's.
+    pub fn within_days(&self, member: &str, day: &Day, days: u32) -> Result<(), Refusal> {
+        let latest = Day::of(self.logged_at).checked_add_days(days.into());
+        // Where the calendar ends first, no day that can be written is later.
+        match latest.filter(|latest| day > latest) {
+            None => Ok(()),
+            Some(latest) => {
+                let detail = format!("logged now, {latest} at the latest");
+                Err(Refusal::new(Reason::BadValue, member, detail))
+            }
+        }
     }
 
     /// The statement's id.

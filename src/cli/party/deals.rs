@@ -67,7 +67,7 @@ pub struct NewAgreement {
     /// Do not declare that there are no side agreements
     #[arg(long)]
     side_agreements: bool,
-    /// The day on which it took effect in life
+    /// The day it took effect; with `--status proposed`, the day it is to take effect
     #[arg(long, value_name = "DAY")]
     effective_on: Option<Day>,
     /// Only sign and write the file (agreements need all parties: there is no other way)

@@ -13,7 +13,7 @@ use crate::digest::StatementId;
 use crate::statement::Author;
 use crate::statement::facts::{AgreementFact, Change, Fact, FactKey, Facts, FactsExt};
 use crate::statement::refusal::{Reason, Refusal, Verdict};
-use crate::statement::rules::{Entry, wrong_author};
+use crate::statement::rules::{Entry, TEN_YEARS, wrong_author};
 use crate::statement::sealed::SealDigest;
 use crate::statement::words::{
     Day, Label, Money, PartyId, RecordKind, Role, ascending, codes, listed,
@@ -45,7 +45,8 @@ pub struct Agreement {
     pub amendment: Option<Amendment>,
     /// The parties declare that there are no side agreements.
     pub complete: bool,
-    /// When it took effect in life, if that was earlier.
+    /// The day it took effect in life, if that was earlier; at most the day after it is logged. Where
+    /// it is proposed, the day it is to take effect, at most 3653 days on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effective_on: Option<Day>,
     /// Why it was declined, suspended or ended.
@@ -420,6 +421,7 @@ impl Kind for Agreement {
         };
         let before = previous.as_ref().map(|(_, fact)| fact.status);
         self.check_form(before)?;
+        self.check_day(entry)?;
         let parties = self.check_author(entry, previous.as_ref().map(|(_, fact)| fact))?;
         let first = self.check_succession(entry, previous.as_ref(), &parties)?;
         self.check_terms(&parties)?;
@@ -515,6 +517,23 @@ impl Kind for Agreement {
 }
 
 impl Agreement {
+    /// What begins later is public at once, as a proposal with its day.
+    fn check_day<F: Facts>(&self, entry: &Entry<'_, F>) -> Result<(), Refusal> {
+        let (member, Some(day)) = ("/effective_on", &self.effective_on) else {
+            return Ok(());
+        };
+        if self.status == Status::Proposed {
+            return entry.within_days(member, day, TEN_YEARS);
+        }
+        entry.has_come(member, day).map_err(|refusal| Refusal {
+            detail: format!(
+                "{}: log what begins later as proposed now, with its day",
+                refusal.detail
+            ),
+            ..refusal
+        })
+    }
+
     fn check_form(&self, before: Option<Status>) -> Result<(), Refusal> {
         let refuse = |member, detail| Err(Refusal::new(Reason::BadValue, member, detail));
         let goes_on = matches!(before, Some(Status::InForce | Status::Suspended));

@@ -41,7 +41,7 @@ pub struct Benefit {
     /// App downloads that the amount is reckoned by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub downloads: Option<u32>,
-    /// The day it was given.
+    /// The day it was given, at most the day after this is logged.
     pub effective_on: Day,
 }
 
@@ -95,6 +95,7 @@ impl Kind for Benefit {
                 return Err(Refusal::new(Reason::WrongReference, "/confirms", detail).into());
             }
         }
+        entry.has_come("/effective_on", &self.effective_on)?;
         if self.count.is_none() && self.amount.is_none() {
             return Err(Refusal::new(
                 Reason::MissingMember,

@@ -11,7 +11,7 @@ use super::disclosure::short;
 use crate::digest::StatementId;
 use crate::statement::facts::{Change, Facts, FactsExt};
 use crate::statement::refusal::{Reason, Refusal, Verdict};
-use crate::statement::rules::{Entry, wrong_author};
+use crate::statement::rules::{Entry, HUNDRED_YEARS, wrong_author};
 use crate::statement::words::{Day, PartyId, Role, codes};
 
 /// One event in the life of footage at an agency.
@@ -31,13 +31,14 @@ pub struct CustodyReport {
     /// The party it went to, if the log knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared_with_party: Option<PartyId>,
-    /// How long it is kept; for `retained` alone, and always there.
+    /// How long it is kept, at most 36525 days after this is logged; for `retained` alone, and always
+    /// there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Day>,
     /// Why it is kept; for `retained` alone, and always there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basis: Option<RetentionBasis>,
-    /// The day it happened.
+    /// The day it happened, at most the day after this is logged.
     pub effective_on: Day,
 }
 
@@ -107,6 +108,10 @@ impl Kind for CustodyReport {
             Some(_) => {}
         }
         self.check_form()?;
+        entry.has_come("/effective_on", &self.effective_on)?;
+        if let Some(until) = &self.until {
+            entry.within_days("/until", until, HUNDRED_YEARS)?;
+        }
         if let Some(party) = &self.shared_with_party {
             entry.known_party("/shared_with_party", party)?;
         }
@@ -140,7 +145,7 @@ impl Kind for CustodyReport {
             shared_with_party: None,
             until: Some("2020-07-31".parse().expect("a day")),
             basis: Some(RetentionBasis::OpenCase),
-            effective_on: "2019-08-02".parse().expect("a day"),
+            effective_on: "2019-07-01".parse().expect("a day"),
         }
     }
 }

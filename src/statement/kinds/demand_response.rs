@@ -32,7 +32,7 @@ pub struct DemandResponse {
     pub accounts: Band,
     /// Clips given.
     pub clips: Band,
-    /// The day it was given or refused.
+    /// The day it was given or refused, at most the day after this is logged.
     pub effective_on: Day,
 }
 
@@ -58,6 +58,7 @@ impl Kind for DemandResponse {
         let issuer = entry.issuer()?;
         entry.signed_by_party(issuer, &[Role::Admin, Role::Officer])?;
         self.check_form()?;
+        entry.has_come("/effective_on", &self.effective_on)?;
         if let Some(agency) = &self.agency {
             entry.known_party("/agency", agency)?;
         }
@@ -102,7 +103,7 @@ impl Kind for DemandResponse {
             records: vec![RecordKind::ClipCiphertext, RecordKind::ClipMetadata],
             accounts: Band::UpTo5,
             clips: Band::UpTo50,
-            effective_on: "2022-12-12".parse().expect("a day"),
+            effective_on: "2019-07-01".parse().expect("a day"),
         }
     }
 }

@@ -30,7 +30,7 @@ pub struct InsiderAccess {
     /// The legal demand that it was done for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub demand: Option<StatementId>,
-    /// The day they looked.
+    /// The day they looked, at most the day after this is logged.
     pub effective_on: Day,
 }
 
@@ -57,6 +57,7 @@ impl Kind for InsiderAccess {
             return Err(wrong_author("the operator or a vendor").into());
         }
         ascending("/records", &self.records, 1..=7)?;
+        entry.has_come("/effective_on", &self.effective_on)?;
         if let Some(demand) = &self.demand {
             entry.told_demand("/demand", demand)?;
         }
@@ -83,7 +84,7 @@ impl Kind for InsiderAccess {
             records: vec![RecordKind::ClipCiphertext, RecordKind::ClipMetadata],
             accounts: Band::UpTo50,
             demand: None,
-            effective_on: "2019-08-05".parse().expect("a day"),
+            effective_on: "2019-07-01".parse().expect("a day"),
         }
     }
 }

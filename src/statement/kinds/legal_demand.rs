@@ -11,7 +11,7 @@ use super::Kind;
 use crate::statement::facts::{Change, DemandFact, Fact, FactKey, Facts, Standing};
 use crate::statement::refusal::{Reason, Refusal, Verdict};
 use crate::statement::rules::seals::SealedField;
-use crate::statement::rules::{Entry, wrong_author};
+use crate::statement::rules::{Entry, TEN_YEARS, wrong_author};
 use crate::statement::sealed::SealDigest;
 use crate::statement::words::{
     Band, Day, DelayGround, Investigation, Jurisdiction, Offence, PartyId, PartyKind, RecordKind,
@@ -52,7 +52,7 @@ pub struct LegalDemand {
     /// First day of the period that records are demanded for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Day>,
-    /// Last day of that period.
+    /// Last day of that period, at most 3653 days after this is logged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Day>,
     /// The danger claimed; for `emergency` alone, and always there.
@@ -63,9 +63,9 @@ pub struct LegalDemand {
     pub received: Option<NationalBand>,
     /// Grounds for not telling those concerned: at most 5, ascending.
     pub delay: Vec<DelayGround>,
-    /// The day it was served.
+    /// The day it was served, at most the day after this is logged.
     pub served_on: Day,
-    /// The day by which it is to be answered.
+    /// The day by which it is to be answered, at most 3653 days after this is logged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer_by: Option<Day>,
     /// The paper itself, an attachment.
@@ -138,6 +138,12 @@ impl Kind for LegalDemand {
         let issuer = entry.issuer()?;
         entry.signed_by_party(issuer, &[Role::Admin, Role::Officer])?;
         self.check_form()?;
+        entry.has_come("/served_on", &self.served_on)?;
+        for (member, day) in [("/answer_by", &self.answer_by), ("/until", &self.until)] {
+            if let Some(day) = day {
+                entry.within_days(member, day, TEN_YEARS)?;
+            }
+        }
         let upon = match &self.upon {
             None => entry.operator()?,
             Some(upon) => {

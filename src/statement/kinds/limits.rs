@@ -15,7 +15,12 @@ use crate::statement::words::{Label, PartyId, Role, ascending};
 /// The most limits that wait for their time at once: every rule that needs the limits reads them.
 const MAX_ANNOUNCED: usize = 16;
 
-/// The limits of a ledger.
+/// The most that a limit may say, in each unit of time: some hundred years.
+const MAX_DAYS: u32 = 36_500;
+const MAX_MINUTES: u32 = MAX_DAYS * 24 * 60;
+const MAX_SECONDS: u32 = MAX_MINUTES * 60;
+
+/// The limits of a ledger. Those in days, minutes or seconds are at most 36,500 days.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
@@ -26,32 +31,45 @@ pub struct Limits {
     /// The largest area of a request, in square metres (by its bounding box).
     pub area_m2: u32,
     /// The longest window of a request, in minutes.
+    #[schemars(range(max = 52_560_000))]
     pub window_minutes: u32,
     /// The oldest footage a request may ask for, in days.
+    #[schemars(range(max = 36_500))]
     pub footage_age_days: u32,
     /// Requests of one investigation that may be open at once.
     pub open_requests: u32,
     /// Minutes that one investigation may ask for in all.
+    #[schemars(range(max = 52_560_000))]
     pub total_minutes: u32,
     /// The longest time to answer that a request may set, in minutes.
+    #[schemars(range(max = 52_560_000))]
     pub deadline_minutes: u32,
     /// The shortest time to answer that a request must leave, in minutes.
+    #[schemars(range(max = 52_560_000))]
     pub decision_minutes: u32,
     /// How long a field may stay sealed, in days.
+    #[schemars(range(max = 36_500))]
     pub seal_days: u32,
     /// By how much one court order puts off an opening or a notice, in days.
+    #[schemars(range(max = 36_500))]
     pub delay_days: u32,
     /// How long a bulletin may be shown, in days.
+    #[schemars(range(max = 36_500))]
     pub bulletin_days: u32,
     /// The time between two commitment batches, in seconds.
+    #[schemars(range(max = 3_153_600_000_u32))]
     pub batch_seconds: u32,
     /// How long new agencies' keys and new admin keys wait, in minutes.
+    #[schemars(range(max = 52_560_000))]
     pub new_key_wait_minutes: u32,
     /// How soon an agency answers for what it collected, in days.
+    #[schemars(range(max = 36_500))]
     pub custody_days: u32,
     /// How long a disclosure may stay open, and stored data is kept, in days.
+    #[schemars(range(max = 36_500))]
     pub retention_days: u32,
     /// The notice before later limits hold, in minutes.
+    #[schemars(range(max = 52_560_000))]
     pub notice_minutes: u32,
     /// What the service shows agencies beside this protocol, such as `active-camera-map`; at most
     /// 16, ascending.
@@ -90,6 +108,36 @@ impl Limits {
     }
 }
 
+impl Limits {
+    fn check_bounds(&self) -> Result<(), Refusal> {
+        for (member, found, most) in [
+            ("/window_minutes", self.window_minutes, MAX_MINUTES),
+            ("/footage_age_days", self.footage_age_days, MAX_DAYS),
+            ("/total_minutes", self.total_minutes, MAX_MINUTES),
+            ("/deadline_minutes", self.deadline_minutes, MAX_MINUTES),
+            ("/decision_minutes", self.decision_minutes, MAX_MINUTES),
+            ("/seal_days", self.seal_days, MAX_DAYS),
+            ("/delay_days", self.delay_days, MAX_DAYS),
+            ("/bulletin_days", self.bulletin_days, MAX_DAYS),
+            ("/batch_seconds", self.batch_seconds, MAX_SECONDS),
+            (
+                "/new_key_wait_minutes",
+                self.new_key_wait_minutes,
+                MAX_MINUTES,
+            ),
+            ("/custody_days", self.custody_days, MAX_DAYS),
+            ("/retention_days", self.retention_days, MAX_DAYS),
+            ("/notice_minutes", self.notice_minutes, MAX_MINUTES),
+        ] {
+            if found > most {
+                let detail = format!("at most {most}: no limit lasts longer than 36,500 days");
+                return Err(Refusal::new(Reason::BadValue, member, detail));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Kind for Limits {
     const NAME: &'static str = "limits";
 
@@ -103,6 +151,7 @@ impl Kind for Limits {
         if self.batch_seconds == 0 {
             return Err(Refusal::new(Reason::BadValue, "/batch_seconds", "at least 1").into());
         }
+        self.check_bounds()?;
 
         let mut declared = entry
             .facts

@@ -4,6 +4,7 @@ mod access;
 mod adversaries;
 mod agreements;
 mod courses;
+mod days;
 mod live;
 mod properties;
 mod refused_access;

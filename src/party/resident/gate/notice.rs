@@ -277,7 +277,7 @@ mod tests {
 
     fn message() -> Message {
         Message {
-            effective_on: Some("2022-12-12".parse().unwrap()),
+            effective_on: Some("2019-07-01".parse().unwrap()),
             records: vec![RecordKind::ClipCiphertext],
             text: "Your clip\u{1b}[2J was given.\u{202e}".to_owned(),
             ..Message::new(claim().body.demand, ProcessKind::SearchWarrant)
@@ -328,7 +328,7 @@ mod tests {
             "contradicts"
         );
         assert_eq!(
-            told(|m| m.effective_on = Some("2022-12-13".parse().unwrap())),
+            told(|m| m.effective_on = Some("2019-07-02".parse().unwrap())),
             "contradicts"
         );
         assert_eq!(

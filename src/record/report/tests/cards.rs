@@ -108,7 +108,7 @@ fn a_vendors_card_and_an_operators() {
     assert_eq!(
         csv(&operator, "insider_access", true),
         "day,staff,system,reason,types_of_data,accounts,entries\n\
-        2019-08-05,support-17,storage-console,maintenance,\"clip-ciphertext, clip-metadata\",11 to 50,15\n"
+        2019-07-01,support-17,storage-console,maintenance,\"clip-ciphertext, clip-metadata\",11 to 50,15\n"
     );
     let demands = csv(&operator, "demands", true);
     assert!(
