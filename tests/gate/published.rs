@@ -346,7 +346,8 @@ fn nothing_tells_who_published() {
         }
         // Random in every answer, of one length: the rest is the same for all.
         for (name, value) in &mut headers {
-            if ["date", "whosaw-opening", "content-disposition"].contains(&name.as_str()) {
+            let random = ["date", "whosaw-opening", "content-disposition", "etag"];
+            if random.contains(&name.as_str()) {
                 *value = value.len().to_string();
             }
         }
