@@ -14,22 +14,7 @@ fn bundle(world: &World) -> Bundle {
         .send(&Call::new("GET", "/bundles/US-FL", Vec::new()));
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("content-type"), "application/json");
-    serde_json::from_slice(&chunked(&answer.body)).unwrap()
-}
-
-/// A body without its chunks' sizes.
-fn chunked(mut body: &[u8]) -> Vec<u8> {
-    let mut whole = Vec::new();
-    loop {
-        let end = body.windows(2).position(|w| w == b"\r\n").unwrap();
-        let size = std::str::from_utf8(&body[..end]).unwrap();
-        let size = usize::from_str_radix(size, 16).unwrap();
-        if size == 0 {
-            return whole;
-        }
-        whole.extend(&body[end + 2..][..size]);
-        body = &body[end + 2 + size + 2..];
-    }
+    serde_json::from_slice(&answer.body).unwrap()
 }
 
 fn ids(bundle: &Bundle) -> Vec<StatementId> {
