@@ -10,6 +10,7 @@ pub mod mutate;
 pub mod seeds;
 
 mod domain;
+mod reader;
 mod seal;
 mod statement;
 mod tlog;
@@ -21,6 +22,8 @@ pub struct Target {
     pub name: &'static str,
     /// Panics if a property fails. Returns whether the input was accepted.
     pub check: fn(&[u8]) -> bool,
+    /// It runs one of so many rounds: more than one where an input takes long.
+    pub share: u64,
 }
 
 /// Every target.
@@ -52,11 +55,21 @@ pub const TARGETS: &[Target] = &[
     Target::new("sealed", seal::sealed),
     Target::new("notice", seal::notice),
     Target::new("message", wire::message),
+    Target::slow("reader", reader::everything),
 ];
 
 impl Target {
     const fn new(name: &'static str, check: fn(&[u8]) -> bool) -> Self {
-        Self { name, check }
+        Self {
+            name,
+            check,
+            share: 1,
+        }
+    }
+
+    const fn slow(name: &'static str, check: fn(&[u8]) -> bool) -> Self {
+        let share = 200;
+        Self { name, check, share }
     }
 }
 

@@ -92,7 +92,8 @@ fn run(target: &Target, options: &Options) -> Result<u64, String> {
     }
     let mut rng = fastrand::Rng::with_seed(options.seed);
     let mut mutated_accepted = 0;
-    for _ in 0..options.rounds {
+    let rounds = options.rounds.div_ceil(target.share);
+    for _ in 0..rounds {
         let input = mutate::mutated(&corpus, &mut rng);
         mutated_accepted += u64::from(check(target, &input)?);
     }
@@ -100,10 +101,10 @@ fn run(target: &Target, options: &Options) -> Result<u64, String> {
         "{:18} corpus {accepted:3} of {:3} accepted, mutated {mutated_accepted:6} of {:6}, {:5} ms",
         target.name,
         corpus.len(),
-        options.rounds,
+        rounds,
         begin.elapsed().as_millis(),
     );
-    Ok(corpus.len() as u64 + options.rounds)
+    Ok(corpus.len() as u64 + rounds)
 }
 
 /// Whether the input was accepted.

@@ -55,6 +55,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "sign-subtree" => vec![known::SIGN_SUBTREE.to_string().into()],
         "evidence" => vec![known::EVIDENCE.to_string().into()],
         "envelope" => vec![known::ENVELOPE.to_json()],
+        "reader" => scripts(),
         "statement" => payloads(),
         "leaf" => journey().chain([leaf()]).collect(),
         "opening" => openings(),
@@ -209,4 +210,15 @@ fn words() -> Vec<Vec<u8>> {
         .map(String::into_bytes)
         .chain(texts(&fixed))
         .collect()
+}
+
+/// Scripts of [`crate::reader`]: the log at each end of the calendar, and each member of each
+/// statement at the ends.
+fn scripts() -> Vec<Vec<u8>> {
+    let moved = (0..8).map(|choice| vec![choice]);
+    let members = (0..31).map(|row| {
+        let changes = (0..8).flat_map(|member| [row, member, 1 + member % 3]);
+        [0].into_iter().chain(changes).collect()
+    });
+    moved.chain(members).collect()
 }
