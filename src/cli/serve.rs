@@ -265,6 +265,7 @@ async fn serve(args: &Args, operator: &Operator, connections: usize) -> anyhow::
         while !running.is_finished() {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
+        tracing::error!("ending: a thread of the ledger has stopped");
     };
     let shutdown = async {
         tokio::select! {

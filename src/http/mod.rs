@@ -33,6 +33,7 @@ pub mod witness;
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -169,7 +170,9 @@ impl tower::Service<Request<Incoming>> for App {
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        match short::answer(&self.service, &request) {
+        let short = || short::answer(&self.service, &request);
+        let answered = catch_unwind(AssertUnwindSafe(short));
+        match answered.unwrap_or_else(|panic| Some(problem::panicked(panic))) {
             Some(answer) => Either::Left(ready(Ok(answer))),
             None => Either::Right(self.router.call(request)),
         }
@@ -257,12 +260,12 @@ fn router(service: Arc<Service>) -> Router {
         .fallback(problem::no_such_page)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(RequestBodyTimeoutLayer::new(BODY_GAP))
+        .layer(CatchPanicLayer::custom(problem::panicked))
         .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(header(
             header::CONTENT_SECURITY_POLICY,
             "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
         ))
         .layer(header(header::REFERRER_POLICY, "no-referrer"))
-        .layer(CatchPanicLayer::new())
         .with_state(service)
 }

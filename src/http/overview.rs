@@ -130,8 +130,14 @@ pub struct Found {
     json: Bytes,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// What the mutex holds; anew if a panic may have left it half changed.
+fn lock<T: Default>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| {
+        mutex.clear_poison();
+        let mut held = PoisonError::into_inner(poisoned);
+        *held = T::default();
+        held
+    })
 }
 
 /// Reads entries up to `size`, but no more than `most`.
@@ -256,6 +262,8 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+    use crate::statement::leaf::Leaf;
+    use crate::statement::testing::{Stage, World};
     use crate::tlog::checkpoint::Checkpoint;
     use crate::tlog::hash::EMPTY_ROOT;
     use crate::tlog::tree::TreeSize;
@@ -302,5 +310,26 @@ mod tests {
             assert!(last <= round.into() && got.iter().all(|it| *it == last));
         }
         assert_eq!(most.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn an_overview_in_which_a_panic_came_is_read_again() {
+        let world = World::at(Stage::Limits);
+        let (logged_at, signed) = &world.history[0];
+        let leaf = Leaf {
+            logged_at: *logged_at,
+            envelope: signed.envelope.clone(),
+        };
+        let kept = Mutex::<Overview>::default();
+        std::thread::scope(|scope| {
+            let reads = scope.spawn(|| {
+                lock(&kept).add(&leaf.to_bytes()).unwrap();
+                let _held = lock(&kept);
+                panic!("injected");
+            });
+            assert!(reads.join().is_err());
+        });
+        assert_eq!(lock(&kept).size(), 0);
+        assert!(!kept.is_poisoned());
     }
 }

@@ -68,6 +68,8 @@ pub enum ApiError {
     Unconfirmed,
     /// The witnesses have proved the log's head to be old.
     RolledBack,
+    /// The rules panicked on the statement.
+    Unjudgeable,
     Quota(String),
     /// Ours: logged with its cause, told without it.
     Internal,
@@ -175,6 +177,10 @@ impl ApiError {
                 "rolled-back",
                 "its operator restores the newer log first; what was answered before stays logged",
             ),
+            Self::Unjudgeable => of_call(
+                "unjudgeable",
+                "nothing was logged; the statement is refused until the operator restarts the server",
+            ),
             Self::Quota(detail) => of_call("quota", detail),
             Self::Internal => of_call("internal", "the operator's log says why"),
         }
@@ -182,7 +188,7 @@ impl ApiError {
 }
 
 /// What calls are answered besides refusals of statements and limits: status, code, title.
-const OF_CALLS: [(u16, &str, &str); 24] = [
+const OF_CALLS: [(u16, &str, &str); 25] = [
     (400, "bad-request", "The call is not of the form required"),
     (400, "not-http", "This is no request of HTTP/1.1"),
     (
@@ -222,6 +228,11 @@ const OF_CALLS: [(u16, &str, &str); 24] = [
     ),
     (431, "large-head", "The head of the request is too large"),
     (500, "internal", "The server failed"),
+    (
+        500,
+        "unjudgeable",
+        "The server failed while it judged this statement",
+    ),
     (503, "busy", "Too much waits already"),
     (503, "clock-behind", "The server's clock is behind the log"),
     (
@@ -375,6 +386,7 @@ impl From<SubmitError> for ApiError {
             SubmitError::ClockBehind => Self::ClockBehind,
             SubmitError::Unconfirmed => Self::Unconfirmed,
             SubmitError::RolledBack => Self::RolledBack,
+            SubmitError::Unjudgeable => Self::Unjudgeable,
             SubmitError::Stopped => Self::internal(error),
         }
     }
@@ -420,6 +432,12 @@ impl From<SignatureError> for ApiError {
     }
 }
 
+/// The answer to a call whose handler panicked: the panic ends that call alone.
+pub fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    // The panic itself is in the log, with its place.
+    ApiError::Internal.into_response()
+}
+
 /// Whatever is not routed.
 pub async fn no_such_page() -> ApiError {
     ApiError::NotFound("no such address")
@@ -435,6 +453,26 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_panic_in_a_handler_is_a_problem_of_that_call() {
+        let panics = || async { panic!("injected") as () };
+        let fine = || async { "fine" };
+        let mut router = axum::Router::new()
+            .route("/panics", axum::routing::get(panics))
+            .route("/fine", axum::routing::get(fine))
+            .layer(tower_http::catch_panic::CatchPanicLayer::custom(panicked));
+        for (path, status, media_type) in [
+            ("/panics", 500, MEDIA_TYPE),
+            ("/fine", 200, "text/plain; charset=utf-8"),
+        ] {
+            let call = axum::http::Request::get(path).body(axum::body::Body::empty());
+            let answer = tower::Service::call(&mut router, call.unwrap()).await;
+            let answer = answer.unwrap();
+            assert_eq!(answer.status(), status);
+            assert_eq!(answer.headers()[header::CONTENT_TYPE], media_type);
+        }
+    }
 
     #[test]
     fn every_problem_is_explained_as_it_is_told() {

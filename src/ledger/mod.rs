@@ -125,6 +125,9 @@ pub enum SubmitError {
     Unconfirmed,
     #[error("this server has an old copy of its log: nothing is sequenced")]
     RolledBack,
+    /// The rules panicked on it: a fault of this program.
+    #[error("judging this statement failed inside the server: it is refused until a restart")]
+    Unjudgeable,
     #[error("the ledger has stopped")]
     Stopped,
 }
@@ -243,16 +246,24 @@ impl Running {
     /// # Errors
     /// What stopped it before that.
     pub fn join(self) -> Result<(), LedgerError> {
-        let sequenced = self.sequencer.join().expect("the sequencer does not panic");
-        let published = self.publisher.join().expect("the publisher does not panic");
-        let indexed = self.indexer.join().expect("the indexer does not panic");
-        let pruned = self.pruner.join().expect("the pruner does not panic");
+        let sequenced = joined("sequencer", self.sequencer);
+        let published = joined("publisher", self.publisher);
+        let indexed = joined("indexer", self.indexer);
+        let pruned = joined("pruner", self.pruner);
         sequenced.and(published).and(indexed).and(pruned)
     }
 
     /// Whether one of them has stopped: the log goes on no more.
     pub fn is_finished(&self) -> bool {
-        self.sequencer.is_finished() || self.publisher.is_finished()
+        let Self {
+            sequencer,
+            publisher,
+            indexer,
+            pruner,
+        } = self;
+        [sequencer, publisher, indexer, pruner]
+            .iter()
+            .any(|thread| thread.is_finished())
     }
 }
 
@@ -285,6 +296,11 @@ pub enum LedgerError {
         "witness {0}: its log goes on where it is published; restore it by `whosaw operator restore`"
     )]
     RolledBack(String),
+    /// A fault of this program.
+    #[error(
+        "the {0} panicked: the log above says where; what is durable is found by starting again"
+    )]
+    Panicked(&'static str),
 }
 
 impl Ledger {
@@ -617,6 +633,14 @@ fn own_instance(
             Err(LedgerError::Moved(how.unwrap_or_default()))
         }
     }
+}
+
+fn joined(
+    name: &'static str,
+    thread: JoinHandle<Result<(), LedgerError>>,
+) -> Result<(), LedgerError> {
+    let ended = thread.join();
+    ended.unwrap_or_else(|_panic| Err(LedgerError::Panicked(name)))
 }
 
 fn spawn(

@@ -6,6 +6,8 @@
 //! witness holds up nothing but the checkpoint. Any failure to write is fatal: after it, what is
 //! durable is known only by starting anew. Refusals are answers, not failures.
 
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +17,7 @@ use super::confirm::Confirm;
 use super::metrics::{Metrics, timed};
 use super::tiles::{LogEnd, LogFiles};
 use super::{Genesis, LedgerError, Progress, Sequenced, Submission, SubmitError};
+use crate::digest::StatementId;
 use crate::statement::Signed;
 use crate::statement::facts::{
     Change, ClosedFact, Fact, FactKey, Facts as _, FactsExt as _, Pending, Whole,
@@ -37,6 +40,10 @@ const MAX_BATCH: usize = 1024;
 /// the disk several times, and later removes as many; what comes meanwhile shares them.
 const APART: Duration = Duration::from_millis(10);
 
+/// Statements whose judging panicked that are remembered at most. One that is forgotten panics again,
+/// and is refused again.
+const MAX_UNJUDGEABLE: usize = 4096;
+
 pub(super) struct Sequencer<J> {
     journal: J,
     /// What the journal holds, where nearly every statement asks for it.
@@ -53,6 +60,8 @@ pub(super) struct Sequencer<J> {
     /// The end, if the log was closed. The rules keep everything out after it; this tells others.
     closed: Option<Arc<ClosedFact>>,
     progress: watch::Sender<Progress>,
+    /// Statements whose judging panicked: refused until a restart.
+    unjudgeable: BTreeSet<StatementId>,
     pub metrics: Metrics,
     /// Asks the witnesses before heads are signed; none where a test plays the log alone.
     pub confirm: Option<Arc<Confirm>>,
@@ -112,6 +121,7 @@ impl<J: Journal> Sequencer<J> {
             head,
             last_logged_at,
             progress,
+            unjudgeable: BTreeSet::new(),
             metrics: Metrics::default(),
             confirm: None,
             quiet: super::QUIET,
@@ -217,7 +227,7 @@ impl<J: Journal> Sequencer<J> {
     }
 
     /// Judges each statement over the facts of all before it; answers refusals and repetitions.
-    fn admit(&self, batch: Vec<Submission>) -> Result<Admitted, LedgerError> {
+    fn admit(&mut self, batch: Vec<Submission>) -> Result<Admitted, LedgerError> {
         let now = self.clock.now().cut_to_minute();
         let facts = CachedFacts {
             journal: &self.journal,
@@ -225,6 +235,7 @@ impl<J: Journal> Sequencer<J> {
         };
         let mut pending = Pending::new(&facts);
         let first = self.end.size().as_u64();
+        let mut unjudgeable = Vec::new();
         let (mut entries, mut waiting) = (Vec::with_capacity(batch.len()), Vec::new());
         for Submission {
             signed,
@@ -246,6 +257,10 @@ impl<J: Journal> Sequencer<J> {
                 Judged::TooEarly => {
                     let _ = answer.send(Err(SubmitError::ClockBehind));
                 }
+                Judged::Unjudgeable => {
+                    unjudgeable.push(signed.id);
+                    let _ = answer.send(Err(SubmitError::Unjudgeable));
+                }
                 Judged::Admitted(leaf, change) => {
                     pending.apply(signed.id, index, change);
                     entries.push(NewEntry {
@@ -263,6 +278,10 @@ impl<J: Journal> Sequencer<J> {
             }
         }
         let facts: Vec<_> = pending.into_facts().into_iter().collect();
+        self.unjudgeable.extend(unjudgeable);
+        while self.unjudgeable.len() > MAX_UNJUDGEABLE {
+            self.unjudgeable.pop_first();
+        }
         let commit = Commit {
             first,
             entries,
@@ -293,10 +312,23 @@ impl<J: Journal> Sequencer<J> {
         if self.last_logged_at.is_some_and(|last| now < last) {
             return Ok(Judged::TooEarly);
         }
-        let change = match rules::judge(signed, self.signer.origin().as_str(), index, now, facts) {
-            Ok(change) => change,
-            Err(Verdict::Refused(refusal)) => return Ok(Judged::Refused(refusal)),
-            Err(Verdict::Facts(error)) => return Err(error.into()),
+        if self.unjudgeable.contains(&signed.id) {
+            return Ok(Judged::Unjudgeable);
+        }
+        let origin = self.signer.origin().as_str();
+        // The rules change nothing: `facts` are changed by what they return, after they returned it.
+        let judged = catch_unwind(AssertUnwindSafe(|| {
+            rules::judge(signed, origin, index, now, facts)
+        }));
+        let change = match judged {
+            Ok(Ok(change)) => change,
+            Ok(Err(Verdict::Refused(refusal))) => return Ok(Judged::Refused(refusal)),
+            Ok(Err(Verdict::Facts(error))) => return Err(error.into()),
+            Err(_panic) => {
+                let (id, kind) = (signed.id, signed.statement.name());
+                tracing::error!(%id, kind, "judging a statement panicked: refused until a restart");
+                return Ok(Judged::Unjudgeable);
+            }
         };
         let leaf = Leaf {
             logged_at: now,
@@ -414,6 +446,8 @@ enum Judged {
     /// The clock shows a time before the last entry.
     TooEarly,
     Refused(Refusal),
+    /// The rules panicked on it, now or before.
+    Unjudgeable,
     Admitted(Vec<u8>, Change),
 }
 

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tokio::sync::{oneshot, watch};
@@ -495,6 +495,43 @@ fn a_log_that_failed_goes_on_with_others() {
                 assert!(held.leaves.len() >= leaves);
             }
         }
+    }
+}
+
+/// A panic in any thread of the write path ends the ledger, with an error that names the thread.
+#[test]
+fn a_panic_in_any_thread_ends_the_ledger() {
+    let names = ["sequencer", "publisher", "indexer", "pruner"];
+    for panics in names {
+        // The others go on until they are told to end, as threads do whose handles are not dropped.
+        let (end, ends) = std::sync::mpsc::channel::<()>();
+        let ends = Arc::new(Mutex::new(ends));
+        let thread = |name: &'static str| {
+            let ends = ends.clone();
+            let work = move || {
+                assert!(name != panics, "injected");
+                let _ = ends.lock().unwrap().recv();
+                Ok(())
+            };
+            spawn(name, work).unwrap()
+        };
+        let running = Running {
+            sequencer: thread("sequencer"),
+            publisher: thread("publisher"),
+            indexer: thread("indexer"),
+            pruner: thread("pruner"),
+        };
+        let patience = Instant::now() + Duration::from_secs(60);
+        while !running.is_finished() {
+            assert!(Instant::now() < patience, "{panics} has ended");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        drop(end);
+        let ended = running.join();
+        assert!(
+            matches!(ended, Err(LedgerError::Panicked(name)) if name == panics),
+            "{ended:?}"
+        );
     }
 }
 

@@ -5,6 +5,7 @@
 //! of its answer that does not verify discredits the rest.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
@@ -257,7 +258,9 @@ impl Asker {
                 let answer = Answer {
                     url: asked.url.clone(),
                     size: question.checkpoint.size,
-                    cosigned: asked.cosign(&question),
+                    // A panic is one failed answer: a thread that has ended would never answer again.
+                    cosigned: catch_unwind(AssertUnwindSafe(|| asked.cosign(&question)))
+                        .unwrap_or_else(|_panic| Err("asking it panicked".to_owned())),
                 };
                 if answers.send(answer).is_err() {
                     return;

@@ -1,12 +1,16 @@
 //! The end of a log, as the one thread that writes it sees it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::*;
 use crate::ledger::Answer as Answered;
 use crate::reader::replay;
 use crate::statement::facts::FactMap;
 use crate::statement::testing::{ORIGIN, Stage, World, key, listed, operator_admin};
 use crate::statement::words::PartyKind;
+use crate::store::StoreError;
 use crate::store::files::{Access, Files};
+use crate::store::journal::{JournalRead, KeyedFact};
 use crate::store::sqlite::SqliteJournal;
 
 type Opened = (Sequencer<SqliteJournal>, watch::Receiver<Progress>);
@@ -84,4 +88,110 @@ fn nothing_lands_after_the_end_in_its_own_batch_or_a_later_one() {
         facts.apply(entry.id, index, entry.change);
     }
     assert_eq!(facts.closed(&Whole), Ok(Some((*closed).clone())));
+}
+
+/// A journal that panics where a fact about a party of this name is read.
+struct Trap {
+    journal: SqliteJournal,
+    armed: Arc<AtomicBool>,
+}
+
+const TRAP: &str = "trap.example";
+
+impl JournalRead for Trap {
+    fn size(&self) -> Result<u64, StoreError> {
+        self.journal.size()
+    }
+
+    fn find(&self, id: &StatementId) -> Result<Option<u64>, StoreError> {
+        self.journal.find(id)
+    }
+
+    fn find_leaf(&self, id: &StatementId) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+        self.journal.find_leaf(id)
+    }
+
+    fn fact(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let trapped = key.windows(TRAP.len()).any(|part| part == TRAP.as_bytes());
+        assert!(!trapped || !self.armed.load(Ordering::Relaxed), "injected");
+        self.journal.fact(key)
+    }
+
+    fn facts(&self) -> Result<Vec<KeyedFact>, StoreError> {
+        self.journal.facts()
+    }
+
+    fn frontier(&self) -> Result<Vec<u8>, StoreError> {
+        self.journal.frontier()
+    }
+
+    fn head(&self) -> Result<Option<Head>, StoreError> {
+        self.journal.head()
+    }
+
+    fn leaf(&self, index: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        self.journal.leaf(index)
+    }
+
+    fn leaves(&self, range: std::ops::Range<u64>) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.journal.leaves(range)
+    }
+}
+
+impl Journal for Trap {
+    fn commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
+        self.journal.commit(commit)
+    }
+
+    fn advance(&mut self, from: Option<u64>, to: &Head) -> Result<(), StoreError> {
+        self.journal.advance(from, to)
+    }
+}
+
+#[test]
+fn a_panic_while_judging_refuses_that_statement_until_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::at(Stage::Limits);
+    for party in ["p0.example", TRAP, "p1.example"] {
+        let party = listed(party, PartyKind::Agency);
+        world.log(party, operator_admin()).unwrap();
+    }
+    let armed = Arc::new(AtomicBool::new(true));
+    let open = || {
+        let (log, staging) = (folder.path().join("log"), folder.path().join("staging"));
+        let files = Files::open(&log, &staging, Access::Public).unwrap();
+        let journal = Trap {
+            journal: SqliteJournal::open(&folder.path().join("ledger.db")).unwrap(),
+            armed: armed.clone(),
+        };
+        let signer = LogSigner::new(ORIGIN.parse().unwrap(), key("log"));
+        let (tell, _) = watch::channel(Progress::default());
+        let now = world.now;
+        let clock = Clock::from_fn(move || now);
+        Sequencer::open(journal, LogFiles::new(files), signer, clock, tell).unwrap()
+    };
+    let submit = |sequencer: &mut Sequencer<Trap>, which: &[usize]| -> Vec<Option<u64>> {
+        let statements = which.iter().map(|at| world.history[*at].1.clone());
+        let (batch, answers): (Vec<_>, Vec<_>) =
+            statements.map(|signed| Submission::new(signed, ())).unzip();
+        sequencer.round(batch).unwrap();
+        let index = |mut answer: oneshot::Receiver<Answered>| match answer.try_recv().unwrap() {
+            Ok(sequenced) => Some(sequenced.index.as_u64()),
+            Err(SubmitError::Unjudgeable) => None,
+            Err(error) => panic!("{error}"),
+        };
+        answers.into_iter().map(index).collect()
+    };
+    let mut sequencer = open();
+    // Those beside it in the same round are admitted.
+    let first = submit(&mut sequencer, &[0, 1, 2, 3, 4]);
+    assert_eq!(first, [Some(0), Some(1), Some(2), None, Some(3)]);
+    armed.store(false, Ordering::Relaxed);
+    assert_eq!(
+        submit(&mut sequencer, &[3, 4]),
+        [None, Some(3)],
+        "it is remembered"
+    );
+    drop(sequencer);
+    assert_eq!(submit(&mut open(), &[3]), [Some(4)], "until a restart");
 }
