@@ -378,6 +378,7 @@ fn open(
         clips: Clips::new(files("clips", Access::Private)?, vaults.clone()),
         vaults,
         disclosures: UnderWay::default(),
+        started: clock.now(),
         clock,
         authorities,
         keys: signing_keys(operator)?,

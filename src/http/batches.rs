@@ -1,5 +1,6 @@
 //! `/batches/{id}`, and the task that makes batches: once a period, empty or not.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -64,6 +65,15 @@ struct Failure {
     detail: String,
 }
 
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.detail.is_empty() {
+            true => f.write_str(&self.code),
+            false => write!(f, "{}: {}", self.code, self.detail),
+        }
+    }
+}
+
 impl Failure {
     fn new(error: &ApiError) -> Self {
         let problem = error.problem();
@@ -76,9 +86,10 @@ impl Failure {
 }
 
 impl Batching {
-    /// Whether the last batch was not logged.
-    pub fn is_failing(&self) -> bool {
-        self.lock().is_some()
+    /// Why the last batch was not logged, if it was not.
+    pub fn failure(&self) -> Option<String> {
+        let failure = self.lock();
+        failure.as_ref().map(|failure| failure.to_string())
     }
 
     /// Takes down what came of a batch, and logs what changed.

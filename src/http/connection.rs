@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::http::uri::Authority;
 use axum::http::{HeaderValue, Request, StatusCode, Version, header};
@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use tower::{Service, ServiceExt as _};
 
 use super::ApiError;
+use super::answers::Route;
 use super::connections::{Connection, Keeping};
 use super::cors::{self, Open};
 use super::door::Door;
@@ -68,7 +69,8 @@ pub async fn converse<A>(
         };
         let preflight = cors::preflight(&request, open);
         let is_open = cors::is_open(&request, open);
-        let app = app.clone();
+        let (app, metrics) = (app.clone(), door.metrics().clone());
+        let (route, since) = (Route::of(request.uri().path()), Instant::now());
         Box::pin(async move {
             let (mut response, place) = match admitted {
                 Ok((client, place)) => match preflight {
@@ -87,6 +89,8 @@ pub async fn converse<A>(
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(header::CONNECTION, close);
             }
+            let status = response.status().as_u16();
+            metrics.answers.count(route, status, since.elapsed());
             // Under way until the last byte of the answer is taken.
             let kept = (under_way, place);
             Ok::<_, Infallible>(response.map(|body| Keeping { body, kept }))

@@ -68,6 +68,8 @@ where
     if let Err(error) = sized {
         tracing::warn!(%error, "slow readers are cut off later than they should be");
     }
+    let limit = &config.door.metrics().connections_limit;
+    limit.set(i64::try_from(config.connections).unwrap_or(i64::MAX));
     let (all, more) = (
         Connections::new(config.connections),
         Connections::new(MORE_CONNECTIONS),

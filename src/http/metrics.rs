@@ -9,14 +9,18 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::answers::Answers;
 use super::door::Limit;
-use super::{ApiError, Service, Shared};
+use super::health::Condition;
+use super::vault::blocking;
+use super::{ApiError, Service, Shared, problem};
 use crate::logging;
 use crate::memory;
 use crate::time::Time;
@@ -27,13 +31,38 @@ const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=u
 type Labelled = Family<[(&'static str, String); 1], Counter>;
 
 /// What the server counts since its start.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Metrics {
     admitted: Counter,
     refused: Labelled,
     limited: Labelled,
+    pub(super) answers: Answers,
     /// Connections open now.
     pub(super) connections: Gauge,
+    /// Connections that may be open at once.
+    pub(super) connections_limit: Gauge,
+}
+
+impl Default for Metrics {
+    /// Nothing is counted yet, and every series is there: an alarm on one that is absent would never
+    /// come.
+    fn default() -> Self {
+        let (refused, limited) = (Labelled::default(), Labelled::default());
+        for code in problem::codes() {
+            let _ = refused.get_or_create(&[("reason", code.to_owned())]);
+        }
+        for limit in Limit::ALL {
+            let _ = limited.get_or_create(&[("limit", limit.code().to_owned())]);
+        }
+        Self {
+            admitted: Counter::default(),
+            refused,
+            limited,
+            answers: Answers::default(),
+            connections: Gauge::default(),
+            connections_limit: Gauge::default(),
+        }
+    }
 }
 
 impl Metrics {
@@ -77,6 +106,12 @@ impl Metrics {
             "Connections open now",
             self.connections.clone(),
         );
+        registry.register(
+            "connections_limit",
+            "Connections that may be open at once",
+            self.connections_limit.clone(),
+        );
+        self.answers.register(registry);
     }
 }
 
@@ -90,17 +125,135 @@ pub fn router(service: std::sync::Arc<Service>) -> Router {
 
 /// `GET /metrics`.
 async fn show(State(service): Shared) -> Result<Response, ApiError> {
-    let mut text = String::new();
-    encode(&mut text, &service.registry()).map_err(ApiError::internal)?;
+    let text = blocking(move || service.figures()).await?;
     Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], text).into_response())
 }
 
 impl Service {
-    /// All that is counted, and what is so at this moment.
-    fn registry(&self) -> Registry {
-        let mut registry = Registry::with_prefix("whosaw");
-        self.door.metrics().register(&mut registry);
-        self.ledger.metrics().register(&mut registry);
+    /// Every figure, as OpenMetrics text.
+    fn figures(&self) -> Result<String, ApiError> {
+        let mut own = Registry::with_prefix("whosaw");
+        self.door.metrics().register(&mut own);
+        self.ledger.metrics().register(&mut own);
+        self.register_log(&mut own);
+        self.register_batches(&mut own)?;
+        self.register_health(&mut own);
+        self.register_program(&mut own);
+        let mut process = Registry::with_prefix("process");
+        self.register_process(&mut process);
+        let mut text = String::new();
+        for registry in [&own, &process] {
+            encode_registry(&mut text, registry).map_err(ApiError::internal)?;
+        }
+        encode_eof(&mut text).map_err(ApiError::internal)?;
+        Ok(text)
+    }
+
+    fn register_log(&self, registry: &mut Registry) {
+        let ledger = &self.ledger;
+        let published = ledger.published();
+        let size = published.as_ref().map(|p| p.checkpoint.size.as_u64());
+        for (name, help, value) in [
+            (
+                "queue_length",
+                "Statements that wait for the sequencer",
+                ledger.queued() as u64,
+            ),
+            (
+                "queue_limit",
+                "Statements that may wait for the sequencer at once",
+                ledger.queue_limit() as u64,
+            ),
+            (
+                "log_size",
+                "Entries that are durable",
+                ledger.size().as_u64(),
+            ),
+            (
+                "published_size",
+                "Entries under the published checkpoint; 0: none is published",
+                size.unwrap_or(0),
+            ),
+        ] {
+            registry.register(name, help, gauge(value));
+        }
+        let clock = self.clock.now();
+        let wait = ledger.waits_for_clock(clock);
+        for (name, help, value) in [
+            // A moment and not an age: it stays true however late it is read.
+            (
+                "published_timestamp",
+                "When the published checkpoint was cosigned, since 1970; 0: none is published",
+                published.map_or(0, |published| published.at.unix()),
+            ),
+            (
+                "renew",
+                "How often an unchanged checkpoint is cosigned anew",
+                i64::try_from(ledger.renew().as_secs()).unwrap_or(i64::MAX),
+            ),
+            (
+                "clock_wait",
+                "How long the clock must be waited for until entries are logged again",
+                wait.map_or(0, |until| until.seconds_since(clock)),
+            ),
+        ] {
+            registry.register_with_unit(name, help, Unit::Seconds, signed(value));
+        }
+    }
+
+    fn register_batches(&self, registry: &mut Registry) -> Result<(), ApiError> {
+        let batching = &self.batching;
+        registry.register(
+            "batches_logged",
+            "Commitment batches that were logged",
+            batching.logged.clone(),
+        );
+        registry.register(
+            "batches_failed",
+            "Attempts at a commitment batch that logged none",
+            batching.failed.clone(),
+        );
+        registry.register(
+            "batch_failing",
+            "Whether the last attempt at a commitment batch logged none",
+            gauge(u64::from(batching.failure().is_some())),
+        );
+        registry.register(
+            "commitments_waiting",
+            "Commitments that are in no logged batch yet",
+            gauge(self.vaults.waiting_commitments()?),
+        );
+        registry.register_with_unit(
+            "last_batch_timestamp",
+            "When the last commitment batch was logged, cut to the minute, since 1970; 0: never",
+            Unit::Seconds,
+            signed(self.last_batch().map_or(0, Time::unix)),
+        );
+        Ok(())
+    }
+
+    fn register_health(&self, registry: &mut Registry) {
+        let conditions = Family::<[(&'static str, &'static str); 1], Gauge>::default();
+        let mut ready = true;
+        for condition in Condition::ALL {
+            let holds = self.detail_of(condition).is_some();
+            ready &= !holds;
+            let of = [("condition", condition.code())];
+            conditions.get_or_create(&of).set(i64::from(holds));
+        }
+        registry.register(
+            "condition",
+            "Whether a condition holds that must not: see /readyz",
+            conditions,
+        );
+        registry.register(
+            "ready",
+            "Whether no such condition holds",
+            gauge(ready.into()),
+        );
+    }
+
+    fn register_program(&self, registry: &mut Registry) {
         let lost = Counter::<u64>::default();
         lost.inc_by(logging::lost());
         registry.register(
@@ -108,55 +261,8 @@ impl Service {
             "Lines of the program's log that standard error did not take",
             lost,
         );
-        registry.register(
-            "batches_logged",
-            "Commitment batches that were logged",
-            self.batching.logged.clone(),
-        );
-        registry.register(
-            "batches_failed",
-            "Attempts at a commitment batch that logged none",
-            self.batching.failed.clone(),
-        );
-        registry.register(
-            "batch_failing",
-            "Whether the last attempt at a commitment batch logged none",
-            gauge(i64::from(self.batching.is_failing())),
-        );
-        registry.register_with_unit(
-            "last_batch_timestamp",
-            "When the last commitment batch was logged, cut to the minute; 0: never",
-            Unit::Seconds,
-            gauge(self.last_batch().map_or(0, Time::unix)),
-        );
-        let ledger = &self.ledger;
-        let count = |n: u64| gauge(i64::try_from(n).unwrap_or(i64::MAX));
-        let mut now = |name: &str, help: &str, value| registry.register(name, help, value);
-        now(
-            "queue_length",
-            "Statements that wait for the sequencer",
-            count(ledger.queued() as u64),
-        );
-        now(
-            "log_size",
-            "Entries that are durable",
-            count(ledger.size().as_u64()),
-        );
-        if let Some(published) = ledger.published() {
-            let size = published.checkpoint.size.as_u64();
-            now(
-                "published_size",
-                "Entries under the published checkpoint",
-                count(size),
-            );
-            // A moment and not an age: it stays true however late it is read.
-            registry.register_with_unit(
-                "published_timestamp",
-                "When the published checkpoint was cosigned, since 1970",
-                Unit::Seconds,
-                gauge(published.at.unix()),
-            );
-        }
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "Which program this is", build);
         if let Some(allocated) = memory::allocated() {
             for (name, help, bytes) in [
                 ("allocated", "Bytes allocated and not freed", allocated.now),
@@ -166,22 +272,35 @@ impl Service {
                     allocated.peak,
                 ),
             ] {
-                registry.register_with_unit(name, help, Unit::Bytes, count(bytes as u64));
+                registry.register_with_unit(name, help, Unit::Bytes, gauge(bytes as u64));
             }
         }
-        let clock = self.clock.now();
-        let wait = ledger.waits_for_clock(clock);
+    }
+
+    /// What every program tells of itself, under the usual names.
+    fn register_process(&self, registry: &mut Registry) {
         registry.register_with_unit(
-            "clock_wait",
-            "How long the clock must be waited for until entries are logged again",
+            "start_time",
+            "When the server was started, since 1970",
             Unit::Seconds,
-            gauge(wait.map_or(0, |until| until.seconds_since(clock))),
+            signed(self.started.unix()),
         );
-        registry
+        let open = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+        registry.register("open_fds", "Open file descriptors", gauge(open as u64));
+        let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        registry.register(
+            "max_fds",
+            "File descriptors that may be open at once",
+            gauge(most.unwrap_or(u64::MAX)),
+        );
     }
 }
 
-fn gauge(value: i64) -> Gauge {
+fn gauge(value: u64) -> Gauge {
+    signed(i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+fn signed(value: i64) -> Gauge {
     let gauge = Gauge::<i64>::default();
     gauge.set(value);
     gauge

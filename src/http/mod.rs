@@ -3,6 +3,7 @@
 //! Each file is one room of the API of `docs/PROTOCOL.md`, sections 8 and 9. Errors become problem
 //! details in `problem`, once. Not here: what may stand in the log ([`crate::statement::rules`]).
 
+mod answers;
 mod attachments;
 mod auth;
 mod batches;
@@ -15,6 +16,7 @@ mod disclosures;
 mod door;
 mod etag;
 mod forwarded;
+mod health;
 mod keys;
 mod limits;
 mod listen;
@@ -58,7 +60,7 @@ use crate::statement::envelope::MAX_ENVELOPE;
 use crate::store::clips::Clips;
 use crate::store::files::Files;
 use crate::store::vaults::Vaults;
-use crate::time::Clock;
+use crate::time::{Clock, Time};
 use crate::wire::signature::Nonces;
 
 pub use batches::{Batcher, Batching};
@@ -103,6 +105,8 @@ pub struct Service {
     pub nonces: Mutex<Nonces>,
     pub door: Arc<Door>,
     pub bundles: Bundles,
+    /// When the server was started.
+    pub started: Time,
 }
 
 impl Service {
@@ -222,8 +226,10 @@ fn router(service: Arc<Service>) -> Router {
         .route("/api/v1/statements/{id}", get(statements::show))
         .route("/api/v1/findings", get(overview::findings_of_all))
         .route("/schemas/{file}", get(statements::schema))
-        .route("/healthz", get(statements::health))
         .route("/api/v1/instance", get(statements::instance))
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/healthz", get(health::health))
         .route("/batches/{id}", get(batches::read))
         .route("/bundles/{jurisdiction}", get(bundles::read))
         .route("/published/{id}", get(disclosures::published))

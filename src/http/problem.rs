@@ -438,6 +438,15 @@ pub fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
     ApiError::Internal.into_response()
 }
 
+/// Every code that a problem can have.
+pub fn codes() -> impl Iterator<Item = &'static str> {
+    let reasons = Reason::ALL.iter().map(|reason| reason.code());
+    let limits = Limit::ALL.iter().map(|limit| limit.code());
+    reasons
+        .chain(limits)
+        .chain(OF_CALLS.iter().map(|(_, code, _)| *code))
+}
+
 /// Whatever is not routed.
 pub async fn no_such_page() -> ApiError {
     ApiError::NotFound("no such address")

@@ -1,4 +1,4 @@
-//! `/api/v1/statements`, `/api/v1/proofs`, `/schemas`, `/healthz`.
+//! `/api/v1/statements`, `/api/v1/proofs`, `/schemas`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -9,14 +9,13 @@ use axum::extract::{FromRequest as _, FromRequestParts as _, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use serde_json::json;
 
 use super::door::Turn;
 use super::overview::{Kept, Overviewed, findings_about};
 use super::vault::blocking;
 use super::{ApiError, JSON_BODY, PATIENCE, Path, Service, Shared, bulk};
 use crate::digest::StatementId;
-use crate::ledger::{Confirmation, Found, Published, Sequenced};
+use crate::ledger::{Found, Published, Sequenced};
 use crate::record::findings::Finding;
 use crate::statement::envelope::MAX_ENVELOPE;
 use crate::statement::leaf::Leaf;
@@ -406,63 +405,5 @@ pub async fn schema(Path(file): Path<String>) -> Result<Response, ApiError> {
 
 /// `GET /api/v1/instance`: tells this server from one that runs on a copy of its data.
 pub async fn instance(State(service): Shared) -> Json<serde_json::Value> {
-    Json(json!({ "instance": service.ledger.instance() }))
-}
-
-/// `GET /healthz`.
-pub async fn health(State(service): Shared) -> Response {
-    let ledger = &service.ledger;
-    let size = ledger.size();
-    let Some(published) = ledger.published() else {
-        let body = json!({ "status": "no checkpoint published yet", "size": size });
-        return (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response();
-    };
-    let witnesses: serde_json::Map<_, _> = published
-        .witnesses
-        .iter()
-        .map(|(name, result)| {
-            let said = result.as_ref().err().map_or("cosigned", |why| why.as_str());
-            (name.clone(), json!(said))
-        })
-        .collect();
-    let waits = ledger.waits_for_clock(service.clock.now());
-    let closed = ledger.closed();
-    let silent = published.witnesses.iter().any(|(_, said)| said.is_err());
-    let confirmation = ledger.confirmation();
-    let status = match (&closed, waits) {
-        _ if matches!(confirmation, Confirmation::RolledBack(_)) => "rolled-back",
-        (Some(_), _) => "closed",
-        (None, _) if confirmation != Confirmation::Confirmed => {
-            "the witnesses have not confirmed the log since the start"
-        }
-        (None, Some(_)) => "the clock shows a time before the last entry",
-        (None, None) if silent && published.checkpoint.size < size => {
-            "the witnesses' quorum is missing"
-        }
-        (None, None) => "ok",
-    };
-    let mut body = json!({
-        "status": status,
-        "size": size,
-        "published": published.checkpoint.size,
-        "published_at": published.at,
-        "witnesses": witnesses,
-    });
-    match confirmation {
-        Confirmation::Confirmed => {}
-        Confirmation::Waiting(left) => {
-            body["unconfirmed"] = left
-                .into_iter()
-                .map(|(name, why)| (name, json!(why)))
-                .collect();
-        }
-        Confirmation::RolledBack(why) => body["rolled_back"] = json!(why),
-    }
-    if let Some(closed) = closed {
-        body["closed"] = json!(*closed);
-    }
-    if let Some(until) = waits {
-        body["waits_until"] = json!(until);
-    }
-    Json(body).into_response()
+    Json(serde_json::json!({ "instance": service.ledger.instance() }))
 }

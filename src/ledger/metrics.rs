@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
@@ -23,6 +24,10 @@ pub struct Metrics {
     pub(super) tiles: Histogram,
     cosigned: Family<OfWitness, Gauge>,
     missing: Family<OfWitness, Gauge>,
+    /// Checkpoints that were shown to the witnesses and got no quorum.
+    unpublished: Counter,
+    /// Whether the last one did not.
+    lacks_quorum: Gauge,
 }
 
 impl Default for Metrics {
@@ -35,11 +40,34 @@ impl Default for Metrics {
             tiles: seconds(),
             cosigned: Family::default(),
             missing: Family::default(),
+            unpublished: Counter::default(),
+            lacks_quorum: Gauge::default(),
         }
     }
 }
 
 impl Metrics {
+    /// Makes the series of each witness, which lacks until it has answered.
+    pub(super) fn introduce<'a>(&self, witnesses: impl Iterator<Item = &'a str>) {
+        for name in witnesses {
+            let of = [("witness", name.to_owned())];
+            self.missing.get_or_create(&of).set(1);
+            self.cosigned.get_or_create(&of).set(0);
+        }
+    }
+
+    /// Takes down whether a checkpoint that was shown to the witnesses got its quorum.
+    pub(super) fn shown(&self, quorum: bool) {
+        if !quorum {
+            self.unpublished.inc();
+        }
+        self.lacks_quorum.set(i64::from(!quorum));
+    }
+
+    pub(super) fn lacks_quorum(&self) -> bool {
+        self.lacks_quorum.get() != 0
+    }
+
     /// Takes down what each witness answered at `now`.
     pub(super) fn asked(&self, witnesses: &[(String, Result<(), String>)], now: Time) {
         for (name, answer) in witnesses {
@@ -69,6 +97,16 @@ impl Metrics {
         ] {
             registry.register_with_unit(name, help, Unit::Seconds, histogram.clone());
         }
+        registry.register(
+            "checkpoints_without_quorum",
+            "Times that a checkpoint was shown to the witnesses and got no quorum",
+            self.unpublished.clone(),
+        );
+        registry.register(
+            "quorum_missing",
+            "Whether the checkpoint shown to the witnesses last got no quorum",
+            self.lacks_quorum.clone(),
+        );
         registry.register(
             "witness_missing",
             "Whether the witness lacked when it was asked last",

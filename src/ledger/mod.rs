@@ -6,6 +6,7 @@
 //! removes partial tiles that nobody needs any more. [`Ledger`] is the handle that the rest of the server holds: it hands statements in and waits until they stand under
 //! a published checkpoint; [`LogReads`] reads what is published. Not here: HTTP, attachments, vaults.
 
+mod changes;
 mod confirm;
 pub mod fsck;
 mod metrics;
@@ -45,6 +46,7 @@ use crate::tlog::note::LogSigner;
 use crate::tlog::policy::Policy;
 use crate::tlog::tree::{LeafIndex, TreeSize};
 
+use changes::Changes;
 use confirm::Confirm;
 pub use confirm::{Address, Confirmation, Heard, Inquiry, OwnHead, Unconfirmed, addresses};
 pub use metrics::Metrics;
@@ -227,6 +229,7 @@ pub struct Ledger {
     followed: watch::Receiver<u64>,
     log: Arc<LogReads>,
     origin: Arc<str>,
+    renew: Duration,
     metrics: Metrics,
     confirmation: watch::Receiver<Confirmation>,
     instance: Arc<str>,
@@ -378,6 +381,7 @@ impl Ledger {
             publish,
             metrics: metrics.clone(),
             confirm: Some(confirm),
+            changes: Changes::default(),
         };
         let pruner = Pruner::new(log, progress.borrow().size);
         let pruned = published.clone();
@@ -397,6 +401,7 @@ impl Ledger {
             followed,
             log: reads,
             origin,
+            renew: config.renew,
             metrics,
             confirmation,
             instance: instance.id.into(),
@@ -499,6 +504,21 @@ impl Ledger {
     /// Statements that wait for the sequencer.
     pub fn queued(&self) -> usize {
         self.queue.max_capacity() - self.queue.capacity()
+    }
+
+    /// Statements that may wait for the sequencer at once.
+    pub fn queue_limit(&self) -> usize {
+        self.queue.max_capacity()
+    }
+
+    /// How often the checkpoint is cosigned anew when nothing is added.
+    pub fn renew(&self) -> Duration {
+        self.renew
+    }
+
+    /// Whether the last checkpoint that was shown to the witnesses got no quorum.
+    pub fn lacks_quorum(&self) -> bool {
+        self.metrics.lacks_quorum()
     }
 
     /// What the write path measures of itself.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::changes::Changes;
 use super::confirm::Confirm;
 use super::metrics::Metrics;
 use super::reads::LogReads;
@@ -39,6 +40,7 @@ pub(super) struct Publisher {
     pub metrics: Metrics,
     /// Asks witnesses that do not cosign which checkpoint they have; none where a test plays the log alone.
     pub confirm: Option<Arc<Confirm>>,
+    pub changes: Changes,
 }
 
 impl Publisher {
@@ -47,6 +49,7 @@ impl Publisher {
     /// # Errors
     /// The store's.
     pub fn resume(&self) -> Result<(), LedgerError> {
+        self.metrics.introduce(self.witnesses.names());
         // If the witnesses were changed, the new ones are asked at once.
         if let Some(note) = self.log.read(CHECKPOINT)?
             && let Some(published) = self.witnesses.published(&note, self.clock.now())
@@ -111,18 +114,19 @@ impl Publisher {
         }
         let now = self.clock.now();
         let cosigned = self.witnesses.cosign(head, &self.log, now)?;
+        let quorum = cosigned.note.is_some();
         self.metrics.asked(&cosigned.witnesses, now);
         if let Some(confirm) = &self.confirm
             && cosigned.witnesses.iter().any(|(_, answer)| answer.is_err())
         {
             confirm.look_beside();
         }
+        self.metrics.shown(quorum);
+        let changes = &mut self.changes;
+        for change in changes.note(&cosigned.witnesses, quorum, Instant::now()) {
+            change.log();
+        }
         let Some((note, at)) = cosigned.note else {
-            for (name, result) in &cosigned.witnesses {
-                if let Err(why) = result {
-                    tracing::warn!(witness = %name, %why, "no cosignature");
-                }
-            }
             self.publish.send_modify(|published| {
                 if let Some(published) = published {
                     published.witnesses = cosigned.witnesses;

@@ -248,6 +248,7 @@ impl Run<'_> {
             publish: watch::channel(None).0,
             metrics: sequencer.metrics.clone(),
             confirm: None,
+            changes: Changes::default(),
         };
         publisher.resume()?;
         let mut publish = |progress: &watch::Receiver<Progress>| {

@@ -83,6 +83,12 @@ impl Witnesses {
         }
     }
 
+    /// The names of the witnesses in the policy.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let witnesses = self.policy.witnesses().iter();
+        witnesses.map(|witness| witness.name.as_str())
+    }
+
     /// What a published note says, if it satisfies the policy at `now`. Its cosignatures may be of any
     /// age: what they cover stays witnessed, and readers say that it is not fresh.
     pub fn published(&self, note: &[u8], now: Time) -> Option<Published> {
@@ -171,7 +177,7 @@ impl Witnesses {
             Ok(witnessed) => Some(witnessed.time().unwrap_or(now)),
             Err(error) => {
                 let size = question.checkpoint.size;
-                tracing::warn!(%size, %error, "the checkpoint is not published");
+                tracing::debug!(%size, %error, "the checkpoint is not published");
                 None
             }
         };

@@ -1,15 +1,17 @@
 //! A ledger in operation: its keys change while it runs, and signals.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::Value;
 use whosaw::statement::key::PublicKey;
 use whosaw::statement::words::Role;
 
-use super::http::Answer;
+use super::http::{Answer, Call};
 use super::ledger::{Ledger, OPEN, Server, done, signed_benefit, until, whosaw};
 
 /// Sends a signal such as `HUP`.
@@ -175,4 +177,163 @@ fn a_second_signal_ends_a_server_at_once() {
     drop(slow);
     ledger.serve_with(OPEN);
     assert_eq!(ledger.submit(&envelope.to_json()).status, 200);
+}
+
+/// `/readyz` as it is answered: its status, and the names of the checks that do not hold.
+fn readiness(ledger: &Ledger) -> (u16, Vec<String>) {
+    let answer = get(ledger, "/readyz");
+    let health = answer.json();
+    let failing = health["checks"].as_array().unwrap().iter();
+    let failing = failing.filter(|check| check["ok"] == false);
+    let name = |check: &Value| check["name"].as_str().unwrap().to_owned();
+    let failing: Vec<String> = failing.map(name).collect();
+    assert_eq!(health["ready"], failing.is_empty(), "{health}");
+    (answer.status, failing)
+}
+
+fn get(ledger: &Ledger, path: &str) -> Answer {
+    ledger.send(&Call::new("GET", path, []))
+}
+
+/// With its witnesses dead the ledger is alive, and serves what is there; it is not ready once the
+/// checkpoint is older than three renewals. Each change is one line of the log.
+#[test]
+fn liveness_and_readiness_are_apart() {
+    let mut ledger = Ledger::start(|limits| limits.batch_seconds = 3600);
+    ledger.terminate();
+    ledger.take_server().ended();
+    ledger.serve_with(&[OPEN, &["--renew", "1"]].concat());
+    let ready = |ledger: &Ledger| (readiness(ledger).0 == 200).then_some(());
+    until("ready", || ready(&ledger));
+    assert_eq!(ledger.figure("whosaw_ready"), 1.0);
+    let listened = [0, 1].map(|place| ledger.kill_witness(place));
+    let failing = until("not ready", || {
+        let (status, failing) = readiness(&ledger);
+        (status == 503).then_some(failing)
+    });
+    assert_eq!(failing, ["stale-checkpoint"]);
+    for path in [
+        "/livez",
+        "/healthz",
+        "/",
+        "/log/checkpoint",
+        "/api/v1/findings",
+    ] {
+        assert_eq!(get(&ledger, path).status, 200, "{path}");
+    }
+    assert_eq!(get(&ledger, "/livez").json()["status"], "ok");
+    assert_eq!(
+        get(&ledger, "/healthz").json()["status"],
+        "stale-checkpoint"
+    );
+    assert_eq!(ledger.figure("whosaw_ready"), 0.0);
+    let stale = r#"whosaw_condition{condition="stale-checkpoint"}"#;
+    assert_eq!(ledger.figure(stale), 1.0);
+    until("it was tried again and again", || {
+        let tried = ledger.figure("whosaw_checkpoints_without_quorum_total");
+        (tried >= 3.0).then_some(())
+    });
+    for (place, listened) in listened.iter().enumerate() {
+        ledger.start_witness(place, listened);
+    }
+    until("ready again", || ready(&ledger));
+    ledger.terminate();
+    assert!(ledger.take_server().ended().success());
+    let log = fs::read_to_string(ledger.path("serve.log")).unwrap();
+    for line in [
+        "witness north is away: cannot be reached",
+        "witness south is away: cannot be reached",
+        "no checkpoint is published",
+        "witness north is back",
+        "witness south is back",
+        "checkpoints are published again",
+    ] {
+        assert_eq!(log.matches(line).count(), 1, "{line}: {log}");
+    }
+}
+
+/// The names of figures in a text: words that begin with `whosaw_` or `process_`.
+fn figures_named(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let is_figure = |word: &&str| word.starts_with("whosaw_") || word.starts_with("process_");
+    words.filter(is_figure).map(str::to_owned).collect()
+}
+
+/// What alerts, dashboard and handbook name exists from the start, and the handbook names all there is.
+#[test]
+fn figures_that_are_named_exist_from_the_start() {
+    let ledger = Ledger::start(|limits| limits.batch_seconds = 3600);
+    let address = ledger.metrics_address();
+    let metrics = Call::new("GET", "/metrics", []).send(&address).unwrap();
+    let metrics = String::from_utf8(metrics.body).unwrap();
+    let samples = metrics.lines().filter(|line| !line.starts_with('#'));
+    let samples: BTreeSet<&str> = samples.filter_map(|l| l.split(['{', ' ']).next()).collect();
+    // A histogram is named by itself too.
+    let families = metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "));
+    let histograms = families.filter_map(|line| line.strip_suffix(" histogram"));
+    let known: BTreeSet<&str> = samples.iter().copied().chain(histograms).collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = |path: &str| fs::read_to_string(root.join(path)).unwrap();
+    let (_, handbook) = text("docs/OPERATIONS.md")
+        .split_once("## Figures")
+        .map(own)
+        .unwrap();
+    let handbook = handbook
+        .split("## What is never logged")
+        .next()
+        .unwrap()
+        .to_owned();
+    let dashboard = text("contrib/grafana/dashboard.json");
+    for (what, text) in [
+        ("alerts", text("contrib/prometheus/alerts.yml")),
+        ("their tests", text("contrib/prometheus/alerts-test.yml")),
+        ("dashboard", dashboard.clone()),
+        ("handbook", handbook.clone()),
+    ] {
+        let named = figures_named(&text);
+        assert!(named.len() > 10, "{what}: {named:?}");
+        let unknown: Vec<_> = named
+            .iter()
+            .filter(|name| !known.contains(&***name))
+            .collect();
+        assert_eq!(unknown, Vec::<&String>::new(), "{what}");
+    }
+    let named = figures_named(&handbook);
+    let whole = |name: &str| {
+        let mut of = ["_bucket", "_count", "_sum"].iter();
+        let of = of.find_map(|ending| name.strip_suffix(ending));
+        named.contains(of.unwrap_or(name)) || named.contains(name)
+    };
+    // A debug build counts what it allocates; no operator runs one.
+    let missing = samples
+        .iter()
+        .filter(|name| !name.starts_with("whosaw_allocated"));
+    let missing: Vec<_> = missing.filter(|name| !whole(name)).collect();
+    assert_eq!(missing, Vec::<&&str>::new(), "the handbook lacks them");
+
+    // Labels whose values are known from the start have all of them.
+    for series in [
+        r#"whosaw_statements_refused_total{reason="log-closed"} 0"#,
+        r#"whosaw_limited_total{limit="party-limit"} 0"#,
+        r#"whosaw_http_responses_total{route="clips",class="5xx"} 0"#,
+        r#"whosaw_condition{condition="clock-behind"} 0"#,
+    ] {
+        assert!(metrics.lines().any(|line| line == series), "{series}");
+    }
+    let dashboard: Value = serde_json::from_str(&dashboard).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let ids: BTreeSet<u64> = panels.iter().map(|p| p["id"].as_u64().unwrap()).collect();
+    assert_eq!(ids.len(), panels.len(), "an id twice");
+    for panel in panels.iter().filter(|panel| panel["type"] != "row") {
+        let targets = panel["targets"].as_array().unwrap();
+        assert!(!targets.is_empty(), "{panel}");
+        let asks = |target: &Value| target["expr"].as_str().is_some_and(|e| !e.is_empty());
+        assert!(targets.iter().all(asks), "{panel}");
+    }
+}
+
+fn own((before, after): (&str, &str)) -> (String, String) {
+    (before.to_owned(), after.to_owned())
 }

@@ -237,7 +237,7 @@ fn an_absent_witness_delays_proofs_and_loses_nothing() {
     let health = ledger.send(&Call::new("GET", "/healthz", [])).json();
     assert_eq!(health["size"], size + 1, "{health}");
     assert_eq!(health["published"], size, "{health}");
-    assert_eq!(health["status"], "the witnesses' quorum is missing");
+    assert_eq!(health["status"], "quorum-missing");
     assert_eq!(health["witnesses"]["north"], "cosigned", "{health}");
     let missing = health["witnesses"]["south"].as_str().unwrap();
     assert!(missing.contains("cannot be reached"), "{health}");

@@ -15,6 +15,7 @@ const QUEUE: &str =
 /// Which of too many it is, is nobody's to choose.
 const WAITING: &str =
     "SELECT commitment FROM commitments WHERE state = 0 ORDER BY random() LIMIT ?1";
+const UNLOGGED: &str = "SELECT count(*) FROM commitments WHERE state < 2";
 const TAKE: &str = "UPDATE commitments SET state = 1 WHERE commitment = ?1 AND state = 0";
 const LOGGED: &str = "UPDATE commitments SET state = 2 WHERE state = 1";
 const RETURN: &str = "UPDATE commitments SET state = 0 WHERE state = 1";
@@ -45,6 +46,15 @@ impl Vaults {
         })?;
         waiting.sort_unstable();
         Ok(waiting)
+    }
+
+    /// How many commitments are in no logged batch yet.
+    pub fn waiting_commitments(&self) -> Result<u64, StoreError> {
+        let count: i64 = self.read(|db| {
+            let mut count = db.prepare_cached(UNLOGGED)?;
+            count.query_row((), |row| row.get(0))
+        })?;
+        Ok(count.unsigned_abs())
     }
 
     /// Writes a batch down before it is submitted. The same batch again is done already.
