@@ -27,6 +27,7 @@ use crate::party::operator::Operator;
 use crate::store::clips::Clips;
 use crate::store::files::{Access, Files};
 use crate::store::lock::DataLock;
+use crate::store::space::Volume;
 use crate::store::vaults::Vaults;
 use crate::time::Clock;
 use crate::tlog::policy::PolicyError;
@@ -35,6 +36,10 @@ use crate::wire::signature::Nonces;
 
 /// How long a start waits for a new log's first checkpoint.
 const FIRST_CHECKPOINT: Duration = Duration::from_secs(5);
+
+/// Bytes that uploads leave free, unless an operator says otherwise: a log of a few hundred thousand
+/// entries, or the months that it takes to notice.
+const MIN_FREE: u64 = 1 << 30;
 
 /// Connections to the metrics' listener: one reads, another may look.
 const METRICS_CONNECTIONS: usize = 8;
@@ -94,6 +99,12 @@ pub struct Args {
     /// own monitoring may reach
     #[arg(long, value_name = "ADDR")]
     metrics_address: Option<SocketAddr>,
+    /// A folder for the parts of residents' clips, on another volume for example; default: DIR
+    #[arg(long, value_name = "DIR")]
+    clips: Option<PathBuf>,
+    /// Bytes that uploads leave free on each volume, for the log to go on; 0: none
+    #[arg(long, value_name = "BYTES", default_value_t = MIN_FREE)]
+    min_free: u64,
     #[command(flatten)]
     pressure: Pressure,
     #[command(flatten)]
@@ -196,6 +207,10 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     }
     let connections = for_connections(usize::try_from(args.pressure.connections)?)?;
     let _lock = DataLock::acquire(&args.data)?;
+    let _clips_lock = match &args.clips {
+        Some(folder) if folder.is_dir() => Some(DataLock::acquire(folder)?),
+        _ => None,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -243,7 +258,14 @@ async fn serve(args: &Args, operator: &Operator, connections: usize) -> anyhow::
     };
     let counted = Arc::new(Metrics::default());
     let door = Arc::new(Door::new(args.pressure.limits(), counted));
-    let service = Arc::new(open(operator, ledger, clock, authorities, door.clone())?);
+    let service = Arc::new(open(
+        args,
+        operator,
+        ledger,
+        clock,
+        authorities,
+        door.clone(),
+    )?);
     let figures = match args.metrics_address {
         Some(address) => Some(serve_metrics(address, service.clone()).await?),
         None => None,
@@ -355,7 +377,39 @@ async fn serve_metrics(
     )))
 }
 
+/// Where the parts of clips are: the folder, and its staging folder on the same volume.
+///
+/// # Errors
+/// If vaults list clips and the folder has none: its volume is not mounted, most likely, and a server
+/// that went on would show residents none of their clips.
+fn clips_folders(
+    root: &Path,
+    other: Option<&Path>,
+    vaults: &Vaults,
+) -> anyhow::Result<[PathBuf; 2]> {
+    let folders = match other {
+        None => [root.join("clips"), root.join("staging").join("clips")],
+        Some(other) => [other.join("clips"), other.join("staging")],
+    };
+    if let Some(other) = other.filter(|other| !other.is_dir()) {
+        bail!(
+            "{} is no folder: make it, or mount its volume",
+            other.display()
+        );
+    }
+    let is_empty = std::fs::read_dir(&folders[0]).map_or(true, |mut found| found.next().is_none());
+    if is_empty && vaults.has_clips()? {
+        bail!(
+            "vaults.db lists clips, and {clips} has none: mount its volume, or say by --clips where \
+             they are; if they are lost for good, make a file {clips}/lost",
+            clips = folders[0].display()
+        );
+    }
+    Ok(folders)
+}
+
 fn open(
+    args: &Args,
     operator: &Operator,
     ledger: Ledger,
     clock: Clock,
@@ -370,12 +424,20 @@ fn open(
     let mut vaults = Vaults::open(&path)?;
     vaults.checkpoint_beside(&path)?;
     let vaults = Arc::new(vaults);
+    let [clips, staging] = clips_folders(root, args.clips.as_deref(), &vaults)?;
+    let clips = Files::open(&clips, &staging, Access::Private)?;
+    let volume = Volume::of(root, args.min_free);
+    let clips_volume = match &args.clips {
+        None => volume.clone(),
+        Some(folder) => Volume::of(folder, args.min_free),
+    };
     Ok(Service {
         ledger,
         attachments: files("attachments", Access::Private)?,
         waiting: Waiting::default(),
         batches: files("batches", Access::Public)?,
-        clips: Clips::new(files("clips", Access::Private)?, vaults.clone()),
+        clips: Clips::new(clips, vaults.clone(), clips_volume),
+        volume,
         vaults,
         disclosures: UnderWay::default(),
         started: clock.now(),

@@ -158,6 +158,7 @@ impl Service {
             Full::All => ApiError::Busy,
             Full::Party => self.door.refuse(Limit::WaitingAttachments, WAITING),
         })?;
+        let _space = self.volume.take(bytes)?;
         // The opening first: what is there under the digest itself is complete.
         self.attachments
             .create(&opening_path(&path), opening.encode().as_bytes())?;

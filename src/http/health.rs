@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::{Service, Shared};
 use crate::ledger::Confirmation;
 use crate::logging;
+use crate::store::space::Volume;
 
 /// A published checkpoint older than this many renewals is stale.
 pub const STALE_RENEWALS: i64 = 3;
@@ -32,17 +33,20 @@ pub enum Condition {
     ClockBehind,
     /// The last commitment batch was not logged.
     BatchesFail,
+    /// A volume has less free than uploads must leave: they are refused.
+    DiskLow,
 }
 
 impl Condition {
     /// Every condition, the one to name first where several hold first.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::RolledBack,
         Self::Unconfirmed,
         Self::ClockBehind,
         Self::Unpublished,
         Self::StaleCheckpoint,
         Self::BatchesFail,
+        Self::DiskLow,
     ];
 
     /// Its name in `/readyz` and in figures.
@@ -54,6 +58,7 @@ impl Condition {
             Self::StaleCheckpoint => "stale-checkpoint",
             Self::ClockBehind => "clock-behind",
             Self::BatchesFail => "batches-fail",
+            Self::DiskLow => "disk-low",
         }
     }
 }
@@ -115,7 +120,23 @@ impl Service {
                 ))
             }
             Condition::BatchesFail => self.batching.failure(),
+            Condition::DiskLow => {
+                let low = self
+                    .volumes()
+                    .into_iter()
+                    .find(|(_, volume)| volume.is_low());
+                let (name, volume) = low?;
+                let reserve = volume.reserve();
+                Some(format!(
+                    "less than {reserve} bytes are free for {name}: uploads get 507"
+                ))
+            }
         }
+    }
+
+    /// The volumes that uploads fill, by what is on them.
+    pub(super) fn volumes(&self) -> [(&'static str, &Volume); 2] {
+        [("data", &self.volume), ("clips", self.clips.volume())]
     }
 
     fn health(&self) -> Value {

@@ -138,6 +138,7 @@ impl Service {
         self.register_log(&mut own);
         self.register_batches(&mut own)?;
         self.register_health(&mut own);
+        self.register_disks(&mut own);
         self.register_program(&mut own);
         let mut process = Registry::with_prefix("process");
         self.register_process(&mut process);
@@ -251,6 +252,30 @@ impl Service {
             "Whether no such condition holds",
             gauge(ready.into()),
         );
+    }
+
+    fn register_disks(&self, registry: &mut Registry) {
+        let figure = || Family::<[(&'static str, &'static str); 1], Gauge>::default();
+        let (free, size, reserve) = (figure(), figure(), figure());
+        for (name, volume) in self.volumes() {
+            let of = [("volume", name)];
+            let space = volume.space().ok();
+            for (figure, bytes) in [
+                (&free, space.map_or(0, |space| space.free)),
+                (&size, space.map_or(0, |space| space.size)),
+                (&reserve, volume.reserve()),
+            ] {
+                let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+                figure.get_or_create(&of).set(bytes);
+            }
+        }
+        for (name, help, figure) in [
+            ("disk_free", "Free on the volume of this name", free),
+            ("disk_size", "The size of the volume", size),
+            ("disk_reserve", "What uploads must leave free", reserve),
+        ] {
+            registry.register_with_unit(name, help, Unit::Bytes, figure);
+        }
     }
 
     fn register_program(&self, registry: &mut Registry) {

@@ -59,6 +59,7 @@ use crate::ledger::Ledger;
 use crate::statement::envelope::MAX_ENVELOPE;
 use crate::store::clips::Clips;
 use crate::store::files::Files;
+use crate::store::space::Volume;
 use crate::store::vaults::Vaults;
 use crate::time::{Clock, Time};
 use crate::wire::signature::Nonces;
@@ -94,6 +95,8 @@ pub struct Service {
     /// `batches/<statement id>`.
     pub batches: Files,
     pub clips: Clips,
+    /// The volume of the data folder, but for the clips'.
+    pub volume: Volume,
     pub vaults: Arc<Vaults>,
     pub disclosures: UnderWay,
     pub clock: Clock,

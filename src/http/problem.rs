@@ -70,6 +70,8 @@ pub enum ApiError {
     RolledBack,
     /// The rules panicked on the statement.
     Unjudgeable,
+    /// Uploads leave the rest of the disk to the log.
+    NearlyFull,
     Quota(String),
     /// Ours: logged with its cause, told without it.
     Internal,
@@ -182,13 +184,17 @@ impl ApiError {
                 "nothing was logged; the statement is refused until the operator restarts the server",
             ),
             Self::Quota(detail) => of_call("quota", detail),
+            Self::NearlyFull => of_call(
+                "insufficient-storage",
+                "no upload is taken until the operator has made room; everything else goes on",
+            ),
             Self::Internal => of_call("internal", "the operator's log says why"),
         }
     }
 }
 
 /// What calls are answered besides refusals of statements and limits: status, code, title.
-const OF_CALLS: [(u16, &str, &str); 25] = [
+const OF_CALLS: [(u16, &str, &str); 26] = [
     (400, "bad-request", "The call is not of the form required"),
     (400, "not-http", "This is no request of HTTP/1.1"),
     (
@@ -242,6 +248,11 @@ const OF_CALLS: [(u16, &str, &str); 25] = [
     ),
     (503, "rolled-back", "The server has an old copy of its log"),
     (507, "quota", "The vault's quota does not hold this"),
+    (
+        507,
+        "insufficient-storage",
+        "The disk of the server is nearly full",
+    ),
 ];
 
 /// `GET /problems/{code}`: what a problem's type means.
@@ -302,6 +313,9 @@ fn of_status(status: u16) -> &'static str {
         410 => "It does not come back.",
         429 | 503 => {
             "Nothing was done. Wait as long as the answer’s Retry-After says, and send the same again."
+        }
+        507 => {
+            "Nothing was stored. The operator has to make room: send the same again in some hours."
         }
         500 => "The fault is the server’s. Its operator’s log says why.",
         _ => "Nothing was done, and the same, sent again, gets the same answer.",
@@ -396,6 +410,7 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Conflict { .. } => Self::other_content(),
+            StoreError::NearlyFull => Self::NearlyFull,
             StoreError::BadPath { .. } => Self::NotFound("no such object"),
             error if error.is_out_of_files() => Self::Busy,
             error => Self::internal(error),

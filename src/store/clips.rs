@@ -18,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::files::Files;
 use super::objects::{Objects as _, Staged};
+use super::space::{TakenSpace, Volume};
 use super::vaults::{Clip, ClipId, VaultError, VaultId, Vaults};
 use super::{StoreError, at};
 use crate::digest::Digest;
@@ -82,6 +83,8 @@ pub struct Clips(Arc<Store>);
 struct Store {
     files: Files,
     vaults: Arc<Vaults>,
+    /// Where the files are.
+    volume: Volume,
     rooms: Mutex<HashMap<VaultId, Arc<Mutex<Room>>>>,
     /// Parts that grow and are written now.
     writing: Mutex<HashSet<Place>>,
@@ -101,11 +104,12 @@ struct Room {
 type Waiting = HashMap<(ClipId, Part), u64>;
 
 impl Clips {
-    /// The clips whose parts are `files`, `<vault>/<clip>/<part>`.
-    pub fn new(files: Files, vaults: Arc<Vaults>) -> Self {
+    /// The clips whose parts are `files`, `<vault>/<clip>/<part>`, on `volume`.
+    pub fn new(files: Files, vaults: Arc<Vaults>, volume: Volume) -> Self {
         Self(Arc::new(Store {
             files,
             vaults,
+            volume,
             rooms: Mutex::default(),
             writing: Mutex::default(),
         }))
@@ -127,9 +131,15 @@ impl Clips {
         Ok(file)
     }
 
+    /// The volume of the parts.
+    pub fn volume(&self) -> &Volume {
+        &self.0.volume
+    }
+
     /// Lets a part of `length` bytes in, which has its room until it is dropped.
     ///
     /// # Errors
+    /// [`StoreError::NearlyFull`] if the volume would keep less than its reserve;
     /// [`VaultError::UnknownVault`]; [`VaultError::QuotaBytes`], and [`VaultError::Waiting`] for too
     /// many parts of clips that are not complete.
     pub fn reserve(&self, place: Place, length: u64) -> Result<Arriving, VaultError> {
@@ -140,6 +150,7 @@ impl Clips {
             return Err(VaultError::Waiting { most: MAX_WAITING });
         }
         self.check_quota(place.vault, bytes, length)?;
+        let space = self.0.volume.take(length)?;
         locked.arriving += 1;
         locked.reserved += length;
         drop(locked);
@@ -149,6 +160,7 @@ impl Clips {
             clips: self.clone(),
             place,
             reserved,
+            space,
         })
     }
 
@@ -315,6 +327,7 @@ pub struct Arriving {
     clips: Clips,
     place: Place,
     reserved: Reserved,
+    space: TakenSpace,
 }
 
 impl Arriving {
@@ -329,6 +342,7 @@ impl Arriving {
             clips,
             place,
             reserved,
+            space: _space,
         } = self;
         let mut locked = lock(&reserved.room);
         let (_, taken) = clips.taken(place.vault, &mut locked)?;

@@ -19,6 +19,7 @@ pub mod lock;
 pub mod memory;
 pub mod objects;
 pub mod secrets;
+pub mod space;
 pub mod sqlite;
 pub mod vaults;
 
@@ -87,6 +88,9 @@ pub enum StoreError {
     Conflict { path: String },
     #[error("{} and {} are not on one file system", root.display(), staging.display())]
     TwoFileSystems { root: PathBuf, staging: PathBuf },
+
+    #[error("the disk is nearly full, and uploads leave the rest to the log")]
+    NearlyFull,
 
     #[error("{} is already there, and a key is never overwritten", path.display())]
     KeyExists { path: PathBuf },

@@ -12,7 +12,7 @@ use whosaw::statement::key::PublicKey;
 use whosaw::statement::words::Role;
 
 use super::http::{Answer, Call};
-use super::ledger::{Ledger, OPEN, Server, done, signed_benefit, until, whosaw};
+use super::ledger::{Ledger, OPEN, Ran, Server, done, signed_benefit, until, whosaw};
 
 /// Sends a signal such as `HUP`.
 fn signal(server: &Server, name: &str) {
@@ -336,4 +336,125 @@ fn figures_that_are_named_exist_from_the_start() {
 
 fn own((before, after): (&str, &str)) -> (String, String) {
     (before.to_owned(), after.to_owned())
+}
+
+const FILM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/seal/clip.rs");
+
+/// A resident's device, in the folder `name`.
+fn resident(ledger: &Ledger, name: &str) {
+    let (code, home) = (ledger.file("code"), ledger.file(name));
+    fs::write(&code, ledger.enrol_code(64, 10)).unwrap();
+    let (url, trust) = (ledger.url(), ledger.file("operator/log.policy"));
+    let init = [
+        "resident", "init", "--home", &home, "--server", &url, "--trust", &trust,
+    ];
+    let who = ["--code-file", &code, "--jurisdiction", "US-FL"];
+    done(&[&init[..], &who, &["--camera", "front=28.03950,-81.94980"]].concat());
+}
+
+/// Seals a clip and uploads it.
+fn add_clip(ledger: &Ledger, name: &str) -> Ran {
+    let time = |minutes: &str| format!("2026-01-01T10:{minutes}:00Z");
+    let (home, from, until) = (ledger.file(name), time("00"), time("01"));
+    let times = ["--from", &from, "--until", &until];
+    let add = [
+        "resident", "add", FILM, "--home", &home, "--camera", "front",
+    ];
+    whosaw(&[&add[..], &times].concat())
+}
+
+/// Where uploads would leave less than the reserve they get 507 and the operator an alarm; statements,
+/// batches and reads go on.
+#[test]
+fn a_full_disk_refuses_uploads_and_not_the_log() {
+    let mut ledger = Ledger::start(|limits| limits.batch_seconds = 2);
+    ledger.settle();
+    ledger.terminate();
+    ledger.take_server().ended();
+    // More than any disk has.
+    ledger.serve_with(&[OPEN, &["--min-free", "1000000000000000000"]].concat());
+    resident(&ledger, "full");
+    let refused = add_clip(&ledger, "full");
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("nearly full"), "{}", refused.stderr);
+    let vendor = ledger.home("vendor");
+    let (status, _) = super::pressure::upload(&ledger, &vendor, b"a contract", "text/plain");
+    assert_eq!(status, 507);
+    assert_eq!(readiness(&ledger), (503, vec!["disk-low".to_owned()]));
+    let low = r#"whosaw_condition{condition="disk-low"}"#;
+    assert_eq!(ledger.figure(low), 1.0);
+    let free = ledger.figure(r#"whosaw_disk_free_bytes{volume="clips"}"#);
+    assert!(0.0 < free && free < 1e18, "{free}");
+    assert_eq!(
+        ledger.submit(&signed_benefit(&vendor).to_json()).status,
+        201
+    );
+    let logged = ledger.figure("whosaw_batches_logged_total");
+    until("a batch is logged", || {
+        (ledger.figure("whosaw_batches_logged_total") > logged).then_some(())
+    });
+    assert_eq!(get(&ledger, "/").status, 200);
+
+    // With room again, uploads are taken.
+    ledger.terminate();
+    ledger.take_server().ended();
+    ledger.serve_with(&[OPEN, &["--min-free", "0"]].concat());
+    let (status, _) = super::pressure::upload(&ledger, &vendor, b"a contract", "text/plain");
+    assert_eq!(status, 201);
+    resident(&ledger, "room");
+    let added = add_clip(&ledger, "room");
+    assert_eq!(added.code, Some(0), "{}", added.stderr);
+    assert!(readiness(&ledger).1.is_empty());
+}
+
+/// Files below a folder.
+fn files(folder: &Path) -> usize {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return usize::from(folder.is_file());
+    };
+    entries.map(|entry| files(&entry.unwrap().path())).sum()
+}
+
+/// `--clips` names a folder on another volume, which has its own staging; a server does not start
+/// beside vaults whose clips are not there.
+#[test]
+fn clips_lie_on_another_volume() {
+    let mut ledger = Ledger::start(|_| {});
+    ledger.terminate();
+    ledger.take_server().ended();
+    // Another file system, where the machine has one at hand.
+    let memory = Path::new("/dev/shm");
+    let volume = tempfile::tempdir_in(memory)
+        .or_else(|_| tempfile::tempdir())
+        .unwrap();
+    let folder = volume.path().to_str().unwrap().to_owned();
+    let elsewhere = [OPEN, &["--min-free", "0", "--clips", &folder]].concat();
+    ledger.serve_with(&elsewhere);
+    resident(&ledger, "me");
+    let added = add_clip(&ledger, "me");
+    assert_eq!(added.code, Some(0), "{}", added.stderr);
+    let clips = volume.path().join("clips");
+    assert_eq!(files(&clips), 3);
+    assert_eq!(files(&ledger.path("operator/clips")), 0);
+    assert!(volume.path().join("staging").is_dir());
+    // Two servers do not share a folder: each would empty the other's staging.
+    let other = Ledger::without_witnesses(|_| {});
+    let shared = ["--unwitnessed", "--clips", &folder];
+    assert!(other.try_serve(&[], &shared).is_none());
+
+    ledger.terminate();
+    ledger.take_server().ended();
+    let refused = |ledger: &Ledger, options: &[&str]| {
+        assert!(ledger.try_serve(&[], options).is_none());
+        let log = fs::read_to_string(ledger.path("serve.log")).unwrap();
+        assert!(log.contains("vaults.db lists clips"), "{log}");
+        fs::write(ledger.path("serve.log"), "").unwrap();
+    };
+    refused(&ledger, OPEN);
+    let unmounted = volume.path().join("unmounted");
+    fs::rename(&clips, &unmounted).unwrap();
+    refused(&ledger, &elsewhere);
+    fs::rename(&unmounted, &clips).unwrap();
+    ledger.serve_with(&elsewhere);
+    assert_eq!(files(&clips), 3);
 }

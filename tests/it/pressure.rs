@@ -474,7 +474,7 @@ fn figures_are_for_the_operator_alone() {
 }
 
 /// An attachment that a home's party uploads: the answer's status and the digest.
-fn upload(ledger: &Ledger, home: &Home, bytes: &[u8], media_type: &str) -> (u16, SealDigest) {
+pub fn upload(ledger: &Ledger, home: &Home, bytes: &[u8], media_type: &str) -> (u16, SealDigest) {
     let value = AttachmentValue {
         sha256: Digest::of(bytes),
         size: bytes.len() as u64,

@@ -5,6 +5,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::store::files::Access;
+use crate::store::space::Space;
 use crate::time::Time;
 
 const VAULT: VaultId = VaultId::from_bytes([1; 16]);
@@ -83,9 +84,13 @@ impl World {
 }
 
 fn open(folder: &TempDir, vaults: &Arc<Vaults>) -> Clips {
+    open_on(folder, vaults, Volume::of(folder.path(), 0))
+}
+
+fn open_on(folder: &TempDir, vaults: &Arc<Vaults>, volume: Volume) -> Clips {
     let path = |name| folder.path().join(name);
     let files = Files::open(&path("clips"), &path("staging"), Access::Private).unwrap();
-    Clips::new(files, vaults.clone())
+    Clips::new(files, vaults.clone(), volume)
 }
 
 fn id(clip: u8) -> ClipId {
@@ -305,4 +310,55 @@ fn an_upload_is_given_up_after_a_day() {
     let path = world.folder.path().join("clips").join(body.to_string());
     assert!(std::fs::read(path).unwrap() == [2; 90_000]);
     assert_eq!(world.on_disk("staging"), 0);
+}
+
+/// Within their quota residents fill no disk: what arrives at once leaves the reserve together, and
+/// what was let in is stored.
+#[test]
+fn uploads_stop_where_the_reserve_begins() {
+    let world = World::new();
+    let free = Arc::new(AtomicU64::new(25_000));
+    let probed = free.clone();
+    let probe = move || {
+        let free = probed.load(Ordering::SeqCst);
+        Ok(Space {
+            free,
+            size: 1 << 20,
+        })
+    };
+    let volume = Volume::probed_by(probe, 10_000);
+    let clips = open_on(&world.folder, &world.vaults, volume);
+    let reserve = |clip, bytes| clips.reserve(place(clip, Part::Body), bytes);
+    let full = |result: Result<Arriving, VaultError>| {
+        matches!(result, Err(VaultError::Store(StoreError::NearlyFull)))
+    };
+    let mut first = reserve(1, 10_000).unwrap();
+    assert!(full(reserve(2, 5_001)), "beside what arrives");
+    let second = reserve(2, 5_000).unwrap();
+    assert!(full(reserve(3, 1)));
+    drop(second);
+    first.write_all(&[1; 10_000]).unwrap();
+    free.store(15_000, Ordering::SeqCst);
+    first.commit().unwrap();
+    drop(reserve(3, 5_000).unwrap());
+    // In pieces too: an upload begins if it can end, and each piece finds its room.
+    let body = place(4, Part::Body);
+    let full_upload = |result: Result<(), VaultError>| {
+        matches!(result, Err(VaultError::Store(StoreError::NearlyFull)))
+    };
+    assert!(full_upload(clips.begin_upload(body, 5_001).map(drop)));
+    clips.begin_upload(body, 5_000).unwrap();
+    let piece = clips.resume(body, 0, 3_000).unwrap();
+    assert!(full(reserve(3, 2_001)), "beside a piece");
+    drop(piece);
+    free.store(9_999, Ordering::SeqCst);
+    assert!(full_upload(clips.resume(body, 0, 1).map(drop)));
+    assert!(full(reserve(3, 0)), "nothing more, however small");
+    assert!(clips.volume().is_low());
+    assert!(
+        clips.file(&place(1, Part::Body)).unwrap().is_some(),
+        "reads go on"
+    );
+    free.store(20_000, Ordering::SeqCst);
+    assert!(reserve(3, 10_000).is_ok());
 }

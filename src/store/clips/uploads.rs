@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{Clips, INCOMPLETE, MAX_WAITING, Part, Place, failed, lock};
 use crate::encoding;
+use crate::store::space::TakenSpace;
 use crate::store::vaults::{ClipId, Upload, UploadKey, VaultError, VaultId};
 
 /// A piece of a part that is being received; nobody else writes the part meanwhile. Dropped, it leaves the upload as
@@ -18,6 +19,8 @@ pub struct Piece {
     turn: Turn,
     file: File,
     upload: Upload,
+    /// Room on the disk for the piece.
+    _space: TakenSpace,
 }
 
 /// The turn to write a part; somebody else's when this is dropped.
@@ -54,6 +57,8 @@ impl Clips {
             return Err(VaultError::Waiting { most: MAX_WAITING });
         }
         self.check_quota(place.vault, bytes, length)?;
+        // Refused at once if it could not end; each piece takes its own room while it is written.
+        drop(self.0.volume.take(length)?);
         // The file first: what has a row has a file.
         let file = self.0.files.grow(&name(&place))?;
         file.set_len(0).map_err(failed)?;
@@ -86,6 +91,7 @@ impl Clips {
     /// Goes on with an upload at `offset`, by a piece of at most `count` bytes.
     ///
     /// # Errors
+    /// [`StoreError::NearlyFull`](crate::store::StoreError::NearlyFull) as [`Clips::reserve`];
     /// [`VaultError::UnknownUpload`]; [`VaultError::UploadOffset`] if it is not there;
     /// [`VaultError::UploadLength`] if it would become too long; [`VaultError::UploadBusy`] while another call writes it.
     pub fn resume(&self, place: Place, offset: u64, count: u64) -> Result<Piece, VaultError> {
@@ -101,6 +107,7 @@ impl Clips {
                 length: upload.length,
             });
         }
+        let space = self.0.volume.take(count)?;
         // Nothing is missing of a part that is stored.
         let grown = self.0.files.grown(&name(&place))?;
         let (mut file, _) = grown.ok_or(VaultError::UnknownUpload)?;
@@ -113,6 +120,7 @@ impl Clips {
             turn,
             file,
             upload,
+            _space: space,
         })
     }
 

@@ -16,6 +16,7 @@ const CLIP: &str = "SELECT id, header_size, body_size, meta_size, body_sha256 FR
     WHERE vault = ?1 AND id = ?2";
 const CLIPS: &str = "SELECT id, header_size, body_size, meta_size, body_sha256 FROM clips
     WHERE vault = ?1 ORDER BY id";
+const ANY_CLIP: &str = "SELECT EXISTS (SELECT 1 FROM clips)";
 const CLIP_IDS: &str = "SELECT id FROM clips WHERE vault = ?1";
 const REMOVE_CLIP: &str = "DELETE FROM clips WHERE vault = ?1 AND id = ?2";
 
@@ -44,6 +45,11 @@ impl Clip {
 }
 
 impl Vaults {
+    /// Whether any vault lists a clip.
+    pub fn has_clips(&self) -> Result<bool, StoreError> {
+        self.read(|db| db.prepare_cached(ANY_CLIP)?.query_row((), |row| row.get(0)))
+    }
+
     /// Adds a clip whose objects are stored, and queues its commitments, in one transaction.
     ///
     /// The same clip again is done already; commitments that are new with it are queued then too,
