@@ -2,7 +2,7 @@
 //!
 //! A server must outlive the reader of its log. A line that standard error does not take, because
 //! the pipe is closed or full or the disk is full, is dropped and counted ([`lost`]). Writing a line
-//! never fails, never panics, and waits at most [`PATIENCE`].
+//! never fails, never panics, and waits at most `PATIENCE`.
 
 use std::io::{self, IsTerminal as _, Write};
 use std::panic::PanicHookInfo;

@@ -36,7 +36,7 @@ const RETRY: Duration = Duration::from_millis(50);
 pub struct Listening {
     pub listener: TcpListener,
     /// Connections open at once. The one that has been idle longest is closed for the next that comes; while
-    /// none is idle, [`MORE_CONNECTIONS`] are told so.
+    /// none is idle, `MORE_CONNECTIONS` are told so.
     pub connections: usize,
     pub door: Arc<Door>,
     /// Which paths may be read by scripts of other sites.
