@@ -60,7 +60,7 @@ pub fn run(args: &Fsck, out: &mut impl io::Write) -> anyhow::Result<Exit> {
         return recover::run(&args.data, &args.from, args.json, out);
     }
     let fsck = Operator::open(&args.data)?.fsck()?;
-    let _lock = DataLock::acquire(&args.data)?;
+    let _lock = DataLock::acquire_to_read(&args.data)?;
     let bar = Progress::new("examining");
     let mut progress = |done, of| bar.set(done, of);
     if !args.repair {

@@ -4,7 +4,7 @@
 //! ends, so there is nothing to clean up after a crash.
 
 use std::fs::{File, TryLockError};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use super::{StoreError, at};
@@ -14,20 +14,37 @@ use super::{StoreError, at};
 pub struct DataLock(#[expect(dead_code, reason = "closing the file ends the lock")] File);
 
 impl DataLock {
-    /// Takes the folder, which must exist.
+    /// Takes the folder, which must exist, to write in it.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] if somebody has it; [`StoreError::Io`] on a read-only disk.
+    pub fn acquire(folder: &Path) -> Result<Self, StoreError> {
+        Self::lock(folder, Self::open(folder))
+    }
+
+    /// Takes the folder to read in it alone: on a read-only disk too.
     ///
     /// # Errors
     /// [`StoreError::Locked`] if somebody has it.
-    pub fn acquire(folder: &Path) -> Result<Self, StoreError> {
-        let path = folder.join("lock");
-        let mut options = File::options();
-        let file = match options.write(true).create(true).truncate(false).open(&path) {
+    pub fn acquire_to_read(folder: &Path) -> Result<Self, StoreError> {
+        let file = match Self::open(folder) {
             // The lock itself needs no writing, and where there is no file, the folder can be locked.
             Err(error) if error.kind() == ErrorKind::ReadOnlyFilesystem => {
-                File::open(&path).or_else(|_| File::open(folder))
+                File::open(folder.join("lock")).or_else(|_| File::open(folder))
             }
             opened => opened,
         };
+        Self::lock(folder, file)
+    }
+
+    fn open(folder: &Path) -> io::Result<File> {
+        let mut options = File::options();
+        let options = options.write(true).create(true).truncate(false);
+        options.open(folder.join("lock"))
+    }
+
+    fn lock(folder: &Path, file: io::Result<File>) -> Result<Self, StoreError> {
+        let path = folder.join("lock");
         let file = file.map_err(at(&path))?;
         match file.try_lock() {
             Ok(()) => Ok(Self(file)),
