@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -84,21 +85,33 @@ impl Server {
     /// Starts `whosaw` with these arguments and this as standard error, and waits until it listens.
     pub fn start_with(args: &[&str], errors: Stdio) -> Self {
         let words = [&[env!("CARGO_BIN_EXE_whosaw")], args].concat();
-        let started = Self::try_start_with(&Days::default(), &words, errors);
+        let started = Self::try_start_with(&Days::default(), &words, errors, || false);
         started.unwrap_or_else(|ended| panic!("{args:?} does not listen: {ended}"))
     }
 
     /// Runs `words` and waits until it listens; how it ended if it does not.
     fn try_start(days: &Days, words: &[&str], errors: &Path) -> Result<Self, ExitStatus> {
-        let errors = std::fs::File::options()
+        let before = std::fs::read(errors).map_or(0, |log| log.len());
+        let file = std::fs::File::options()
             .create(true)
             .append(true)
             .open(errors);
-        Self::try_start_with(days, words, errors.unwrap().into())
+        // Such a server runs, and its standard output never tells its address.
+        let is_silent = || {
+            let log = std::fs::read_to_string(errors).unwrap_or_default();
+            log.get(before..)
+                .is_some_and(|log| log.contains("standard output did not take the address"))
+        };
+        Self::try_start_with(days, words, file.unwrap().into(), is_silent)
     }
 
-    /// As [`Server::try_start`], with this as standard error.
-    fn try_start_with(days: &Days, words: &[&str], errors: Stdio) -> Result<Self, ExitStatus> {
+    /// As [`Server::try_start`], with this as standard error. It is killed once it `is_silent`.
+    fn try_start_with(
+        days: &Days,
+        words: &[&str],
+        errors: Stdio,
+        is_silent: impl Fn() -> bool,
+    ) -> Result<Self, ExitStatus> {
         let mut child = Command::new(words[0])
             .args(&words[1..])
             .envs(days.variables())
@@ -107,16 +120,30 @@ impl Server {
             .spawn()
             .unwrap();
         let mut metrics = None;
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let authority = lines.find_map(|line| {
-            let line = line.unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (read, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            // Who started it goes on once the address is known.
+            let _ = stdout.lines().try_for_each(|line| read.send(line.unwrap()));
+        });
+        let next = || loop {
+            match lines.recv_timeout(Duration::from_secs(1)) {
+                Ok(line) => return Some(line),
+                Err(RecvTimeoutError::Timeout) if !is_silent() => {}
+                Err(_) => return None,
+            }
+        };
+        let authority = std::iter::from_fn(next).find_map(|line| {
             if let Some(address) = line.strip_prefix("metrics on http://") {
                 metrics = address.strip_suffix("/metrics").map(str::to_owned);
             }
             Some(line.strip_prefix("listening on http://")?.to_owned())
         });
         match authority {
-            None => Err(child.wait().unwrap()),
+            None => {
+                let _ = is_silent() && child.kill().is_ok();
+                Err(child.wait().unwrap())
+            }
             Some(authority) => Ok(Self {
                 child,
                 metrics,
