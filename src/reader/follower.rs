@@ -270,7 +270,8 @@ impl<J: Journal> Follower<J> {
         loop {
             let mut tree = self.frontier()?;
             let leaves = self.fetch(source, &mut tree, shown.size, |done| {
-                progress(done - first, shown.size.as_u64() - first);
+                let all = shown.size.as_u64().saturating_sub(first);
+                progress(done.saturating_sub(first), all);
             })?;
             most_held = most_held.max(leaves.iter().map(Vec::len).sum());
             if !is_prefix(source, &tree, shown)? {
@@ -296,10 +297,10 @@ impl<J: Journal> Follower<J> {
         let mut leaves = Vec::new();
         let mut held = 0;
         for bundle in tile::new_entry_tiles(tree.size(), to) {
-            let known = (tree.size().as_u64() - bundle.start()) as usize;
+            let known = tree.size().as_u64().saturating_sub(bundle.start()) as usize;
             for leaf in source.entries(bundle)?.into_iter().skip(known) {
                 tree.push(leaf_hash(&leaf));
-                held += leaf.len();
+                held = leaf.len().saturating_add(held);
                 leaves.push(leaf);
             }
             progress(tree.size().as_u64());
@@ -507,7 +508,7 @@ impl<J: Journal> Follower<J> {
         let mut portion = Portion {
             entries: Vec::with_capacity(leaves.len()),
             forbidden: Vec::new(),
-            end: from + leaves.len() as u64,
+            end: from.saturating_add(leaves.len() as u64),
             held: leaves.iter().map(Vec::len).sum(),
         };
         for (leaf, index) in leaves.iter().zip(from..) {

@@ -153,7 +153,8 @@ impl LogSource for FolderSource {
             // One byte too many is enough for its form to be wrong.
             let mut bytes = Vec::new();
             let file = File::open(&place)?;
-            file.take(limit(path) + 1).read_to_end(&mut bytes)?;
+            file.take(limit(path).saturating_add(1))
+                .read_to_end(&mut bytes)?;
             Ok(bytes)
         };
         match read() {

@@ -31,7 +31,8 @@ impl Tree {
     pub fn grow(&mut self, journal: &impl JournalRead, size: TreeSize) -> Result<(), StoreError> {
         while self.edge.size() < size {
             let from = self.edge.size().as_u64();
-            let leaves = journal.leaves(from..size.as_u64().min(from + READ))?;
+            let to = size.as_u64().min(from.saturating_add(READ));
+            let leaves = journal.leaves(from..to)?;
             if leaves.is_empty() {
                 return Err(StoreError::Damaged(format!("entry {from} is missing")));
             }

@@ -85,18 +85,21 @@ impl Account {
 
     /// The postings by which a party gave more than it ever had of what it was to have first: credit
     /// beyond what accrued, or more goods back than came.
-    pub(super) fn overdrawn(&self, kinds: impl Fn(&StatementId) -> BenefitKind) -> Vec<&Posting> {
+    pub(super) fn overdrawn(
+        &self,
+        kinds: impl Fn(&StatementId) -> Option<BenefitKind>,
+    ) -> Vec<&Posting> {
         let mut balances = Balances::new();
         let mut overdrawn = Vec::new();
         for posting in &self.postings {
             post(&mut balances, posting);
             let owed = matches!(
                 (kinds(&posting.report), &posting.unit),
-                (BenefitKind::CreditRedeemed, Unit::Credit(_))
-                    | (BenefitKind::Returned, Unit::Goods(_))
+                (Some(BenefitKind::CreditRedeemed), Unit::Credit(_))
+                    | (Some(BenefitKind::Returned), Unit::Goods(_))
             );
             let key = (posting.from.clone(), posting.unit.clone());
-            if owed && balances[&key] < 0 {
+            if owed && balances.get(&key).is_some_and(|balance| *balance < 0) {
                 overdrawn.push(posting);
             }
         }
@@ -106,10 +109,14 @@ impl Account {
 
 fn post(balances: &mut Balances, posting: &Posting) {
     let quantity = i64::from(posting.quantity);
-    for (party, change) in [(&posting.from, -quantity), (&posting.to, quantity)] {
-        *balances
-            .entry((party.clone(), posting.unit.clone()))
-            .or_default() += change;
+    let changes = [
+        (&posting.from, quantity.saturating_neg()),
+        (&posting.to, quantity),
+    ];
+    for (party, change) in changes {
+        let balance = balances.entry((party.clone(), posting.unit.clone()));
+        let balance = balance.or_default();
+        *balance = balance.saturating_add(change);
     }
 }
 

@@ -1,5 +1,7 @@
 //! Agreements from their first statement to their last, and what was reported under them.
 
+use nonempty::NonEmpty;
+
 use super::Record;
 use crate::digest::StatementId;
 use crate::statement::Author;
@@ -22,8 +24,8 @@ pub struct Chain {
     pub complete: bool,
     pub document: Option<SealDigest>,
     pub effective_on: Option<Day>,
-    /// Ascending, never empty.
-    pub steps: Vec<Step>,
+    /// Ascending.
+    pub steps: NonEmpty<Step>,
 }
 
 /// A statement of an agreement.
@@ -48,9 +50,14 @@ pub struct Reported {
 }
 
 impl Chain {
+    /// The statement that begins it.
+    pub fn first(&self) -> &Step {
+        self.steps.first()
+    }
+
     /// The statement that says now where it stands.
     pub fn last(&self) -> &Step {
-        self.steps.last().expect("never empty")
+        self.steps.last()
     }
 
     fn bring(&mut self, terms: Vec<Term>) {
@@ -65,13 +72,10 @@ impl Chain {
 
 impl Record {
     pub(super) fn agreement(&mut self, step: Step, agreement: Agreement) {
-        let previous = agreement
-            .previous
-            .and_then(|id| self.agreement_of.get(&id).copied());
-        let at = previous.unwrap_or(self.agreements.len());
-        self.agreement_of.insert(step.id, at);
-        let Some(chain) = self.agreements.get_mut(at) else {
-            self.agreements.push(Chain {
+        let previous = agreement.previous.as_ref();
+        let continued = previous.and_then(|previous| self.agreements.extend(previous, step.id));
+        let Some(chain) = continued else {
+            let chain = Chain {
                 parties: match &step.author {
                     Author::Parties(parties) => parties.clone(),
                     Author::Issuer(party) => vec![party.clone()],
@@ -84,8 +88,9 @@ impl Record {
                 complete: agreement.complete,
                 document: agreement.document,
                 effective_on: agreement.effective_on,
-                steps: vec![step],
-            });
+                steps: NonEmpty::new(step),
+            };
+            self.agreements.push(chain.first().id, chain);
             return;
         };
         // A step that declines, suspends or ends carries no terms: what was agreed still shows.
@@ -111,13 +116,13 @@ impl Record {
 
     pub(super) fn benefit(&mut self, id: StatementId, by: Author, benefit: Benefit) {
         let agreement = benefit.agreement.as_ref();
-        let agreement = agreement.and_then(|id| self.agreement_of.get(id).copied());
-        self.benefit_of.insert(id, self.benefits.len());
-        self.benefits.push(Reported {
+        let agreement = agreement.and_then(|id| self.agreements.place(id));
+        let reported = Reported {
             id,
             by,
             benefit,
             agreement,
-        });
+        };
+        self.benefits.push(id, reported);
     }
 }

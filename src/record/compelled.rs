@@ -132,23 +132,24 @@ impl Demand {
 
 impl Record {
     pub(super) fn demand(&mut self, by: By<LegalDemand>, index: u64) {
-        self.demand_of.insert(by.id, self.demands.len());
-        self.demands.push(Demand {
+        let demand = Demand {
             index,
             by,
             responses: Vec::new(),
             notices: Vec::new(),
             orders: Vec::new(),
             kept: Kept::default(),
-        });
+        };
+        self.demands.push(demand.by.id, demand);
     }
 
     pub(super) fn delay(&mut self, id: StatementId, order: &DelayOrder) {
         if let Some(sealed) = order.seal.and_then(|seal| self.seals.get_mut(&seal)) {
             sealed.open_by = order.until.clone();
         }
-        if let Some(at) = order.demand.and_then(|demand| self.demanded(&demand)) {
-            self.demands[at].orders.push((id, order.until.clone()));
+        let demand = order.demand.as_ref();
+        if let Some(demand) = demand.and_then(|demand| self.demands.find_mut(demand)) {
+            demand.orders.push((id, order.until.clone()));
         }
     }
 

@@ -127,8 +127,8 @@ impl Record {
     pub(super) fn custody(&mut self, by: By<CustodyReport>) {
         if let Some(given) = self.given.get_mut(&by.what.about) {
             given.kept.report(by);
-        } else if let Some(at) = self.demanded(&by.what.about) {
-            self.demands[at].kept.report(by);
+        } else if let Some(demand) = self.demands.find_mut(&by.what.about) {
+            demand.kept.report(by);
         }
     }
 }

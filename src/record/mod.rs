@@ -7,6 +7,7 @@
 
 pub mod accounts;
 mod agreements;
+mod by_id;
 pub mod compelled;
 mod custody;
 pub mod domains;
@@ -22,6 +23,8 @@ pub use compelled::Demand;
 pub use custody::{Collected, Given, PublicState};
 pub use parties::{HeldKey, Known};
 pub use seals::Sealed;
+
+use by_id::ById;
 
 use crate::digest::StatementId;
 use crate::statement::kinds::access_request::AccessRequest;
@@ -61,19 +64,15 @@ pub struct Record {
     began: Option<Time>,
     /// Each with the time from which it holds, ascending.
     limits: Vec<(Time, Limits)>,
-    agreements: Vec<Chain>,
-    /// Every statement of an agreement, and its place in `agreements`.
-    agreement_of: HashMap<StatementId, usize>,
-    benefits: Vec<Reported>,
-    benefit_of: HashMap<StatementId, usize>,
-    requests: Vec<Asked>,
-    request_of: HashMap<StatementId, usize>,
+    /// Each by every statement of it.
+    agreements: ById<Chain>,
+    benefits: ById<Reported>,
+    requests: ById<Asked>,
     given: HashMap<StatementId, Given>,
     /// Disclosures to the public.
     published: Vec<StatementId>,
     seals: BTreeMap<SealDigest, Sealed>,
-    demands: Vec<Demand>,
-    demand_of: HashMap<StatementId, usize>,
+    demands: ById<Demand>,
     /// Responses to demands that no entry holds.
     unasked: Vec<By<DemandResponse>>,
     /// Messages of notices, with the notice that each belongs to.
@@ -205,8 +204,7 @@ impl Record {
             }
             Statement::Benefit(benefit) => self.benefit(id, author, benefit),
             Statement::AccessRequest(request) => {
-                self.request_of.insert(id, self.requests.len());
-                self.requests.push(Asked {
+                let asked = Asked {
                     id,
                     index,
                     logged_at,
@@ -216,10 +214,11 @@ impl Record {
                     withdrawn: 0,
                     collected: 0,
                     closed: None,
-                });
+                };
+                self.requests.push(id, asked);
             }
             Statement::RequestClosing(closing) => {
-                if let Some(asked) = self.asked(&closing.request) {
+                if let Some(asked) = self.requests.find_mut(&closing.request) {
                     asked.closed = Some(By::new(id, logged_at, author, closing.outcome));
                 }
             }
@@ -228,7 +227,7 @@ impl Record {
                 match &disclosure.request {
                     None => self.published.push(id),
                     Some(request) => {
-                        if let Some(asked) = self.asked(request) {
+                        if let Some(asked) = self.requests.find_mut(request) {
                             asked.given.push(id);
                         }
                     }
@@ -237,7 +236,7 @@ impl Record {
             }
             Statement::Withdrawal(withdrawal) => {
                 if let Some(asked) = self.asked_for(&withdrawal.disclosure) {
-                    asked.withdrawn += 1;
+                    asked.withdrawn = asked.withdrawn.saturating_add(1);
                 }
                 if let Some(given) = self.given.get_mut(&withdrawal.disclosure) {
                     given.withdrawn = Some((id, logged_at));
@@ -245,7 +244,7 @@ impl Record {
             }
             Statement::Collection(collection) => {
                 if let Some(asked) = self.asked_for(&collection.disclosure) {
-                    asked.collected += 1;
+                    asked.collected = asked.collected.saturating_add(1);
                 }
                 self.collect(&collection.disclosure, id, logged_at, author);
             }
@@ -257,21 +256,19 @@ impl Record {
             }
             Statement::DelayOrder(order) => self.delay(id, &order),
             Statement::DemandResponse(response) => {
-                let demand = response.demand.and_then(|demand| self.demanded(&demand));
-                match demand {
-                    Some(at) => self.demands[at]
-                        .responses
-                        .push(By::new(id, logged_at, author, response)),
-                    None => self.unasked.push(By::new(id, logged_at, author, response)),
-                }
+                let demand = response.demand.as_ref();
+                let demand = demand.and_then(|demand| self.demands.find_mut(demand));
+                let responses = match demand {
+                    Some(demand) => &mut demand.responses,
+                    None => &mut self.unasked,
+                };
+                responses.push(By::new(id, logged_at, author, response));
             }
             Statement::Notice(notice) => {
                 let messages = notice.messages.iter();
                 self.messages.extend(messages.map(|digest| (*digest, id)));
-                if let Some(at) = self.demanded(&notice.demand) {
-                    self.demands[at]
-                        .notices
-                        .push(By::new(id, logged_at, author, notice));
+                if let Some(demand) = self.demands.find_mut(&notice.demand) {
+                    demand.notices.push(By::new(id, logged_at, author, notice));
                 }
             }
             Statement::InsiderAccess(access) => {
@@ -342,8 +339,8 @@ impl Record {
 
     /// What was given for a request, in the order of the log.
     pub fn given_for(&self, request: &StatementId) -> impl Iterator<Item = &Given> {
-        let asked = self.request_of.get(request).map(|at| &self.requests[*at]);
-        let ids = asked.into_iter().flat_map(|asked| &asked.given);
+        let asked = self.requests.find(request).into_iter();
+        let ids = asked.flat_map(|asked| &asked.given);
         ids.filter_map(|id| self.given.get(id))
     }
 
@@ -387,22 +384,13 @@ impl Record {
         self.kind(party) == Some(PartyKind::Agency)
     }
 
-    fn asked(&mut self, request: &StatementId) -> Option<&mut Asked> {
-        let at = *self.request_of.get(request)?;
-        self.requests.get_mut(at)
-    }
-
     fn asked_for(&mut self, disclosure: &StatementId) -> Option<&mut Asked> {
         let request = self.given.get(disclosure)?.request?;
-        self.asked(&request)
-    }
-
-    fn demanded(&self, demand: &StatementId) -> Option<usize> {
-        self.demand_of.get(demand).copied()
+        self.requests.find_mut(&request)
     }
 
     fn declare(&mut self, logged_at: Time, limits: Limits) {
-        let notice = |limits: &Limits| i64::from(limits.notice_minutes) * 60;
+        let notice = |limits: &Limits| i64::from(limits.notice_minutes).saturating_mul(60);
         let from = match self.limits_at(logged_at) {
             None => Some(logged_at),
             Some(before) => logged_at.checked_add_seconds(notice(before).max(notice(&limits))),

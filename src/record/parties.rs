@@ -1,5 +1,9 @@
 //! Parties: as they were entered, with their keys and their standing over time.
 
+use std::collections::btree_map::Entry;
+
+use nonempty::NonEmpty;
+
 use super::{By, Record};
 use crate::digest::StatementId;
 use crate::statement::facts::Standing;
@@ -12,8 +16,8 @@ use crate::time::Time;
 /// A party that was entered.
 #[derive(Debug)]
 pub struct Known {
-    /// One; two where it was listed before it registered. Never empty.
-    pub entered: Vec<By<Party>>,
+    /// One; two where it was listed before it registered.
+    pub entered: NonEmpty<By<Party>>,
     /// Every key it ever had, in the order of the log.
     pub keys: Vec<HeldKey>,
     /// What the operator said of it since.
@@ -33,7 +37,7 @@ pub struct HeldKey {
 impl Known {
     /// As it was entered last.
     pub fn party(&self) -> &Party {
-        &self.entered.last().expect("never empty").what
+        &self.entered.last().what
     }
 
     /// Whether it may act.
@@ -76,13 +80,19 @@ impl Record {
             before.succeeded_by = Some(id.clone());
         }
         let (keys, added) = (by.what.keys.clone(), (by.id, by.logged_at));
-        let known = self.parties.entry(id).or_insert_with(|| Known {
-            entered: Vec::new(),
-            keys: Vec::new(),
-            standings: Vec::new(),
-            succeeded_by: None,
-        });
-        known.entered.push(by);
+        let known = match self.parties.entry(id) {
+            Entry::Vacant(entry) => entry.insert(Known {
+                entered: NonEmpty::new(by),
+                keys: Vec::new(),
+                standings: Vec::new(),
+                succeeded_by: None,
+            }),
+            Entry::Occupied(entry) => {
+                let known = entry.into_mut();
+                known.entered.push(by);
+                known
+            }
+        };
         known.add(keys, added);
     }
 

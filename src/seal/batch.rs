@@ -55,7 +55,8 @@ impl Batch {
 
     /// The tree's root.
     pub fn root(&self) -> Digest {
-        self.levels[self.levels.len() - 1][0]
+        let top = self.levels.last().and_then(|level| level.first());
+        *top.expect("a tree of at least MIN_SIZE leaves has a root")
     }
 
     /// Where `commitment` stands, counted from 0.
@@ -70,21 +71,20 @@ impl Batch {
         if index >= self.size() {
             return None;
         }
-        let index = index as usize;
-        let below_root = self.levels[..self.levels.len() - 1].iter().enumerate();
-        Some(
-            below_root
-                .map(|(height, nodes)| nodes[(index >> height) ^ 1])
-                .collect(),
-        )
+        let index = usize::try_from(index).ok()?;
+        let (_, below_root) = self.levels.split_last()?;
+        let below_root = below_root.iter().enumerate();
+        below_root
+            .map(|(height, nodes)| nodes.get((index >> height) ^ 1).copied())
+            .collect()
     }
 }
 
 fn levels(commitments: &[Commitment]) -> Vec<Vec<Digest>> {
     let leaves = commitments.iter().map(leaf_hash).collect();
     std::iter::successors(Some(leaves), |below: &Vec<Digest>| {
-        let pairs = below.chunks_exact(2);
-        (below.len() > 1).then(|| pairs.map(|pair| node_hash(&pair[0], &pair[1])).collect())
+        let (pairs, _) = below.as_chunks();
+        (below.len() > 1).then(|| pairs.iter().map(|[l, r]| node_hash(l, r)).collect())
     })
     .collect()
 }

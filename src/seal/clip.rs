@@ -103,14 +103,14 @@ pub fn read_header(input: &mut impl BufRead) -> io::Result<Vec<u8>> {
     let mut header = Vec::new();
     loop {
         let start = header.len();
-        let room = (MAX_HEADER - start) as u64;
+        let room = MAX_HEADER.saturating_sub(header.len()) as u64;
         if input.by_ref().take(room).read_until(b'\n', &mut header)? == 0 {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 "no age header at the beginning",
             ));
         }
-        if rewrap::is_last_line(&header[start..]) {
+        if header.get(start..).is_some_and(rewrap::is_last_line) {
             return Ok(header);
         }
     }
@@ -185,12 +185,12 @@ impl<W> Splitter<W> {
         while let Some(start) = self.line
             && !bytes.is_empty()
         {
-            let newline = bytes.iter().position(|byte| *byte == b'\n');
-            let (line, rest) = bytes.split_at(newline.map_or(bytes.len(), |at| at + 1));
+            let mut parts = bytes.split_inclusive(|byte| *byte == b'\n');
+            let line = parts.next().unwrap_or_default();
             self.header.extend_from_slice(line);
-            bytes = rest;
-            if newline.is_some() {
-                let ended = rewrap::is_last_line(&self.header[start..]);
+            bytes = bytes.get(line.len()..).unwrap_or_default();
+            if line.ends_with(b"\n") {
+                let ended = self.header.get(start..).is_some_and(rewrap::is_last_line);
                 self.line = (!ended).then_some(self.header.len());
             }
         }
@@ -204,7 +204,7 @@ impl<W: Write> Write for Splitter<W> {
         let body = self.take_header(bytes);
         self.body.write_all(body)?;
         self.digest.update(body);
-        self.length += body.len() as u64;
+        self.length = self.length.saturating_add(body.len() as u64);
         Ok(bytes.len())
     }
 

@@ -122,11 +122,11 @@ pub fn upload_slots(
     decisions: &[Commitment],
     mut random: impl FnMut() -> [u8; 32],
 ) -> [Commitment; UPLOAD_SLOTS] {
-    let mut slots = std::array::from_fn(|i| {
-        let decision = || decisions.get(i - CLIP_COMMITMENTS).copied();
-        clip.get(i)
-            .copied()
-            .or_else(decision)
+    let decisions = decisions.iter().take(DECISION_SLOTS);
+    let mut given = clip.iter().chain(decisions).copied();
+    let mut slots = std::array::from_fn(|_| {
+        given
+            .next()
             .unwrap_or_else(|| Commitment::from_bytes(random()))
     });
     slots.sort_unstable();

@@ -82,7 +82,7 @@ impl FromStr for Phrase {
             .map(Self)
             .map_err(|error| match error {
                 bip39::Error::UnknownWord(index) => PhraseError::UnknownWord {
-                    position: index + 1,
+                    position: index.saturating_add(1),
                 },
                 _ => PhraseError::Checksum,
             })

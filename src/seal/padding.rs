@@ -11,8 +11,10 @@ pub fn padme(length: u64) -> u64 {
     let Some(exponent) = length.checked_ilog2().filter(|e| *e > 0) else {
         return length;
     };
-    let kept_bits = exponent.ilog2() + 1;
-    let mask = (1 << (exponent - kept_bits)) - 1;
+    // An exponent has fewer bits than it counts, so at least one bit is kept, and 62 go at most.
+    let kept_bits = exponent.ilog2().saturating_add(1);
+    let dropped_bits = exponent.saturating_sub(kept_bits);
+    let mask = (1_u64 << dropped_bits).saturating_sub(1);
     length.checked_add(mask).map_or(u64::MAX, |sum| sum & !mask)
 }
 
@@ -26,7 +28,7 @@ pub(super) fn pad(mut plain: Vec<u8>, block: usize) -> Vec<u8> {
 /// Takes the padding away again; `None` if there is none.
 pub(super) fn unpad(mut padded: Vec<u8>) -> Option<Vec<u8>> {
     let end = padded.iter().rposition(|byte| *byte != 0)?;
-    (padded[end] == 0x80).then(|| {
+    (padded.get(end) == Some(&0x80)).then(|| {
         padded.truncate(end);
         padded
     })

@@ -106,9 +106,11 @@ impl<'a> Parsed<'a> {
         if stanzas.iter().any(|stanza| stanza.tag == "scrypt") {
             return Err(HeaderError::Passphrase);
         }
+        let before = header.len().saturating_sub(rest.len());
+        let authenticated = before.saturating_add(MAC_PREFIX.len());
         Ok(Self {
             stanzas,
-            authenticated: &header[..header.len() - rest.len() + MAC_PREFIX.len()],
+            authenticated: header.get(..authenticated).ok_or(HeaderError::Malformed)?,
             mac: read_mac(rest).ok_or(HeaderError::Malformed)?,
         })
     }

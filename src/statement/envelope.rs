@@ -157,10 +157,13 @@ impl Envelope {
                 "no signature",
             ));
         }
-        if let Some(i) = signatures.windows(2).position(|w| w[0].0 >= w[1].0) {
+        if let Some(i) = signatures
+            .array_windows()
+            .position(|[(one, _), (next, _)]| one >= next)
+        {
             return Err(Refusal::new(
                 Reason::SignatureOrder,
-                format!("/signatures/{}/keyid", i + 1),
+                format!("/signatures/{}/keyid", i.saturating_add(1)),
                 "sort signatures by keyid, each key once",
             ));
         }

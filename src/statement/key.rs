@@ -27,15 +27,17 @@ thread_local! {
 fn decode(bytes: &[u8; 32]) -> Result<VerifyingKey, KeyError> {
     DECODED.with_borrow_mut(|decoded| {
         decoded.resize(REMEMBERED, None);
-        let slot = &mut decoded[usize::from(bytes[0]) % REMEMBERED];
-        match slot {
-            Some(key) if key.as_bytes() == bytes => Ok(*key),
-            _ => {
-                let key = decode_anew(bytes)?;
-                *slot = Some(key);
-                Ok(key)
-            }
+        let [first, ..] = bytes;
+        let slot = decoded.get_mut(usize::from(*first) % REMEMBERED);
+        match &slot {
+            Some(Some(key)) if key.as_bytes() == bytes => return Ok(*key),
+            _ => {}
         }
+        let key = decode_anew(bytes)?;
+        if let Some(slot) = slot {
+            *slot = Some(key);
+        }
+        Ok(key)
     })
 }
 

@@ -221,7 +221,7 @@ impl WireHead {
             (Some(party), None, None) => Author::Issuer(party),
             (None, Some(key), None) => Author::OneTimeKey(key),
             (None, None, Some(parties)) => {
-                if parties.len() < 2 || parties.windows(2).any(|w| w[0] >= w[1]) {
+                if parties.len() < 2 || !parties.is_sorted_by(|one, next| one < next) {
                     return Err(Refusal::new(
                         Reason::BadValue,
                         "/parties",

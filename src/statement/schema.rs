@@ -20,6 +20,10 @@ pub fn all() -> Vec<(&'static str, Value)> {
 }
 
 /// Adds the members that every statement has to the schema of a type's own.
+#[allow(
+    clippy::indexing_slicing,
+    reason = "assigning to a member of a JSON object adds it, and a schema is an object made here"
+)]
 fn with_head(name: &str, mut schema: Value) -> Value {
     tighten(&mut schema);
     let mut generator = schemars::SchemaGenerator::default();
@@ -91,6 +95,10 @@ fn with_head(name: &str, mut schema: Value) -> Value {
 }
 
 /// A member with its description.
+#[allow(
+    clippy::indexing_slicing,
+    reason = "assigning to a member of a JSON object adds it, and a schema is an object made here"
+)]
 fn told(description: &str, mut schema: Value) -> Value {
     schema["description"] = match schema["description"].as_str() {
         Some(form) => json!(format!("{description} {form}")),

@@ -96,7 +96,11 @@ fn to_e5(degrees: &str) -> Result<i32, ScopeError> {
     let e5: i32 = format!("{whole}{decimals:0<5}")
         .parse()
         .expect("at most 8 digits");
-    Ok(if unsigned == degrees { e5 } else { -e5 })
+    Ok(if unsigned == degrees {
+        e5
+    } else {
+        e5.saturating_neg()
+    })
 }
 
 /// Degrees with five decimals.
@@ -141,7 +145,7 @@ impl Ring {
         }
         let ring = Self(positions);
         let (west, _, east, _) = ring.bounds();
-        if i64::from(east) - i64::from(west) >= 180 * 100_000 {
+        if east.saturating_sub(west) >= 180 * 100_000 {
             return Err(ScopeError::Width);
         }
         if ring.meets_itself() {
@@ -151,24 +155,26 @@ impl Ring {
     }
 
     fn edges(&self) -> impl Iterator<Item = (Position, Position)> + '_ {
-        self.0.windows(2).map(|pair| (pair[0], pair[1]))
+        self.0.array_windows().map(|[from, to]| (*from, *to))
     }
 
     fn meets_itself(&self) -> bool {
-        let edges: Vec<_> = self.edges().collect();
-        let last = edges.len() - 1;
-        edges.iter().any(|(a, b)| a == b)
-            || (0..edges.len()).any(|i| {
-                (i + 1..edges.len()).any(|j| {
-                    let (first, second) = (edges[i], edges[j]);
-                    if j == i + 1 {
-                        folds_back(first, second)
-                    } else if i == 0 && j == last {
-                        folds_back(second, first)
-                    } else {
-                        segments_meet(first, second)
-                    }
-                })
+        let edges = || self.edges().enumerate();
+        let last = self.edges().count().saturating_sub(1);
+        let pairs = edges().flat_map(|one| {
+            edges()
+                .skip(one.0.saturating_add(1))
+                .map(move |two| (one, two))
+        });
+        self.edges().any(|(a, b)| a == b)
+            || pairs.into_iter().any(|((i, first), (j, second))| {
+                if j == i.saturating_add(1) {
+                    folds_back(first, second)
+                } else if i == 0 && j == last {
+                    folds_back(second, first)
+                } else {
+                    segments_meet(first, second)
+                }
             })
     }
 
@@ -213,6 +219,10 @@ impl Ring {
 }
 
 /// Positive if `c` lies to the left of the way from `a` to `b`, 0 if on that line. At most 2⁵³.
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "a position has at most 180 × 10⁵ in either direction, so a product is below 2⁵³"
+)]
 fn turn(a: Position, b: Position, c: Position) -> i64 {
     let x = |p: Position| i64::from(p.lon_e5);
     let y = |p: Position| i64::from(p.lat_e5);
@@ -234,7 +244,8 @@ fn folds_back(first: (Position, Position), second: (Position, Position)) -> bool
 fn segments_meet((a, b): (Position, Position), (c, d): (Position, Position)) -> bool {
     let (c_side, d_side) = (turn(a, b, c).signum(), turn(a, b, d).signum());
     let (a_side, b_side) = (turn(c, d, a).signum(), turn(c, d, b).signum());
-    (c_side * d_side < 0 && a_side * b_side < 0)
+    let apart = |one: i64, other: i64| one != 0 && other != 0 && one != other;
+    (apart(c_side, d_side) && apart(a_side, b_side))
         || (c_side == 0 && within(a, b, c))
         || (d_side == 0 && within(a, b, d))
         || (a_side == 0 && within(c, d, a))
@@ -289,8 +300,8 @@ impl Scope {
         let value: serde_json::Value =
             serde_json::from_slice(bytes).map_err(|e| ScopeError::Form(json_error(&e)))?;
         // serde reads arrays for structures too.
-        let objects =
-            value.is_object() && value["geometry"].is_object() && value["properties"].is_object();
+        let has_object = |name| value.get(name).is_some_and(serde_json::Value::is_object);
+        let objects = value.is_object() && has_object("geometry") && has_object("properties");
         if !objects {
             return Err(form("geometry and properties are objects"));
         }
@@ -377,7 +388,7 @@ impl Scope {
         }
         let said = request.footage_age_days;
         let age = issued_at.seconds_since(self.from);
-        if age > i64::from(said) * SECS_PER_DAY || self.until > issued_at {
+        if age > i64::from(said).saturating_mul(SECS_PER_DAY) || self.until > issued_at {
             return Err(ScopeError::Age { said });
         }
         Ok(())

@@ -213,11 +213,13 @@ impl Currency {
     /// So many minor units, as people write it: `120 USD`, `0.50 USD`.
     pub fn amount(&self, minor_units: u64) -> String {
         let decimals = self.decimals();
-        let unit = 10u64.pow(u32::try_from(decimals).expect("at most 4"));
-        let (whole, rest) = (minor_units / unit, minor_units % unit);
-        match rest {
-            0 => format!("{whole} {self}"),
-            _ => format!("{whole}.{rest:0decimals$} {self}"),
+        let digits = format!("{minor_units:0least$}", least = decimals.saturating_add(1));
+        match digits.split_at_checked(digits.len().saturating_sub(decimals)) {
+            Some((whole, rest)) if rest.bytes().any(|digit| digit != b'0') => {
+                format!("{whole}.{rest} {self}")
+            }
+            Some((whole, _)) => format!("{whole} {self}"),
+            None => format!("{digits} {self}"),
         }
     }
 }
@@ -237,7 +239,7 @@ pub(super) fn ascending<T: Ord>(
     items: &[T],
     count: RangeInclusive<usize>,
 ) -> Result<(), Refusal> {
-    if count.contains(&items.len()) && items.windows(2).all(|pair| pair[0] < pair[1]) {
+    if count.contains(&items.len()) && items.is_sorted_by(|one, next| one < next) {
         return Ok(());
     }
     let (least, most) = count.into_inner();

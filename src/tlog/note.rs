@@ -104,18 +104,17 @@ impl Note {
         if note.chars().any(|c| c < ' ' && c != '\n') {
             return Err(NoteError::Form("control characters"));
         }
-        let end = note
-            .rfind("\n\n")
+        let (text, lines) = note
+            .rsplit_once("\n\n")
             .ok_or(NoteError::Form("no empty line before signatures"))?;
-        let (text, lines) = (&note[..=end], &note[end + 2..]);
-        if text == "\n" {
+        if text.is_empty() {
             return Err(NoteError::Form("no text"));
         }
         let lines = lines
             .strip_suffix('\n')
             .ok_or(NoteError::Form("no line feed at the end"))?;
         Ok(Self {
-            text: text.to_owned(),
+            text: format!("{text}\n"),
             signatures: parse_signatures(lines)?,
         })
     }

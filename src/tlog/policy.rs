@@ -236,7 +236,8 @@ impl Policy {
                 ["quorum", _] => Err("a second quorum".to_owned()),
                 [word, ..] => Err(format!("`{word}` with these words is not understood")),
             };
-            result.map_err(|fault| PolicyError::Line { line: i + 1, fault })?;
+            let line = i.saturating_add(1);
+            result.map_err(|fault| PolicyError::Line { line, fault })?;
         }
         if !quorum_seen {
             return Err(PolicyError::NoQuorum);
@@ -293,7 +294,7 @@ impl Policy {
                 .groups
                 .iter()
                 .any(|group| group.members.iter().any(|m| m == member));
-            if taken || members[..i].contains(member) {
+            if taken || members.iter().take(i).any(|before| before == member) {
                 return Err(format!("`{member}` is a member already"));
             }
         }
@@ -326,7 +327,7 @@ impl Policy {
         let below: Vec<_> = group.members.iter().map(|m| self.witnesses_of(m)).collect();
         let alone = below
             .iter()
-            .all(|names| names.len() == 1 && *names == below[0]);
+            .all(|names| names.len() == 1 && below.first() == Some(names));
         if group.threshold == 1 || alone {
             return None;
         }

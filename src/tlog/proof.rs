@@ -80,9 +80,10 @@ impl TlogProof {
 
     /// The proof as a file.
     pub fn to_text(&self) -> String {
-        let extra = self.extra.as_ref().map_or(0, |extra| 2 * extra.len());
-        let hashes = self.hashes.len() * (1 + HASH);
-        let mut text = String::with_capacity(ROOM + extra + hashes + self.checkpoint.len());
+        let extra = self.extra.as_ref().map_or(0, Vec::len).saturating_mul(2);
+        let hashes = self.hashes.len().saturating_mul(1 + HASH);
+        let parts = [ROOM, extra, hashes, self.checkpoint.len()].into_iter();
+        let mut text = String::with_capacity(parts.fold(0, usize::saturating_add));
         text.extend([FIRST_LINE, "\n"]);
         if let Some(extra) = &self.extra {
             text.push_str("extra ");

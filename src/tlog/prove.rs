@@ -35,7 +35,8 @@ pub trait HashTiles {
     /// # Errors
     /// Those of [`HashTiles::tile`].
     fn part(&self, tile: Tile, range: Range<usize>) -> Result<Vec<Hash>, Self::Error> {
-        Ok(self.tile(tile)?[range].to_vec())
+        let hashes = self.tile(tile)?.into_iter();
+        Ok(hashes.take(range.end).skip(range.start).collect())
     }
 }
 
@@ -59,15 +60,13 @@ pub struct Subtree {
 impl Subtree {
     /// A last node without a sibling goes up as it is.
     fn over(nodes: Vec<Hash>) -> Self {
-        let (width, mut hashes) = (nodes.len(), nodes);
-        let mut row = 0..width;
+        let width = nodes.len();
+        let (mut hashes, mut row) = (nodes.clone(), nodes);
         while row.len() > 1 {
-            for at in row.clone().step_by(2) {
-                let right = hashes[..row.end].get(at + 1);
-                let parent = right.map_or(hashes[at], |right| node_hash(&hashes[at], right));
-                hashes.push(parent);
-            }
-            row = row.end..hashes.len();
+            let (pairs, alone) = row.as_chunks();
+            let parents = pairs.iter().map(|[left, right]| node_hash(left, right));
+            row = parents.chain(alone.iter().copied()).collect();
+            hashes.extend_from_slice(&row);
         }
         let hashes = hashes.into();
         Self { width, hashes }
@@ -108,19 +107,19 @@ impl Block {
     /// How far it sees into a tree of `size`: leaves behind its end change nothing in it, so that
     /// this and the block's place say what is in it.
     pub fn sight(&self, size: TreeSize) -> TreeSize {
-        let shift = HEIGHT * (u32::from(self.row) + 1);
-        let end = u128::from(self.index + 1) << shift;
+        let shift = self.shift().saturating_add(HEIGHT);
+        let end = u128::from(self.index.saturating_add(1)) << shift;
         u64::try_from(end).map_or(size, |end| size.min(TreeSize::new(end)))
     }
 
     /// Whether a tree of `size` has all of the block's nodes in full.
     pub fn is_full(&self, size: TreeSize) -> bool {
-        (size.as_u64() >> self.shift()) >= (self.index + 1) * WIDTH
+        (size.as_u64() >> self.shift()) >= self.index.saturating_add(1).saturating_mul(WIDTH)
     }
 
     /// The leaves that each node covers, as a power of two.
     fn shift(&self) -> u32 {
-        HEIGHT * u32::from(self.row)
+        HEIGHT.saturating_mul(self.row.into())
     }
 }
 
@@ -128,6 +127,10 @@ impl Block {
 ///
 /// # Errors
 /// Those of `tiles` and `below`.
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "a block is of a tree of at most 2⁶³ leaves, and leaves are left over only above row 0"
+)]
 pub fn fold<T, B>(block: Block, size: TreeSize, tiles: &T, below: &B) -> Result<Subtree, T::Error>
 where
     T: HashTiles,
@@ -165,6 +168,10 @@ where
 }
 
 /// A tile as wide as a tree of `size` has it.
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "callers name tiles that begin within the row"
+)]
 fn tile_at(level: u8, index: u64, size: TreeSize) -> Tile {
     let row = size.as_u64() >> (8 * u32::from(level));
     let width = (row - index * u64::from(FULL)).min(u64::from(FULL)) as u16;
@@ -252,6 +259,7 @@ pub fn consistency_path<T: HashTiles>(
 }
 
 /// The siblings from the old tree's last perfect subtree up, after its own root if it is wanted.
+/// `old` is at least 1.
 fn nodes<T: HashTiles>(
     old: TreeSize,
     new: TreeSize,
@@ -260,7 +268,7 @@ fn nodes<T: HashTiles>(
 ) -> Result<Vec<Hash>, T::Error> {
     // From the old tree's last perfect subtree upwards.
     let height = old.as_u64().trailing_zeros();
-    let position = (old.as_u64() - 1) >> height;
+    let position = old.as_u64().saturating_sub(1) >> height;
     let mut proof = Vec::new();
     let subtree = climb(position, height, new, &OfTiles::new(tiles), &mut proof)?;
     if with_first {
@@ -279,13 +287,17 @@ pub fn root<T: HashTiles>(size: TreeSize, tiles: &T) -> Result<Hash, T::Error> {
     }
     let mut top = Block { row: 0, index: 0 };
     while size > top.sight(size) {
-        top.row += 1;
+        top.row = top.row.saturating_add(1);
     }
     Ok(OfTiles::new(tiles).block(top, size)?.root())
 }
 
 /// Pushes the siblings on the way from the node at `position` among the roots over `2^height` leaves
 /// up to the root of the tree of `size`; returns the node itself.
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "`skipped` is below HEIGHT, and a tree has fewer than 17 rows of blocks"
+)]
 fn climb<B: Blocks>(
     position: u64,
     height: u32,
@@ -303,12 +315,12 @@ fn climb<B: Blocks>(
     loop {
         let subtree = blocks.block(block, size)?;
         for row in subtree.rows().skip(below) {
-            node = node.or(Some(row[at]));
+            node = node.or(row.get(at).copied());
             proof.extend(row.get(at ^ 1));
             at /= 2;
         }
         if block.sight(size) == size && block.index == 0 {
-            return Ok(node.expect("no block is empty"));
+            return Ok(node.expect("a block has every node below the tree's size"));
         }
         (below, at) = (0, (block.index % WIDTH) as usize);
         block = Block {

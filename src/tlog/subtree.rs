@@ -100,7 +100,8 @@ impl fmt::Display for SignSubtree {
 /// Whether some tree has the subtree `start..end`: it begins at a multiple of the power of two that
 /// covers it. Numbers are those of entries, below 2^63.
 fn is_subtree(start: u64, end: u64) -> bool {
-    start < end && start.is_multiple_of((end - start).next_power_of_two())
+    let width = end.saturating_sub(start).checked_next_power_of_two();
+    start < end && width.is_some_and(|width| start.is_multiple_of(width))
 }
 
 /// Checks that the tree with this size and root has the subtree.
@@ -115,12 +116,12 @@ pub fn verify_subtree_consistency(
 ) -> Result<(), ProofError> {
     let (start, end, size) = (subtree.start, subtree.end, size.as_u64());
     if !is_subtree(start, end) || end > size {
-        let index = end.max(1) - 1;
+        let index = end.saturating_sub(1);
         return Err(ProofError::OutOfRange { index, size });
     }
     // The nodes of one level on the way up: of the subtree's first entry, of its last one, and of the
     // tree's last one.
-    let (mut first, mut last, mut right) = (start, end - 1, size - 1);
+    let (mut first, mut last, mut right) = (start, end.saturating_sub(1), size.saturating_sub(1));
     let up = |first: &mut u64, last: &mut u64, right: &mut u64| {
         (*first, *last, *right) = (*first >> 1, *last >> 1, *right >> 1);
     };

@@ -1,7 +1,7 @@
 //! Tiles and entry bundles: how a log is cut into static files
 //! ([tlog-tiles](https://c2sp.org/tlog-tiles)).
 
-use super::hash::{Hash, node_hash};
+use super::hash::{EMPTY_ROOT, Hash, node_hash};
 use super::prove::HashTiles;
 use super::tree::TreeSize;
 use crate::encoding;
@@ -58,7 +58,7 @@ impl Tile {
         let (level, number) = rest.split_once('/').ok_or(TileError::Path)?;
         let (index, width) = parse_number(number)?;
         let level = match level.as_bytes() {
-            [digit @ b'0'..=b'7'] => digit - b'0',
+            [digit @ b'0'..=b'7'] => digit & 7,
             _ => return Err(TileError::Path),
         };
         Ok(Self {
@@ -102,12 +102,12 @@ impl EntryTile {
 
     /// The index of its first entry.
     pub fn start(&self) -> u64 {
-        self.index * 256
+        self.index.saturating_mul(256)
     }
 
     /// Whether a log of `size` has all its entries.
     pub fn is_within(&self, size: TreeSize) -> bool {
-        self.start() + u64::from(self.width) <= size.as_u64()
+        self.start().saturating_add(self.width.into()) <= size.as_u64()
     }
 }
 
@@ -190,7 +190,9 @@ fn numbers(old: u64, new: u64) -> impl Iterator<Item = (u64, u16)> {
         new.div_ceil(256)
     };
     (old / 256..last).map(move |index| {
-        let width = (new - index * 256).min(256);
+        let width = new
+            .saturating_sub(index.saturating_mul(256))
+            .min(FULL.into());
         (index, u16::try_from(width).expect("at most 256"))
     })
 }
@@ -313,19 +315,20 @@ impl RightEdge {
 
     /// Adds the hash of the next leaf.
     pub fn append(&mut self, leaf: Hash) {
-        self.size += 1;
+        self.size = self.size.saturating_add(1);
         let mut hash = leaf;
         for level in 0..LEVELS {
-            let row = usize::from(level);
-            if self.rows.len() == row {
-                self.rows.push(Vec::new());
-            }
-            self.rows[row].push(hash);
-            if self.rows[row].len() < usize::from(FULL) {
+            let Some(row) = self.rows.get_mut(usize::from(level)) else {
+                self.rows.push(vec![hash]);
+                return;
+            };
+            row.push(hash);
+            if row.len() < usize::from(FULL) {
                 return;
             }
-            let hashes = std::mem::take(&mut self.rows[row]);
-            let index = (self.size >> (8 * (u32::from(level) + 1))) - 1;
+            let hashes = std::mem::take(row);
+            let above = u32::from(level).saturating_add(1).saturating_mul(8);
+            let index = (self.size >> above).saturating_sub(1);
             let tile = Tile {
                 level,
                 index,
@@ -362,18 +365,19 @@ impl RightEdge {
         // Each row covers what the rows above do not: fold the perfect subtrees from the right.
         let mut right: Option<Hash> = None;
         for row in &self.rows {
-            let mut end = row.len();
-            while end > 0 {
-                let width = 1 << end.trailing_zeros();
-                let left = perfect_root(row[end - width..end].to_vec());
+            let mut rest = row.as_slice();
+            while !rest.is_empty() {
+                let width = 1 << rest.len().trailing_zeros();
+                let (before, perfect) = rest.split_at(rest.len().saturating_sub(width));
+                let left = perfect_root(perfect.to_vec());
                 right = Some(match right {
                     None => left,
                     Some(right) => node_hash(&left, &right),
                 });
-                end -= width;
+                rest = before;
             }
         }
-        right.unwrap_or(super::hash::EMPTY_ROOT)
+        right.unwrap_or(EMPTY_ROOT)
     }
 }
 
@@ -385,12 +389,10 @@ pub fn root_of_full(hashes: &[Hash]) -> Option<Hash> {
 /// The root over hashes whose number is a power of two.
 fn perfect_root(mut hashes: Vec<Hash>) -> Hash {
     while hashes.len() > 1 {
-        hashes = hashes
-            .chunks_exact(2)
-            .map(|pair| node_hash(&pair[0], &pair[1]))
-            .collect();
+        let (pairs, _) = hashes.as_chunks();
+        hashes = pairs.iter().map(|[l, r]| node_hash(l, r)).collect();
     }
-    hashes[0]
+    hashes.first().copied().unwrap_or(EMPTY_ROOT)
 }
 
 #[cfg(test)]

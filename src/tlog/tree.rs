@@ -115,7 +115,7 @@ impl Frontier {
             node = node_hash(&left, &node);
         }
         self.nodes.push(node);
-        self.size += 1;
+        self.size = self.size.saturating_add(1);
     }
 
     /// The root of the tree.
@@ -144,7 +144,7 @@ pub fn verify_inclusion(
         return Err(ProofError::OutOfRange { index, size });
     }
     let (inner, border) = path_shape(index, size);
-    check_length(proof, inner + border)?;
+    check_length(proof, inner.saturating_add(border))?;
     let (inner_proof, border_proof) = proof.split_at(inner);
     let mut node = *leaf;
     for (level, sibling) in inner_proof.iter().enumerate() {
@@ -165,8 +165,10 @@ pub fn verify_inclusion(
 }
 
 /// How many hashes of an inclusion path lie below, and how many beside, the right border of the tree.
+/// `index` is below `size`.
 fn path_shape(index: u64, size: u64) -> (usize, usize) {
-    let inner = (64 - (index ^ (size - 1)).leading_zeros()) as usize;
+    let apart = index ^ size.saturating_sub(1);
+    let inner = u64::BITS.saturating_sub(apart.leading_zeros()) as usize;
     let border = if inner < 64 {
         (index >> inner).count_ones()
     } else {
@@ -251,11 +253,13 @@ pub fn consistency_roots(
 /// Both roots, from the root of the old tree's last perfect subtree and the hashes above it.
 fn fold(old: u64, new: u64, first: Hash, rest: &[Hash]) -> Result<(Hash, Hash), ProofError> {
     let shift = old.trailing_zeros() as usize;
-    let (inner, border) = path_shape(old - 1, new);
-    let inner = inner - shift;
-    check_length(rest, inner + border)?;
+    let last = old.saturating_sub(1);
+    let (inner, border) = path_shape(last, new);
+    // The old tree's last leaf and the new one's are apart above the old tree's last perfect subtree.
+    let inner = inner.saturating_sub(shift);
+    check_length(rest, inner.saturating_add(border))?;
     let (inner_proof, border_proof) = rest.split_at(inner);
-    let index = (old - 1) >> shift;
+    let index = last >> shift;
     let (mut old_node, mut new_node) = (first, first);
     for (level, sibling) in inner_proof.iter().enumerate() {
         if (index >> level) & 1 == 0 {

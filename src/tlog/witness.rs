@@ -142,17 +142,16 @@ pub fn authenticate(
     let origin = note.text.split('\n').next().unwrap_or_default();
     let keys = logs.iter().filter(|log| log.name.as_str() == origin);
     let keys: Vec<&VerifierKey> = keys.collect();
-    if keys.is_empty() {
+    let Some(name) = keys.first().map(|key| &key.name) else {
         let origin = origin.chars().take(255).collect();
         return Err(WitnessRefusal::UnknownLog(origin));
-    }
+    };
     let checkpoint = Checkpoint::parse(&note.text)?;
     if !matches!(checkpoint.is_signed(&note, keys.iter().copied()), Ok(true)) {
         return Err(WitnessRefusal::NoSignature);
     }
     // What others put there may be anything, even a false line by this witness.
     let ids: Vec<[u8; 4]> = keys.iter().map(|key| key.id()).collect();
-    let name = &keys[0].name;
     note.signatures
         .retain(|line| line.name == *name && ids.contains(&line.key_id));
     Ok((note, checkpoint))

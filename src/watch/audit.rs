@@ -178,7 +178,8 @@ impl Auditor {
 
     /// The last word of a log does not age: what could come after it counts for nothing.
     fn forgive_age(&mut self, size: TreeSize) {
-        let is_last = |closed: ClosedFact| closed.index.as_u64() + 1 == size.as_u64();
+        let is_last =
+            |closed: ClosedFact| closed.index.as_u64().checked_add(1) == Some(size.as_u64());
         if self.closed().is_some_and(is_last) {
             self.findings.retain(|finding| finding.code != STALE);
         }
@@ -293,7 +294,7 @@ impl Auditor {
         let mut next = first;
         for entry in reading.finish() {
             let index = LeafIndex::new(next);
-            next += 1;
+            next = next.saturating_add(1);
             let origin = witnessed.checkpoint.origin.as_str();
             match replay::judge(entry, origin, index, self.last, &self.facts) {
                 Ok(admitted) => {

@@ -77,7 +77,8 @@ pub fn check(
     };
     let Compared { missing, pending } = domain.compare(&published, now);
     let all = domain.keys.len();
-    let shown = all - missing.len() - pending.len();
+    let unseen = missing.len().saturating_add(pending.len());
+    let shown = all.saturating_sub(unseen);
     let mut detail = format!("{shown} of {all} keys are published");
     if !pending.is_empty() {
         detail.push_str(&format!(", {} lately added and not yet", pending.len()));
@@ -112,8 +113,12 @@ pub fn check_all(
                         return;
                     };
                     let one = check(asker, party, domain, domain.check.method, now);
-                    checked.lock().expect("nobody panics with it")[place] = Some(one);
-                    progress(done.fetch_add(1, Ordering::Relaxed) + 1);
+                    if let Ok(mut checked) = checked.lock()
+                        && let Some(slot) = checked.get_mut(place)
+                    {
+                        *slot = Some(one);
+                    }
+                    progress(done.fetch_add(1, Ordering::Relaxed).saturating_add(1));
                 }
             });
         }

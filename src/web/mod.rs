@@ -99,7 +99,7 @@ impl Overview {
         let entry = Entry::of(self.size, leaf)?;
         self.list(&entry);
         self.read(entry);
-        self.size += 1;
+        self.size = self.size.saturating_add(1);
         Ok(())
     }
 

@@ -336,12 +336,12 @@ impl Figures {
         };
         let requests = record.requests();
         let open = requests.iter().filter(|asked| is_open(asked, now)).count();
-        let given = requests.iter().map(|asked| asked.given.len());
+        let given: usize = requests.iter().map(|asked| asked.given.len()).sum();
         let mut totals = overview.totals.clone().unwrap_or_else(|| Totals {
             agreements_in_force: record.agreements().iter().filter(in_force).count() as u64,
             requests: requests.len() as u64,
             requests_open: open as u64,
-            disclosures: (given.sum::<usize>() + record.published().count()) as u64,
+            disclosures: given.saturating_add(record.published().count()) as u64,
         });
         if now.is_none() {
             totals.requests_open = 0;
@@ -412,7 +412,7 @@ impl AgreementView {
         let reports = record.benefits_under(Some(place));
         let statements = chain.steps.iter().map(|step| step.id);
         Self {
-            index: chain.steps[0].index,
+            index: chain.first().index,
             parties: parties.iter().map(|p| PartyView::of(record, p)).collect(),
             status: words::status(chain.status),
             in_force: chain.status == Status::InForce,

@@ -19,7 +19,8 @@ pub struct Moment {
 impl From<Time> for Moment {
     fn from(time: Time) -> Self {
         let iso = time.to_string();
-        let text = format!("{}, {} UTC", date(&iso), &iso[11..16]);
+        let (day, time) = iso.split_once('T').unwrap_or((&iso, ""));
+        let text = format!("{}, {} UTC", date(day), time.get(..5).unwrap_or(time));
         Self { iso, text }
     }
 }
@@ -32,25 +33,12 @@ impl From<&Day> for Moment {
     }
 }
 
-/// `2019-07-01…` as `1 July 2019`.
+/// `2019-07-01` as `1 July 2019`.
 fn date(iso: &str) -> String {
-    const MONTHS: [&str; 12] = [
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-    ];
-    let month: usize = iso[5..7].parse().expect("a time has a month");
-    let day = iso[8..10].trim_start_matches('0');
-    format!("{day} {} {}", MONTHS[month - 1], &iso[..4])
+    iso.parse().map_or_else(
+        |_| iso.to_owned(),
+        |date: jiff::civil::Date| date.strftime("%-d %B %Y").to_string(),
+    )
 }
 
 /// `n` of a thing, such as `1 day` or `3 days`.

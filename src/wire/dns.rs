@@ -70,7 +70,7 @@ pub fn reply(bytes: &[u8], id: u16, name: &str) -> Result<Reply, NotTheReply> {
     if flag(PacketFlag::TRUNCATION) {
         let asked = query(id, name).map_err(|_| NotTheReply)?;
         let question = HEADER..asked.len();
-        return match bytes.get(question.clone()) == Some(&asked[question]) {
+        return match bytes.get(question.clone()) == asked.get(question) {
             true => Ok(Reply::Truncated),
             false => Err(NotTheReply),
         };

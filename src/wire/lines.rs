@@ -63,7 +63,7 @@ impl Lines {
             *piece = rest.strip_prefix(b"\n").unwrap_or(rest);
             self.extend(line);
             let line = self.take();
-            self.number += 1;
+            self.number = self.number.saturating_add(1);
             if line.is_some() {
                 return line;
             }
@@ -80,7 +80,8 @@ impl Lines {
 
     fn extend(&mut self, bytes: &[u8]) {
         // One more than `most`: it may be the carriage return.
-        self.too_long |= self.line.len() + bytes.len() > self.most + 1;
+        let length = self.line.len().saturating_add(bytes.len());
+        self.too_long |= length > self.most.saturating_add(1);
         if self.too_long {
             self.line = Vec::new();
         } else {

@@ -152,7 +152,7 @@ impl Parameters {
         let Some(ListEntry::InnerList(list)) = dictionary.get(LABEL) else {
             return Err(fault());
         };
-        let text = &input[LABEL.len() + "=".len()..];
+        let (_, text) = input.split_once('=').ok_or_else(fault)?;
         let integer = |name: &str| match list.params.get(name) {
             Some(BareItem::Integer(n)) => Some(i64::from(*n)),
             _ => None,
@@ -162,7 +162,7 @@ impl Parameters {
             _ => None,
         };
         let as_fixed = covers(list, components)
-            && list.params.len() == 5 + usize::from(expires)
+            && list.params.len() == if expires { 6 } else { 5 }
             && integer("expires").is_some() == expires
             && string("alg") == Some("ed25519")
             && string("tag") == Some(TAG);
@@ -290,7 +290,7 @@ pub fn sign(
 ) -> SignatureHeaders {
     let parameters = Parameters {
         created: now.unix(),
-        expires: Some(now.unix() + LIFETIME),
+        expires: Some(now.unix().saturating_add(LIFETIME)),
         nonce,
         key: PublicKey::from(key),
     };
@@ -324,7 +324,7 @@ pub fn verify(
     if !(1..=MAX_LIFETIME).contains(&expires.saturating_sub(parameters.created)) {
         return Err(SignatureError::Lifetime);
     }
-    if parameters.created > now.unix() + MAX_AHEAD {
+    if parameters.created > now.unix().saturating_add(MAX_AHEAD) {
         return Err(SignatureError::TooEarly);
     }
     if expires < now.unix() {

@@ -250,7 +250,8 @@ pub fn accounts(args: &Accounts, out: &mut impl io::Write) -> anyhow::Result<Exi
 }
 
 fn account_json(read: &Read, place: Option<usize>, account: &Account) -> Value {
-    let agreement = place.map(|place| read.record.agreements()[place].steps[0].id);
+    let chain = place.and_then(|place| read.record.agreements().get(place));
+    let agreement = chain.map(|chain| chain.first().id);
     let balances = account.balances().into_iter();
     let balances: Vec<Value> = balances
         .map(|((party, unit), n)| json!({ "party": party, "unit": unit, "balance": n }))
@@ -264,11 +265,11 @@ fn say_account(
     account: &Account,
     out: &mut impl io::Write,
 ) -> anyhow::Result<()> {
-    match place.map(|place| &read.record.agreements()[place]) {
+    match place.and_then(|place| read.record.agreements().get(place)) {
         None => writeln!(out, "under no agreement")?,
         Some(chain) => {
             let parties: Vec<&str> = chain.parties.iter().map(|party| party.as_str()).collect();
-            let place = read.place(&chain.steps[0].id)?;
+            let place = read.place(&chain.first().id)?;
             writeln!(out, "agreement {place}: {}", parties.join(" and "))?;
         }
     }

@@ -140,7 +140,7 @@ impl<J: Journal> Follower<J> {
     pub(super) fn look_at_left(&self, times: &mut Times<'_>) -> Result<(), StoreError> {
         let mut next = times.from;
         loop {
-            let leaves = self.journal.leaves(next..next + READ)?;
+            let leaves = self.journal.leaves(next..next.saturating_add(READ))?;
             if leaves.is_empty() {
                 return Ok(());
             }
@@ -149,7 +149,7 @@ impl<J: Journal> Follower<J> {
                     times.look(entry.index, entry.logged_at);
                 }
             }
-            next += leaves.len() as u64;
+            next = next.saturating_add(leaves.len() as u64);
         }
     }
 
@@ -166,7 +166,7 @@ impl<J: Journal> Follower<J> {
             found.push(self.keep(Mark::Ahead, entries, first, size, note)?);
         }
         if let Some(last) = times.last_behind {
-            let entries = times.from..last + 1;
+            let entries = times.from..last.saturating_add(1);
             found.push(self.keep(Mark::Behind, entries, last, size, note)?);
         }
         for marked in &found {

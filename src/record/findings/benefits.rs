@@ -14,7 +14,7 @@ pub(super) fn find(record: &Record, all: &mut Vec<Finding>) {
         if reported.benefit.confirms.is_some() {
             continue;
         }
-        match reported.agreement.map(|at| &record.agreements[at]) {
+        match reported.agreement.and_then(|at| record.agreements.get(at)) {
             Some(chain) => all.extend(against_terms(chain, reported)),
             None => all.push(Finding {
                 code: FindingCode::BenefitWithoutAgreement,
@@ -27,17 +27,17 @@ pub(super) fn find(record: &Record, all: &mut Vec<Finding>) {
             }),
         }
     }
-    let places = (0..record.agreements.len()).map(Some).chain([None]);
-    for place in places {
-        all.extend(overdrawn(record, place));
-        all.extend(place.and_then(|place| beyond_terms(record, place)));
+    for (place, chain) in record.agreements.iter().enumerate() {
+        all.extend(overdrawn(record, Some(place)));
+        all.extend(beyond_terms(record, place, chain));
     }
+    all.extend(overdrawn(record, None));
 }
 
 /// What one side reports and the other confirms is the same.
 fn confirmation(record: &Record, confirming: &Reported) -> Option<Finding> {
     let confirmed = confirming.benefit.confirms.as_ref()?;
-    let confirmed = &record.benefits[*record.benefit_of.get(confirmed)?];
+    let confirmed = record.benefits.find(confirmed)?;
     let told = |benefit: &Benefit| Benefit {
         confirms: None,
         agreement: None,
@@ -74,7 +74,7 @@ fn against_terms(chain: &Chain, reported: &Reported) -> Option<Finding> {
         Some(Finding {
             code,
             about: reported.id,
-            with: vec![chain.steps[0].id],
+            with: vec![chain.first().id],
             detail,
         })
     };
@@ -101,7 +101,7 @@ fn against_terms(chain: &Chain, reported: &Reported) -> Option<Finding> {
                 if provides(term, benefit) =>
             {
                 let (downloads, accrued) = (benefit.downloads?, benefit.amount.as_ref()?);
-                let due = u64::from(downloads) * u64::from(amount.minor_units);
+                let due = u64::from(downloads).saturating_mul(amount.minor_units.into());
                 let same =
                     accrued.currency == amount.currency && u64::from(accrued.minor_units) == due;
                 let detail = format!("{downloads} downloads at {amount} are not {accrued}.");
@@ -147,16 +147,16 @@ fn provides(term: &Term, benefit: &Benefit) -> bool {
 }
 
 /// Equipment and subsidies add up to no more than the terms have.
-fn beyond_terms(record: &Record, place: usize) -> Option<Finding> {
-    let chain = &record.agreements[place];
+fn beyond_terms(record: &Record, place: usize, chain: &Chain) -> Option<Finding> {
     let mut equipment = (0u64, 0u64);
     let mut subsidy = (0u64, 0u64);
     for term in &chain.ever {
-        match term {
-            Term::Equipment { count, .. } => equipment.1 += u64::from(*count),
-            Term::PublicSubsidy { total, .. } => subsidy.1 += u64::from(total.minor_units),
-            _ => {}
-        }
+        let (sum, added) = match term {
+            Term::Equipment { count, .. } => (&mut equipment, *count),
+            Term::PublicSubsidy { total, .. } => (&mut subsidy, total.minor_units),
+            _ => continue,
+        };
+        sum.1 = sum.1.saturating_add(added.into());
     }
     for reported in record.benefits_under(Some(place)) {
         let benefit = &reported.benefit;
@@ -171,14 +171,14 @@ fn beyond_terms(record: &Record, place: usize) -> Option<Finding> {
             }
             _ => continue,
         };
-        sum.0 += u64::from(added.unwrap_or(0));
+        sum.0 = sum.0.saturating_add(added.unwrap_or(0).into());
         let (given, agreed) = *sum;
         // Where there is no such term at all, each report is a finding of its own.
         if agreed > 0 && given > agreed {
             return Some(Finding {
                 code: FindingCode::OutsideTerms,
                 about: reported.id,
-                with: vec![chain.steps[0].id],
+                with: vec![chain.first().id],
                 detail: format!("With it, {given} were given where {agreed} were agreed."),
             });
         }
@@ -187,14 +187,14 @@ fn beyond_terms(record: &Record, place: usize) -> Option<Finding> {
 }
 
 fn overdrawn(record: &Record, place: Option<usize>) -> Vec<Finding> {
-    let kind_of = |id: &StatementId| record.benefits[record.benefit_of[id]].benefit.kind;
+    let kind_of = |id: &StatementId| Some(record.benefits.find(id)?.benefit.kind);
     let account = Account::of(record, place);
     let balances = account.balances();
     let found = account.overdrawn(kind_of).into_iter();
     found
         .map(|posting| {
             let unit = &posting.unit;
-            let balance = balances[&(posting.from.clone(), unit.clone())];
+            let balance = balances.get(&(posting.from.clone(), unit.clone()));
             Finding {
                 code: FindingCode::Overdrawn,
                 about: posting.report,
@@ -203,7 +203,7 @@ fn overdrawn(record: &Record, place: Option<usize>) -> Vec<Finding> {
                     "{} gives {} that it never had; its balance is now {}.",
                     posting.from,
                     unit.quantity(posting.quantity.into()),
-                    unit.quantity(balance)
+                    unit.quantity(balance.copied().unwrap_or(0))
                 ),
             }
         })

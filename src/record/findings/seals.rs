@@ -77,7 +77,7 @@ fn waiting(sealed: &Sealed, now: Time) -> Option<Finding> {
 
 /// The statements of one investigation whose case number is not that of the earliest.
 fn differing(record: &Record, opened: &[(StatementId, String)]) -> Vec<Finding> {
-    let place = |id: &StatementId| record.request_of.get(id).copied().unwrap_or(usize::MAX);
+    let place = |id: &StatementId| record.requests.place(id).unwrap_or(usize::MAX);
     let mut opened: Vec<_> = opened.iter().collect();
     opened.sort_by_key(|(id, _)| place(id));
     let Some(((first, number), rest)) = opened.split_first().map(|(first, rest)| (*first, rest))

@@ -18,7 +18,7 @@ pub(super) fn find(record: &Record, all: &mut Vec<Finding>) {
         let found = on_terms.chain(side).chain(late(chain));
         all.extend(found.map(|(code, detail)| Finding {
             code,
-            about: chain.steps[0].id,
+            about: chain.first().id,
             with: Vec::new(),
             detail,
         }));
@@ -164,7 +164,7 @@ fn on_term(record: &Record, term: &Term) -> Option<(FindingCode, String)> {
 
 fn late(chain: &Chain) -> Option<(FindingCode, String)> {
     let effective_on = chain.effective_on.as_ref()?;
-    let logged_at = chain.steps.first()?.logged_at;
+    let logged_at = chain.first().logged_at;
     let days = Day::of(logged_at)
         .start()
         .seconds_since(effective_on.start())

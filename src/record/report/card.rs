@@ -3,6 +3,8 @@
 mod access;
 mod agreements;
 
+use std::slice;
+
 use super::parts::{ABOUT_FINDINGS, finding_row, findings_table};
 use super::{Basis, Cell, Record, Report, Section, Table, covers, speaks};
 use crate::digest::StatementId;
@@ -118,7 +120,7 @@ impl<'a> Of<'a> {
         let entered: Vec<StatementId> = self.known.entered.iter().map(|by| by.id).collect();
         let changes = self.known.standings.iter();
         let mut checks = changes.filter_map(|by| Some((by.id, by.what.domain_check.as_ref()?)));
-        let last = self.known.entered.last().expect("never empty");
+        let last = self.known.entered.last();
         let (checked, check) = checks.next_back().unwrap_or((last.id, &party.domain_check));
         let standings: Vec<StatementId> = self.known.standings.iter().map(|by| by.id).collect();
         let requests: Vec<StatementId> = self.asked().map(|asked| asked.id).collect();
@@ -128,7 +130,7 @@ impl<'a> Of<'a> {
             .filter(|sealed| sealed.is_overdue(self.now))
             .map(|sealed| sealed.statement)
             .collect();
-        let first = self.known.entered[0].logged_at;
+        let first = self.known.entered.first();
         let rows: Vec<(&str, Cell, &[StatementId])> = vec![
             ("Party id", self.party.to_string().into(), &entered),
             ("Name", party.name.to_string().into(), &entered),
@@ -138,7 +140,11 @@ impl<'a> Of<'a> {
                 party.jurisdiction.to_string().into(),
                 &entered,
             ),
-            ("In the log since", first.into(), &entered[..1]),
+            (
+                "In the log since",
+                first.logged_at.into(),
+                slice::from_ref(&first.id),
+            ),
             ("Standing", self.known.standing().code().into(), &standings),
             (
                 "Host name",

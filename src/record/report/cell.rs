@@ -55,7 +55,7 @@ impl Range {
     pub fn union(sets: impl Iterator<Item = Self>) -> Self {
         sets.fold(Self::NOTHING, |all, set| Self {
             at_least: all.at_least.max(set.at_least),
-            ..all + set
+            ..all.add(set)
         })
     }
 
@@ -74,8 +74,8 @@ impl Add for Range {
     fn add(self, other: Self) -> Self {
         let most = self.at_most.zip(other.at_most);
         Self {
-            at_least: self.at_least + other.at_least,
-            at_most: most.map(|(one, two)| one + two),
+            at_least: self.at_least.saturating_add(other.at_least),
+            at_most: most.map(|(one, two)| one.saturating_add(two)),
         }
     }
 }
@@ -145,11 +145,13 @@ impl Cell {
                 json!({ "state": "value", "minor_units": n, "currency": currency })
             }
             Self::Band(range) | Self::NationalBand(range) => {
-                let mut band = json!({ "state": "banded", "at_least": range.at_least });
-                if let Some(most) = range.at_most {
-                    band["at_most"] = most.into();
+                let at_least = range.at_least;
+                match range.at_most {
+                    Some(most) => {
+                        json!({ "state": "banded", "at_least": at_least, "at_most": most })
+                    }
+                    None => json!({ "state": "banded", "at_least": at_least }),
                 }
-                band
             }
             Self::NotCollected(why) => json!({ "state": "not-collected", "why": why.sentence() }),
             Self::Sealed(until) => json!({ "state": "sealed", "until": until }),

@@ -4,9 +4,11 @@ use crate::statement::words::Jurisdiction;
 
 /// The code of a jurisdiction's country, and its name, or the code again if no country has it.
 pub(super) fn country(jurisdiction: &Jurisdiction) -> (&str, &str) {
-    let code = &jurisdiction.as_str()[..2];
+    let code = jurisdiction.as_str();
+    let code = code.get(..2).unwrap_or(code);
     let found = COUNTRIES.binary_search_by_key(&code, |(known, _)| known);
-    (code, found.map_or(code, |at| COUNTRIES[at].1))
+    let found = found.ok().and_then(|at| COUNTRIES.get(at));
+    (code, found.map_or(code, |(_, name)| name))
 }
 
 #[rustfmt::skip]

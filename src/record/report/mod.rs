@@ -16,7 +16,7 @@ mod render;
 mod transparency;
 mod why;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use annual::{Ordinance, annual};
 pub use card::{CardKind, card};
@@ -26,7 +26,7 @@ pub use render::{csv, csv_about, grouped, json, markdown};
 pub use transparency::transparency;
 pub use why::Why;
 
-use super::{By, Record};
+use super::{By, Record, Reported};
 use crate::digest::StatementId;
 use crate::statement::Author;
 use crate::statement::kinds::custody_report::CustodyReport;
@@ -162,15 +162,11 @@ impl Row {
 
 /// Counts statements under a name: the name, and those counted.
 #[derive(Debug, Default)]
-struct Tally(Vec<(String, Vec<StatementId>)>);
+struct Tally(BTreeMap<String, Vec<StatementId>>);
 
 impl Tally {
     fn count(&mut self, name: impl ToString, id: StatementId) {
-        let name = name.to_string();
-        match self.0.binary_search_by(|(known, _)| known.cmp(&name)) {
-            Ok(at) => self.0[at].1.push(id),
-            Err(at) => self.0.insert(at, (name, vec![id])),
-        }
+        self.0.entry(name.to_string()).or_default().push(id);
     }
 }
 
@@ -197,23 +193,20 @@ impl Record {
         if speaks(&place.author, party) {
             return true;
         }
-        if let Some(at) = self.agreement_of.get(id) {
-            return self.agreements[*at].parties.contains(party);
+        if let Some(chain) = self.agreements.find(id) {
+            return chain.parties.contains(party);
         }
-        if let Some(at) = self.benefit_of.get(id) {
-            let benefit = &self.benefits[*at].benefit;
+        if let Some(Reported { benefit, .. }) = self.benefits.find(id) {
             return benefit.giver == *party || benefit.receiver == *party;
         }
-        if let Some(at) = self.demand_of.get(id) {
-            let demand = &self.demands[*at];
+        if let Some(demand) = self.demands.find(id) {
             return demand.by.what.agency.as_ref() == Some(party)
                 || self.upon(&demand.by.what) == Some(party);
         }
         if let Some(given) = self.given.get(id) {
-            let asked = given
-                .request
-                .and_then(|request| self.request_of.get(&request));
-            return asked.is_some_and(|at| speaks(&self.requests[*at].agency, party));
+            let request = given.request.as_ref();
+            let asked = request.and_then(|request| self.requests.find(request));
+            return asked.is_some_and(|asked| speaks(&asked.agency, party));
         }
         let mut unasked = self.unasked.iter();
         unasked.any(|response| response.id == *id && response.what.agency.as_ref() == Some(party))

@@ -126,9 +126,8 @@ impl<'a> View<'a> {
     fn asked(&self) -> impl Iterator<Item = &'a Asked> {
         let (record, upon) = (self.record, self.upon);
         record.requests.iter().filter(move |asked| {
-            let at = record.agreement_of.get(&asked.request.agreement);
-            let parties = at.map(|at| &record.agreements[*at].parties);
-            upon.is_none_or(|upon| parties.is_some_and(|parties| parties.contains(upon)))
+            let chain = record.agreements.find(&asked.request.agreement);
+            upon.is_none_or(|upon| chain.is_some_and(|chain| chain.parties.contains(upon)))
         })
     }
 
@@ -209,15 +208,13 @@ impl<'a> View<'a> {
     fn notifications(&self, halves: &[Period]) -> Table {
         let mut rows = Vec::new();
         for half in halves {
-            let mut told: [Vec<&Demand>; 5] = Default::default();
-            let all = self.disclosed(*half);
-            for demand in all.filter(|d| discloses(d)) {
-                told[notified(demand)].push(demand);
-            }
-            for (name, all) in NOTIFIED.into_iter().zip(&told) {
+            let all: Vec<&Demand> = self.disclosed(*half).filter(|d| discloses(d)).collect();
+            for name in NOTIFIED {
+                let all = all.iter().copied();
+                let all: Vec<&Demand> = all.filter(|demand| notified(demand) == name).collect();
                 let [year, half] = when(*half);
                 let cells = [year, half, name.into(), all.len().into()];
-                rows.push(self.record.row(cells, &cites(all)));
+                rows.push(self.record.row(cells, &cites(&all)));
             }
         }
         Table::new(
@@ -273,14 +270,13 @@ impl<'a> View<'a> {
             let all: Vec<&Demand> = all
                 .filter(|d| d.by.what.process == ProcessKind::Foreign)
                 .collect();
-            let codes: BTreeSet<&str> = all
+            let countries: BTreeSet<(&str, &str)> = all
                 .iter()
-                .map(|d| country(&d.by.what.jurisdiction).0)
+                .map(|d| country(&d.by.what.jurisdiction))
                 .collect();
-            for code in codes {
+            for (code, name) in countries {
                 let from = |d: &&Demand| country(&d.by.what.jurisdiction).0 == code;
                 let some: Vec<&Demand> = all.iter().copied().filter(from).collect();
-                let name = country(&some[0].by.what.jurisdiction).1;
                 let [year, half] = when(*period);
                 let cells = [year, half, name.into(), code.into(), some.len().into()];
                 rows.push(self.record.row(cells, &cites(&some)));
@@ -386,22 +382,21 @@ impl<'a> View<'a> {
 }
 
 /// How those concerned by a disclosure came to know, or did not.
-const NOTIFIED: [&str; 5] = [
-    "notification",
-    "exigent circumstances",
-    "gag order",
-    "delayed without a court's order",
-    "nothing on record",
-];
+const TOLD: &str = "notification";
+const EXIGENT: &str = "exigent circumstances";
+const ORDERED: &str = "gag order";
+const DELAYED: &str = "delayed without a court's order";
+const NOTHING: &str = "nothing on record";
+const NOTIFIED: [&str; 5] = [TOLD, EXIGENT, ORDERED, DELAYED, NOTHING];
 
-/// The place in [`NOTIFIED`].
-fn notified(demand: &Demand) -> usize {
+/// One of [`NOTIFIED`].
+fn notified(demand: &Demand) -> &'static str {
     match () {
-        () if demand.told() => 0,
-        () if demand.by.what.process == ProcessKind::Emergency => 1,
-        () if !demand.orders.is_empty() => 2,
-        () if !demand.notices.is_empty() => 3,
-        () => 4,
+        () if demand.told() => TOLD,
+        () if demand.by.what.process == ProcessKind::Emergency => EXIGENT,
+        () if !demand.orders.is_empty() => ORDERED,
+        () if !demand.notices.is_empty() => DELAYED,
+        () => NOTHING,
     }
 }
 

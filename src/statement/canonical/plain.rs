@@ -21,19 +21,19 @@ const MAX_DEPTH: usize = 16;
 /// The members of an object, which must ascend.
 pub fn members(bytes: &[u8]) -> Option<Vec<Member<'_>>> {
     let members = members_in_any_order(bytes)?;
-    let ascend = members.windows(2).all(|two| two[0].0 < two[1].0);
+    let ascend = members.is_sorted_by(|(one, _), (next, _)| one < next);
     ascend.then_some(members)
 }
 
 fn members_in_any_order(bytes: &[u8]) -> Option<Vec<Member<'_>>> {
     let text = std::str::from_utf8(bytes).ok()?;
-    let mut reader = Reader { text, at: 0 };
+    let mut reader = Reader { rest: text };
     let mut members = Vec::with_capacity(16);
     reader.object(MAX_DEPTH, &mut |member| {
         members.push(member);
         Some(())
     })?;
-    (reader.at == text.len()).then_some(members)
+    reader.rest.is_empty().then_some(members)
 }
 
 /// The structure that has exactly these members, in exactly this spelling: serde would also read an
@@ -61,18 +61,26 @@ fn raw<'a>((name, value): Member<'a>) -> Option<(&'a str, &'a RawValue)> {
     Some((name, serde_json::from_str(value).ok()?))
 }
 
+/// A text, of which the beginning is read.
 struct Reader<'a> {
-    text: &'a str,
-    at: usize,
+    rest: &'a str,
 }
 
 impl<'a> Reader<'a> {
     fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
+        self.rest.as_bytes().first().copied()
     }
 
-    fn take(&mut self, byte: u8) -> Option<()> {
-        (self.peek()? == byte).then(|| self.at += 1)
+    fn take(&mut self, word: &str) -> Option<()> {
+        self.rest = self.rest.strip_prefix(word)?;
+        Some(())
+    }
+
+    /// The next `length` bytes.
+    fn take_bytes(&mut self, length: usize) -> Option<&'a str> {
+        let (taken, rest) = self.rest.split_at_checked(length)?;
+        self.rest = rest;
+        Some(taken)
     }
 
     fn value(&mut self, depth: usize) -> Option<()> {
@@ -81,8 +89,8 @@ impl<'a> Reader<'a> {
             b'{' => self.inner_object(depth.checked_sub(1)?),
             b'[' => self.array(depth.checked_sub(1)?),
             b'-' | b'0'..=b'9' => self.integer(),
-            b't' => self.word("true"),
-            b'f' => self.word("false"),
+            b't' => self.take("true"),
+            b'f' => self.take("false"),
             _ => None,
         }
     }
@@ -102,68 +110,62 @@ impl<'a> Reader<'a> {
         depth: usize,
         member: &mut dyn FnMut(Member<'a>) -> Option<()>,
     ) -> Option<()> {
-        self.take(b'{')?;
+        self.take("{")?;
         let mut first = true;
         while self.peek()? != b'}' {
             if !first {
-                self.take(b',')?;
+                self.take(",")?;
             }
             first = false;
             let name = self.string()?;
-            self.take(b':')?;
-            let start = self.at;
+            self.take(":")?;
+            let before = self.rest;
             self.value(depth)?;
             if !name.is_ascii() {
                 return None;
             }
-            member((name, &self.text[start..self.at]))?;
+            let length = before.len().checked_sub(self.rest.len())?;
+            member((name, before.get(..length)?))?;
         }
-        self.take(b'}')
+        self.take("}")
     }
 
     fn array(&mut self, depth: usize) -> Option<()> {
-        self.take(b'[')?;
+        self.take("[")?;
         let mut first = true;
         while self.peek()? != b']' {
             if !first {
-                self.take(b',')?;
+                self.take(",")?;
             }
             first = false;
             self.value(depth)?;
         }
-        self.take(b']')
+        self.take("]")
     }
 
     /// The text between quotes.
     fn string(&mut self) -> Option<&'a str> {
-        self.take(b'"')?;
-        let rest = &self.text[self.at..];
+        self.take("\"")?;
         let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f);
-        let length = rest.as_bytes().iter().position(special)?;
-        self.at += length;
-        self.take(b'"')?;
-        Some(&rest[..length])
+        let length = self.rest.as_bytes().iter().position(special)?;
+        let text = self.take_bytes(length)?;
+        self.take("\"")?;
+        Some(text)
     }
 
     fn integer(&mut self) -> Option<()> {
         /// Digits of the largest.
         const MOST: usize = 16;
-        let start = self.at;
-        let negative = self.take(b'-').is_some();
-        let digits = self.text.as_bytes()[self.at..].iter();
-        let length = digits.take_while(|byte| byte.is_ascii_digit()).count();
+        let negative = self.take("-").is_some();
+        let digits = self.rest.bytes();
+        let length = digits.take_while(u8::is_ascii_digit).count();
         let leading_zero = self.peek() == Some(b'0') && (length > 1 || negative);
-        self.at += length;
         if length == 0 || length > MOST || leading_zero {
             return None;
         }
-        let number: i64 = self.text[start..self.at].parse().ok()?;
-        (-MAX_INTEGER..=MAX_INTEGER).contains(&number).then_some(())
-    }
-
-    fn word(&mut self, word: &str) -> Option<()> {
-        let there = self.text[self.at..].starts_with(word);
-        there.then(|| self.at += word.len())
+        // Zero alone has no sign, and the largest are as far from zero on both sides.
+        let number: i64 = self.take_bytes(length)?.parse().ok()?;
+        (number <= MAX_INTEGER).then_some(())
     }
 }
 

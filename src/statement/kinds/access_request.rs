@@ -363,7 +363,7 @@ impl AccessRequest {
                 "cut the time to the minute",
             ));
         }
-        let after = |minutes| entry.time_after("/deadline", i64::from(minutes) * 60);
+        let after = |minutes| entry.time_after("/deadline", i64::from(minutes).saturating_mul(60));
         let soonest = after(limits.decision_minutes)?;
         let latest = after(limits.deadline_minutes)?;
         if self.deadline <= logged_at || self.deadline < soonest || self.deadline > latest {
@@ -407,7 +407,7 @@ impl AccessRequest {
             let detail = format!("at most {most} of the kind {kind} for {detail}");
             return Err(Refusal::new(Reason::OutsideKind, "/investigation", detail).into());
         }
-        case.requests += 1;
+        case.requests = case.requests.saturating_add(1);
         let total = case.total_minutes.saturating_add(self.window_minutes);
         if total > limits.total_minutes {
             return Err(outside_limits(

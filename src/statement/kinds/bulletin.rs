@@ -56,7 +56,7 @@ impl Kind for Bulletin {
             return Err(Refusal::new(Reason::BadValue, "/expires", detail).into());
         }
         let days = entry.limits()?.1.bulletin_days;
-        let latest = entry.time_after("/expires", i64::from(days) * SECS_PER_DAY)?;
+        let latest = entry.time_after("/expires", i64::from(days).saturating_mul(SECS_PER_DAY))?;
         if self.expires > latest {
             return Err(outside_limits("/expires", self.expires, latest).into());
         }

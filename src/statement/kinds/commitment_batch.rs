@@ -45,7 +45,7 @@ impl Kind for CommitmentBatch {
             .into());
         }
         // Times of logging are cut to the minute: shorter periods cannot be told apart here.
-        let period = i64::from(entry.limits()?.1.batch_seconds) / 60 * 60;
+        let period = i64::from((entry.limits()?.1.batch_seconds / 60).saturating_mul(60));
         let last = entry.facts.last_batch(&Whole).map_err(Verdict::Facts)?;
         if let Some(last) = last
             && entry.logged_at.seconds_since(last) < period

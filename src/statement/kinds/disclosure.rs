@@ -271,7 +271,7 @@ impl Disclosure {
             return refuse("/expires", "a time to come, cut to the hour");
         }
         let days = entry.limits()?.1.retention_days;
-        let latest = entry.time_after("/expires", i64::from(days) * SECS_PER_DAY)?;
+        let latest = entry.time_after("/expires", i64::from(days).saturating_mul(SECS_PER_DAY))?;
         if self.expires > latest {
             return Err(outside_limits("/expires", self.expires, latest).into());
         }
@@ -314,5 +314,5 @@ impl DisclosedClip {
 
 /// The first digits of an id, enough for people to tell ids apart.
 pub(crate) fn short(id: &StatementId) -> String {
-    id.to_string()[..12].to_owned()
+    id.to_string().chars().take(12).collect()
 }

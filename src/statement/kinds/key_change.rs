@@ -83,7 +83,8 @@ impl Kind for KeyChange {
         signatures.none_besides()?;
 
         let revoked_admins = self.revoke_keys(entry, &mut change)?;
-        party.admin_keys = party.admin_keys + admins(&self.add) - revoked_admins;
+        let admin_keys = party.admin_keys.saturating_add(admins(&self.add));
+        party.admin_keys = admin_keys.saturating_sub(revoked_admins);
         // The operator ends even the last one: a party whose keys were stolen must not go on.
         if party.admin_keys == 0 && !by_operator {
             return Err(Refusal::new(
@@ -139,10 +140,8 @@ impl KeyChange {
         let mut revoked_admins = 0;
         for (i, revoked) in self.revoke.iter().enumerate() {
             let member = format!("/revoke/{i}/key");
-            if self.revoke[..i]
-                .iter()
-                .any(|other| other.key == revoked.key)
-            {
+            let mut before = self.revoke.iter().take(i);
+            if before.any(|other| other.key == revoked.key) {
                 return Err(Refusal::new(Reason::BadValue, member, "named twice").into());
             }
             let fact = entry.facts.key(&revoked.key).map_err(Verdict::Facts)?;
@@ -156,7 +155,8 @@ impl KeyChange {
                 )
                 .into());
             };
-            revoked_admins += u32::from(fact.role == Some(Role::Admin));
+            let is_admin = fact.role == Some(Role::Admin);
+            revoked_admins = u32::from(is_admin).saturating_add(revoked_admins);
             fact.revoked = Some(entry.index);
             change.push((FactKey::Key(revoked.key), Fact::Key(fact)));
         }

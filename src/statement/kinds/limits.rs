@@ -104,7 +104,7 @@ impl Limits {
 
     /// How long new agencies' keys and new admin keys wait, in seconds.
     pub fn new_key_wait_seconds(&self) -> i64 {
-        i64::from(self.new_key_wait_minutes) * 60
+        i64::from(self.new_key_wait_minutes).saturating_mul(60)
     }
 }
 
@@ -170,10 +170,14 @@ impl Kind for Limits {
             .into());
         }
         let mut effective_from = entry.logged_at;
-        if let Some(at) = in_force {
-            let notice = declared[at].limits.notice_minutes.max(self.notice_minutes);
-            effective_from = entry.time_after("/notice_minutes", i64::from(notice) * 60)?;
+        let in_force = in_force.and_then(|at| {
             declared.drain(..at);
+            declared.first()
+        });
+        if let Some(declared) = in_force {
+            let notice = declared.limits.notice_minutes.max(self.notice_minutes);
+            let notice = i64::from(notice).saturating_mul(60);
+            effective_from = entry.time_after("/notice_minutes", notice)?;
         }
         // What is declared later replaces what was announced for the same time or after it.
         declared.retain(|limits| limits.effective_from < effective_from);

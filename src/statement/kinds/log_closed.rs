@@ -137,7 +137,7 @@ impl Successor {
             if matches!(vkey.key, NoteKey::Ed25519Cosignature(_)) {
                 return refuse(member, "a witness's key signs no log");
             }
-            if self.vkeys[..i].contains(vkey) {
+            if self.vkeys.iter().take(i).any(|other| other == vkey) {
                 return refuse(member, "named twice");
             }
         }

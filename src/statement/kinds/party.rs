@@ -19,7 +19,9 @@ use crate::statement::key::PublicKey;
 use crate::statement::refusal::{Reason, Refusal, Verdict};
 use crate::statement::rules::seals::SUCCESSIONS;
 use crate::statement::rules::{Entry, wrong_author};
-use crate::statement::words::{Day, Jurisdiction, Label, Name, PartyId, PartyKind, Role, codes};
+use crate::statement::words::{
+    Day, Jurisdiction, Label, Name, PartyId, PartyKind, Role, codes, listed,
+};
 use crate::time::Time;
 
 /// The most keys that one statement lists.
@@ -280,8 +282,8 @@ impl Party {
                 Reason::WrongAuthor,
                 "/parties",
                 format!(
-                    "a party with keys and the operator speak: {}, {}",
-                    both[0], both[1]
+                    "a party with keys and the operator speak: {}",
+                    listed(&both)
                 ),
             ),
             Author::Issuer(party) => wrong_author(format!("issuer is {party}")),

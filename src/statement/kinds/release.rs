@@ -52,8 +52,7 @@ impl Kind for Release {
         }
         let ascending = self
             .artifacts
-            .windows(2)
-            .all(|pair| pair[0].name < pair[1].name);
+            .is_sorted_by(|one, next| one.name < next.name);
         if !(1..=MAX_ARTIFACTS).contains(&self.artifacts.len()) || !ascending {
             let detail = "1 to 32, ascending by name, each name once";
             return Err(Refusal::new(Reason::BadValue, "/artifacts", detail).into());

@@ -192,9 +192,10 @@ impl<F: Facts> Entry<'_, F> {
 }
 
 fn count_in(due: &mut Vec<DueSeals>, day: &Day) {
-    match due.binary_search_by(|due| due.open_by.cmp(day)) {
-        Ok(at) => due[at].count = due[at].count.saturating_add(1),
-        Err(at) => due.insert(
+    let at = due.partition_point(|due| due.open_by < *day);
+    match due.get_mut(at) {
+        Some(due) if due.open_by == *day => due.count = due.count.saturating_add(1),
+        _ => due.insert(
             at,
             DueSeals {
                 open_by: day.clone(),
@@ -205,10 +206,8 @@ fn count_in(due: &mut Vec<DueSeals>, day: &Day) {
 }
 
 fn count_out(due: &mut Vec<DueSeals>, day: &Day) {
-    if let Ok(at) = due.binary_search_by(|due| due.open_by.cmp(day)) {
-        due[at].count = due[at].count.saturating_sub(1);
-        if due[at].count == 0 {
-            due.remove(at);
-        }
+    if let Some(due) = due.iter_mut().find(|due| due.open_by == *day) {
+        due.count = due.count.saturating_sub(1);
     }
+    due.retain(|due| due.count > 0);
 }

@@ -388,7 +388,7 @@ impl<'a> Figures<'a> {
         for by in all.filter(|by| self.period.contains(&by.what.effective_on)) {
             reasons.count(by.what.reason, by.id);
         }
-        let staff = reasons.0.iter().flat_map(|(_, ids)| ids);
+        let staff = reasons.0.values().flatten();
         let staff: Vec<StatementId> = staff.copied().collect();
         let figure = "Staff access at the operator or a vendor";
         sheet.add(figure, "", staff.len(), &staff);
@@ -470,7 +470,7 @@ impl<'a> Figures<'a> {
             };
             match totals.iter_mut().find(same) {
                 Some((_, _, total, ids)) => {
-                    *total += quantity;
+                    *total = total.saturating_add(quantity);
                     ids.push(posting.report);
                 }
                 None => totals.push((figure, posting.unit, quantity, vec![posting.report])),
@@ -498,7 +498,7 @@ impl<'a> Figures<'a> {
 
     fn products(&self, sheet: &mut Sheet<'_>) {
         for chain in &self.record.agreements {
-            let began = !self.period.last_day().is_over(chain.steps[0].logged_at);
+            let began = !self.period.last_day().is_over(chain.first().logged_at);
             let deals = chain.instrument != Instrument::None && chain.status != Status::Declined;
             if !chain.parties.contains(self.agency) || !began || !deals {
                 continue;

@@ -19,7 +19,7 @@ impl<'a> Of<'a> {
 
     /// An agreement by the entry that began it.
     fn number(&self, chain: &Chain) -> Cell {
-        Cell::Entry(chain.steps[0].index)
+        Cell::Entry(chain.first().index)
     }
 
     pub(super) fn agreements(&self) -> Table {
@@ -39,7 +39,7 @@ impl<'a> Of<'a> {
                 instrument.into(),
                 chain.status.code().into(),
                 chain.effective_on.as_ref().into(),
-                chain.steps[0].logged_at.into(),
+                chain.first().logged_at.into(),
                 chain.terms.len().into(),
                 complete.into(),
             ];
@@ -110,7 +110,7 @@ impl<'a> Of<'a> {
         let mut all: Vec<(Cell, Vec<StatementId>, Account)> = Vec::new();
         for (place, chain) in self.chains() {
             let account = Account::of(self.record, Some(place));
-            all.push((self.number(chain), vec![chain.steps[0].id], account));
+            all.push((self.number(chain), vec![chain.first().id], account));
         }
         let mut alone = Account::of(self.record, None);
         let ours = |party: &PartyId| party == self.party;

@@ -45,11 +45,17 @@ pub fn markdown(report: &Report, cite: bool) -> String {
 }
 
 fn body(table: &Table, hashes: &str, cite: bool, page: &mut String) {
-    let key = |row: &Row| row.cells[..table.grouped].to_vec();
-    for rows in table.rows.chunk_by(|one, other| key(one) == key(other)) {
-        if table.grouped > 0 {
-            let texts = key(&rows[0]);
-            let texts: Vec<String> = texts.iter().map(|cell| escaped(&cell.text())).collect();
+    fn key<'a>(table: &Table, row: &'a Row) -> impl Iterator<Item = &'a Cell> {
+        row.cells.iter().take(table.grouped)
+    }
+    for rows in table
+        .rows
+        .chunk_by(|one, other| key(table, one).eq(key(table, other)))
+    {
+        if let (Some(first), true) = (rows.first(), table.grouped > 0) {
+            let texts: Vec<String> = key(table, first)
+                .map(|cell| escaped(&cell.text()))
+                .collect();
             let _ = write!(page, "\n{hashes}# {}\n", texts.join(". "));
         }
         Grid::of(table, rows).write(cite, page);
@@ -60,17 +66,21 @@ fn body(table: &Table, hashes: &str, cite: bool, page: &mut String) {
 struct Grid<'a> {
     table: &'a Table,
     rows: &'a [Row],
-    /// Columns in which somebody says something: others tell nothing here.
-    columns: Vec<usize>,
+    /// Columns with a value, each with its place and its name.
+    columns: Vec<(usize, &'static str)>,
     /// Reasons that several cells have: they stand once, below.
     reasons: Vec<Why>,
 }
 
 impl<'a> Grid<'a> {
     fn of(table: &'a Table, rows: &'a [Row]) -> Self {
-        let columns = (table.grouped..table.columns.len())
-            .filter(|at| rows.iter().any(|row| row.cells[*at] != Cell::Blank))
-            .collect();
+        let filled = |at: usize| {
+            rows.iter()
+                .any(|row| row.cells.get(at) != Some(&Cell::Blank))
+        };
+        let columns = table.columns.iter().copied().enumerate();
+        let columns = columns.skip(table.grouped).filter(|(at, _)| filled(*at));
+        let columns = columns.collect();
         let (mut once, mut reasons) = (Vec::new(), Vec::new());
         for cell in rows.iter().flat_map(|row| &row.cells) {
             match cell {
@@ -90,13 +100,14 @@ impl<'a> Grid<'a> {
 
     fn write(&self, cite: bool, page: &mut String) {
         let columns = self.columns.iter();
-        let head = columns.map(|at| self.table.columns[*at].replace('_', " "));
-        let rule = self.columns.iter().map(|at| self.rule(*at).to_owned());
+        let head = columns.map(|(_, name)| name.replace('_', " "));
+        let rule = self.columns.iter().map(|(at, _)| self.rule(*at).to_owned());
         page.push('\n');
         line(head.chain(cite.then(|| "entries".to_owned())), page);
         line(rule.chain(cite.then(|| "---".to_owned())), page);
         for row in self.rows {
-            let cells = self.columns.iter().map(|at| self.cell(&row.cells[*at]));
+            let cells = self.columns.iter().filter_map(|(at, _)| row.cells.get(*at));
+            let cells = cells.map(|cell| self.cell(cell));
             line(cells.chain(cite.then(|| row.cites(", "))), page);
         }
         for (n, why) in self.reasons.iter().enumerate() {
@@ -107,7 +118,7 @@ impl<'a> Grid<'a> {
 
     /// Figures to the right, unless words stand among them.
     fn rule(&self, at: usize) -> &'static str {
-        let mut column = self.rows.iter().map(|row| &row.cells[at]);
+        let mut column = self.rows.iter().filter_map(|row| row.cells.get(at));
         let words = |cell: &Cell| match cell {
             Cell::NotCollected(_) => self.table.grouped > 0,
             Cell::Blank => false,
@@ -148,18 +159,21 @@ fn line(cells: impl Iterator<Item = String>, page: &mut String) {
 
 /// The mark of a reason, from 0.
 fn raised(n: usize) -> char {
-    ['¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'][n.min(8)]
+    *['¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸']
+        .get(n)
+        .unwrap_or(&'⁹')
 }
 
 /// A number with its thousands apart.
 pub fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::new();
-    for (i, digit) in digits.char_indices() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+    let places = (0..digits.len()).rev();
+    for (digit, place) in digits.chars().zip(places) {
+        text.push(digit);
+        if place > 0 && place.is_multiple_of(3) {
             text.push(',');
         }
-        text.push(digit);
     }
     text
 }

@@ -97,9 +97,8 @@ impl Figures<'_> {
     fn came_by(&self, about: &StatementId) -> (Vec<StatementId>, [Cell; 3]) {
         let record = self.record;
         let given = record.given.get(about);
-        let asked = given.and_then(|given| record.request_of.get(&given.request?));
-        if let (Some(given), Some(at)) = (given, asked) {
-            let asked = &record.requests[*at];
+        let asked = given.and_then(|given| record.requests.find(given.request.as_ref()?));
+        if let (Some(given), Some(asked)) = (given, asked) {
             let types = listed(&given.gives).into();
             let offence = offence(&asked.request.offence).into();
             return (
@@ -107,10 +106,9 @@ impl Figures<'_> {
                 ["voluntary consent".into(), types, offence],
             );
         }
-        let Some(at) = record.demand_of.get(about) else {
+        let Some(demand) = record.demands.find(about) else {
             return (vec![*about], [Cell::Blank, Cell::Blank, Cell::Blank]);
         };
-        let demand = &record.demands[*at];
         let what = &demand.by.what;
         let types = giving(&demand.responses).flat_map(|r| &r.what.records);
         let types: BTreeSet<_> = types.copied().collect();
@@ -125,7 +123,8 @@ impl Figures<'_> {
     pub fn benefits(&self) -> Table {
         let rows = self.postings().into_iter().map(|(place, posting)| {
             let (what, quantity) = unit_cells(&posting.unit, posting.quantity.into());
-            let agreement = place.map(|place| self.record.agreements[place].steps[0].id);
+            let chain = place.and_then(|place| self.record.agreements.get(place));
+            let agreement = chain.map(|chain| chain.first().id);
             let cells = [
                 (&posting.on).into(),
                 self.record.name(&posting.from).into(),
