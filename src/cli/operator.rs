@@ -1,6 +1,7 @@
 //! `whosaw operator`: makes a ledger and looks after it.
 
 mod approve;
+mod aside;
 mod notify;
 pub mod recover;
 mod standing;
@@ -57,6 +58,8 @@ pub enum Command {
     Keys(keys::Command<Own>),
     Restore(recover::Restore),
     Adopt(recover::Adopt),
+    #[command(subcommand)]
+    ClipsAside(aside::Command),
     Close(Close),
 }
 
@@ -245,6 +248,7 @@ pub fn run(command: &Command) -> anyhow::Result<Exit> {
         Command::Keys(command) => keys::run(command),
         Command::Restore(args) => recover::restore(args),
         Command::Adopt(args) => recover::adopt(args),
+        Command::ClipsAside(command) => aside::run(command),
         Command::Close(args) => close(args),
     }
 }

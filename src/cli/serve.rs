@@ -380,32 +380,30 @@ async fn serve_metrics(
 /// Where the parts of clips are: the folder, and its staging folder on the same volume.
 ///
 /// # Errors
-/// If vaults list clips and the folder has none: its volume is not mounted, most likely, and a server
-/// that went on would show residents none of their clips.
-fn clips_folders(
-    root: &Path,
-    other: Option<&Path>,
-    vaults: &Vaults,
-) -> anyhow::Result<[PathBuf; 2]> {
-    let folders = match other {
-        None => [root.join("clips"), root.join("staging").join("clips")],
-        Some(other) => [other.join("clips"), other.join("staging")],
-    };
-    if let Some(other) = other.filter(|other| !other.is_dir()) {
-        bail!(
+/// If `other` is named and is no folder.
+pub(super) fn clips_folders(root: &Path, other: Option<&Path>) -> anyhow::Result<[PathBuf; 2]> {
+    match other {
+        None => Ok([root.join("clips"), root.join("staging").join("clips")]),
+        Some(other) if other.is_dir() => Ok([other.join("clips"), other.join("staging")]),
+        Some(other) => bail!(
             "{} is no folder: make it, or mount its volume",
             other.display()
-        );
+        ),
     }
-    let is_empty = std::fs::read_dir(&folders[0]).map_or(true, |mut found| found.next().is_none());
+}
+
+/// Refuses a folder without clips while vaults list some: its volume is not mounted, most likely, and a
+/// server that went on would show residents none of their clips.
+fn check_clips(folder: &Path, vaults: &Vaults) -> anyhow::Result<()> {
+    let is_empty = std::fs::read_dir(folder).map_or(true, |mut found| found.next().is_none());
     if is_empty && vaults.has_clips()? {
         bail!(
             "vaults.db lists clips, and {clips} has none: mount its volume, or say by --clips where \
              they are; if they are lost for good, make a file {clips}/lost",
-            clips = folders[0].display()
+            clips = folder.display()
         );
     }
-    Ok(folders)
+    Ok(())
 }
 
 fn open(
@@ -424,7 +422,8 @@ fn open(
     let mut vaults = Vaults::open(&path)?;
     vaults.checkpoint_beside(&path)?;
     let vaults = Arc::new(vaults);
-    let [clips, staging] = clips_folders(root, args.clips.as_deref(), &vaults)?;
+    let [clips, staging] = clips_folders(root, args.clips.as_deref())?;
+    check_clips(&clips, &vaults)?;
     let clips = Files::open(&clips, &staging, Access::Private)?;
     let volume = Volume::of(root, args.min_free);
     let clips_volume = match &args.clips {

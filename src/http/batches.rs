@@ -11,19 +11,23 @@ use ed25519_dalek::SigningKey;
 use prometheus_client::metrics::counter::Counter;
 
 use super::{ApiError, Path, Service, Shared};
+use crate::digest::StatementId;
 use crate::ledger::SubmitError;
 use crate::random;
 use crate::seal::batch::Batch;
 use crate::seal::commitment::Commitment;
 use crate::statement::facts::{FactsExt as _, Whole};
 use crate::statement::kinds::commitment_batch::{CommitmentBatch, SIZES};
+use crate::statement::leaf::Leaf;
 use crate::statement::refusal::Reason;
 use crate::statement::words::{PartyId, Role};
 use crate::statement::{Author, Head, Signed, sign};
 use crate::store::facts::JournalFacts;
+use crate::store::journal::JournalRead as _;
 use crate::store::objects::Objects as _;
 use crate::store::vaults::PreparedBatch;
 use crate::time::Time;
+use crate::tlog::tree::LeafIndex;
 
 /// `GET /batches/{id}`.
 pub async fn read(State(service): Shared, Path(id): Path<String>) -> Result<Response, ApiError> {
@@ -126,6 +130,7 @@ impl Batcher {
     /// Makes a batch each period, and keeps house at least as often, until cancelled.
     pub async fn run(self) {
         let mut left = self.until_due();
+        let mut recalled = false;
         loop {
             while !left.is_zero() {
                 self.keep_house().await;
@@ -133,7 +138,24 @@ impl Batcher {
                 tokio::time::sleep(rest).await;
                 left -= rest;
             }
-            left = self.turn().await;
+            recalled = recalled || self.recall().await;
+            left = match recalled {
+                true => self.turn().await,
+                false => RETRY,
+            };
+        }
+    }
+
+    /// Brings the vaults' database up to the log: whether it worked.
+    async fn recall(&self) -> bool {
+        let service = self.service.clone();
+        let recalled = tokio::task::spawn_blocking(move || service.recall_batches()).await;
+        match recalled {
+            Ok(Ok(())) => true,
+            Ok(Err(_)) | Err(_) => {
+                tracing::error!("the log was not searched for batches: commitments wait");
+                false
+            }
         }
     }
 
@@ -211,7 +233,7 @@ impl Batcher {
         let vaults = &self.service.vaults;
         let signed = Signed::read(&prepared.statement)?;
         match self.service.ledger.submit(signed, ()).await {
-            Ok(_) => Ok(vaults.batch_logged(prepared.id)?),
+            Ok(logged) => Ok(vaults.batch_logged(prepared.id, logged.index.as_u64() + 1)?),
             Err(SubmitError::Refused(refusal)) => {
                 vaults.batch_refused(prepared.id)?;
                 self.service.batches.remove(&prepared.id.to_string())?;
@@ -254,6 +276,29 @@ impl Batcher {
 }
 
 impl Service {
+    /// Finds the batches in the log that the vaults' database does not know, since it was restored from a
+    /// backup: what they have is never logged twice.
+    fn recall_batches(&self) -> Result<(), ApiError> {
+        let (journal, size) = (self.ledger.journal(), self.ledger.size().as_u64());
+        let facts = JournalFacts(journal);
+        for index in self.vaults.batches_seen()?..size {
+            let fact = facts.batch(&LeafIndex::new(index))?;
+            let Some((fact, leaf)) = fact.zip(journal.leaf(index)?) else {
+                continue;
+            };
+            let leaf = Leaf::parse(&leaf).map_err(ApiError::internal)?;
+            let id = StatementId::of_payload(&leaf.envelope.payload);
+            let list = self.batches.read(&id.to_string())?.unwrap_or_default();
+            let (commitments, rest) = list.as_chunks::<32>();
+            if !rest.is_empty() || commitments.len() as u64 != u64::from(fact.size) {
+                tracing::warn!(%id, "the commitments of a batch are lost: some may be logged again");
+                continue;
+            }
+            self.vaults.recall_batch(commitments)?;
+        }
+        Ok(self.vaults.see_batches(size)?)
+    }
+
     /// When the last commitment batch was logged, cut to the minute.
     pub(super) fn last_batch(&self) -> Option<Time> {
         let facts = JournalFacts(self.ledger.journal());

@@ -14,6 +14,7 @@ use tower_http::timeout::TimeoutError;
 use super::door::Limit;
 use super::{Path, Shared};
 use crate::ledger::SubmitError;
+use crate::seal::commitment::UPLOAD_SLOTS;
 use crate::statement::refusal::{Class, Reason, Refusal};
 use crate::store::StoreError;
 use crate::store::vaults::VaultError;
@@ -435,6 +436,10 @@ impl From<VaultError> for ApiError {
             VaultError::UnknownUpload => Self::NotFound("no such upload in this vault"),
             VaultError::UploadOffset { .. } => Self::Conflict("upload-offset", detail),
             VaultError::UploadBusy => Self::Busy,
+            VaultError::NoCommitments => Self::BadRequest {
+                member: "/commitments",
+                accepted: format!("{UPLOAD_SLOTS} commitments: the clip was never complete"),
+            },
             VaultError::MissingPart(_) => Self::Conflict("incomplete-clip", detail),
             _ => Self::Conflict("vault-conflict", detail),
         }

@@ -5,6 +5,17 @@
 //! completed, takes of the quota as what is complete does: room is reserved before the first byte. A
 //! part that waits is removed when it is old; whoever counts on it makes it young first. Calls block.
 //! Not here: who may make them.
+//!
+//! The folder of a part shows whether its clip was ever completed, whatever the database knows:
+//!
+//! * `waiting/<vault>/<clip>/<part>`: it was not. [`Clips::sweep`] walks this folder alone, so its cost
+//!   grows with the parts that wait, and deletes what is older than [`INCOMPLETE`].
+//! * `<vault>/<clip>/<part>`: it was. [`Clips::complete`] moves the clip's folder here, durably, before
+//!   its row is committed; [`Clips::remove`] moves it back before it deletes the row. Nothing else is
+//!   deleted here: where the row is missing, the database may be an older one, restored from a backup.
+//!   Such a clip is put aside ([`aside`]) until its device completes it again or a person removes it.
+//!
+//! A clip that the database lists is never deleted as waiting: a sweep moves its parts to their place.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -24,12 +35,15 @@ use super::{StoreError, at};
 use crate::digest::Digest;
 use crate::encoding;
 
+pub mod aside;
 #[cfg(test)]
 mod tests;
 mod uploads;
 
 pub use uploads::Piece;
 
+/// The folder of the parts of clips that are not complete.
+const WAITING: &str = "waiting";
 /// How long the parts of a clip may wait to be completed.
 pub const INCOMPLETE: Duration = Duration::from_secs(86_400);
 /// The most parts of a vault that arrive or wait at once, those of 64 clips: empty ones take room too.
@@ -62,7 +76,7 @@ impl Part {
     }
 }
 
-/// Where a part lies; `Display` is its path.
+/// A part of a vault's clip; `Display` is its path once the clip is complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Place {
     pub vault: VaultId,
@@ -74,6 +88,32 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.vault, self.clip, self.part.name())
     }
+}
+
+impl Place {
+    /// Its path until the clip is complete.
+    fn waiting(&self) -> String {
+        format!("{WAITING}/{self}")
+    }
+
+    /// The part that this path is of, without the folder [`WAITING`].
+    fn parse(path: &str) -> Option<Self> {
+        let mut names = path.split('/');
+        let mut id = || encoding::exact(&encoding::from_hex(names.next()?).ok()?).ok();
+        let (vault, clip) = (VaultId::from_bytes(id()?), ClipId::from_bytes(id()?));
+        let part = Part::named(names.next()?)?;
+        Some(Self { vault, clip, part })
+    }
+}
+
+/// The folder of a complete clip.
+fn folder(vault: VaultId, clip: ClipId) -> String {
+    format!("{vault}/{clip}")
+}
+
+/// The folder of a clip that is not complete.
+fn waiting_folder(vault: VaultId, clip: ClipId) -> String {
+    format!("{WAITING}/{vault}/{clip}")
 }
 
 /// The clips of all vaults. Clones are the same store.
@@ -104,7 +144,7 @@ struct Room {
 type Waiting = HashMap<(ClipId, Part), u64>;
 
 impl Clips {
-    /// The clips whose parts are `files`, `<vault>/<clip>/<part>`, on `volume`.
+    /// The clips whose parts are `files` on `volume`.
     pub fn new(files: Files, vaults: Arc<Vaults>, volume: Volume) -> Self {
         Self(Arc::new(Store {
             files,
@@ -117,18 +157,23 @@ impl Clips {
 
     /// The file of a part; `None` if there is none.
     pub fn file(&self, place: &Place) -> Result<Option<File>, StoreError> {
-        self.0.files.file(&place.to_string())
+        // In this order: a part that is moved meanwhile, since its clip is completed, is found.
+        match self.0.files.file(&place.waiting())? {
+            Some(file) => Ok(Some(file)),
+            None => self.0.files.file(&place.to_string()),
+        }
     }
 
     /// The file of a part that is stored already: young again, and durable.
     pub fn known(&self, place: &Place) -> Result<Option<File>, StoreError> {
-        let path = place.to_string();
-        let file = self.0.files.renew(&path)?;
-        if file.is_some() {
-            // Its writer may have died before its name was durable.
-            self.0.files.settle(&path)?;
+        for path in [place.waiting(), place.to_string()] {
+            if let Some(file) = self.0.files.renew(&path)? {
+                // Its writer may have died before its name was durable.
+                self.0.files.settle(&path)?;
+                return Ok(Some(file));
+            }
         }
-        Ok(file)
+        Ok(None)
     }
 
     /// The volume of the parts.
@@ -165,11 +210,12 @@ impl Clips {
     }
 
     /// Completes a clip whose parts are stored; its commitments join the next batch. The same again is
-    /// done already.
+    /// done already. A clip that is put aside may be completed without commitments: a batch in the log has
+    /// them.
     ///
     /// # Errors
-    /// [`VaultError::MissingPart`], also for one that is removed meanwhile; those of
-    /// [`Vaults::add_clip`].
+    /// [`VaultError::MissingPart`], also for one that is removed meanwhile;
+    /// [`VaultError::NoCommitments`] for a clip that was never complete; those of [`Vaults::add_clip`].
     pub fn complete(
         &self,
         vault: VaultId,
@@ -209,7 +255,18 @@ impl Clips {
                 return Err(VaultError::MissingPart(part.name()));
             }
         }
-        self.0.vaults.add_clip(vault, clip, stored, commitments)?;
+        let (waits, stays) = (waiting_folder(vault, clip), folder(vault, clip));
+        let is_aside = self.0.files.has_folder(&stays)?;
+        if commitments.is_empty() && !is_aside {
+            return Err(VaultError::NoCommitments);
+        }
+        // Durable before the row: without it, the folder shows that the clip was complete.
+        self.0.files.move_folder(&waits, &stays)?;
+        let added = self.0.vaults.add_clip(vault, clip, stored, commitments);
+        if added.is_err() && !is_aside {
+            self.0.files.move_folder(&stays, &waits)?;
+        }
+        added?;
         if let Some(waiting) = &mut locked.waiting {
             waiting.retain(|(of, _), _| *of != clip);
         }
@@ -220,13 +277,15 @@ impl Clips {
     pub fn remove(&self, vault: VaultId, clip: ClipId) -> Result<(), VaultError> {
         let room = self.room(vault);
         let mut locked = lock(&room);
-        // The row first: a clip that is listed has its parts.
+        // The row goes between: a clip that is listed has its parts, and after a crash a sweep deletes
+        // those of one that is not.
+        let waits = waiting_folder(vault, clip);
+        self.0.files.move_folder(&folder(vault, clip), &waits)?;
         self.0.vaults.remove_clip(vault, clip)?;
         for part in Part::ALL {
-            self.0
-                .files
-                .remove(&Place { vault, clip, part }.to_string())?;
-            self.give_up(&Place { vault, clip, part })?;
+            let place = Place { vault, clip, part };
+            self.0.files.remove(&place.waiting())?;
+            self.give_up(&place)?;
             if let Some(waiting) = &mut locked.waiting {
                 waiting.remove(&(clip, part));
             }
@@ -237,18 +296,20 @@ impl Clips {
     /// Deletes parts of clips that were not completed within a day.
     pub fn sweep(&self) -> Result<(), VaultError> {
         self.sweep_uploads()?;
-        for vault in self.0.vaults.ids()? {
+        for place in self.waiting_parts(WAITING)? {
+            let (vault, clip) = (place.vault, place.clip);
             let room = self.room(vault);
             let mut locked = lock(&room);
-            let mut waiting = self.count_waiting(vault)?;
-            let mut kept = Waiting::new();
-            for ((clip, part), bytes) in waiting.drain() {
-                let path = Place { vault, clip, part }.to_string();
-                if !self.0.files.remove_older(&path, INCOMPLETE)? {
-                    kept.insert((clip, part), bytes);
-                }
+            if self.0.vaults.clip(vault, clip)?.is_some() {
+                // Its removal was interrupted, or `clips/` is an older one.
+                let (waits, stays) = (waiting_folder(vault, clip), folder(vault, clip));
+                self.0.files.move_folder(&waits, &stays)?;
+            } else if !self.0.files.remove_older(&place.waiting(), INCOMPLETE)? {
+                continue;
             }
-            locked.waiting = Some(kept);
+            if let Some(waiting) = &mut locked.waiting {
+                waiting.remove(&(clip, place.part));
+            }
         }
         Ok(())
     }
@@ -281,27 +342,52 @@ impl Clips {
         }
     }
 
-    /// The stored parts of clips that are not complete.
+    /// The stored parts of a vault's clips that are not complete.
     fn count_waiting(&self, vault: VaultId) -> Result<Waiting, StoreError> {
-        let complete: HashSet<ClipId> = self.0.vaults.clip_ids(vault)?.into_iter().collect();
         let mut waiting = Waiting::new();
-        for path in self.0.files.list(&vault.to_string())? {
-            let mut names = path.split('/').skip(1);
-            let clip = names.next().and_then(|name| {
-                let bytes = encoding::from_hex(name).ok()?;
-                encoding::exact(&bytes).ok()
-            });
-            let part = names.next().and_then(Part::named);
-            let (Some(clip), Some(part)) = (clip.map(ClipId::from_bytes), part) else {
-                continue;
-            };
-            if !complete.contains(&clip)
-                && let Some(bytes) = self.bytes(&Place { vault, clip, part })?
-            {
-                waiting.insert((clip, part), bytes);
+        for place in self.waiting_parts(&format!("{WAITING}/{vault}"))? {
+            if let Some(bytes) = self.bytes(&place)? {
+                waiting.insert((place.clip, place.part), bytes);
             }
         }
         Ok(waiting)
+    }
+
+    /// The parts beneath a folder that is [`WAITING`], or in it.
+    fn waiting_parts(&self, folder: &str) -> Result<Vec<Place>, StoreError> {
+        let paths = self.0.files.list(folder)?;
+        let parse = |path: &String| Place::parse(path.strip_prefix(WAITING)?.strip_prefix('/')?);
+        Ok(paths.iter().filter_map(parse).collect())
+    }
+
+    /// The path at which a part is stored now: with its clip, if that was ever complete.
+    fn path(&self, place: &Place) -> Result<String, StoreError> {
+        let was_complete = self.0.files.has_folder(&folder(place.vault, place.clip))?;
+        Ok(match was_complete {
+            true => place.to_string(),
+            false => place.waiting(),
+        })
+    }
+
+    /// Counts a part that was stored; its clip may be completed or removed by now.
+    ///
+    /// # Errors
+    /// [`VaultError::UploadBusy`] if it was completed: the part there stays, and may be another.
+    fn count_stored(&self, room: &mut Room, place: &Place) -> Result<(), VaultError> {
+        let Some(file) = self.0.files.file(&place.waiting())? else {
+            return Ok(());
+        };
+        let (vault, clip) = (place.vault, place.clip);
+        if self.0.files.has_folder(&folder(vault, clip))? {
+            let (waits, stays) = (waiting_folder(vault, clip), folder(vault, clip));
+            self.0.files.move_folder(&waits, &stays)?;
+            return Err(VaultError::UploadBusy);
+        }
+        if let Some(waiting) = &mut room.waiting {
+            let bytes = file.metadata().map_err(failed)?.len();
+            waiting.insert((clip, place.part), bytes);
+        }
+        Ok(())
     }
 
     /// How many bytes a part has, if it is there.
@@ -335,7 +421,7 @@ impl Arriving {
     ///
     /// # Errors
     /// [`StoreError::Conflict`] if other bytes are there; [`VaultError::QuotaBytes`] if its room is
-    /// gone.
+    /// gone; [`VaultError::UploadBusy`] if its clip was completed meanwhile.
     pub fn commit(self) -> Result<(), VaultError> {
         let Self {
             staged,
@@ -349,15 +435,8 @@ impl Arriving {
         clips.check_quota(place.vault, taken, 0)?;
         drop(locked);
         // The disk is not waited for with the room locked; the bytes are still reserved.
-        staged.commit(&place.to_string())?;
-        let mut locked = lock(&reserved.room);
-        // Its clip may be completed or removed by now.
-        let complete = clips.0.vaults.clip(place.vault, place.clip)?.is_some();
-        let bytes = clips.bytes(&place)?.filter(|_| !complete);
-        if let Some((waiting, bytes)) = locked.waiting.as_mut().zip(bytes) {
-            waiting.insert((place.clip, place.part), bytes);
-        }
-        Ok(())
+        staged.commit(&clips.path(&place)?)?;
+        clips.count_stored(&mut lock(&reserved.room), &place)
     }
 }
 

@@ -145,8 +145,42 @@ impl Files {
         Ok(old)
     }
 
+    /// Whether there is such a folder.
+    pub fn has_folder(&self, folder: &str) -> Result<bool, StoreError> {
+        let path = self.0.locate(folder)?;
+        match fs::metadata(&path) {
+            Ok(found) => Ok(found.is_dir()),
+            Err(error) if is_absence(&error) => Ok(false),
+            Err(error) => Err(at(&path)(error)),
+        }
+    }
+
+    /// Moves the objects of the folder `from`, which has no folders in it, durably: all at once if there
+    /// is no folder `to`, else those that it lacks, and removes the others. No error if there is no folder
+    /// `from`.
+    pub fn move_folder(&self, from: &str, to: &str) -> Result<(), StoreError> {
+        let (source, target) = (self.0.locate(from)?, self.0.locate(to)?);
+        let mut durable = self.0.durable();
+        if !source.is_dir() {
+            return Ok(());
+        }
+        let parent = folder_of(&target);
+        self.0.ensure_folder(&mut durable, parent)?;
+        if target.is_dir() {
+            merge(&source, &target)?;
+        } else {
+            fs::rename(&source, &target).map_err(at(&source))?;
+        }
+        durable.retain(|known| !known.starts_with(&source));
+        let left = self.0.remove_empty(&mut durable, &source);
+        drop(durable);
+        sync_if_there(parent)?;
+        sync_if_there(left)
+    }
+
     /// The object's file and its length.
     fn open_file(&self, path: &str) -> Result<Option<(File, u64)>, StoreError> {
+        look();
         let path = self.0.locate(path)?;
         let opened = File::open(&path).and_then(|file| Ok((file.metadata()?, file)));
         match opened {
@@ -352,8 +386,14 @@ impl Store {
             Err(error) if !is_absence(&error) => return Err(at(&path)(error)),
             _ => {}
         }
+        // Absence: a file stands where the path has a folder, so there was no object.
+        sync_if_there(self.remove_empty(durable, folder_of(&path)))
+    }
+
+    /// Removes the folder and those above it that are empty; the first that is not.
+    fn remove_empty<'a>(&self, durable: &mut HashSet<PathBuf>, folder: &'a Path) -> &'a Path {
         // Only empty folders can be removed; and an earlier attempt may have died half way.
-        let mut folder = folder_of(&path);
+        let mut folder = folder;
         while folder != self.root {
             match fs::remove_dir(folder) {
                 Err(error) if error.kind() != ErrorKind::NotFound => break,
@@ -361,8 +401,7 @@ impl Store {
             };
             folder = folder_of(folder);
         }
-        // Absence: a file stands where the path has a folder, so there was no object.
-        sync_if_there(folder)
+        folder
     }
 
     fn ensure_folder(
@@ -437,6 +476,25 @@ fn remove_in_turns(folder: &Path, rest: Duration) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Moves the files of a folder to another that lacks them, durably, and removes the others.
+fn merge(source: &Path, target: &Path) -> Result<(), StoreError> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(source).map_err(at(source))? {
+        paths.push(entry.map_err(at(source))?.path());
+    }
+    for path in &paths {
+        let name = path.file_name().expect("an entry of a folder has a name");
+        match fs::hard_link(path, target.join(name)) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(at(path)(error)),
+            _ => {}
+        }
+    }
+    sync_folder(target)?;
+    paths
+        .iter()
+        .try_for_each(|path| fs::remove_file(path).map_err(at(path)))
+}
+
 fn sync_if_there(folder: &Path) -> Result<(), StoreError> {
     match sync_folder(folder) {
         Err(StoreError::Io { source, .. }) if is_absence(&source) => Ok(()),
@@ -460,8 +518,21 @@ fn empty(staging: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+#[cfg(test)]
+thread_local! {
+    /// Objects that were opened and folders that were listed, by this thread.
+    pub static LOOKS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// Counts an object that is opened, or a folder that is listed.
+fn look() {
+    #[cfg(test)]
+    LOOKS.with(|looks| looks.set(looks.get() + 1));
+}
+
 /// Collects the objects in `folder`, whose own path is `prefix`. What no path can name is none.
 fn walk(folder: &Path, prefix: &str, found: &mut Vec<String>) -> Result<(), StoreError> {
+    look();
     let entries = match fs::read_dir(folder) {
         Err(error) if is_absence(&error) => return Ok(()),
         entries => entries.map_err(at(folder))?,

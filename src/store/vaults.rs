@@ -115,6 +115,8 @@ pub enum VaultError {
     UploadBusy,
     #[error("upload its {0} first")]
     MissingPart(&'static str),
+    #[error("the clip was never complete: name its commitments")]
+    NoCommitments,
     #[error("another batch is prepared and not yet logged")]
     BatchPending,
     #[error("this batch is not the prepared one")]
@@ -144,6 +146,7 @@ const SCHEMA: Schema = Schema {
         include_str!("vaults/schema-2.sql"),
         include_str!("vaults/schema-3.sql"),
         include_str!("vaults/schema-4.sql"),
+        include_str!("vaults/schema-5.sql"),
     ],
 };
 

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 use tempfile::TempDir;
 
 use super::*;
-use crate::store::files::Access;
+use crate::store::files::{Access, LOOKS};
 use crate::store::space::Space;
 use crate::time::Time;
 
@@ -53,7 +53,9 @@ impl World {
     }
 
     fn complete(&self, clip: u8) -> Result<(), VaultError> {
-        self.clips.complete(VAULT, id(clip), &[])
+        let commitments: [[u8; 32]; 8] =
+            std::array::from_fn(|n| [[clip; 16], [n as u8; 16]].concat().try_into().unwrap());
+        self.clips.complete(VAULT, id(clip), &commitments)
     }
 
     /// What the quota leaves.
@@ -66,8 +68,7 @@ impl World {
 
     /// Makes a part as old as if it had been stored so long ago.
     fn age(&self, clip: u8, part: Part, age: Duration) {
-        let path = self.folder.path().join("clips");
-        let file = File::open(path.join(place(clip, part).to_string())).unwrap();
+        let file = self.clips.file(&place(clip, part)).unwrap().unwrap();
         file.set_modified(SystemTime::now() - age).unwrap();
     }
 
@@ -307,7 +308,7 @@ fn an_upload_is_given_up_after_a_day() {
     let mut piece = world.clips.resume(body, 0, 90_000).unwrap();
     piece.write_all(&[2; 90_000]).unwrap();
     assert_eq!(piece.keep(90_000).unwrap().arrived, 90_000);
-    let path = world.folder.path().join("clips").join(body.to_string());
+    let path = world.folder.path().join("clips").join(body.waiting());
     assert!(std::fs::read(path).unwrap() == [2; 90_000]);
     assert_eq!(world.on_disk("staging"), 0);
 }
@@ -361,4 +362,145 @@ fn uploads_stop_where_the_reserve_begins() {
     );
     free.store(20_000, Ordering::SeqCst);
     assert!(reserve(3, 10_000).is_ok());
+}
+
+/// A complete clip that the database does not know, since it is an older one, is kept whatever its age:
+/// it counts against nothing, and is completed again where it is.
+#[test]
+fn a_clip_that_the_database_forgot_is_put_aside() {
+    let mut world = World::new();
+    world.put_all(1);
+    world.put_all(2);
+    let backup = world.folder.path().join("backup.db");
+    let database = world.folder.path().join("vaults.db");
+    let copy = rusqlite::Connection::open(&database).unwrap();
+    copy.execute("VACUUM INTO ?1", [backup.to_str().unwrap()])
+        .unwrap();
+    drop(copy);
+    world.complete(1).unwrap();
+    world.put_all(3);
+    world.complete(3).unwrap();
+    world.vaults = Arc::new(Vaults::open(&backup).unwrap());
+    world.reopen();
+    for clip in [1, 2, 3] {
+        for part in Part::ALL {
+            world.age(clip, part, DAY + Duration::from_secs(60));
+        }
+    }
+    world.clips.sweep().unwrap();
+    let there = |world: &World, clip| {
+        let parts = Part::ALL.map(|part| world.clips.file(&place(clip, part)).unwrap());
+        parts.iter().flatten().count()
+    };
+    let all = [1, 2, 3].map(|clip| there(&world, clip));
+    assert_eq!(all, [3, 0, 3], "clip 2 was never complete");
+    assert_eq!(world.left(), QUOTA);
+    let list = |world: &World| {
+        let listed = aside::list(&world.folder.path().join("clips"), &world.vaults).unwrap();
+        listed.iter().map(|found| found.clip).collect::<Vec<_>>()
+    };
+    assert_eq!(list(&world), [id(1), id(3)]);
+
+    // Its device names the commitments again, or says that the log has them.
+    world.complete(1).unwrap();
+    world.clips.complete(VAULT, id(3), &[]).unwrap();
+    assert_eq!(world.vaults.waiting_commitments().unwrap(), 8);
+    assert_eq!(list(&world), []);
+    world.put_all(4);
+    let never = world.clips.complete(VAULT, id(4), &[]);
+    assert!(matches!(never, Err(VaultError::NoCommitments)), "{never:?}");
+    world.clips.sweep().unwrap();
+    assert_eq!([1, 3, 4].map(|clip| there(&world, clip)), [3, 3, 3]);
+
+    // A person removes one; what is listed is not removed so.
+    let path = |name| world.folder.path().join(name);
+    let files = Files::open(&path("clips"), &path("staging"), Access::Private).unwrap();
+    let remove = |clip| aside::remove(&files, &world.vaults, VAULT, id(clip)).unwrap();
+    world.vaults.remove_clip(VAULT, id(3)).unwrap();
+    assert_eq!([1, 3, 4].map(remove), [false, true, false]);
+    assert_eq!([1, 3, 4].map(|clip| there(&world, clip)), [3, 0, 3]);
+}
+
+/// A completion that is refused leaves the clip waiting: it is deleted when it is old.
+#[test]
+fn what_is_refused_was_never_complete() {
+    let world = World::new();
+    world.put_all(1);
+    let too_many = vec![[7; 32]; 1];
+    let many: Vec<[u8; 32]> = (0..10_000_u32)
+        .map(|n| Digest::of(n.to_be_bytes()).as_bytes().to_owned())
+        .collect();
+    let refused = world.clips.complete(VAULT, id(1), &many);
+    assert!(
+        matches!(refused, Err(VaultError::QuotaCommitments { .. })),
+        "{refused:?}"
+    );
+    for part in Part::ALL {
+        world.age(1, part, DAY + Duration::from_secs(60));
+    }
+    world.clips.sweep().unwrap();
+    assert!(world.clips.complete(VAULT, id(1), &too_many).is_err());
+    assert_eq!((world.on_disk("clips"), world.left()), (0, QUOTA));
+}
+
+/// Its folder is moved before its row is deleted: a crash between loses no clip that is listed.
+#[test]
+fn an_interrupted_removal_leaves_the_clip_whole() {
+    let world = World::new();
+    world.put_all(1);
+    world.complete(1).unwrap();
+    for part in Part::ALL {
+        world.age(1, part, DAY + Duration::from_secs(60));
+    }
+    let files = &world.clips.0.files;
+    files
+        .move_folder(&folder(VAULT, id(1)), &waiting_folder(VAULT, id(1)))
+        .unwrap();
+    assert!(world.clips.file(&place(1, Part::Body)).unwrap().is_some());
+    world.clips.sweep().unwrap();
+    for part in Part::ALL {
+        assert!(files.file(&place(1, part).to_string()).unwrap().is_some());
+    }
+    assert!(!files.has_folder(WAITING).unwrap());
+}
+
+/// A sweep looks at what waits, however many clips are complete.
+#[test]
+fn a_sweep_costs_what_waits() {
+    let world = World::new();
+    let body = place(99, Part::Body);
+    let looks = |world: &World| {
+        let before = LOOKS.get();
+        world.clips.sweep().unwrap();
+        LOOKS.get() - before
+    };
+    let mut looked = Vec::new();
+    for complete in [0..1, 1..40] {
+        for clip in complete {
+            world.put_all(clip);
+            world.complete(clip).unwrap();
+        }
+        looked.push(looks(&world));
+    }
+    assert_eq!(looked, [1, 1], "the folder of what waits");
+    // Parts sent whole, one in pieces that is finished and not completed, and one under way.
+    world.put(50, Part::Header, b"header").unwrap();
+    world.clips.begin_upload(body, 4).unwrap();
+    let mut piece = world.clips.resume(body, 0, 4).unwrap();
+    piece.write_all(b"body").unwrap();
+    piece.keep(4).unwrap();
+    world.clips.begin_upload(place(51, Part::Body), 4).unwrap();
+    let some = looks(&world);
+    for clip in 100..140 {
+        world.put_all(clip);
+        world.complete(clip).unwrap();
+    }
+    assert_eq!(looks(&world), some);
+    assert!((3..20).contains(&some), "{some}");
+    for (clip, part) in [(50, Part::Header), (99, Part::Body)] {
+        world.age(clip, part, DAY + Duration::from_secs(60));
+    }
+    world.clips.sweep().unwrap();
+    assert!(world.clips.file(&body).unwrap().is_none());
+    assert_eq!(world.left(), QUOTA - 80 * 18 - 4);
 }

@@ -3,14 +3,14 @@
 //! Room is taken for the whole part when its upload begins. The row in [`Vaults`](crate::store::vaults::Vaults) says
 //! how many bytes count; it moves when a piece is durable. An upload that nobody has gone on with for a day is given up.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write};
 use std::time::{Duration, SystemTime};
 
 use super::{Clips, INCOMPLETE, MAX_WAITING, Part, Place, failed, lock};
-use crate::encoding;
 use crate::store::space::TakenSpace;
-use crate::store::vaults::{ClipId, Upload, UploadKey, VaultError, VaultId};
+use crate::store::vaults::{Upload, UploadKey, VaultError};
 
 /// A piece of a part that is being received; nobody else writes the part meanwhile. Dropped, it leaves the upload as
 /// it was.
@@ -148,25 +148,19 @@ impl Clips {
             }));
         }
         if upload.arrived == upload.length {
-            self.finish_upload(turn, &upload)?;
+            self.finish_upload(turn)?;
         }
         Ok(Some(upload))
     }
 
     /// Makes a part of an upload that has all its bytes.
-    fn finish_upload(&self, turn: &Turn, upload: &Upload) -> Result<(), VaultError> {
+    fn finish_upload(&self, turn: &Turn) -> Result<(), VaultError> {
         let place = &turn.place;
-        self.0.files.finish(&name(place), &place.to_string())?;
+        self.0.files.finish(&name(place), &self.path(place)?)?;
         let room = self.room(place.vault);
         let mut locked = lock(&room);
         self.0.vaults.end_upload(key(place))?;
-        // Its clip may be completed or removed by now.
-        let complete = self.0.vaults.clip(place.vault, place.clip)?.is_some();
-        let stored = self.bytes(place)?.filter(|_| !complete).is_some();
-        if let Some(waiting) = locked.waiting.as_mut().filter(|_| stored) {
-            waiting.insert((place.clip, place.part), upload.length);
-        }
-        Ok(())
+        self.count_stored(&mut locked, place)
     }
 
     /// Forgets the upload of a part, if there is one.
@@ -177,11 +171,11 @@ impl Clips {
 
     /// Gives up uploads that nobody has gone on with for a day, and removes what a crash left of others.
     pub(super) fn sweep_uploads(&self) -> Result<(), VaultError> {
-        let rows = self.0.vaults.uploads()?;
-        let rows = rows.into_iter().filter_map(place_of);
+        let rows = self.0.vaults.uploads()?.into_iter().filter_map(place_of);
         let files = self.0.files.growing()?;
         let files = files.iter().filter_map(|name| parse(name));
-        for place in rows.chain(files) {
+        let places: HashSet<Place> = rows.chain(files).collect();
+        for place in places {
             // Somebody writes it now, or waits for it to be durable.
             let Ok(_turn) = self.turn(place) else {
                 continue;
@@ -231,7 +225,7 @@ impl Piece {
             .vaults
             .advance_upload(key(place), self.upload.arrived, arrived)?;
         if arrived == upload.length {
-            clips.finish_upload(&self.turn, &upload)?;
+            clips.finish_upload(&self.turn)?;
         }
         Ok(upload)
     }
@@ -254,11 +248,7 @@ fn name(place: &Place) -> String {
 
 /// The part that grows under this name.
 fn parse(name: &str) -> Option<Place> {
-    let mut names = name.split('.');
-    let mut id = || encoding::exact(&encoding::from_hex(names.next()?).ok()?).ok();
-    let (vault, clip) = (VaultId::from_bytes(id()?), ClipId::from_bytes(id()?));
-    let part = Part::named(names.next()?)?;
-    Some(Place { vault, clip, part })
+    Place::parse(&name.replace('.', "/"))
 }
 
 fn key(place: &Place) -> UploadKey {

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use tempfile::TempPath;
 
-use super::{Files, folder_of, is_absence, same_content};
+use super::{Files, folder_of, is_absence, same_content, sync_if_there};
 use crate::store::objects::is_segment;
 use crate::store::{StoreError, at, sync_folder};
 
@@ -71,7 +71,8 @@ impl Files {
             }
             self.forget_growing(name)?;
         }
-        sync_folder(folder)
+        // If the folder is gone, it was moved as a whole, and whoever did that made it durable.
+        sync_if_there(folder)
     }
 
     /// Removes the file that grows under `name`; no error if there is none.

@@ -2,13 +2,15 @@
 //!
 //! A commitment waits, then is in the prepared batch, then is logged. The batch is written down
 //! before its statement is submitted: after a crash the same statement is submitted again, and the
-//! log answers with the first index, so that no commitment is lost or logged twice.
+//! log answers with the first index, so that no commitment is lost or logged twice. A file that was
+//! restored from a backup learns the batches that the log has got since ([`Vaults::recall_batch`]).
 
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction};
 
 use super::{VaultError, Vaults};
 use crate::digest::StatementId;
 use crate::store::StoreError;
+use crate::store::sqlite::{integer, number};
 
 const QUEUE: &str =
     "INSERT INTO commitments (commitment, state) VALUES (?1, 0) ON CONFLICT DO NOTHING";
@@ -22,6 +24,11 @@ const RETURN: &str = "UPDATE commitments SET state = 0 WHERE state = 1";
 const PREPARE: &str =
     "INSERT INTO prepared_batch (only, id, statement, commitments) VALUES (1, ?1, ?2, ?3)";
 const PREPARED: &str = "SELECT id, statement, commitments FROM prepared_batch";
+const RECALL: &str = "INSERT INTO commitments (commitment, state) VALUES (?1, 2)
+    ON CONFLICT DO UPDATE SET state = 2";
+const SEEN: &str = "SELECT size FROM batches_seen";
+const SEE: &str = "INSERT INTO batches_seen (only, size) VALUES (1, ?1)
+    ON CONFLICT DO UPDATE SET size = max(size, ?1)";
 const END: &str = "DELETE FROM prepared_batch";
 
 /// A batch that is to be submitted, as often as it takes.
@@ -86,12 +93,41 @@ impl Vaults {
         self.read(prepared)
     }
 
-    /// Notes that the prepared batch is in the log: its commitments are done.
+    /// Notes that the prepared batch is in the log, which has `size` entries up to it: its commitments are
+    /// done.
     ///
     /// # Errors
     /// [`VaultError::NoSuchBatch`] if `id` is not the prepared one.
-    pub fn batch_logged(&self, id: StatementId) -> Result<(), VaultError> {
-        self.end_batch(id, LOGGED)
+    pub fn batch_logged(&self, id: StatementId, size: u64) -> Result<(), VaultError> {
+        self.end_batch(id, LOGGED, Some(size))
+    }
+
+    /// How many entries of the log were looked at for batches: this file knows those among them.
+    pub fn batches_seen(&self) -> Result<u64, StoreError> {
+        let seen: Option<i64> = self.read(|db| {
+            let mut seen = db.prepare_cached(SEEN)?;
+            seen.query_row((), |row| row.get(0)).optional()
+        })?;
+        Ok(seen.map_or(0, number))
+    }
+
+    /// Notes that entries of the log up to `size` were looked at.
+    pub fn see_batches(&self, size: u64) -> Result<(), VaultError> {
+        self.write(|tx| {
+            tx.prepare_cached(SEE)?.execute((integer(size),))?;
+            Ok(())
+        })
+    }
+
+    /// Notes that the log has a batch with these commitments: none of them is queued any more.
+    pub fn recall_batch(&self, commitments: &[[u8; 32]]) -> Result<(), VaultError> {
+        self.write(|tx| {
+            let mut recall = tx.prepare_cached(RECALL)?;
+            for commitment in commitments {
+                recall.execute((commitment,))?;
+            }
+            Ok(())
+        })
     }
 
     /// Gives the prepared batch up, which the log refused for good (it lay here for too long):
@@ -100,16 +136,24 @@ impl Vaults {
     /// # Errors
     /// [`VaultError::NoSuchBatch`] if `id` is not the prepared one.
     pub fn batch_refused(&self, id: StatementId) -> Result<(), VaultError> {
-        self.end_batch(id, RETURN)
+        self.end_batch(id, RETURN, None)
     }
 
-    fn end_batch(&self, id: StatementId, move_commitments: &str) -> Result<(), VaultError> {
+    fn end_batch(
+        &self,
+        id: StatementId,
+        move_commitments: &str,
+        seen: Option<u64>,
+    ) -> Result<(), VaultError> {
         self.write(|tx| {
             if prepared(tx)?.is_none_or(|batch| batch.id != id) {
                 return Err(VaultError::NoSuchBatch);
             }
             tx.prepare_cached(move_commitments)?.execute(())?;
             tx.prepare_cached(END)?.execute(())?;
+            if let Some(size) = seen {
+                tx.prepare_cached(SEE)?.execute((integer(size),))?;
+            }
             Ok(())
         })
     }

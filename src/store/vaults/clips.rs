@@ -17,7 +17,6 @@ const CLIP: &str = "SELECT id, header_size, body_size, meta_size, body_sha256 FR
 const CLIPS: &str = "SELECT id, header_size, body_size, meta_size, body_sha256 FROM clips
     WHERE vault = ?1 ORDER BY id";
 const ANY_CLIP: &str = "SELECT EXISTS (SELECT 1 FROM clips)";
-const CLIP_IDS: &str = "SELECT id FROM clips WHERE vault = ?1";
 const REMOVE_CLIP: &str = "DELETE FROM clips WHERE vault = ?1 AND id = ?2";
 
 /// Clips beyond the quota that a vault may add between two batches: others are removed meanwhile.
@@ -99,16 +98,6 @@ impl Vaults {
     /// A clip of a vault.
     pub fn clip(&self, vault_id: VaultId, clip_id: ClipId) -> Result<Option<Clip>, StoreError> {
         self.read(|db| find(db, vault_id, clip_id))
-    }
-
-    /// The ids of a vault's clips.
-    pub fn clip_ids(&self, vault_id: VaultId) -> Result<Vec<ClipId>, StoreError> {
-        self.read(|db| {
-            let mut statement = db.prepare_cached(CLIP_IDS)?;
-            let id = |row: &Row<'_>| row.get(0).map(ClipId::from_bytes);
-            let ids = statement.query_map((vault_id.as_bytes(),), id)?;
-            ids.collect()
-        })
     }
 
     /// The clips of a vault, by ascending id.

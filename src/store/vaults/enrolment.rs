@@ -19,7 +19,6 @@ const ADD_VAULT: &str =
 const VAULT_BY_KEY: &str = "SELECT vaults.id, key, quota_bytes, quota_clips,
     coalesce(sum(header_size + body_size + meta_size), 0), count(clips.id), notice_recipient
     FROM vaults LEFT JOIN clips ON clips.vault = vaults.id WHERE key = ?1 GROUP BY vaults.id";
-const IDS: &str = "SELECT id FROM vaults ORDER BY id";
 const KEYS: &str = "SELECT key FROM vaults ORDER BY id";
 const ADD_RECIPIENT: &str =
     "UPDATE vaults SET notice_recipient = ?2 WHERE id = ?1 AND notice_recipient IS NULL";
@@ -143,15 +142,6 @@ impl Vaults {
             tx.prepare_cached(ADD_RECIPIENT)?
                 .execute((id.as_bytes(), recipient.to_string()))?;
             Ok(known.is_none())
-        })
-    }
-
-    /// The ids of all vaults, ascending.
-    pub fn ids(&self) -> Result<Vec<VaultId>, StoreError> {
-        self.read(|db| {
-            let mut statement = db.prepare_cached(IDS)?;
-            let ids = statement.query_map((), |row| row.get(0).map(VaultId::from_bytes))?;
-            ids.collect()
         })
     }
 

@@ -214,12 +214,12 @@ fn a_prepared_batch_survives_until_it_is_logged() {
         .unwrap();
     assert_eq!(vaults.pending_commitments(MOST).unwrap(), [[6; 32]]);
     assert!(matches!(
-        vaults.batch_logged(statement(2)),
+        vaults.batch_logged(statement(2), 1),
         Err(VaultError::NoSuchBatch)
     ));
-    vaults.batch_logged(batch.id).unwrap();
+    vaults.batch_logged(batch.id, 1).unwrap();
     assert!(matches!(
-        vaults.batch_logged(batch.id),
+        vaults.batch_logged(batch.id, 1),
         Err(VaultError::NoSuchBatch)
     ));
     assert_eq!(vaults.prepared_batch().unwrap(), None);
@@ -276,7 +276,7 @@ proptest! {
                     prop_assert_eq!(vaults.seal_batch(&batch).is_ok(), prepared.is_none());
                 }
                 Step::Logged => if let Some(batch) = prepared {
-                    vaults.batch_logged(batch.id).unwrap();
+                    vaults.batch_logged(batch.id, 1).unwrap();
                     logged.extend(batch.commitments);
                 },
                 Step::Refused => if let Some(batch) = prepared {
@@ -665,7 +665,7 @@ fn one_vault_does_not_fill_the_batches_of_all() {
         commitments: some,
     };
     vaults.seal_batch(&batch).unwrap();
-    vaults.batch_logged(batch.id).unwrap();
+    vaults.batch_logged(batch.id, 1).unwrap();
     let left = vaults.pending_commitments(MOST).unwrap();
     assert_eq!(left.len() as u64, quota - 64);
     send(quota).unwrap();

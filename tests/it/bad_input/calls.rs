@@ -167,6 +167,7 @@ const OF_CLIPS: &[Bad] = &[
     ("more bytes than the quota", |v| v.own("PUT", &format!("/vault/v1/clips/{}/body", "ab".repeat(16)), &[0; 1 << 20]), 507, "quota", ""),
     ("more bytes than there are", |v| v.own("PUT", &format!("/vault/v1/clips/{}/body", "ab".repeat(16)), b"").with("content-length", "9223372036854775807"), 507, "quota", ""),
     ("more clips than the quota", |v| v.completion(OTHER_CLIP, &eight()), 507, "quota", ""),
+    ("no commitments for a clip that was never complete", |v| v.completion(OTHER_CLIP, &[]), 400, "bad-request", "/commitments"),
     ("a clip without its parts", |v| v.completion(&"ab".repeat(16), &eight()), 409, "incomplete-clip", ""),
     ("seven commitments", |v| v.completion(CLIP, &eight()[1..]), 400, "bad-request", "/commitments"),
     ("nine commitments", |v| v.completion(CLIP, &[eight(), vec!["ff".repeat(32)]].concat()), 400, "bad-request", "/commitments"),
