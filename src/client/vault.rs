@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{Client, ClientError, MAX_JSON};
 use crate::digest::StatementId;
-use crate::seal::commitment::{Commitment, UPLOAD_SLOTS};
+use crate::seal::commitment::Commitment;
 use crate::seal::recipient::Recipient;
 use crate::wire::statements::Logged;
 use crate::wire::vault::{Complete, Disclose, Enrol, Enrolled, HexId, NoticeRecipient, Vault};
@@ -93,14 +93,15 @@ impl Client {
         Ok(())
     }
 
-    /// Completes a clip: its parts are there, and these commitments join the next batch.
+    /// Completes a clip: its parts are there, and these commitments join the next batch. None for a clip that was
+    /// complete before and whose commitments a batch in the log has.
     ///
     /// # Errors
     /// See [`ClientError`].
     pub fn complete(
         &self,
         clip: HexId,
-        commitments: &[Commitment; UPLOAD_SLOTS],
+        commitments: &[Commitment],
         key: &SigningKey,
     ) -> Result<(), ClientError> {
         let body = to_json(&Complete {

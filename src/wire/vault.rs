@@ -88,7 +88,7 @@ pub struct StoredClip {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Complete {
-    /// Eight, ascending.
+    /// Eight, ascending; none for a clip whose commitments a batch in the log has.
     pub commitments: Vec<Commitment>,
 }
 

@@ -317,8 +317,17 @@ impl Ledger {
 
     /// Starts the server on a free port with these options besides.
     pub fn serve_with(&mut self, options: &[&str]) {
+        self.serve_on("127.0.0.1:0", options);
+    }
+
+    /// Starts the server, open to all, on this host and port.
+    pub fn serve_at(&mut self, authority: &str) {
+        self.serve_on(authority, OPEN);
+    }
+
+    fn serve_on(&mut self, listen: &str, options: &[&str]) {
         let data = self.file("operator");
-        let own = ["serve", "--data", &data, "--listen", "127.0.0.1:0"];
+        let own = ["serve", "--data", &data, "--listen", listen];
         let args = [&own, options].concat();
         let errors = self.path("serve.log");
         self.server = Some(Server::start_at(&self.days, &args, &errors));

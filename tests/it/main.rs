@@ -19,6 +19,7 @@ mod process;
 mod published;
 mod reads;
 mod recovery;
+mod restored;
 mod said;
 mod syscalls;
 mod tour;

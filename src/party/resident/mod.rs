@@ -2,11 +2,12 @@
 //!
 //! The folder: `phrase` (the 24 words), `log.policy` (whom the device believes), `follower.db` (its
 //! own verified copy of the log), `bundle.json` (the last bundle), `resident.json` ([`state`]),
-//! `clips/<id>/` (sealed header and metadata; the body until it is uploaded).
+//! `clips/<id>/` (sealed header and metadata; the body until it is uploaded; the commitments of its upload).
 //!
 //! * [`enrol`]: beginning, and beginning again from the phrase
 //! * [`upload`]: sealing clips and storing them
 //! * [`sync`]: the one pattern of requests that every device makes, whatever its owner decided
+//! * `again`: what a server lost that was restored from a backup
 //! * [`gate`]: every check that stands between a clip and whoever asks for it; pure
 //! * [`inbox`], [`decide`]: what is asked, and the answers
 //! * [`publish`]: a clip for everybody
@@ -16,6 +17,7 @@
 //!
 //! Spec: `docs/PROTOCOL.md`, sections 6, 7 and 9.
 
+mod again;
 pub mod decide;
 pub mod decision_file;
 pub mod enrol;

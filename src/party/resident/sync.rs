@@ -1,9 +1,10 @@
 //! The one pattern of requests that every device makes, whatever its owner sees, holds or decided:
-//! the log, the commitments of every new batch, the jurisdiction's whole bundle, the log again, the
-//! messages of every new notice.
+//! the log, the commitments of every new batch, the vault's list of clips, the jurisdiction's whole bundle,
+//! the log again, the messages of every new notice.
 //!
 //! What is done with them is done here. Only after a consent that its owner logged, and a
-//! collection that the agency logged, does the device send more: the re-wrapped headers.
+//! collection that the agency logged, does the device send more: the re-wrapped headers. Only to a server
+//! that has lost something does it send that again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +14,7 @@ use super::gate::{self, Fault};
 use super::inbox::{self, Checkpoint, Held, Inbox};
 use super::notices::Notices;
 use super::state::{Anchor, Attack, Gift, GivenClip, KeptRefusal};
-use super::{BUNDLE, Progress, Resident, ResidentError, decide, notices, upload};
+use super::{BUNDLE, Progress, Resident, ResidentError, again, decide, notices, upload};
 use crate::client::ClientError;
 use crate::digest::StatementId;
 use crate::encoding::from_base64;
@@ -37,7 +38,7 @@ const FORBIDDEN: &str = "`whosaw log verify` names the rule";
 pub struct Synced {
     pub checkpoint: Checkpoint,
     pub new_entries: u64,
-    /// Interrupted uploads that were finished.
+    /// Interrupted uploads that were finished, and clips that were completed again for a server that lost them.
     pub uploads: usize,
     /// Batches whose commitments were fetched and checked.
     pub batches: usize,
@@ -67,6 +68,7 @@ pub fn sync(resident: &mut Resident, progress: Progress<'_>) -> Result<Synced, R
     follow(resident, progress, &mut warnings)?;
     let known = resident.state.scanned;
     let batches = fetch_batches(resident, progress, &mut warnings)?;
+    let again = again::complete(resident, &mut warnings);
     let not_looked = match resident.client.bundle(&resident.state.jurisdiction) {
         Ok(bundle) => {
             let held = Held {
@@ -106,7 +108,7 @@ pub fn sync(resident: &mut Resident, progress: Progress<'_>) -> Result<Synced, R
     Ok(Synced {
         checkpoint: Checkpoint::from(&seen),
         new_entries: resident.state.scanned - since,
-        uploads,
+        uploads: uploads + again,
         batches,
         notices,
         handed_over,
@@ -470,11 +472,16 @@ fn hand_over_one(
             gate::check_hand_over(&claim, &given, &own_key, headers, &now)?;
         }
     }
-    let key = resident.seed.vault_key();
+    let (client, key) = (&resident.client, resident.seed.vault_key());
     for (n, header) in headers.iter().enumerate() {
-        resident
-            .client
-            .hand_over(&gift.disclosure, n, header, &key)?;
+        match client.hand_over(&gift.disclosure, n, header, &key) {
+            // The log has it: the server has lost what it is about.
+            Err(error) if error.status() == Some(404) => {
+                again::disclose(resident, gift, &given)?;
+                client.hand_over(&gift.disclosure, n, header, &key)?;
+            }
+            handed_over => handed_over?,
+        }
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::state::{Camera, Clip, KeptRefusal};
-use super::{Progress, Resident, ResidentError};
+use super::{Progress, Resident, ResidentError, again};
 use crate::client::ClientError;
 use crate::client::vault::Part;
 use crate::digest::Digest;
@@ -269,6 +269,9 @@ fn store(resident: &mut Resident, id: HexId, progress: Progress<'_>) -> Result<(
         }
         sent => {
             sent?;
+            if let Some(slots) = resident.state.clip(id).and_then(|clip| clip.upload) {
+                again::keep_slots(resident, id, &slots)?;
+            }
             if let Some(clip) = resident.state.clips.iter_mut().find(|clip| clip.clip == id) {
                 clip.upload = None;
             }

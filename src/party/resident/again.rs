@@ -1,0 +1,123 @@
+//! What a server lost that was restored from a backup, sent again: that clips were completed, and which
+//! clips a disclosure in the log is about.
+//!
+//! A clip that is completed again brings the same eight commitments, so that whoever compares the two
+//! calls cannot tell a clip's own from those of decisions; and none once a batch in the log has them. Its
+//! parts are still on the server, which put them aside.
+
+use std::collections::HashSet;
+
+use serde_json::value::RawValue;
+
+use super::gate::{Fault, Given};
+use super::state::{Clip, Gift};
+use super::{Resident, ResidentError, decide};
+use crate::seal::commitment::{Commitment, UPLOAD_SLOTS};
+use crate::wire::vault::{Disclose, HexId};
+
+/// The file in a clip's folder that has the eight commitments that it was completed with.
+const SLOTS: &str = "commitments";
+
+/// Keeps what a clip is completed with, for another time.
+pub(super) fn keep_slots(
+    resident: &Resident,
+    clip: HexId,
+    slots: &[Commitment; UPLOAD_SLOTS],
+) -> Result<(), ResidentError> {
+    let path = resident.clip_folder(clip).join(SLOTS);
+    let bytes = slots.map(|slot| *slot.as_bytes());
+    super::state::replace(&path, bytes.as_flattened()).map_err(ResidentError::file(&path))
+}
+
+/// Completes the clips that the vault does not list any more; how many.
+pub(super) fn complete(resident: &Resident, warnings: &mut Vec<String>) -> usize {
+    let key = resident.seed.vault_key();
+    let listed: HashSet<HexId> = match resident.client.vault(&key) {
+        Ok(Some(vault)) => vault.clips.iter().map(|stored| stored.clip).collect(),
+        Ok(None) => {
+            warnings.push("the server does not know this vault any more".to_owned());
+            return 0;
+        }
+        Err(error) => {
+            warnings.push(format!("the clips of the vault: {error}"));
+            return 0;
+        }
+    };
+    let is_missing = |clip: &&Clip| clip.upload.is_none() && !listed.contains(&clip.clip);
+    let mut done = 0;
+    for clip in resident.state.clips.iter().filter(is_missing) {
+        let slots = match slots(resident, clip) {
+            Ok(slots) => slots,
+            Err(why) => {
+                warnings.push(why);
+                continue;
+            }
+        };
+        match resident.client.complete(clip.clip, &slots, &key) {
+            Ok(()) => done += 1,
+            Err(error) => warnings.push(format!(
+                "clip {} is not in the vault any more: {error}",
+                clip.clip
+            )),
+        }
+    }
+    done
+}
+
+/// The commitments to complete a clip with again: the same, unless a batch in the log has them, or the log
+/// is closed and takes no batch.
+///
+/// # Errors
+/// Why that is not known.
+fn slots(resident: &Resident, clip: &Clip) -> Result<Vec<Commitment>, String> {
+    let seen = resident.seen().map_err(|error| error.to_string())?;
+    let is_closed = seen.is_some_and(|seen| seen.closed.is_some());
+    if is_closed || clip.anchors.iter().any(Option::is_some) {
+        return Ok(Vec::new());
+    }
+    let id = clip.clip;
+    if !resident.state.batches_due.is_empty() {
+        return Err(format!(
+            "clip {id} is not in the vault any more, and is completed again once all batches are read"
+        ));
+    }
+    let kept = std::fs::read(resident.clip_folder(id).join(SLOTS)).unwrap_or_default();
+    let (slots, rest) = kept.as_chunks::<32>();
+    if slots.len() != UPLOAD_SLOTS || !rest.is_empty() {
+        return Err(format!(
+            "clip {id} is not in the vault any more, and this device does not have its commitments"
+        ));
+    }
+    Ok(slots
+        .iter()
+        .map(|slot| Commitment::from_bytes(*slot))
+        .collect())
+}
+
+/// Posts a disclosure that the own copy of the log has, with its openings.
+///
+/// # Errors
+/// The server's, and those of a clip that this device does not have.
+pub(super) fn disclose(
+    resident: &Resident,
+    gift: &Gift,
+    given: &Given,
+) -> Result<(), ResidentError> {
+    let opening = |commitment: &Commitment| {
+        let own = resident.state.clip_of(commitment);
+        let (clip, i) = own.ok_or(Fault::NotAnchored)?;
+        decide::shown(resident, clip, i)
+    };
+    let openings = given
+        .body
+        .clips
+        .iter()
+        .map(|clip| opening(&clip.commitment));
+    let body = Disclose {
+        statement: RawValue::from_string(gift.envelope.to_string()).expect("a value is JSON"),
+        openings: openings.collect::<Result<_, _>>()?,
+    };
+    let key = resident.seed.vault_key();
+    resident.client.disclose(&body, &key)?;
+    Ok(())
+}

@@ -1,0 +1,316 @@
+//! A server whose `vaults.db` is an older one: its residents' devices make good what it lost.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use rusqlite::Connection;
+use serde_json::Value;
+use whosaw::time::{Clock, Time};
+
+use super::ledger::{Ledger, Ran, done, until, whosaw};
+
+const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
+const FILM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/doorbell.mp4");
+
+/// A ledger with an agency and a resident.
+struct World {
+    ledger: Ledger,
+    agreement: String,
+}
+
+impl World {
+    fn new() -> Self {
+        let ledger = Ledger::start(|limits| limits.new_key_wait_minutes = 0);
+        let agreement = ledger.settle().to_string();
+        let code = ledger.file("code");
+        std::fs::write(&code, ledger.enrol_code(64, 64)).unwrap();
+        let world = Self { ledger, agreement };
+        let (url, trust) = (world.ledger.url(), world.ledger.file("operator/log.policy"));
+        world.must(
+            &[
+                &[
+                    "init",
+                    "--server",
+                    &url,
+                    "--trust",
+                    &trust,
+                    "--code-file",
+                    &code,
+                ][..],
+                &[
+                    "--jurisdiction",
+                    "US-FL",
+                    "--camera",
+                    "front=28.03950,-81.94980",
+                ],
+            ]
+            .concat(),
+        );
+        world
+    }
+
+    fn resident(&self, words: &[&str]) -> Ran {
+        let home = self.ledger.file("me");
+        whosaw(&[&["resident"], words, &["--home", &home]].concat())
+    }
+
+    fn must(&self, words: &[&str]) -> String {
+        let ran = self.resident(words);
+        assert_eq!(ran.code, Some(0), "{words:?}: {}{}", ran.stdout, ran.stderr);
+        ran.stdout
+    }
+
+    /// Adds a film of so many hours ago; the clip's id.
+    fn add(&self, hours: i64) -> String {
+        let (from, until) = (hours_ago(hours), hours_ago(hours).checked_add_seconds(60));
+        let (from, until) = (from.to_string(), until.unwrap().to_string());
+        let film = ["add", FILM, "--camera", "front", "--json"];
+        let added = self.must(&[&film[..], &["--from", &from, "--until", &until]].concat());
+        let added: Value = serde_json::from_str(&added).unwrap();
+        added["clip"].as_str().unwrap().to_owned()
+    }
+
+    fn anchored(&self, clip: &str) {
+        until("anchored", || {
+            let report: Value = serde_json::from_str(&self.must(&["report", "--json"])).unwrap();
+            let clips = report["clips"].as_array().unwrap();
+            let found = clips.iter().find(|found| found["clip"] == clip)?;
+            (found["anchored"] == 4).then_some(())
+        });
+    }
+
+    /// Asks for what was filmed two hours ago, and has the resident allow it.
+    fn allowed(&self) -> String {
+        let case = self.ledger.file("case");
+        std::fs::write(&case, "2019-1").unwrap();
+        let scope = format!("{EXAMPLES}/lakeland/scope.geojson");
+        let (from, until) = (hours_ago(3).to_string(), hours_ago(1).to_string());
+        let asked = self.agency(&[
+            "request",
+            "--agreement",
+            &self.agreement,
+            "--offence",
+            "220",
+            "--scope",
+            &scope,
+            "--from",
+            &from,
+            "--until",
+            &until,
+            "--case-number-file",
+            &case,
+            "--json",
+        ]);
+        assert_eq!(asked.code, Some(0), "{}{}", asked.stdout, asked.stderr);
+        let asked: Value = serde_json::from_str(&asked.stdout).unwrap();
+        self.must(&["inbox"]);
+        let said = self.must(&["allow", asked["id"].as_str().unwrap(), "--yes", "--json"]);
+        let said: Value = serde_json::from_str(&said).unwrap();
+        said["id"].as_str().unwrap().to_owned()
+    }
+
+    fn agency(&self, words: &[&str]) -> Ran {
+        let (home, url) = (self.ledger.file("agency"), self.ledger.url());
+        whosaw(&[&["agency"], words, &["--home", &home, "--server", &url]].concat())
+    }
+
+    /// Collects all that may be collected.
+    fn collect(&self) -> Ran {
+        self.agency(&["collect", "--out", &self.ledger.file("evidence")])
+    }
+
+    fn stop(&mut self) -> String {
+        let authority = self.ledger.authority().to_owned();
+        self.ledger.terminate();
+        assert_eq!(self.ledger.take_server().ended().code(), Some(0));
+        authority
+    }
+
+    /// Commitments that are in no logged batch, as `vaults.db` in this file has them.
+    fn waiting(&self, file: &str) -> i64 {
+        let database = Connection::open(self.ledger.path(file)).unwrap();
+        let count = "SELECT count(*) FROM commitments WHERE state < 2";
+        database.query_row(count, [], |row| row.get(0)).unwrap()
+    }
+
+    /// The clips that are put aside.
+    fn aside(&self) -> BTreeSet<String> {
+        let data = self.ledger.file("operator");
+        let listed = done(&["operator", "clips-aside", "list", "--data", &data, "--json"]);
+        let listed: Value = serde_json::from_str(&listed).unwrap();
+        let clips = listed["clips"].as_array().unwrap().iter();
+        clips
+            .map(|found| found["clip"].as_str().unwrap().to_owned())
+            .collect()
+    }
+}
+
+fn hours_ago(hours: i64) -> Time {
+    let now = Clock::system().now();
+    now.checked_add_seconds(-3600 * hours)
+        .unwrap()
+        .cut_to_minute()
+}
+
+/// All files beneath a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths
+        .flat_map(|path| {
+            if path.is_dir() {
+                files(&path)
+            } else {
+                vec![path]
+            }
+        })
+        .collect()
+}
+
+/// A backup of `vaults.db`, then more clips, one of them given to an agency, then the backup in its place:
+/// nothing is deleted, the device completes its clips again and shows what it gave, the agency opens it, and
+/// no commitment is logged twice.
+#[test]
+fn devices_make_good_what_an_older_database_lost() {
+    let mut world = World::new();
+    // The backup has commitments in it that wait, and are logged later.
+    let before = loop {
+        let clip = world.add(10);
+        let database = Connection::open(world.ledger.path("operator/vaults.db")).unwrap();
+        let backup = world.ledger.path("backup.db");
+        let _ = std::fs::remove_file(&backup);
+        let copied = database.execute("VACUUM INTO ?1", [backup.to_str().unwrap()]);
+        copied.unwrap();
+        if world.waiting("backup.db") > 0 {
+            break clip;
+        }
+    };
+    world.anchored(&before);
+    let given = world.add(2);
+    world.anchored(&given);
+    let disclosure = world.allowed();
+    let collected = world.collect();
+    assert_eq!(collected.code, Some(1), "the key is with the resident");
+    // The last clip's commitments are in no batch.
+    let mut since = BTreeSet::from([given]);
+    let (authority, last) = loop {
+        let clip = world.add(20);
+        since.insert(clip.clone());
+        let authority = world.stop();
+        if world.waiting("operator/vaults.db") > 0 {
+            break (authority, clip);
+        }
+        world.ledger.serve_at(&authority);
+    };
+    for name in ["vaults.db-wal", "vaults.db-shm"] {
+        let _ = std::fs::remove_file(world.ledger.path("operator").join(name));
+    }
+    std::fs::copy(
+        world.ledger.path("backup.db"),
+        world.ledger.path("operator/vaults.db"),
+    )
+    .unwrap();
+    let two_days_ago = SystemTime::now() - Duration::from_secs(2 * 86_400);
+    for file in files(&world.ledger.path("operator/clips")) {
+        let file = std::fs::File::open(file).unwrap();
+        file.set_modified(two_days_ago).unwrap();
+    }
+    assert_eq!(world.aside(), since);
+
+    // Housekeeping comes before the first batch.
+    world.ledger.serve_at(&authority);
+    until("house is kept", || (world.ledger.size() > 0).then_some(()));
+    let before_sync = world.collect();
+    assert_eq!(before_sync.code, Some(1), "{}", before_sync.stdout);
+    let synced: Value = serde_json::from_str(&world.must(&["sync", "--json"])).unwrap();
+    assert_eq!(synced["warnings"], serde_json::json!([]), "{synced}");
+    assert_eq!(synced["uploads"], since.len(), "{synced}");
+    assert_eq!(
+        synced["handed_over"],
+        serde_json::json!([disclosure]),
+        "{synced}"
+    );
+    assert_eq!(world.aside(), BTreeSet::new());
+
+    let collected = world.collect();
+    assert_eq!(
+        collected.code,
+        Some(0),
+        "{}{}",
+        collected.stdout,
+        collected.stderr
+    );
+    let film = std::fs::read(FILM).unwrap();
+    let evidence = files(&world.ledger.path("evidence"));
+    let opened = evidence
+        .iter()
+        .filter(|file| std::fs::read(file).unwrap() == film);
+    assert_eq!(opened.count(), 1, "{evidence:?}");
+    world.anchored(&last);
+    let mut commitments = BTreeSet::new();
+    for batch in files(&world.ledger.path("operator/batches")) {
+        for commitment in std::fs::read(batch).unwrap().chunks(32) {
+            assert!(
+                commitments.insert(commitment.to_vec()),
+                "it is logged twice"
+            );
+        }
+    }
+    let again: Value = serde_json::from_str(&world.must(&["sync", "--json"])).unwrap();
+    assert_eq!(
+        (&again["uploads"], &again["handed_over"]),
+        (&0.into(), &serde_json::json!([]))
+    );
+    world.ledger.examine();
+}
+
+/// A person removes what no device asked for again: with the server stopped, and after a question.
+#[test]
+fn what_is_put_aside_is_removed_by_a_person_alone() {
+    let mut world = World::new();
+    let (kept, gone) = (world.add(10), world.add(2));
+    let data = world.ledger.file("operator");
+    let remove = |words: &[&str]| {
+        whosaw(
+            &[
+                &["operator", "clips-aside", "remove", "--data", &data],
+                words,
+            ]
+            .concat(),
+        )
+    };
+    let running = remove(&["--all", "--yes"]);
+    assert_eq!(running.code, Some(2), "{}", running.stderr);
+    world.stop();
+    let none = remove(&["--all", "--json"]);
+    assert_eq!(
+        (none.code, none.stdout.trim()),
+        (Some(0), r#"{"bytes":0,"removed":0}"#)
+    );
+    let database = Connection::open(world.ledger.path("operator/vaults.db")).unwrap();
+    assert_eq!(database.execute("DELETE FROM clips", []).unwrap(), 2);
+    drop(database);
+    assert_eq!(world.aside(), BTreeSet::from([kept.clone(), gone.clone()]));
+    let listed = done(&["operator", "clips-aside", "list", "--data", &data]);
+    let line = listed.lines().find(|line| line.contains(&gone)).unwrap();
+    let name = line.split_whitespace().next().unwrap();
+    let unasked = remove(&[name]);
+    assert_eq!(unasked.code, Some(2), "{}", unasked.stdout);
+    assert!(unasked.stderr.contains("--yes"), "{}", unasked.stderr);
+    let removed = remove(&[name, "--yes"]);
+    assert_eq!(removed.code, Some(0), "{}", removed.stderr);
+    assert!(
+        removed.stdout.starts_with("removed 1 clip, "),
+        "{}",
+        removed.stdout
+    );
+    let twice = remove(&[name, "--yes"]);
+    assert_eq!(twice.code, Some(2), "{}", twice.stdout);
+    assert!(
+        twice.stderr.contains("nothing was removed"),
+        "{}",
+        twice.stderr
+    );
+    assert_eq!(world.aside(), BTreeSet::from([kept]));
+}
