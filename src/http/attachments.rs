@@ -257,6 +257,8 @@ impl Service {
     /// Destroys what an erasure in the log says is destroyed.
     pub(super) fn erase(&self, digest: &SealDigest) -> Result<(), ApiError> {
         let path = digest.to_string();
+        // Housekeeping goes on with one that is interrupted.
+        self.waiting.found(*digest, 0);
         self.attachments.remove(&opening_path(&path))?;
         self.attachments.remove(&path)?;
         self.waiting.ended(digest);
@@ -264,33 +266,46 @@ impl Service {
     }
 
     /// Deletes attachments that waited too long for their statement, and what a crash left of those
-    /// that are erased; tells [`Service::waiting`] what it sees.
+    /// that are erased. The first call looks at all, and tells [`Service::waiting`] what it sees; later ones
+    /// look at what waits.
     pub(super) fn sweep_attachments(&self) -> Result<(), ApiError> {
         let facts = JournalFacts(self.ledger.journal());
-        let mut unseen = self.waiting.stored();
-        for path in self.attachments.list("")? {
-            let name = path.strip_suffix(OPENING_SUFFIX).unwrap_or(&path);
-            let Ok(digest) = name.parse::<SealDigest>() else {
-                continue;
-            };
-            unseen.remove(&digest);
+        let digests = match self.waiting.is_filled() {
+            true => self.waiting.stored(),
+            false => {
+                let paths = self.attachments.list("")?;
+                let digest = |path: &String| {
+                    let name = path.strip_suffix(OPENING_SUFFIX).unwrap_or(path);
+                    name.parse().ok()
+                };
+                paths.iter().filter_map(digest).collect()
+            }
+        };
+        for digest in digests {
             match facts.digest(&digest)? {
                 Some(fact) if fact.erased.is_some() => self.erase(&digest)?,
                 Some(_) => self.waiting.ended(&digest),
                 // What a statement has come to name since was renewed before it was logged.
-                None if self.attachments.remove_older(&path, WAITING)? => {
-                    self.waiting.ended(&digest);
-                }
-                None => {
-                    if let Some(file) = self.attachments.file(name)? {
-                        let length = file.metadata().map_err(ApiError::internal)?.len();
-                        self.waiting.found(digest, length);
-                    }
-                }
+                None => self.sweep_attachment(&digest)?,
             }
         }
-        for digest in unseen {
-            self.waiting.ended(&digest);
+        self.waiting.set_filled();
+        Ok(())
+    }
+
+    fn sweep_attachment(&self, digest: &SealDigest) -> Result<(), ApiError> {
+        let path = digest.to_string();
+        let bytes_gone = self.attachments.remove_older(&path, WAITING)?;
+        let opening_gone = self
+            .attachments
+            .remove_older(&opening_path(&path), WAITING)?;
+        if bytes_gone && opening_gone {
+            self.waiting.ended(digest);
+        } else {
+            let file = self.attachments.file(&path)?;
+            let found = file.map(|file| file.metadata()).transpose();
+            let length = found.map_err(ApiError::internal)?.map_or(0, |f| f.len());
+            self.waiting.found(*digest, length);
         }
         Ok(())
     }

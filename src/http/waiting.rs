@@ -1,10 +1,11 @@
 //! Attachments that wait for their statement: how many bytes, and whose.
 //!
 //! Every party has a share and all have a bound, taken before the first byte is written. Kept in
-//! memory, so that a call does not go through all that was ever stored; housekeeping, which does,
-//! brings in what lay there at a start, as nobody's, and lets go of what is there no longer.
+//! memory, so that neither a call nor housekeeping goes through all that was ever stored: the first
+//! housekeeping after a start does, and brings in what it finds, as nobody's.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::statement::sealed::SealDigest;
@@ -26,7 +27,11 @@ pub enum Full {
 
 /// What waits.
 #[derive(Debug, Clone, Default)]
-pub struct Waiting(Arc<Mutex<HashMap<SealDigest, Waits>>>);
+pub struct Waiting {
+    all: Arc<Mutex<HashMap<SealDigest, Waits>>>,
+    /// What lay there at the start is brought in.
+    filled: Arc<AtomicBool>,
+}
 
 #[derive(Debug)]
 struct Waits {
@@ -89,6 +94,16 @@ impl Waiting {
         });
     }
 
+    /// Whether what lay there at the start is known.
+    pub fn is_filled(&self) -> bool {
+        self.filled.load(Ordering::Relaxed)
+    }
+
+    /// What lay there at the start is known from now on.
+    pub fn set_filled(&self) {
+        self.filled.store(true, Ordering::Relaxed);
+    }
+
     /// One waits no longer.
     pub fn ended(&self, digest: &SealDigest) {
         self.lock().remove(digest);
@@ -102,7 +117,7 @@ impl Waiting {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<SealDigest, Waits>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
