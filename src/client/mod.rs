@@ -117,8 +117,6 @@ impl ClientError {
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
-    /// The `Whosaw-Opening` header.
-    pub opening: Option<String>,
     /// The `Upload-Offset` header.
     pub upload_offset: Option<u64>,
     pub body: Vec<u8>,
@@ -196,18 +194,16 @@ impl Client {
         digest: &SealDigest,
     ) -> Result<Option<(Opening, Vec<u8>)>, ClientError> {
         let path = format!("/attachments/{digest}");
-        let answer = match self.get(&path, MAX_ATTACHMENT) {
-            Ok(answer) => answer,
+        let mut bytes = Vec::new();
+        let opening = match self.download(&path, None, MAX_ATTACHMENT, &mut bytes) {
+            Ok(opening) => opening,
             Err(error) if error.status() == Some(404) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let opening = answer
-            .opening
-            .as_deref()
-            .and_then(|text| Opening::parse(text).ok());
-        let genuine = opening.filter(|opening| attachment_matches(opening, digest, &answer.body));
+        let opening = opening.and_then(|text| Opening::parse(&text).ok());
+        let genuine = opening.filter(|opening| attachment_matches(opening, digest, &bytes));
         match genuine {
-            Some(opening) => Ok(Some((opening, answer.body))),
+            Some(opening) => Ok(Some((opening, bytes))),
             None => Err(self.unexpected(&path, "bytes other than the digest stands for")),
         }
     }
@@ -351,18 +347,12 @@ impl Client {
         if !(200..300).contains(&status) {
             return Err(refusal(url, &mut response, limit));
         }
-        let opening = response
-            .headers()
-            .get(OPENING)
-            .and_then(|value| value.to_str().ok());
-        let opening = opening.map(str::to_owned);
         let offset = response.headers().get(UPLOAD_OFFSET);
         let upload_offset = offset.and_then(|offset| offset.to_str().ok()?.parse().ok());
         let body = response.body_mut().with_config().limit(limit).read_to_vec();
         let body = body.map_err(transport)?;
         Ok(Answer {
             status,
-            opening,
             upload_offset,
             body,
         })

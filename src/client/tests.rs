@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::base::CALL_TIME;
 use super::*;
+use crate::statement::sealed::AttachmentValue;
 
 /// A client of a server that answers every call with these bytes, then as much of nothing as anybody
 /// reads.
@@ -101,12 +102,14 @@ fn a_long_download_has_its_time() {
 
 /// A client of a server that answers the first call with the first bytes of a content, and each further one with
 /// the next of these answers.
-fn interrupted(answers: &'static [&'static str]) -> Client {
+fn interrupted(opening: &str, answers: &'static [&'static str]) -> Client {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
+    let first = format!(
+        "HTTP/1.1 200 OK\r\netag: \"a\"\r\nwhosaw-opening: {opening}\r\ncontent-length: 8\r\n\r\nfirs"
+    );
     std::thread::spawn(move || {
-        let first = "HTTP/1.1 200 OK\r\netag: \"a\"\r\ncontent-length: 8\r\n\r\nfirs";
-        for answer in [first].iter().chain(answers) {
+        for answer in [first.as_str()].iter().chain(answers) {
             let (mut stream, _) = listener.accept().unwrap();
             let _ = stream.read(&mut [0; 4096]);
             let _ = stream.write_all(answer.as_bytes());
@@ -115,17 +118,32 @@ fn interrupted(answers: &'static [&'static str]) -> Client {
     Client::new(BaseUrl::parse(&url).unwrap(), crate::time::Clock::system())
 }
 
+/// The rest of what [`interrupted`] begins.
+const REST: &str = "HTTP/1.1 206 Partial Content\r\ncontent-range: bytes 4-7/8\r\n\
+    content-length: 4\r\n\r\ntend";
+
+#[test]
+fn an_attachment_goes_on_where_its_line_broke() {
+    let value = AttachmentValue {
+        sha256: crate::digest::Digest::of(b"firstend"),
+        size: 8,
+        media_type: "text/plain".parse().unwrap(),
+    };
+    let opening = Opening::attachment(&[1; 16], &value).unwrap();
+    let client = interrupted(opening.encode(), &[REST]);
+    let fetched = client.attachment(&opening.digest()).unwrap();
+    assert_eq!(fetched.unwrap().1, b"firstend");
+}
+
 /// What was interrupted goes on with the same content, or not at all.
 #[test]
 fn only_the_rest_of_the_same_content_is_taken() {
     let fetch = |answers| {
         let mut output = Vec::new();
-        let client = interrupted(answers);
+        let client = interrupted("o", answers);
         let fetched = client.download("/published/1", None, 100, &mut output);
         fetched.map(|_| output)
     };
-    const REST: &str = "HTTP/1.1 206 Partial Content\r\ncontent-range: bytes 4-7/8\r\n\
-        content-length: 4\r\n\r\ntend";
     assert_eq!(fetch(&[REST]).unwrap(), b"firstend");
     const OTHERS: [&[&str]; 5] = [
         &["HTTP/1.1 200 OK\r\netag: \"b\"\r\ncontent-length: 8\r\n\r\notherone"],
