@@ -62,6 +62,8 @@ enum Failure {
     Slow,
     /// The connection broke while the body came.
     Broken,
+    /// No file descriptor was left.
+    Busy,
     Internal,
 }
 
@@ -75,7 +77,7 @@ impl Failure {
 impl From<CosignError> for Failure {
     fn from(error: CosignError) -> Self {
         match error {
-            CosignError::Store(error) => Self::internal(error),
+            CosignError::Store(error) => error.into(),
             error => Self::Cosign(error),
         }
     }
@@ -83,6 +85,10 @@ impl From<CosignError> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
+        if error.is_out_of_files() {
+            tracing::warn!(%error, "a call is refused: no file descriptor is left");
+            return Self::Busy;
+        }
         Self::internal(error)
     }
 }
@@ -121,6 +127,11 @@ impl IntoResponse for Failure {
                 StatusCode::BAD_REQUEST,
                 "the body did not arrive".to_owned(),
             ),
+            Self::Busy => {
+                let wait = [(header::RETRY_AFTER, "1")];
+                let text = "no file descriptor is left: try again in a second\n";
+                return (StatusCode::SERVICE_UNAVAILABLE, wait, text).into_response();
+            }
             Self::Internal => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "the witness failed: its own log says why".to_owned(),
@@ -264,4 +275,23 @@ async fn health(State((witness, _)): Shared) -> Result<Response, Failure> {
         "log_lines_lost": logging::lost(),
     });
     Ok(Json(body).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_witness_without_a_file_descriptor_asks_to_be_asked_again() {
+        let failed = |errno: rustix::io::Errno| {
+            let path = "state".into();
+            let source = errno.into();
+            Failure::from(CosignError::Store(StoreError::Io { path, source })).into_response()
+        };
+        let full = failed(rustix::io::Errno::MFILE);
+        assert_eq!(full.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(full.headers()[header::RETRY_AFTER], "1");
+        let broken = failed(rustix::io::Errno::IO);
+        assert_eq!(broken.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    }
 }
