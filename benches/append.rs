@@ -35,7 +35,7 @@ fn main() {
         return bare::echo(option("echo", ANSWER));
     }
     let statements: u64 = option("statements", 60_000);
-    let offered = option("offered", 10) * OFFERED as u64;
+    let offered = option("offered", 10).max(1) * OFFERED as u64;
     println!("two witnesses, {CONNECTIONS} connections, {statements} statements");
     let ledger = Ledger::new(2);
     let server = ledger.serve();
