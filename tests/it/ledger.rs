@@ -513,6 +513,35 @@ impl Ledger {
         code.trim().to_owned()
     }
 
+    /// Makes the folder `home` of a resident with a camera `front`, who reaches the server at `url`.
+    pub fn resident(&self, home: &str, url: &str, code: &str) {
+        let (home, trust) = (self.file(home), self.file("operator/log.policy"));
+        done(
+            &[
+                &["resident", "init", "--home", &home, "--server", url],
+                &["--trust", &trust, "--code", code, "--jurisdiction", "US-FL"][..],
+                &["--camera", "front=28.03950,-81.94980"],
+            ]
+            .concat(),
+        );
+    }
+
+    /// Adds the minute that began an hour ago as a clip of the camera `front`; what the command says of it.
+    pub fn add_clip(&self, home: &str, film: &str) -> Value {
+        let from = Clock::system().now().checked_add_seconds(-3600).unwrap();
+        let from = from.cut_to_minute();
+        let until = from.checked_add_seconds(60).unwrap().to_string();
+        let (home, from) = (self.file(home), from.to_string());
+        let added = done(
+            &[
+                &["resident", "add", film, "--home", &home, "--camera"],
+                &["front", "--from", &from, "--until", &until, "--json"][..],
+            ]
+            .concat(),
+        );
+        serde_json::from_str(&added).unwrap()
+    }
+
     /// A party's folder.
     pub fn home(&self, name: &str) -> Home {
         Home::open(&self.path(name)).unwrap()

@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use whosaw::time::Clock;
-
 use super::http::Call;
 use super::ledger::{Ledger, done};
 
@@ -35,36 +33,9 @@ fn own_commands_wait_as_long_as_the_server_asks_them_to() {
     let verified = done(&["log", "verify", "--log", &log, "--policy", &trust]);
     assert!(verified.contains("all holds"), "{verified}");
     exhaust(&ledger);
-    done(&[
-        "resident",
-        "init",
-        "--home",
-        &home,
-        "--server",
-        &url,
-        "--trust",
-        &trust,
-        "--code",
-        &code,
-        "--jurisdiction",
-        "US-FL",
-        "--camera",
-        "front=28.03950,-81.94980",
-    ]);
+    ledger.resident("me", &url, &code);
     exhaust(&ledger);
-    let from = Clock::system()
-        .now()
-        .checked_add_seconds(-3600)
-        .unwrap()
-        .cut_to_minute();
-    let (from, until) = (
-        from.to_string(),
-        from.checked_add_seconds(60).unwrap().to_string(),
-    );
-    done(&[
-        "resident", "add", FILM, "--home", &home, "--camera", "front", "--from", &from, "--until",
-        &until,
-    ]);
+    ledger.add_clip("me", FILM);
     exhaust(&ledger);
     done(&["resident", "sync", "--home", &home]);
 }

@@ -22,7 +22,7 @@ use whosaw::store::vaults::Vaults;
 use whosaw::time::Clock;
 
 use super::http::{Answer, Call};
-use super::ledger::{AGENCY, Ledger, ORIGIN, Ran, done, until, whosaw};
+use super::ledger::{AGENCY, Ledger, ORIGIN, Ran, until, whosaw};
 
 const FILM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/doorbell.mp4");
 
@@ -39,38 +39,8 @@ impl World {
         let ledger = Ledger::start(|limits| limits.new_key_wait_minutes = 0);
         let agreement = ledger.settle().to_string();
         let code = ledger.enrol_code(64, 8);
-        let home = ledger.file("me");
-        let (url, trust) = (ledger.url(), ledger.file("operator/log.policy"));
-        done(&[
-            "resident",
-            "init",
-            "--home",
-            &home,
-            "--server",
-            &url,
-            "--trust",
-            &trust,
-            "--code",
-            &code,
-            "--jurisdiction",
-            "US-FL",
-            "--camera",
-            "front=28.03950,-81.94980",
-        ]);
-        let film = Clock::system()
-            .now()
-            .checked_add_seconds(-3600)
-            .unwrap()
-            .cut_to_minute();
-        let (from, to) = (
-            film.to_string(),
-            film.checked_add_seconds(60).unwrap().to_string(),
-        );
-        let added = done(&[
-            "resident", "add", FILM, "--home", &home, "--camera", "front", "--from", &from,
-            "--until", &to, "--json",
-        ]);
-        let added: Value = serde_json::from_str(&added).unwrap();
+        ledger.resident("me", &ledger.url(), &code);
+        let added = ledger.add_clip("me", FILM);
         let clip = added["clip"].as_str().unwrap().to_owned();
         let world = Self {
             ledger,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ed25519_dalek::SigningKey;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::http::{Answer, Call};
 use super::ledger::{Ledger, OPEN, done, until};
@@ -306,42 +306,9 @@ fn a_device_goes_on_where_its_line_broke() {
     let (home, film) = (ledger.file("me"), ledger.file("film"));
     let content: Vec<u8> = bytes(20 << 20);
     std::fs::write(&film, &content).unwrap();
-    let (url, trust) = (
-        format!("http://{}", line.authority),
-        ledger.file("operator/log.policy"),
-    );
-    let code = ledger.enrol_code(64, 8);
-    done(&[
-        "resident",
-        "init",
-        "--home",
-        &home,
-        "--server",
-        &url,
-        "--trust",
-        &trust,
-        "--code",
-        &code,
-        "--jurisdiction",
-        "US-FL",
-        "--camera",
-        "front=28.03950,-81.94980",
-    ]);
-    let added = done(&[
-        "resident",
-        "add",
-        &film,
-        "--home",
-        &home,
-        "--camera",
-        "front",
-        "--from",
-        "2026-01-01T10:00:00Z",
-        "--until",
-        "2026-01-01T10:01:00Z",
-        "--json",
-    ]);
-    let added: Value = serde_json::from_str(&added).unwrap();
+    let url = format!("http://{}", line.authority);
+    ledger.resident("me", &url, &ledger.enrol_code(64, 8));
+    let added = ledger.add_clip("me", &film);
     let clip = added["clip"].as_str().unwrap();
     let (up, length) = (line.up.load(Ordering::Relaxed), content.len() as u64);
     assert!(line.connections.load(Ordering::Relaxed) >= 3);
