@@ -25,6 +25,7 @@ use crate::reader::replay;
 use crate::reader::source::{FolderSource, LogSource, Tiles};
 use crate::statement::facts::Pending;
 use crate::statement::refusal::Verdict;
+use crate::store::StoreError;
 use crate::store::facts::{CachedFacts, FactCache, encode};
 use crate::store::instance::Instance;
 use crate::store::journal::{Commit, Head, Journal as _, JournalRead as _, NewEntry};
@@ -133,7 +134,11 @@ impl Fsck {
         let copies: Vec<&Copy> = std::iter::once(&own).chain(&recovery.copies).collect();
         // SQLite reads a damaged file as far as it can, and each entry is verified by its hash.
         let journal = match self.journal().is_file() {
-            true => SqliteReader::open(&self.journal()).ok(),
+            true => match SqliteReader::open(&self.journal()) {
+                // It is not damaged: a newer program goes on from it, with what this one cannot read.
+                Err(error @ StoreError::Newer { .. }) => return Err(error.into()),
+                opened => opened.ok(),
+            },
             false => None,
         };
         let found = self.notes(&inquiry, recovery, &copies, journal.as_ref());
