@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::Exit;
-use super::output::say_logged;
-use super::party::Speaker;
+use super::party::{SignOnly, Speaker};
 use crate::party::keys::{self, Known, Rotation};
 use crate::statement::key::PublicKey;
 use crate::statement::kinds::key_change::{RevocationReason, RevokedKey};
@@ -63,6 +62,8 @@ pub struct AddKey<S: Speaker> {
     role: Role,
     #[command(flatten)]
     speaker: S,
+    #[command(flatten)]
+    sign_only: SignOnly,
     /// The pseudonym under which it signs; for officers
     #[arg(long, value_name = "LABEL", required_if_eq("role", "officer"))]
     label: Option<Label>,
@@ -79,6 +80,8 @@ pub struct RevokeKey<S: Speaker> {
     key: PublicKey,
     #[command(flatten)]
     speaker: S,
+    #[command(flatten)]
+    sign_only: SignOnly,
     /// Why
     #[arg(long, value_enum)]
     reason: RevocationReason,
@@ -92,26 +95,21 @@ pub fn run<S: Speaker>(command: &Command<S>) -> anyhow::Result<Exit> {
     match command {
         Command::Keys(args) => list(args),
         Command::RotateKey(args) => rotate(args),
-        Command::AddKey(args) => {
-            let party = args.speaker.open()?;
+        Command::AddKey(args) => args.sign_only.finish(&args.speaker, |party| {
             let label = args.label.clone();
-            let (logged, key) = keys::add_for_another(&party, args.role, label, &args.output)?;
+            let (envelope, key) = keys::add_for_another(party, args.role, label, &args.output)?;
             let file = args.output.display();
             let plain = format!("{key} may sign as {}; it lies in {file}", args.role);
-            say_logged(&logged, &plain, args.speaker.json())?;
-            Ok(Exit::Yes)
-        }
-        Command::RevokeKey(args) => {
-            let party = args.speaker.open()?;
+            Ok((envelope, plain))
+        }),
+        Command::RevokeKey(args) => args.sign_only.finish(&args.speaker, |party| {
             let revoked = RevokedKey {
                 key: args.key,
                 reason: args.reason,
             };
-            let logged = keys::end(&party, revoked)?;
             let plain = format!("{} is revoked", args.key);
-            say_logged(&logged, &plain, args.speaker.json())?;
-            Ok(Exit::Yes)
-        }
+            Ok((keys::end(party, revoked)?, plain))
+        }),
     }
 }
 

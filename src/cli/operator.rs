@@ -5,8 +5,9 @@ mod aside;
 mod notify;
 pub mod recover;
 mod standing;
+mod versions;
+mod witnesses;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -14,23 +15,22 @@ use anyhow::{Context as _, bail};
 use super::domains::DomainRecord;
 use super::keys;
 use super::output::{Output, say_logged};
-use super::party::Speaker;
+use super::party::{SignOnly, Speaker};
 use super::say::{self, Opening, Say, Unseal};
 use super::{Exit, party};
 use crate::digest::Digest;
 use crate::party::home::Profile;
-use crate::party::official::Official;
+use crate::party::official::{Official, Signatory};
 use crate::party::operator::Operator;
+use crate::statement::Statement;
 use crate::statement::kinds::limits::Limits;
 use crate::statement::kinds::log_closed::{ClosingReason, LogClosed, Successor};
 use crate::statement::kinds::party::CheckMethod;
 use crate::statement::words::{Jurisdiction, Label, Name, PartyId, PartyKind, Role};
-use crate::statement::{Statement, sign};
 use crate::store::vaults::Vaults;
 use crate::time::{Clock, SECS_PER_DAY};
 use crate::tlog::checkpoint::Origin;
-use crate::tlog::note::{KeyName, NoteKey, VerifierKey};
-use crate::tlog::policy::PolicyWitness;
+use crate::tlog::note::VerifierKey;
 use crate::{encoding, random};
 
 /// How often a close asks again for the witnesses' word; the server waits some seconds each time.
@@ -40,7 +40,9 @@ const COSIGNING_ROUNDS: usize = 30;
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     Init(Init),
-    AddWitness(AddWitness),
+    Genesis(Genesis),
+    AddWitness(witnesses::AddWitness),
+    RemoveWitness(witnesses::RemoveWitness),
     EnrolCode(EnrolCode),
     Vaults(notify::Vaults),
     Notify(notify::Notify),
@@ -56,6 +58,7 @@ pub enum Command {
     Opening(Opening<Own>),
     #[command(flatten)]
     Keys(keys::Command<Own>),
+    Versions(versions::Versions),
     Restore(recover::Restore),
     Adopt(recover::Adopt),
     #[command(subcommand)]
@@ -71,7 +74,7 @@ pub struct Own {
     data: PathBuf,
     /// The ledger's address
     #[arg(long, value_name = "URL")]
-    server: String,
+    server: Option<String>,
     /// Print the answer as JSON
     #[arg(long)]
     json: bool,
@@ -86,9 +89,13 @@ impl Speaker for Own {
     fn open(&self) -> anyhow::Result<Official> {
         Ok(Official::open(
             &self.data,
-            Some(&self.server),
+            self.server.as_deref(),
             Clock::system(),
         )?)
+    }
+
+    fn signatory(&self) -> anyhow::Result<Signatory> {
+        Ok(Signatory::open(&self.data, Clock::system())?)
     }
 
     fn json(&self) -> bool {
@@ -136,30 +143,16 @@ pub struct Init {
     domain_check: Option<CheckMethod>,
 }
 
-/// Name a witness in the trust file; restart `whosaw serve` afterwards
+/// Sign the log's first two entries, so that the server can begin the log without admin.key
 ///
-/// Everyone who reads the log needs the new DIR/log.policy. A checkpoint is published only when the
-/// quorum has cosigned it.
+/// Writes DIR/genesis.jsonl: who runs the log, and the limits in DIR/limits.json. The first `whosaw serve`
+/// logs them, within 7 days, and refuses them if limits.json was changed since: run this again then.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  \
-    whosaw operator add-witness --data ledger --name newsroom \\\n    \
-    --vkey \"$(head -n 1 newsroom.vkeys)\" --url https://witness.newsroom.example")]
-pub struct AddWitness {
+#[command(after_help = "Example:\n  whosaw operator genesis --data ledger")]
+pub struct Genesis {
     /// The operator's data folder
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// A short name for the policy
-    #[arg(long, value_name = "NAME")]
-    name: String,
-    /// What `whosaw witness init` printed; repeatable, for a witness with a key of each kind
-    #[arg(long, value_name = "VKEY", required = true)]
-    vkey: Vec<VerifierKey>,
-    /// The witness's address
-    #[arg(long, value_name = "URL")]
-    url: String,
-    /// How many of the witnesses make a quorum; default: all
-    #[arg(long, value_name = "N")]
-    quorum: Option<usize>,
 }
 
 /// Print a code with which one resident gets a vault
@@ -191,6 +184,8 @@ pub struct NewLimits {
     file: PathBuf,
     #[command(flatten)]
     own: Own,
+    #[command(flatten)]
+    sign_only: SignOnly,
 }
 
 /// Close the log for good: nothing can be added to it any more
@@ -207,6 +202,8 @@ pub struct NewLimits {
 pub struct Close {
     #[command(flatten)]
     own: Own,
+    #[command(flatten)]
+    sign_only: SignOnly,
     /// Why; `moved` needs a successor
     #[arg(long, value_enum)]
     reason: ClosingReason,
@@ -228,13 +225,23 @@ pub struct Close {
 pub fn run(command: &Command) -> anyhow::Result<Exit> {
     match command {
         Command::Init(args) => init(args),
-        Command::AddWitness(args) => add_witness(args),
+        Command::Genesis(args) => {
+            let kept = Operator::open(&args.data)?.keep_genesis(&Clock::system())?;
+            println!(
+                "wrote {}: the first `whosaw serve` logs it, within 7 days; no admin.key is needed for that",
+                kept.display()
+            );
+            Ok(Exit::Yes)
+        }
+        Command::AddWitness(args) => witnesses::add(args),
+        Command::RemoveWitness(args) => witnesses::remove(args),
         Command::EnrolCode(args) => enrol_code(args),
         Command::Vaults(args) => notify::vaults(args),
         Command::Notify(args) => notify::notify(args),
         Command::Limits(args) => {
             let limits = read_limits(&args.file)?;
-            party::log(&args.own.open()?, limits.into(), Role::Admin, args.own.json)
+            args.sign_only
+                .finish_own(&args.own, &limits.into(), Role::Admin)
         }
         Command::Approve(args) => approve::run(args),
         Command::Confirm(args) => standing::confirm(args),
@@ -246,6 +253,7 @@ pub fn run(command: &Command) -> anyhow::Result<Exit> {
         Command::Unseal(args) => say::unseal(args),
         Command::Opening(args) => say::opening(args),
         Command::Keys(command) => keys::run(command),
+        Command::Versions(args) => versions::run(args),
         Command::Restore(args) => recover::restore(args),
         Command::Adopt(args) => recover::adopt(args),
         Command::ClipsAside(command) => aside::run(command),
@@ -298,49 +306,6 @@ fn init(args: &Init) -> anyhow::Result<Exit> {
     Ok(Exit::Yes)
 }
 
-fn add_witness(args: &AddWitness) -> anyhow::Result<Exit> {
-    let operator = Operator::open(&args.data)?;
-    crate::client::base::BaseUrl::parse(&args.url)?;
-    let mut witnesses = operator.home().policy()?.witnesses().to_vec();
-    witnesses.extend(lines(args)?);
-    let names: BTreeSet<&KeyName> = witnesses.iter().map(|w| &w.key.name).collect();
-    let count = names.len();
-    let quorum = args.quorum.unwrap_or(count);
-    if !(1..=count).contains(&quorum) {
-        bail!("a quorum of {quorum} among {count} witnesses cannot be");
-    }
-    let policy = operator.set_witnesses(witnesses, quorum)?;
-    policy.check_independent()?;
-    println!(
-        "wrote {}: a checkpoint needs {quorum} of {count} witnesses",
-        operator.home().policy_path().display()
-    );
-    party::print_fingerprints(&policy);
-    Ok(Exit::Yes)
-}
-
-/// A line of the policy for each of a witness's keys.
-fn lines(args: &AddWitness) -> anyhow::Result<Vec<PolicyWitness>> {
-    let name = &args.vkey[0].name;
-    if let Some(other) = args.vkey.iter().find(|key| key.name != *name) {
-        bail!(
-            "{name} and {} are two witnesses: add one after the other",
-            other.name
-        );
-    }
-    let line = |key: &VerifierKey| PolicyWitness {
-        name: match key.key {
-            NoteKey::MlDsa44Cosignature(_) if args.vkey.len() > 1 => {
-                format!("{}-ml-dsa-44", args.name)
-            }
-            _ => args.name.clone(),
-        },
-        key: key.clone(),
-        url: Some(args.url.clone()),
-    };
-    Ok(args.vkey.iter().map(line).collect())
-}
-
 fn enrol_code(args: &EnrolCode) -> anyhow::Result<Exit> {
     let operator = Operator::open(&args.data)?;
     let vaults = Vaults::open(&operator.home().root().join("vaults.db"))?;
@@ -356,8 +321,7 @@ fn enrol_code(args: &EnrolCode) -> anyhow::Result<Exit> {
 }
 
 fn close(args: &Close) -> anyhow::Result<Exit> {
-    let origin = Operator::open(&args.own.data)?.origin().clone();
-    let operator = args.own.open()?;
+    let origin = Origin::from(args.own.signatory()?.policy().logs()[0].key.name.clone());
     if !args.yes
         && !names_origin(
             &origin,
@@ -377,8 +341,13 @@ fn close(args: &Close) -> anyhow::Result<Exit> {
         successor,
     }
     .into();
-    let key = operator.home().key(Role::Admin)?;
-    let envelope = sign(&operator.own_head(), &statement, &[&key]);
+    if args.sign_only.sign_only.is_some() {
+        return args
+            .sign_only
+            .finish_own(&args.own, &statement, Role::Admin);
+    }
+    let operator = args.own.open()?;
+    let envelope = operator.sign_own(&statement, Role::Admin)?;
     let mut logged = operator.submit(&envelope)?;
     // Asked again, the server waits for the witnesses anew, and says where the statement stands.
     for _ in 0..COSIGNING_ROUNDS {
@@ -410,35 +379,4 @@ fn names_origin(origin: &Origin, what: &str, danger: &str) -> anyhow::Result<boo
     let mut typed = String::new();
     std::io::stdin().read_line(&mut typed)?;
     Ok(typed.trim() == origin.as_str())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::party::home::{new_key, new_ml_dsa_key};
-    use crate::tlog::cosignature::Cosigner;
-
-    #[test]
-    fn a_witness_of_two_keys_has_two_lines() {
-        let name = |name: &str| name.parse::<KeyName>().unwrap();
-        let ed25519 = |host: &str| Cosigner::new(name(host), new_key()).verifier();
-        let ml_dsa = |host: &str| Cosigner::ml_dsa_44(name(host), new_ml_dsa_key()).verifier();
-        let names = |vkey: Vec<VerifierKey>| {
-            let args = AddWitness {
-                data: PathBuf::new(),
-                name: "w".to_owned(),
-                vkey,
-                url: "https://w.example".to_owned(),
-                quorum: None,
-            };
-            let lines = lines(&args);
-            lines.map(|lines| lines.into_iter().map(|line| line.name).collect::<Vec<_>>())
-        };
-        assert_eq!(names(vec![ed25519("w.example")]).unwrap(), ["w"]);
-        assert_eq!(names(vec![ml_dsa("w.example")]).unwrap(), ["w"]);
-        let both = vec![ed25519("w.example"), ml_dsa("w.example")];
-        assert_eq!(names(both).unwrap(), ["w", "w-ml-dsa-44"]);
-        let two = vec![ed25519("w.example"), ml_dsa("x.example")];
-        assert!(names(two).is_err());
-    }
 }

@@ -13,7 +13,8 @@ use super::output::{say_logged, say_written};
 use super::say::{self, Opening, Say, Unseal};
 use crate::client::base::BaseUrl;
 use crate::party::home::{Home, Profile};
-use crate::party::official::{Official, fingerprints};
+use crate::party::official::{Official, Signatory, fingerprints};
+use crate::statement::envelope::Envelope;
 use crate::statement::facts::{FactsExt as _, Whole};
 use crate::statement::kinds::party::{CheckMethod, DomainCheck, Party};
 use crate::statement::words::{Day, Jurisdiction, Label, Name, PartyId, PartyKind, Role};
@@ -66,6 +67,12 @@ pub trait Speaker: clap::Args + std::fmt::Debug {
     /// If its folder, trust file or server is not acceptable.
     fn open(&self) -> anyhow::Result<Official>;
 
+    /// The party with its keys, and without its server.
+    ///
+    /// # Errors
+    /// If its folder or trust file is not acceptable.
+    fn signatory(&self) -> anyhow::Result<Signatory>;
+
     /// Whether answers are printed as JSON.
     fn json(&self) -> bool;
 }
@@ -81,10 +88,70 @@ impl Speaker for Own {
         )?)
     }
 
+    fn signatory(&self) -> anyhow::Result<Signatory> {
+        Ok(Signatory::open(&self.home, Clock::system())?)
+    }
+
     fn json(&self) -> bool {
         self.json
     }
 }
+
+/// Signing on a machine that cannot reach the ledger
+#[derive(Debug, clap::Args)]
+pub struct SignOnly {
+    /// Send nothing: write the signed statement to FILE, for `whosaw submit FILE` on any machine within 7
+    /// days. The ledger is not needed then
+    #[arg(long, value_name = "FILE", conflicts_with = "server")]
+    pub sign_only: Option<PathBuf>,
+}
+
+impl SignOnly {
+    /// Logs the statement that `sign` makes, or writes it to the file that was named for it, and says so. The
+    /// text that `sign` returns is printed once it is logged.
+    ///
+    /// # Errors
+    /// If it cannot be signed or written, or the ledger refuses.
+    pub fn finish<S: Speaker>(
+        &self,
+        speaker: &S,
+        sign: impl FnOnce(&Signatory) -> anyhow::Result<(Envelope, String)>,
+    ) -> anyhow::Result<Exit> {
+        match &self.sign_only {
+            Some(file) => {
+                let (envelope, _) = sign(&speaker.signatory()?)?;
+                say_written(file, &envelope, SUBMIT, speaker.json())?;
+            }
+            None => {
+                let party = speaker.open()?;
+                let (envelope, plain) = sign(&party)?;
+                say_logged(&party.submit(&envelope)?, &plain, speaker.json())?;
+            }
+        }
+        Ok(Exit::Yes)
+    }
+
+    /// [`SignOnly::finish`] for a statement of the speaker alone.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn finish_own<S: Speaker>(
+        &self,
+        speaker: &S,
+        statement: &Statement,
+        role: Role,
+    ) -> anyhow::Result<Exit> {
+        self.finish(speaker, |party| {
+            Ok((
+                party.sign_own(statement, role)?,
+                plain_own(party, statement),
+            ))
+        })
+    }
+}
+
+/// What is to be done with a statement that was signed and not sent.
+const SUBMIT: &str = "`whosaw submit` logs it, from any machine, within 7 days";
 
 /// Make the party's folder and keys
 ///
@@ -246,11 +313,10 @@ pub fn log(party: &Official, statement: Statement, role: Role, json: bool) -> an
 /// # Errors
 /// The server's refusal, or a proof that does not hold.
 pub fn submit_own(party: &Official, statement: &Statement, role: Role) -> anyhow::Result<Logged> {
-    let envelope = sign(&party.own_head(), statement, &[&party.home().key(role)?]);
-    Ok(party.submit(&envelope)?)
+    Ok(party.submit(&party.sign_own(statement, role)?)?)
 }
 
 /// What a statement of the party alone says.
-pub fn plain_own(party: &Official, statement: &Statement) -> String {
+pub fn plain_own(party: &Signatory, statement: &Statement) -> String {
     statement.plain(party.profile().party.as_str())
 }

@@ -11,9 +11,9 @@ use anyhow::{Context as _, bail};
 use serde_json::{Map, Value, json};
 
 use super::Exit;
-use super::party::{Speaker, log};
+use super::party::{SignOnly, Speaker, log};
 use crate::digest::StatementId;
-use crate::party::official::{Official, media_type};
+use crate::party::official::{Official, Signatory, media_type};
 use crate::party::seals;
 use crate::reader::follower::Follower;
 use crate::statement::facts::FactsExt as _;
@@ -42,6 +42,8 @@ use crate::store::sqlite::SqliteJournal;
 pub struct Say<S: Speaker> {
     #[command(flatten)]
     speaker: S,
+    #[command(flatten)]
+    sign_only: SignOnly,
     /// The statement's type, such as custody-report
     #[arg(value_name = "TYPE")]
     kind: Option<String>,
@@ -109,15 +111,21 @@ pub fn say<S: Speaker>(args: &Say<S>) -> anyhow::Result<Exit> {
         print_members(kind, &schema);
         return Ok(Exit::Yes);
     }
-    let party = args.speaker.open()?;
-    let statement = Statement::from_members(kind, VERSION, members(args, &party, &schema)?)?;
+    let members = match &args.sign_only.sign_only {
+        Some(_) => members(args, &args.speaker.signatory()?, None, &schema)?,
+        None => {
+            let party = args.speaker.open()?;
+            members(args, &party, Some(&party), &schema)?
+        }
+    };
+    let statement = Statement::from_members(kind, VERSION, members)?;
     if args.dry_run {
-        let payload = payload(&party.own_head(), &statement);
+        let payload = payload(&args.speaker.signatory()?.own_head(), &statement);
         println!("{}", String::from_utf8_lossy(&payload));
         return Ok(Exit::Yes);
     }
     let role = role_for(&statement);
-    log(&party, statement, role, args.speaker.json())
+    args.sign_only.finish_own(&args.speaker, &statement, role)
 }
 
 /// Runs `unseal`.
@@ -212,13 +220,16 @@ fn role_for(statement: &Statement) -> Role {
 /// The members as given, files uploaded and fields sealed.
 fn members<S: Speaker>(
     args: &Say<S>,
-    party: &Official,
+    party: &Signatory,
+    server: Option<&Official>,
     schema: &Value,
 ) -> anyhow::Result<Map<String, Value>> {
     let mut members = lists(schema);
+    let today = Day::of(party.clock().now());
+    let read = |text: &str| plain_or_file(&today, server, text);
     for text in &args.members {
         let (name, value) = parted(text, "NAME=VALUE")?;
-        members.insert(name.to_owned(), value_of(party, schema, name, value)?);
+        members.insert(name.to_owned(), value_of(&read, schema, name, value)?);
     }
     let mut sealed = Map::new();
     for text in &args.seal {
@@ -255,7 +266,12 @@ fn lists(schema: &Value) -> Map<String, Value> {
 }
 
 /// What a member's value on the command line stands for.
-fn value_of(party: &Official, schema: &Value, name: &str, text: &str) -> anyhow::Result<Value> {
+fn value_of(
+    read: &impl Fn(&str) -> anyhow::Result<Value>,
+    schema: &Value,
+    name: &str,
+    text: &str,
+) -> anyhow::Result<Value> {
     let member = &schema["properties"][name];
     if member.is_null() {
         let known: Vec<&str> = names(schema).collect();
@@ -267,24 +283,26 @@ fn value_of(party: &Official, schema: &Value, name: &str, text: &str) -> anyhow:
     match of_type(schema, member) {
         Some("array") if !text.starts_with('[') => {
             let items = text.split(',').filter(|item| !item.is_empty());
-            let items: anyhow::Result<Vec<Value>> =
-                items.map(|item| plain_or_file(party, item)).collect();
+            let items: anyhow::Result<Vec<Value>> = items.map(read).collect();
             Ok(items?.into())
         }
-        Some("string") => plain_or_file(party, text),
+        Some("string") => read(text),
         _ => serde_json::from_str(text).with_context(|| format!("{name}={text}")),
     }
 }
 
-fn plain_or_file(party: &Official, text: &str) -> anyhow::Result<Value> {
+fn plain_or_file(today: &Day, server: Option<&Official>, text: &str) -> anyhow::Result<Value> {
     if text == "today" {
-        return Ok(json!(Day::of(party.clock().now())));
+        return Ok(json!(today));
     }
     let Some(path) = text.strip_prefix('@').map(Path::new) else {
         return Ok(text.into());
     };
+    let Some(server) = server else {
+        bail!("{text}: a file is uploaded to the ledger, which --sign-only does not reach");
+    };
     let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
-    let opening = party.attach(&bytes, media_type(path)?)?;
+    let opening = server.attach(&bytes, media_type(path)?)?;
     Ok(json!(opening.digest()))
 }
 

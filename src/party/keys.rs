@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use ed25519_dalek::SigningKey;
 
 use super::home::{Home, key_path, new_key, read_key, write_key};
-use super::official::{Official, OfficialError};
+use super::official::{Official, OfficialError, Signatory};
 use crate::reader::follower::Follower;
+use crate::statement::envelope::Envelope;
 use crate::statement::facts::{FactsExt as _, KeyFact};
 use crate::statement::key::PublicKey;
 use crate::statement::kinds::key_change::{KeyChange, RevocationReason, RevokedKey};
@@ -21,7 +22,6 @@ use crate::statement::{Statement, sign};
 use crate::store::sqlite::SqliteJournal;
 use crate::time::Time;
 use crate::tlog::tree::LeafIndex;
-use crate::wire::statements::Logged;
 
 /// A key that the log knows as this party's.
 #[derive(Debug)]
@@ -124,7 +124,7 @@ pub fn rotate(
                 Role::Admin => Vec::new(),
                 _ => vec![revoked.clone()],
             };
-            add(party, &new, role, label, revoke)?;
+            party.submit(&add(party, &new, role, label, revoke)?)?;
             let (follower, _) = party.follow(&mut |_, _| {})?;
             let fact = follower.facts().key(&PublicKey::from(&new))?;
             fact.map_or(party.clock().now(), |fact| fact.usable_from)
@@ -139,47 +139,47 @@ pub fn rotate(
         }
         let fact = follower.facts().key(&revoked.key)?;
         if fact.is_some_and(|fact| fact.revoked.is_none()) {
-            revoke(party, &new, revoked)?;
+            party.submit(&revoke(party, &new, revoked))?;
         }
     }
     take_place(party, role, &old, &next)?;
     Ok(Rotation::Done(PublicKey::from(&new)))
 }
 
-/// Draws a key for somebody else's folder, into `file`, and adds it.
+/// Draws a key for somebody else's folder, into `file`, and signs its adding; the public key.
 ///
 /// # Errors
-/// If the file exists or cannot be written, or the ledger refuses.
+/// If the file exists or cannot be written.
 pub fn add_for_another(
-    party: &Official,
+    party: &Signatory,
     role: Role,
     label: Option<Label>,
     file: &Path,
-) -> Result<(Logged, PublicKey), OfficialError> {
+) -> Result<(Envelope, PublicKey), OfficialError> {
     // A key that the log did not take before is tried again.
     if !file.exists() {
         write_key(file, &new_key())?;
     }
     let key = read_key(file)?;
-    let logged = add(party, &key, role, label, Vec::new())?;
-    Ok((logged, PublicKey::from(&key)))
+    let envelope = add(party, &key, role, label, Vec::new())?;
+    Ok((envelope, PublicKey::from(&key)))
 }
 
-/// Ends a key, signed by the folder's admin key.
+/// The end of a key, signed by the folder's admin key.
 ///
 /// # Errors
-/// If the ledger refuses.
-pub fn end(party: &Official, revoked: RevokedKey) -> Result<Logged, OfficialError> {
-    revoke(party, &party.home().key(Role::Admin)?, revoked)
+/// If the admin key cannot be read.
+pub fn end(party: &Signatory, revoked: RevokedKey) -> Result<Envelope, OfficialError> {
+    Ok(revoke(party, &party.home().key(Role::Admin)?, revoked))
 }
 
 fn add(
-    party: &Official,
+    party: &Signatory,
     key: &SigningKey,
     role: Role,
     label: Option<Label>,
     revoke: Vec<RevokedKey>,
-) -> Result<Logged, OfficialError> {
+) -> Result<Envelope, OfficialError> {
     let own_label = || party.profile().officer_label.clone();
     let change = KeyChange {
         party: party.profile().party.clone(),
@@ -191,21 +191,16 @@ fn add(
         revoke,
     };
     let admin = party.home().key(Role::Admin)?;
-    let envelope = sign(&party.own_head(), &change.into(), &[&admin, key]);
-    party.submit(&envelope)
+    Ok(sign(&party.own_head(), &change.into(), &[&admin, key]))
 }
 
-fn revoke(
-    party: &Official,
-    admin: &SigningKey,
-    revoked: RevokedKey,
-) -> Result<Logged, OfficialError> {
+fn revoke(party: &Signatory, admin: &SigningKey, revoked: RevokedKey) -> Envelope {
     let change = KeyChange {
         party: party.profile().party.clone(),
         add: Vec::new(),
         revoke: vec![revoked],
     };
-    party.submit(&sign(&party.own_head(), &change.into(), &[admin]))
+    sign(&party.own_head(), &change.into(), &[admin])
 }
 
 /// The new key takes the file of the old one, which is kept under a name of its own.

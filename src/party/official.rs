@@ -3,6 +3,7 @@
 //! Statements are built here, signed with the keys of the party's folder, and believed to be logged
 //! only when a proof says so under the party's own trust file.
 
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -18,7 +19,7 @@ use crate::statement::envelope::Envelope;
 use crate::statement::leaf::Leaf;
 use crate::statement::sealed::{AttachmentValue, Opening, OpeningError};
 use crate::statement::words::{PartyId, Role};
-use crate::statement::{Author, Head};
+use crate::statement::{Author, Head, Statement, sign};
 use crate::store::StoreError;
 use crate::store::sqlite::SqliteJournal;
 use crate::time::Clock;
@@ -67,30 +68,26 @@ impl OfficialError {
     }
 }
 
-/// A party with a server to talk to.
-pub struct Official {
+/// A party with its keys and its trust file, and without network: it writes statements and signs them.
+pub struct Signatory {
     home: Home,
-    client: Client,
     policy: Policy,
     clock: Clock,
 }
 
-impl Official {
-    /// The party that lives in `root`, at its own server or the one given.
+impl Signatory {
+    /// The party that lives in `root`.
     ///
     /// # Errors
-    /// If the folder, the trust file or the address is not acceptable.
-    pub fn open(root: &Path, server: Option<&str>, clock: Clock) -> Result<Self, OfficialError> {
+    /// If the folder or the trust file is not acceptable.
+    pub fn open(root: &Path, clock: Clock) -> Result<Self, OfficialError> {
         let home = Home::open(root)?;
         let policy = home.policy()?;
-        let server = server.or(home.profile().server.as_deref());
-        let base = BaseUrl::parse(server.ok_or(OfficialError::NoServer)?)?;
         match policy.origins().len() {
             1 => {}
             n => return Err(OfficialError::Logs(n)),
         }
         Ok(Self {
-            client: Client::new(base, clock.clone()),
             home,
             policy,
             clock,
@@ -105,11 +102,6 @@ impl Official {
     /// Who the party is.
     pub fn profile(&self) -> &Profile {
         self.home.profile()
-    }
-
-    /// The server.
-    pub fn client(&self) -> &Client {
-        &self.client
     }
 
     /// The log and its witnesses.
@@ -137,6 +129,49 @@ impl Official {
         let mut parties = vec![self.profile().party.clone(), other.clone()];
         parties.sort();
         self.head(Author::Parties(parties))
+    }
+
+    /// A statement of this party alone, signed by its key of a role.
+    ///
+    /// # Errors
+    /// If the key cannot be read.
+    pub fn sign_own(&self, statement: &Statement, role: Role) -> Result<Envelope, HomeError> {
+        Ok(sign(&self.own_head(), statement, &[&self.home.key(role)?]))
+    }
+}
+
+/// A signatory with a server to talk to.
+pub struct Official {
+    signatory: Signatory,
+    client: Client,
+}
+
+impl Deref for Official {
+    type Target = Signatory;
+
+    fn deref(&self) -> &Signatory {
+        &self.signatory
+    }
+}
+
+impl Official {
+    /// The party that lives in `root`, at its own server or the one given.
+    ///
+    /// # Errors
+    /// If the folder, the trust file or the address is not acceptable.
+    pub fn open(root: &Path, server: Option<&str>, clock: Clock) -> Result<Self, OfficialError> {
+        let signatory = Signatory::open(root, clock.clone())?;
+        let server = server.or(signatory.profile().server.as_deref());
+        let base = BaseUrl::parse(server.ok_or(OfficialError::NoServer)?)?;
+        Ok(Self {
+            client: Client::new(base, clock),
+            signatory,
+        })
+    }
+
+    /// The server.
+    pub fn client(&self) -> &Client {
+        &self.client
     }
 
     /// A verified copy of the log, brought up to date.

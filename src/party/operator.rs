@@ -1,14 +1,16 @@
 //! The operator's data folder: what a ledger is made of, and how it is opened.
 //!
 //! `party.json`, `keys/` (the party's, `log.key` and `log-ml-dsa-44.key`), `log.vkey` and
-//! `log.ml-dsa-44.vkey` (what verifies them), `log.policy`, `limits.json` (the first ones),
+//! `log.ml-dsa-44.vkey` (what verifies them), `log.policy`, `limits.json` (the first ones), `genesis.jsonl` (if they were signed elsewhere),
 //! `ledger.db`, `queries.db`, `vaults.db`, `log/` (served as it lies), `attachments/`, `batches/`, `clips/`.
 //!
 //! A vkey has a file of its own: other programs read one line and no more. A folder without
 //! `log.ml-dsa-44.vkey` is an older one, whose log signs by Ed25519 alone.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,14 +22,16 @@ use super::home::{
 };
 use crate::ledger::fsck::Fsck;
 use crate::ledger::{Config, Inquiry, LedgerError, LogFiles, OwnHead, Unconfirmed, addresses};
+use crate::statement::envelope::Envelope;
 use crate::statement::kinds::limits::Limits;
 use crate::statement::kinds::party::{CheckMethod, DomainCheck, Party};
 use crate::statement::refusal::Refusal;
 use crate::statement::words::{Day, PartyKind, Role};
-use crate::statement::{Author, Head, Signed, sign};
+use crate::statement::{Author, Head, Signed, Statement, sign};
 use crate::store::files::{Access, Files};
 use crate::store::instance::Instance;
 use crate::store::journal::JournalRead as _;
+use crate::store::secrets::SecretFile;
 use crate::store::sqlite::SqliteJournal;
 use crate::time::Clock;
 use crate::tlog::checkpoint::Origin;
@@ -38,6 +42,7 @@ const VKEY: &str = "log.vkey";
 const ML_DSA_44_VKEY: &str = "log.ml-dsa-44.vkey";
 const ML_DSA_44_KEY: &str = "log-ml-dsa-44";
 const LIMITS: &str = "limits.json";
+const GENESIS: &str = "genesis.jsonl";
 /// How long a witness may take to answer.
 const WITNESS_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -71,7 +76,7 @@ impl Operator {
         let limits = serde_json::to_string_pretty(limits).expect("integers and words serialise");
         home.write(LIMITS, &(limits + "\n"))?;
         let operator = Self { home, origin };
-        operator.set_witnesses(Vec::new(), 0)?;
+        operator.set_policy(&operator.policy_of(Vec::new(), 0)?)?;
         Ok(operator)
     }
 
@@ -124,21 +129,51 @@ impl Operator {
         Ok(signer)
     }
 
-    /// Writes the policy: this log, these witnesses, `threshold` of them.
+    /// What verifies the log.
+    fn vkeys(&self) -> Result<Vec<VerifierKey>, HomeError> {
+        let root = self.home.root();
+        let mut keys = vec![read_vkey(&root.join(VKEY))?];
+        if root.join(ML_DSA_44_VKEY).exists() {
+            keys.push(read_vkey(&root.join(ML_DSA_44_VKEY))?);
+        }
+        Ok(keys)
+    }
+
+    /// The policy of this log whose checkpoints need `threshold` of these witnesses.
     ///
     /// # Errors
     /// If they cannot make a policy.
-    pub fn set_witnesses(
+    pub fn policy_of(
         &self,
         witnesses: Vec<PolicyWitness>,
         threshold: usize,
     ) -> Result<Policy, HomeError> {
-        let signer = self.signer()?;
-        let keys = std::iter::once(signer.verifier()).chain(signer.ml_dsa_44_verifier());
-        let logs = keys.map(|key| PolicyLog { key, url: None }).collect();
-        let policy = Policy::of(logs, witnesses, threshold).map_err(|e| self.policy_fault(e))?;
-        self.home.write("log.policy", &policy.to_string())?;
-        Ok(policy)
+        let log = |key| PolicyLog { key, url: None };
+        let logs = self.vkeys()?.into_iter().map(log).collect();
+        Policy::of(logs, witnesses, threshold).map_err(|e| self.policy_fault(e))
+    }
+
+    /// Writes the policy, whole or not at all.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn set_policy(&self, policy: &Policy) -> Result<(), HomeError> {
+        let path = self.home.policy_path();
+        let write = || {
+            let mut staged = tempfile::Builder::new()
+                .permissions(Permissions::from_mode(0o644))
+                .tempfile_in(self.home.root())?;
+            staged.write_all(policy.to_string().as_bytes())?;
+            staged.as_file().sync_all()?;
+            staged.persist(&path)?;
+            fs::File::open(self.home.root())?.sync_all()
+        };
+        write().map_err(|e: std::io::Error| file_fault(&path, e))
+    }
+
+    /// Whether there may be a log already, with readers.
+    pub fn has_begun(&self) -> bool {
+        self.home.root().join("ledger.db").exists()
     }
 
     fn policy_fault(&self, source: PolicyError) -> HomeError {
@@ -259,14 +294,9 @@ impl Operator {
     /// # Errors
     /// If a key or the policy cannot be read.
     pub fn fsck(&self) -> Result<Fsck, HomeError> {
-        let root = self.home.root();
-        let mut keys = vec![read_vkey(&root.join(VKEY))?];
-        if root.join(ML_DSA_44_VKEY).exists() {
-            keys.push(read_vkey(&root.join(ML_DSA_44_VKEY))?);
-        }
         Ok(Fsck {
-            data: root.to_owned(),
-            keys,
+            data: self.home.root().to_owned(),
+            keys: self.vkeys()?,
             origin: self.origin.clone(),
             policy: self.home.policy()?,
         })
@@ -289,16 +319,55 @@ impl Operator {
         Ok(keys)
     }
 
-    /// The first two statements of the log: who runs it, and what it allows.
+    /// The first two statements of the log, as [`Operator::keep_genesis`] kept them, or signed now.
     ///
     /// # Errors
-    /// If keys or limits cannot be read.
+    /// If they, or keys or limits, cannot be read.
     pub fn genesis(&self, clock: &Clock) -> Result<Vec<Signed>, HomeError> {
-        let path = self.home.root().join(LIMITS);
-        let fault = |why: String| HomeError::File {
-            path: path.clone(),
-            why,
+        let path = self.home.root().join(GENESIS);
+        let envelopes = match fs::read_to_string(&path) {
+            Ok(lines) => {
+                let parsed = lines.lines().map(|line| Envelope::parse(line.as_bytes()));
+                parsed.collect::<Result<Vec<_>, Refusal>>()
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(self.sign_genesis(clock)?),
+            Err(error) => return Err(file_fault(&path, error)),
         };
+        let signed = envelopes.and_then(|all| all.into_iter().map(Signed::from_envelope).collect());
+        let signed: Vec<Signed> = signed.map_err(|refusal: Refusal| file_fault(&path, refusal))?;
+        let limits = Statement::from(self.first_limits()?);
+        if !signed.iter().any(|signed| signed.statement == limits) {
+            let why =
+                "does not hold the limits in limits.json: run `whosaw operator genesis` again";
+            return Err(file_fault(&path, why));
+        }
+        Ok(signed)
+    }
+
+    fn first_limits(&self) -> Result<Limits, HomeError> {
+        let path = self.limits_path();
+        let text = fs::read_to_string(&path).map_err(|e| file_fault(&path, e))?;
+        serde_json::from_str(&text).map_err(|e| file_fault(&path, e))
+    }
+
+    /// Signs the first two statements of the log and keeps them in the folder, for a server that has no
+    /// admin key to begin the log with; where they are kept.
+    ///
+    /// # Errors
+    /// If keys or limits cannot be read, or the file cannot be written.
+    pub fn keep_genesis(&self, clock: &Clock) -> Result<PathBuf, HomeError> {
+        let path = self.home.root().join(GENESIS);
+        let mut lines = Vec::new();
+        for envelope in self.sign_genesis(clock)? {
+            lines.extend(envelope.to_json());
+            lines.push(b'\n');
+        }
+        SecretFile::at(&path).replace(&lines)?;
+        Ok(path)
+    }
+
+    /// Who runs the log, and what it allows.
+    fn sign_genesis(&self, clock: &Clock) -> Result<Vec<Envelope>, HomeError> {
         let profile = self.home.profile();
         let now = clock.now();
         let head = Head {
@@ -318,28 +387,27 @@ impl Operator {
             },
             succeeds: None,
         };
-        let text = fs::read_to_string(&path).map_err(|e| fault(e.to_string()))?;
-        let limits: Limits = serde_json::from_str(&text).map_err(|e| fault(e.to_string()))?;
+        let limits = self.first_limits()?;
         let admin = self.home.key(Role::Admin)?;
         let officer = self.home.key(Role::Officer)?;
         let service = self.home.key(Role::Service)?;
-        let envelopes = [
+        Ok(vec![
             sign(&head, &party.into(), &[&admin, &officer, &service]),
             sign(&head, &limits.into(), &[&admin]),
-        ];
-        let signed = |envelope| Signed::from_envelope(envelope);
-        let genesis: Result<_, Refusal> = envelopes.into_iter().map(signed).collect();
-        genesis.map_err(|e| fault(e.to_string()))
+        ])
+    }
+}
+
+fn file_fault(path: &Path, why: impl ToString) -> HomeError {
+    HomeError::File {
+        path: path.to_owned(),
+        why: why.to_string(),
     }
 }
 
 fn read_vkey(path: &Path) -> Result<VerifierKey, HomeError> {
-    let fault = |why: String| HomeError::File {
-        path: path.to_owned(),
-        why,
-    };
-    let text = fs::read_to_string(path).map_err(|e| fault(e.to_string()))?;
-    text.trim_end().parse().map_err(|e| fault(format!("{e}")))
+    let text = fs::read_to_string(path).map_err(|e| file_fault(path, e))?;
+    text.trim_end().parse().map_err(|e| file_fault(path, e))
 }
 
 /// A log that signed with another key than readers were given would publish nothing they accept.
@@ -356,7 +424,6 @@ fn check_vkey(path: &Path, key: Option<VerifierKey>) -> Result<(), HomeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::statement::Statement;
     use crate::statement::kinds::Kind as _;
     use crate::tlog::checkpoint::Checkpoint;
     use crate::tlog::hash::leaf_hash;
@@ -408,7 +475,8 @@ mod tests {
             1,
             "a folder made before there were two"
         );
-        opened.set_witnesses(Vec::new(), 0).unwrap();
+        let policy = opened.policy_of(Vec::new(), 0).unwrap();
+        opened.set_policy(&policy).unwrap();
         assert_eq!(signatures(&opened), 1);
         assert_eq!(opened.home().policy().unwrap().logs().len(), 1);
     }
@@ -431,6 +499,26 @@ mod tests {
             let said = claim.unwrap_or(CheckMethod::NotChecked);
             assert_eq!(party.domain_check.method, said);
         }
+    }
+
+    #[test]
+    fn first_entries_signed_elsewhere_are_logged_unless_the_limits_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let operator = operator(folder.path());
+        let clock = Clock::system();
+        operator.keep_genesis(&clock).unwrap();
+        let kept = operator.genesis(&clock).unwrap();
+        fs::remove_file(key_path(folder.path(), "admin")).unwrap();
+        let ids = |all: &[Signed]| all.iter().map(|signed| signed.id).collect::<Vec<_>>();
+        assert_eq!(ids(&operator.genesis(&clock).unwrap()), ids(&kept));
+        let mut limits = Limits::example();
+        limits.window_minutes += 1;
+        let text = serde_json::to_string(&limits).unwrap();
+        fs::write(operator.limits_path(), text).unwrap();
+        let error = operator.genesis(&clock).unwrap_err();
+        assert!(error.to_string().contains("operator genesis"), "{error}");
+        fs::write(folder.path().join(GENESIS), "{}").unwrap();
+        assert!(operator.genesis(&clock).is_err());
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use super::official::{Official, OfficialError};
+use super::official::{OfficialError, Signatory};
 use crate::random;
 use crate::statement::sealed::{Opening, SealDigest};
 use crate::store::secrets::SecretFile;
@@ -14,7 +14,7 @@ use crate::store::secrets::SecretFile;
 ///
 /// # Errors
 /// If the value is too long, or the opening cannot be kept.
-pub fn seal(party: &Official, name: &str, value: &str) -> Result<SealDigest, OfficialError> {
+pub fn seal(party: &Signatory, name: &str, value: &str) -> Result<SealDigest, OfficialError> {
     let opening = Opening::new(&random::bytes::<32>(), name, &value.into());
     let opening = opening.map_err(OfficialError::Seal)?;
     let digest = opening.digest();
@@ -29,14 +29,14 @@ pub fn seal(party: &Official, name: &str, value: &str) -> Result<SealDigest, Off
 ///
 /// # Errors
 /// If its folder does not have it.
-pub fn opening(party: &Official, digest: &SealDigest) -> Result<Opening, OfficialError> {
+pub fn opening(party: &Signatory, digest: &SealDigest) -> Result<Opening, OfficialError> {
     let path = path(party, digest);
     let bytes = SecretFile::at(&path).read()?;
     let text = std::str::from_utf8(&bytes).map_err(|e| OfficialError::file(&path, e))?;
     Opening::parse(text).map_err(|e| OfficialError::file(&path, e))
 }
 
-fn path(party: &Official, digest: &SealDigest) -> PathBuf {
+fn path(party: &Signatory, digest: &SealDigest) -> PathBuf {
     party.home().root().join("seals").join(digest.to_string())
 }
 

@@ -139,7 +139,7 @@ impl From<rusqlite::Error> for VaultError {
     }
 }
 
-const SCHEMA: Schema = Schema {
+pub(super) const SCHEMA: Schema = Schema {
     application_id: 0x7768_6f76, // "whov"
     migrations: &[
         include_str!("vaults/schema-1.sql"),

@@ -385,6 +385,17 @@ impl Policy {
         &self.witnesses
     }
 
+    /// How many of its witnesses make a quorum, if the policy has the form of [`Policy::of`]: no groups but
+    /// one of all witnesses, and those of one witness's keys.
+    pub fn threshold(&self) -> Option<usize> {
+        let threshold = match &self.quorum {
+            None => 0,
+            Some(name) => self.groups.iter().find(|g| g.name == *name)?.threshold,
+        };
+        let same = Self::of(self.logs.clone(), self.witnesses.clone(), threshold).ok()?;
+        (same == *self).then_some(threshold)
+    }
+
     /// Whether the witnesses of these names make a quorum.
     pub fn quorum_met(&self, names: &BTreeSet<&str>) -> bool {
         self.quorum

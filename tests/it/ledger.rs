@@ -32,7 +32,7 @@ use days::Days;
 pub const ORIGIN: &str = "ledger.example/log";
 pub const VENDOR: &str = "doorbell.example";
 pub const AGENCY: &str = "lakelandgov.example";
-const WITNESSES: [&str; 2] = ["north", "south"];
+const WITNESSES: [&str; 4] = ["north", "south", "east", "west"];
 /// The longest that anything may take on a busy machine: a test that waits this long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -227,30 +227,43 @@ impl Ledger {
     /// A ledger that runs, and whose limits are the example's with short waits.
     pub fn start(adapt: impl FnOnce(&mut Limits)) -> Self {
         let mut ledger = Self::without_witnesses(adapt);
-        for name in WITNESSES {
-            let data = ledger.file(name);
-            let witness_name = format!("{name}.example");
-            let vkey = done(&["witness", "init", "--data", &data, "--name", &witness_name]);
-            ledger.witnesses.push(None);
-            let place = ledger.witnesses.len() - 1;
-            ledger.start_witness(place, "127.0.0.1:0");
-            let server = ledger.witnesses[place].as_ref().unwrap();
-            let url = format!("http://{}", server.authority);
-            done(&[
-                "operator",
-                "add-witness",
-                "--data",
-                &ledger.file("operator"),
-                "--name",
-                name,
-                "--vkey",
-                vkey.lines().next().unwrap(),
-                "--url",
-                &url,
-            ]);
+        for _ in 0..2 {
+            ledger.add_witness();
         }
         ledger.serve();
         ledger
+    }
+
+    /// Makes another witness, which runs: its name and its vkeys.
+    pub fn new_witness(&mut self) -> (&'static str, String) {
+        let place = self.witnesses.len();
+        let (name, data) = (WITNESSES[place], self.file(WITNESSES[place]));
+        let host = format!("{name}.example");
+        let vkeys = done(&["witness", "init", "--data", &data, "--name", &host]);
+        self.witnesses.push(None);
+        self.start_witness(place, "127.0.0.1:0");
+        (name, vkeys)
+    }
+
+    /// Makes another witness, and names it in the policy.
+    pub fn add_witness(&mut self) {
+        let (name, vkeys) = self.new_witness();
+        let url = format!(
+            "http://{}",
+            self.witness_authority(self.witnesses.len() - 1)
+        );
+        done(&[
+            "operator",
+            "add-witness",
+            "--data",
+            &self.file("operator"),
+            "--name",
+            name,
+            "--vkey",
+            vkeys.lines().next().unwrap(),
+            "--url",
+            &url,
+        ]);
     }
 
     /// An operator's folder, and nothing that runs.

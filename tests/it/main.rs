@@ -15,6 +15,7 @@ mod logging;
 mod operation;
 mod patience;
 mod pressure;
+mod procedures;
 mod process;
 mod published;
 mod reads;

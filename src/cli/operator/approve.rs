@@ -4,20 +4,25 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 
+use super::Own;
 use super::standing::{confirmation, say_checked};
 use crate::cli::Exit;
 use crate::cli::domains::{Asking, Place};
 use crate::cli::files::add_signature;
-use crate::cli::output::{read_envelope, say_logged, tell};
-use crate::cli::party::{plain_own, submit_own};
+use crate::cli::output::{read_envelope, say_logged, say_written, tell};
+use crate::cli::party::{SignOnly, Speaker as _, plain_own, submit_own};
 use crate::party::official::{Official, logged_json};
 use crate::record::domains::Domains;
 use crate::statement::envelope::Envelope;
+use crate::statement::facts::FactsExt as _;
 use crate::statement::kinds::party::{CheckMethod, DomainCheck, Party};
 use crate::statement::words::{Day, Role};
 use crate::statement::{Head, Statement, parse_payload};
-use crate::time::{Clock, Time};
+use crate::time::Time;
 use crate::watch::domains::{Verdict, check};
+
+/// What is to be done with a registration that was signed on a machine without network.
+const NEXT: &str = "`whosaw operator approve` looks at the host name and logs it, within 7 days";
 
 /// Clocks of others may be so much ahead, in seconds.
 const AHEAD: i64 = 300;
@@ -27,7 +32,8 @@ const AHEAD: i64 = 300;
 /// A registration that says where its keys are published is signed only when they are seen there. With
 /// --check they are looked for there in any case. What is seen on another day, or elsewhere, than the
 /// registration says is logged as a confirmation after it. Exits 1, and signs nothing, if the host
-/// name says otherwise; 2 if it could not be asked.
+/// name says otherwise; 2 if it could not be asked. Where admin.key is on a machine without network, sign
+/// there with --sign-only, and run this again on the file that it wrote, where the ledger can be reached.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  \
     whosaw operator approve lakeland.dsse --data ledger --server https://ledger.example \\\n    \
@@ -35,21 +41,16 @@ const AHEAD: i64 = 300;
 pub struct Approve {
     /// The registration that the party signed
     file: PathBuf,
-    /// The operator's data folder
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
-    /// The ledger's address
-    #[arg(long, value_name = "URL")]
-    server: String,
+    #[command(flatten)]
+    own: Own,
+    #[command(flatten)]
+    sign_only: SignOnly,
     /// Look for the party's keys under its host name
-    #[arg(long, value_enum, value_name = "METHOD")]
+    #[arg(long, value_enum, value_name = "METHOD", conflicts_with = "sign_only")]
     check: Option<Place>,
     /// Do not ask
     #[arg(long)]
     yes: bool,
-    /// Print the answer as JSON
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
     asking: Asking,
 }
@@ -59,26 +60,54 @@ pub struct Approve {
 /// # Errors
 /// If the file or the keys cannot be read, the host name cannot be asked, or the ledger refuses.
 pub fn run(args: &Approve) -> anyhow::Result<Exit> {
-    let operator = Official::open(&args.data, Some(&args.server), Clock::system())?;
     let mut envelope = read_envelope(&args.file)?;
     envelope.verify()?;
     let (head, statement) = parse_payload(&envelope.payload)?;
-    let seen = match &statement {
-        Statement::Party(party) => match look(args, &head, party, operator.clock().now())? {
-            Some(seen) => seen,
-            None => {
-                tell("not approved", args.json);
-                return Ok(Exit::No);
-            }
-        },
-        _ => bail!("{} is no registration", args.file.display()),
+    let Statement::Party(party) = &statement else {
+        bail!("{} is no registration", args.file.display());
     };
-    if !add_signature(&mut envelope, operator.home(), args.yes, args.json)? {
-        tell("not approved", args.json);
-        return Ok(Exit::No);
+    if let Some(file) = &args.sign_only.sign_only {
+        let home = args.own.signatory()?;
+        if !add_signature(&mut envelope, home.home(), args.yes, args.own.json)? {
+            return Ok(not_approved(args));
+        }
+        say_written(file, &envelope, NEXT, args.own.json)?;
+        return Ok(Exit::Yes);
     }
-    log(&operator, &envelope, seen, args.json)?;
+    let operator = args.own.open()?;
+    let signed = is_signed(&operator, &envelope, party)?;
+    let Some(seen) = look(args, &head, party, operator.clock().now())? else {
+        return Ok(not_approved(args));
+    };
+    if !signed && !add_signature(&mut envelope, operator.home(), args.yes, args.own.json)? {
+        return Ok(not_approved(args));
+    }
+    log(&operator, &envelope, seen, signed, args.own.json)?;
     Ok(Exit::Yes)
+}
+
+fn not_approved(args: &Approve) -> Exit {
+    tell("not approved", args.own.json);
+    Exit::No
+}
+
+/// Whether an admin key of the operator has signed the registration already, on another machine.
+fn is_signed(operator: &Official, envelope: &Envelope, party: &Party) -> anyhow::Result<bool> {
+    let signers = envelope.signatures.iter().map(|(key, _)| key);
+    let mut others = signers.filter(|key| party.keys.iter().all(|new| new.key != **key));
+    let Some(key) = others.next() else {
+        return Ok(false);
+    };
+    let (follower, _) = operator.follow(&mut |_, _| {})?;
+    let own = &operator.profile().party;
+    let fact = follower.facts().key(key)?;
+    let is_admin = fact.is_some_and(|fact| {
+        fact.party.as_ref() == Some(own) && fact.role == Some(Role::Admin) && fact.revoked.is_none()
+    });
+    if !is_admin {
+        bail!("{key} has signed this registration too, and the log has no such admin key of {own}");
+    }
+    Ok(true)
 }
 
 /// What was seen under the party's host name that the registration does not say itself.
@@ -107,7 +136,7 @@ fn look(args: &Approve, head: &Head, party: &Party, now: Time) -> anyhow::Result
         let checked = check(&asker, &party.party, domain, method, now);
         match checked.verdict {
             Verdict::NotAsked => bail!("nothing is signed: {}", checked.detail),
-            _ => say_checked(&party.party, method, &checked, args.json),
+            _ => say_checked(&party.party, method, &checked, args.own.json),
         }
         if checked.verdict == Verdict::Otherwise {
             return Ok(None);
@@ -134,17 +163,33 @@ fn check_day(claim: &DomainCheck, head: &Head, now: Time) -> anyhow::Result<()> 
     Ok(())
 }
 
-fn log(operator: &Official, envelope: &Envelope, seen: Seen, json: bool) -> anyhow::Result<()> {
+/// Logs the registration, and what was seen beside it: if the admin key `is_elsewhere`, that is left to a
+/// person.
+fn log(
+    operator: &Official,
+    envelope: &Envelope,
+    seen: Seen,
+    is_elsewhere: bool,
+    json: bool,
+) -> anyhow::Result<()> {
     let logged = operator.submit(envelope)?;
     if !json {
         say_logged(&logged, "approved", false)?;
     }
     let mut shown = logged_json(&logged);
-    if let Seen(Some(statement)) = seen {
-        let confirmed = submit_own(operator, &statement, Role::Admin)?;
-        shown["confirmation"] = logged_json(&confirmed);
-        if !json {
-            say_logged(&confirmed, &plain_own(operator, &statement), false)?;
+    match seen.0 {
+        None => {}
+        Some(statement) if is_elsewhere => {
+            let what = plain_own(operator, &statement);
+            let next = format!("not logged: {what} `whosaw operator confirm --sign-only` signs it");
+            tell(&next, json);
+        }
+        Some(statement) => {
+            let confirmed = submit_own(operator, &statement, Role::Admin)?;
+            shown["confirmation"] = logged_json(&confirmed);
+            if !json {
+                say_logged(&confirmed, &plain_own(operator, &statement), false)?;
+            }
         }
     }
     if json {

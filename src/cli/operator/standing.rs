@@ -6,16 +6,18 @@ use super::Own;
 use crate::cli::Exit;
 use crate::cli::domains::{Asking, Place};
 use crate::cli::output::{confirm as ask, tell};
-use crate::cli::party::{Speaker as _, log};
+use crate::cli::party::{SignOnly, Speaker as _, log};
 use crate::statement::kinds::party::{CheckMethod, DomainCheck};
 use crate::statement::kinds::party_status::{PartyStatus, StatusChange, StatusReason};
 use crate::statement::words::{Day, PartyId, Role};
+use crate::time::Clock;
 use crate::watch::domains::{Checked, Verdict, check, read};
 
 /// Look for a party's keys under its host name again, and log that they are there
 ///
 /// Exits 1, and logs nothing, if the host name says otherwise; 2 if it could not be asked. What to do
-/// then is yours to decide: `operator suspend PARTY --reason domain-lost` is one way.
+/// then is yours to decide: `operator suspend PARTY --reason domain-lost` is one way. With --sign-only
+/// no host name is asked: see by `whosaw log domains` that the keys are there, and sign on the same day.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  \
     whosaw operator confirm lakelandgov.example --data ledger --server https://ledger.example")]
@@ -24,7 +26,9 @@ pub struct Confirm {
     party: PartyId,
     #[command(flatten)]
     own: Own,
-    /// Where to look; default: where it was seen last
+    #[command(flatten)]
+    sign_only: SignOnly,
+    /// Where to look, or with --sign-only where you saw them; default: where they were seen last
     #[arg(long, value_enum, value_name = "METHOD")]
     check: Option<Place>,
     #[command(flatten)]
@@ -68,6 +72,8 @@ struct Change {
     party: PartyId,
     #[command(flatten)]
     own: Own,
+    #[command(flatten)]
+    sign_only: SignOnly,
     /// Why
     #[arg(long, value_enum)]
     reason: StatusReason,
@@ -96,10 +102,23 @@ pub fn say_checked(party: &PartyId, method: CheckMethod, checked: &Checked, json
 /// # Errors
 /// If the log does not know the party or its keys, the host name cannot be asked, or the ledger refuses.
 pub fn confirm(args: &Confirm) -> anyhow::Result<Exit> {
+    let party = &args.party;
+    if args.sign_only.sign_only.is_some() {
+        let Some(place) = args.check else {
+            bail!("say where you saw the keys: --check dns-txt, or --check well-known");
+        };
+        let seen = DomainCheck {
+            method: place.into(),
+            checked_on: Day::of(Clock::system().now()),
+        };
+        let statement = confirmation(party, seen).into();
+        return args
+            .sign_only
+            .finish_own(&args.own, &statement, Role::Admin);
+    }
     let operator = args.own.open()?;
     let (follower, _) = operator.follow(&mut |_, _| {})?;
     let domains = read(&follower)?;
-    let party = &args.party;
     let domain = domains.of(party);
     let domain = domain.with_context(|| format!("the log knows no {party}"))?;
     if domain.keys.is_empty() {
@@ -164,7 +183,7 @@ impl Change {
             reason: Some(self.reason),
             domain_check: None,
         };
-        let operator = self.own.open()?;
-        log(&operator, statement.into(), Role::Admin, self.own.json)
+        self.sign_only
+            .finish_own(&self.own, &statement.into(), Role::Admin)
     }
 }

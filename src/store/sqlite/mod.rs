@@ -75,11 +75,7 @@ impl Schema {
 
     /// Opens the file for reading; it must be at the last version.
     pub(super) fn open_read_only(&self, path: &Path) -> Result<Connection, StoreError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = match is_on_read_only_disk(path) {
-            true => connect_immutable(path, flags)?,
-            false => connect(path, flags)?,
-        };
+        let connection = connect_read_only(path)?;
         match self.check(&connection, path)? {
             found if found == self.version() => Ok(connection),
             found => Err(StoreError::Older {
@@ -87,6 +83,14 @@ impl Schema {
                 found,
                 known: self.version(),
             }),
+        }
+    }
+
+    /// The version of a file that is there, which may be newer than the last one. Nothing is changed.
+    fn found(&self, path: &Path) -> Result<i64, StoreError> {
+        match self.check(&connect_read_only(path)?, path) {
+            Err(StoreError::Newer { found, .. }) => Ok(found),
+            found => found,
         }
     }
 
@@ -166,6 +170,41 @@ impl Drop for Database {
     }
 }
 
+/// The databases of a data folder, by the names of their files.
+const DATABASES: [(&str, &Schema); 4] = [
+    ("ledger.db", &journal::SCHEMA),
+    ("vaults.db", &super::vaults::SCHEMA),
+    ("queries.db", &queries::SCHEMA),
+    ("follower.db", &journal::SCHEMA),
+];
+
+/// The version of a database's schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SchemaVersion {
+    /// The name of its file.
+    pub file: &'static str,
+    /// Of the file.
+    pub found: i64,
+    /// The last one that this program knows.
+    pub known: i64,
+}
+
+/// The schemas of the databases that are in a data folder. Nothing is changed, and a server may run.
+///
+/// # Errors
+/// If a database cannot be read, or is another program's.
+pub fn schema_versions(folder: &Path) -> Result<Vec<SchemaVersion>, StoreError> {
+    let is_there = |(name, _): &(&str, &Schema)| folder.join(name).exists();
+    let read = |(file, schema): (&'static str, &Schema)| {
+        Ok(SchemaVersion {
+            file,
+            found: schema.found(&folder.join(file))?,
+            known: schema.version(),
+        })
+    };
+    DATABASES.into_iter().filter(is_there).map(read).collect()
+}
+
 /// SQLite gives its side files the mode of the main one.
 fn create_private(path: &Path) -> Result<(), StoreError> {
     let mut options = fs::OpenOptions::new();
@@ -183,6 +222,14 @@ fn create_private(path: &Path) -> Result<(), StoreError> {
 fn is_on_read_only_disk(path: &Path) -> bool {
     let opened = fs::OpenOptions::new().write(true).open(path);
     opened.is_err_and(|error| error.kind() == ErrorKind::ReadOnlyFilesystem)
+}
+
+fn connect_read_only(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    match is_on_read_only_disk(path) {
+        true => connect_immutable(path, flags),
+        false => connect(path, flags),
+    }
 }
 
 /// Opens a file that cannot change: a write-ahead log is not read then, so there must be none.

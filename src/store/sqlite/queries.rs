@@ -20,7 +20,7 @@ use crate::statement::words::Jurisdiction;
 use crate::store::StoreError;
 use crate::time::Time;
 
-const SCHEMA: Schema = Schema {
+pub(super) const SCHEMA: Schema = Schema {
     application_id: 0x7768_6f71, // "whoq"
     migrations: &["
         CREATE TABLE followed (
