@@ -26,6 +26,7 @@ use crate::wire::vault::HexId;
 pub enum Command {
     Init(Init),
     Restore(Restore),
+    Enrol(Enrol),
     #[command(subcommand)]
     Camera(CameraCommand),
     Add(Add),
@@ -104,6 +105,20 @@ pub struct Init {
 pub struct Restore {
     #[command(flatten)]
     beginning: Beginning,
+}
+
+/// Open your vault again on a server that lost it
+///
+/// After a disaster a server may have an older backup, from before your vault was opened. Ask its operator
+/// for a new code. The next sync completes your clips again, without uploading them.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  whosaw resident enrol --home me --code-file code")]
+pub struct Enrol {
+    #[command(flatten)]
+    own: Own,
+    /// A file with the operator's new enrolment code, which serves once; - is standard input
+    #[arg(long, value_name = "FILE")]
+    code_file: PathBuf,
 }
 
 /// Your cameras
@@ -318,6 +333,7 @@ pub fn run(command: &Command) -> anyhow::Result<Exit> {
     match command {
         Command::Init(args) => act::init(args),
         Command::Restore(args) => act::restore(args),
+        Command::Enrol(args) => act::enrol(args),
         Command::Camera(CameraCommand::Add(args)) => act::add_camera(args),
         Command::Add(args) => act::add(args),
         Command::Open(args) => act::open(args),

@@ -36,13 +36,20 @@ impl Part {
 }
 
 impl Client {
-    /// Enrols the vault of `key` with a code that the operator gave.
+    /// Enrols the vault of `key` with a code that the operator gave: a new one, or the one that this key had before
+    /// the server was restored from a backup.
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub fn enrol(&self, code: &str, key: &SigningKey) -> Result<Enrolled, ClientError> {
+    pub fn enrol(
+        &self,
+        code: &str,
+        vault: Option<HexId>,
+        key: &SigningKey,
+    ) -> Result<Enrolled, ClientError> {
         let body = Enrol {
             code: code.to_owned(),
+            vault,
         };
         let path = "/vault/v1/enrol";
         let answer = self.signed("POST", path, &[JSON], &to_json(&body), key, MAX_JSON)?;

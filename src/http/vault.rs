@@ -44,10 +44,11 @@ pub async fn enrol(State(service): Shared, request: Request) -> Result<Response,
     if !known {
         service.check_open()?;
     }
+    let id = body.vault.map(|id| *id.as_bytes());
     let vault = service.vaults.enrol(
         Digest::of(&body.code),
         key,
-        VaultId::from_bytes(random::bytes()),
+        VaultId::from_bytes(id.unwrap_or_else(random::bytes)),
         service.clock.now(),
     )?;
     let status = if known {

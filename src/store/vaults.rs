@@ -89,6 +89,8 @@ pub enum VaultError {
     CodeConflict,
     #[error("this key has a vault already")]
     KeyEnrolled,
+    #[error("another key has this vault")]
+    VaultEnrolled,
     #[error("no such vault")]
     UnknownVault,
     #[error("this vault has another notice recipient, and keeps it")]

@@ -47,6 +47,9 @@ crate::encoding::serde_as_text!(HexId);
 pub struct Enrol {
     /// What the operator gave the resident; it serves once.
     pub code: String,
+    /// The vault that this key had before the server was restored from a backup; none for a new one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vault: Option<HexId>,
 }
 
 /// Answer of `POST /vault/v1/enrol`.

@@ -23,11 +23,23 @@ impl World {
     fn new() -> Self {
         let ledger = Ledger::start(|limits| limits.new_key_wait_minutes = 0);
         let agreement = ledger.settle().to_string();
-        let code = ledger.file("code");
-        std::fs::write(&code, ledger.enrol_code(64, 64)).unwrap();
         let world = Self { ledger, agreement };
-        let (url, trust) = (world.ledger.url(), world.ledger.file("operator/log.policy"));
-        world.must(
+        world.init();
+        world
+    }
+
+    /// A file with a new code for a vault.
+    fn code(&self) -> String {
+        let code = self.ledger.file("code");
+        std::fs::write(&code, self.ledger.enrol_code(64, 64)).unwrap();
+        code
+    }
+
+    /// Opens the resident's vault.
+    fn init(&self) {
+        let code = self.code();
+        let (url, trust) = (self.ledger.url(), self.ledger.file("operator/log.policy"));
+        self.must(
             &[
                 &[
                     "init",
@@ -47,7 +59,6 @@ impl World {
             ]
             .concat(),
         );
-        world
     }
 
     fn resident(&self, words: &[&str]) -> Ran {
@@ -168,6 +179,24 @@ fn files(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
+/// Copies `vaults.db` as OPERATIONS says, while the server runs.
+fn back_up(ledger: &Ledger) {
+    let database = Connection::open(ledger.path("operator/vaults.db")).unwrap();
+    let backup = ledger.path("backup.db");
+    let _ = std::fs::remove_file(&backup);
+    let copied = database.execute("VACUUM INTO ?1", [backup.to_str().unwrap()]);
+    copied.unwrap();
+}
+
+/// Puts the backup in place of the newer one.
+fn put_back(ledger: &Ledger) {
+    for name in ["vaults.db-wal", "vaults.db-shm"] {
+        let _ = std::fs::remove_file(ledger.path("operator").join(name));
+    }
+    let newer = ledger.path("operator/vaults.db");
+    std::fs::copy(ledger.path("backup.db"), newer).unwrap();
+}
+
 /// A backup of `vaults.db`, then more clips, one of them given to an agency, then the backup in its place:
 /// nothing is deleted, the device completes its clips again and shows what it gave, the agency opens it, and
 /// no commitment is logged twice.
@@ -177,11 +206,7 @@ fn devices_make_good_what_an_older_database_lost() {
     // The backup has commitments in it that wait, and are logged later.
     let before = loop {
         let clip = world.add(10);
-        let database = Connection::open(world.ledger.path("operator/vaults.db")).unwrap();
-        let backup = world.ledger.path("backup.db");
-        let _ = std::fs::remove_file(&backup);
-        let copied = database.execute("VACUUM INTO ?1", [backup.to_str().unwrap()]);
-        copied.unwrap();
+        back_up(&world.ledger);
         if world.waiting("backup.db") > 0 {
             break clip;
         }
@@ -203,14 +228,7 @@ fn devices_make_good_what_an_older_database_lost() {
         }
         world.ledger.serve_at(&authority);
     };
-    for name in ["vaults.db-wal", "vaults.db-shm"] {
-        let _ = std::fs::remove_file(world.ledger.path("operator").join(name));
-    }
-    std::fs::copy(
-        world.ledger.path("backup.db"),
-        world.ledger.path("operator/vaults.db"),
-    )
-    .unwrap();
+    put_back(&world.ledger);
     let two_days_ago = SystemTime::now() - Duration::from_secs(2 * 86_400);
     for file in files(&world.ledger.path("operator/clips")) {
         let file = std::fs::File::open(file).unwrap();
@@ -313,4 +331,43 @@ fn what_is_put_aside_is_removed_by_a_person_alone() {
         twice.stderr
     );
     assert_eq!(world.aside(), BTreeSet::from([kept]));
+}
+
+/// A vault that was opened since the backup is opened again under its id, and its clips are found.
+#[test]
+fn a_vault_that_the_database_forgot_is_opened_again() {
+    let mut world = World::new();
+    back_up(&world.ledger);
+    std::fs::remove_dir_all(world.ledger.path("me")).unwrap();
+    world.init();
+    let clip = world.add(2);
+    world.anchored(&clip);
+    let code = world.code();
+    let known = world.resident(&["enrol", "--code-file", &code]);
+    assert_eq!(known.code, Some(2), "{}", known.stdout);
+    assert!(
+        known.stderr.contains("knows this vault"),
+        "{}",
+        known.stderr
+    );
+    let authority = world.stop();
+    put_back(&world.ledger);
+    world.ledger.serve_at(&authority);
+    let data = world.ledger.file("operator");
+    let listed = done(&["operator", "clips-aside", "list", "--data", &data]);
+    assert!(listed.contains("vault unknown"), "{listed}");
+
+    let lost = world.must(&["sync", "--json"]);
+    assert!(lost.contains("whosaw resident enrol"), "{lost}");
+    let code = world.code();
+    world.must(&["enrol", "--code-file", &code]);
+    let synced: Value = serde_json::from_str(&world.must(&["sync", "--json"])).unwrap();
+    assert_eq!(
+        (&synced["uploads"], &synced["warnings"]),
+        (&1.into(), &serde_json::json!([]))
+    );
+    assert_eq!(world.aside(), BTreeSet::new());
+    let out = world.ledger.file("opened.mp4");
+    world.must(&["open", &clip, "--output", &out]);
+    assert!(std::fs::read(&out).unwrap() == std::fs::read(FILM).unwrap());
 }

@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 
 use super::show::*;
 use super::{
-    Add, Allow, CameraAdd, CheckDecision, InboxArgs, Init, Open, Publish, Refuse, ReportArgs,
-    Restore, Sync, Withdraw,
+    Add, Allow, CameraAdd, CheckDecision, Enrol, InboxArgs, Init, Open, Publish, Refuse,
+    ReportArgs, Restore, Sync, Withdraw,
 };
 use crate::cli::Exit;
 use crate::cli::output::{confirm, read_line};
@@ -20,7 +20,7 @@ use crate::party::resident::state::Attack;
 use crate::party::resident::sync::{self, Synced};
 use crate::party::resident::upload::{self, Film};
 use crate::party::resident::{
-    Resident, ResidentError, decision_file, enrol, inbox, publish, report,
+    Resident, ResidentError, again, decision_file, enrol, inbox, publish, report,
 };
 use crate::plain::count;
 use crate::seal::keys::Phrase;
@@ -63,6 +63,16 @@ pub(super) fn init(args: &Init) -> anyhow::Result<Exit> {
     );
     print_fingerprints(&policy);
     println!("vault ready; cameras: {}", args.cameras.len());
+    Ok(Exit::Yes)
+}
+
+pub(super) fn enrol(args: &Enrol) -> anyhow::Result<Exit> {
+    let resident = args.own.resident()?;
+    again::enrol(&resident, &read_line(&args.code_file, "an enrolment code")?)?;
+    match args.own.json {
+        true => print_json(&serde_json::json!({ "vault": resident.state.vault }))?,
+        false => println!("the vault is open again: `whosaw resident sync` goes on"),
+    }
     Ok(Exit::Yes)
 }
 

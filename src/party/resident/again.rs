@@ -1,5 +1,5 @@
-//! What a server lost that was restored from a backup, sent again: that clips were completed, and which
-//! clips a disclosure in the log is about.
+//! What a server lost that was restored from a backup, sent again: whose a vault is, that clips were
+//! completed, and which clips a disclosure in the log is about.
 //!
 //! A clip that is completed again brings the same eight commitments, so that whoever compares the two
 //! calls cannot tell a clip's own from those of decisions; and none once a batch in the log has them. Its
@@ -29,13 +29,30 @@ pub(super) fn keep_slots(
     super::state::replace(&path, bytes.as_flattened()).map_err(ResidentError::file(&path))
 }
 
+/// Opens the vault again under its id, with a new code, on a server that does not know it any more.
+///
+/// # Errors
+/// The server's refusals; [`ResidentError::Asked`] if it knows the vault.
+pub fn enrol(resident: &Resident, code: &str) -> Result<(), ResidentError> {
+    let (client, key) = (&resident.client, resident.seed.vault_key());
+    if client.vault(&key)?.is_some() {
+        return decide::asked("the server knows this vault: its code is not needed".to_owned());
+    }
+    client.enrol(code, Some(resident.state.vault), &key)?;
+    Ok(client.put_notice_recipient(resident.seed.notice_key().recipient(), &key)?)
+}
+
 /// Completes the clips that the vault does not list any more; how many.
 pub(super) fn complete(resident: &Resident, warnings: &mut Vec<String>) -> usize {
     let key = resident.seed.vault_key();
     let listed: HashSet<HexId> = match resident.client.vault(&key) {
         Ok(Some(vault)) => vault.clips.iter().map(|stored| stored.clip).collect(),
         Ok(None) => {
-            warnings.push("the server does not know this vault any more".to_owned());
+            warnings.push(
+                "the server does not know this vault any more: ask its operator for a code, and run \
+                 `whosaw resident enrol`"
+                    .to_owned(),
+            );
             return 0;
         }
         Err(error) => {

@@ -62,7 +62,7 @@ pub fn init(
         file.write_new(written(&phrase).as_bytes())?;
     }
     let phrase = read_phrase(place.home)?;
-    let enrolled = client.enrol(code, &phrase.seed().vault_key())?;
+    let enrolled = client.enrol(code, None, &phrase.seed().vault_key())?;
     let server = client.base().as_str().to_owned();
     let mut state = State::new(server, place.jurisdiction.clone(), enrolled.vault);
     state.cameras = cameras;

@@ -7,7 +7,7 @@
 //! * [`enrol`]: beginning, and beginning again from the phrase
 //! * [`upload`]: sealing clips and storing them
 //! * [`sync`]: the one pattern of requests that every device makes, whatever its owner decided
-//! * `again`: what a server lost that was restored from a backup
+//! * [`again`]: what a server lost that was restored from a backup
 //! * [`gate`]: every check that stands between a clip and whoever asks for it; pure
 //! * [`inbox`], [`decide`]: what is asked, and the answers
 //! * [`publish`]: a clip for everybody
@@ -17,7 +17,7 @@
 //!
 //! Spec: `docs/PROTOCOL.md`, sections 6, 7 and 9.
 
-mod again;
+pub mod again;
 pub mod decide;
 pub mod decision_file;
 pub mod enrol;

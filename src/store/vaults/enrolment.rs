@@ -88,12 +88,14 @@ impl Vaults {
         })
     }
 
-    /// Opens a vault for `vault_key` under the fresh random id `vault_id`. If this key has used
-    /// this code already, the answer is the vault of then, expired code or not.
+    /// Opens a vault for `vault_key` under the id `vault_id`: a fresh random one, or the one that this key
+    /// had before this file was restored from a backup. If this key has used this code already, the answer
+    /// is the vault of then, expired code or not.
     ///
     /// # Errors
     /// [`VaultError::UnknownCode`], [`VaultError::CodeExpired`], [`VaultError::CodeUsed`] by
-    /// another key, [`VaultError::KeyEnrolled`] by another code.
+    /// another key, [`VaultError::KeyEnrolled`] by another code, [`VaultError::VaultEnrolled`] for an id
+    /// that is there.
     pub fn enrol(
         &self,
         code_sha256: Digest,
@@ -112,6 +114,10 @@ impl Vaults {
                 (None, None) => {}
             }
             let id = vault_id.as_bytes();
+            let taken = tx.prepare_cached(KEY_OF)?.exists((id,))?;
+            if taken {
+                return Err(VaultError::VaultEnrolled);
+            }
             tx.prepare_cached(ADD_VAULT)?.execute((
                 id,
                 vault_key,

@@ -83,6 +83,8 @@ fn a_code_opens_one_vault() {
         enrol(second, 7, 5, 0),
         Err(VaultError::KeyEnrolled)
     ));
+    let taken = enrol(second, 8, 1, 0);
+    assert!(matches!(taken, Err(VaultError::VaultEnrolled)), "{taken:?}");
     enrol(second, 8, 5, 0).unwrap();
     assert!(matches!(enrol(second, 7, 6, 0), Err(VaultError::CodeUsed)));
     drop(vaults);
