@@ -4,17 +4,20 @@
 //! the pipe is closed or full or the disk is full, is dropped and counted ([`lost`]). Writing a line
 //! never fails, never panics, and waits at most `PATIENCE`.
 
+use std::fmt;
 use std::io::{self, IsTerminal as _, Write};
 use std::panic::PanicHookInfo;
+use std::str::FromStr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::fmt::layer;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt, reload};
+use tracing_subscriber::{EnvFilter, Layer as _, Registry, reload};
 
 /// The filter where the operator names none.
 const DEFAULT_FILTER: &str = "whosaw=info,warn";
@@ -40,18 +43,53 @@ pub enum LogFormat {
     Json,
 }
 
-/// Begins to log in `format`, filtered by `WHOSAW_LOG`. Later calls change nothing.
-///
-/// # Errors
-/// If `WHOSAW_LOG` holds no filter.
-pub fn start(format: LogFormat) -> Result<(), ParseError> {
-    let filter = std::env::var(FILTER_VARIABLE).unwrap_or_default();
-    let filter = match filter.is_empty() {
-        true => EnvFilter::new(DEFAULT_FILTER),
-        false => EnvFilter::try_new(filter)?,
-    };
-    let (filter, handle) = reload::Layer::new(filter);
-    let lines = fmt::layer().with_writer(|| Sink).log_internal_errors(false);
+/// Which lines the log has: `target=level` with commas between, as `tracing_subscriber::EnvFilter` reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filter(String);
+
+impl Filter {
+    /// The filter in `WHOSAW_LOG`, or the default.
+    ///
+    /// # Errors
+    /// If the variable holds no filter.
+    pub fn of_environment() -> Result<Self, ParseError> {
+        std::env::var(FILTER_VARIABLE).unwrap_or_default().parse()
+    }
+
+    fn compiled(&self) -> EnvFilter {
+        EnvFilter::new(&self.0)
+    }
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self(DEFAULT_FILTER.to_owned())
+    }
+}
+
+impl FromStr for Filter {
+    type Err = ParseError;
+
+    /// An empty text is the default.
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        if text.is_empty() {
+            return Ok(Self::default());
+        }
+        EnvFilter::try_new(text)?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Begins to log in `format`. Later calls change nothing.
+pub fn start(format: LogFormat, filter: &Filter) {
+    let (filter, handle) = reload::Layer::new(filter.compiled());
+    let lines = layer().with_writer(|| Sink).log_internal_errors(false);
     let lines = match format {
         LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
@@ -60,19 +98,13 @@ pub fn start(format: LogFormat) -> Result<(), ParseError> {
     if started.try_init().is_ok() {
         let _ = FILTER.set(handle);
     }
-    Ok(())
 }
 
 /// Replaces the filter of a log that was started.
-///
-/// # Errors
-/// If `filter` is none; the log goes on as before.
-pub fn set_filter(filter: &str) -> Result<(), ParseError> {
-    let filter = EnvFilter::try_new(filter)?;
+pub fn set_filter(filter: &Filter) {
     if let Some(handle) = FILTER.get() {
-        let _ = handle.reload(filter);
+        let _ = handle.reload(filter.compiled());
     }
-    Ok(())
 }
 
 /// Lines that standard error did not take since the start.
@@ -121,7 +153,7 @@ fn wait_writable(file: &impl std::os::fd::AsFd, patience: Duration) -> io::Resul
     }
 }
 
-/// Standard error as a writer that never fails. [`fmt::Layer`] writes a whole line in each call.
+/// Standard error as a writer that never fails. [`tracing_subscriber::fmt::Layer`] writes a whole line in each call.
 struct Sink;
 
 impl Write for Sink {
@@ -150,7 +182,7 @@ mod tests {
     #[test]
     fn a_panic_is_one_line_of_the_log() {
         if std::env::var_os(CHILD).is_some() {
-            start(LogFormat::Json).unwrap();
+            start(LogFormat::Json, &Filter::default());
             log_panics();
             let thread = std::thread::Builder::new().name("judge".to_owned());
             let panicked = thread.spawn(|| panic!("two\nlines")).unwrap().join();
@@ -181,7 +213,9 @@ mod tests {
 
     #[test]
     fn a_filter_that_is_none_is_refused() {
-        assert!(set_filter("whosaw=loud").is_err());
-        assert!(set_filter("whosaw=debug,warn").is_ok());
+        assert!("whosaw=loud".parse::<Filter>().is_err());
+        assert_eq!("".parse::<Filter>().unwrap(), Filter::default());
+        assert!("whosaw=debug,warn".parse::<Filter>().is_ok());
+        assert!(DEFAULT_FILTER.parse::<Filter>().is_ok());
     }
 }

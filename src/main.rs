@@ -1,7 +1,6 @@
 use std::process::ExitCode;
 
-use clap::Parser as _;
-use whosaw::cli::{self, Cli};
+use whosaw::cli;
 
 /// Threads hand each other what they allocate, statement by statement: glibc's locks were a tenth
 /// of the time of an append. A debug build counts what it allocates besides (`whosaw::memory`).
@@ -10,5 +9,5 @@ use whosaw::cli::{self, Cli};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    cli::run(&Cli::parse())
+    cli::run(std::env::args_os())
 }

@@ -186,3 +186,33 @@ fn every_reason_why_the_log_cannot_know_is_documented() {
     reasons.sort_unstable();
     assert_eq!(told, reasons);
 }
+
+/// `whosaw serve --print-config` has every option with its default; a placeholder or `false` is none.
+#[test]
+fn the_operations_have_every_option_of_the_server_with_its_default() {
+    let program = env!("CARGO_BIN_EXE_whosaw");
+    let ran = std::process::Command::new(program)
+        .args(["serve", "--print-config"])
+        .output()
+        .unwrap();
+    let example = String::from_utf8(ran.stdout).unwrap();
+    let keys = example.lines().filter_map(|line| {
+        let (key, value) = line.strip_prefix('#')?.split_once(" = ")?;
+        let value = value.trim_matches('"');
+        let none =
+            value == "false" || value.starts_with('[') || value.starts_with(char::is_uppercase);
+        let value = if none { "–" } else { value };
+        (!key.starts_with(' ')).then(|| (format!("--{key}"), value.to_owned()))
+    });
+    let keys: Vec<_> = keys.collect();
+    assert!(keys.len() > 20, "{example}");
+    let operations = text("docs/OPERATIONS.md");
+    let rows = operations.lines().filter_map(|line| {
+        let mut cells = line.strip_prefix("| `--")?.split(" | ");
+        let name = cells.next()?.trim_end_matches('`');
+        let default = cells.next()?.trim_matches('`');
+        let default = default.split([' ', '/']).next()?;
+        Some((format!("--{name}"), default.to_owned()))
+    });
+    assert_eq!(rows.collect::<Vec<_>>(), keys);
+}

@@ -26,7 +26,8 @@ dpkg -x "$package" "$folder/installed"
 whosaw=$folder/installed/usr/bin/whosaw
 share=$folder/installed/usr/share/doc/whosaw
 there "$whosaw" "$share/copyright" "$share/README.md" "$share/docs/OPERATIONS.md" "$share/docs/GLOSSARY.md" "$share/contrib/nginx.conf" \
-    "$share/schemas/agreement.json" "$share/examples/limits-trial.json"
+    "$share/schemas/agreement.json" "$share/examples/limits-trial.json" "$share/contrib/systemd/whosaw.service" \
+    "$folder"/installed/usr/lib/{systemd/system/whosaw.service,systemd/system/whosaw-witness.service,sysusers.d/whosaw.conf}
 
 # Every library that the program loads comes from a package that it depends on.
 depends=$(dpkg-deb --field "$package" Depends)

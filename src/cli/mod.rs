@@ -22,6 +22,7 @@ macro_rules! eprintln {
 }
 
 pub mod agency;
+mod config;
 pub mod demo;
 mod descriptors;
 pub mod domains;
@@ -35,19 +36,25 @@ pub mod party;
 pub mod resident;
 pub mod say;
 pub mod serve;
+mod server;
 mod signals;
 pub mod submit;
+mod supervisor;
 pub mod vendor;
 pub mod waits;
 pub mod witness;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
+use config::{CommandLine, Reload};
+use server::LogOptions;
+
 use crate::encoding::printable_lines;
-use crate::logging::{self, LogFormat};
+use crate::logging::{self, Filter, LogFormat};
 use crate::statement::words::PartyKind;
 
 /// What a command came to.
@@ -60,39 +67,39 @@ pub enum Exit {
 }
 
 impl Cli {
-    /// How this command logs.
-    pub fn log_format(&self) -> LogFormat {
+    /// How this command logs, if it is a server.
+    fn log_options(&self) -> Option<&LogOptions> {
         match &self.command {
-            Command::Serve(args) => args.log.log_format,
-            Command::Witness(witness::Command::Serve(args)) => args.log_options.log_format,
-            _ => LogFormat::Text,
+            Command::Serve(args) => Some(&args.log),
+            Command::Witness(witness::Command::Serve(args)) => Some(&args.log_options),
+            _ => None,
         }
     }
 }
 
-/// How a server logs.
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Log")]
-pub struct LogOptions {
-    /// How the log on standard error is written: as text, or one JSON object a line
-    #[arg(
-        long,
-        value_enum,
-        value_name = "FORMAT",
-        default_value_t,
-        env = "WHOSAW_LOG_FORMAT",
-        hide_env_values = true
-    )]
-    log_format: LogFormat,
+/// Runs the command of a command line, and ends as it does.
+pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let line = CommandLine::new(words);
+    if let Some(example) = line.example() {
+        print!("{example}");
+        return ended(LogFormat::Text, output::finish().map(|()| Exit::Yes));
+    }
+    let options = line.read().unwrap_or_else(|error| error.exit());
+    let log = options.cli.log_options();
+    let format = log.map_or_else(LogFormat::default, |log| log.log_format);
+    waits::show();
+    let filter = match log {
+        Some(log) => Ok(log.log_filter.clone()),
+        None => Filter::of_environment().context(logging::FILTER_VARIABLE),
+    };
+    let done = filter.and_then(|filter| {
+        logging::start(format, &filter);
+        dispatch(&options.cli.command, Reload::new(line, &options))
+    });
+    ended(format, done)
 }
 
-/// Runs a command, and ends as it does.
-pub fn run(cli: &Cli) -> ExitCode {
-    let format = cli.log_format();
-    waits::show();
-    let done = logging::start(format)
-        .context(logging::FILTER_VARIABLE)
-        .and_then(|()| dispatch(&cli.command));
+fn ended(format: LogFormat, done: anyhow::Result<Exit>) -> ExitCode {
     match done {
         Ok(exit) => exit.into(),
         Err(error) => {
@@ -105,11 +112,11 @@ pub fn run(cli: &Cli) -> ExitCode {
     }
 }
 
-fn dispatch(command: &Command) -> anyhow::Result<Exit> {
+fn dispatch(command: &Command, reload: Reload) -> anyhow::Result<Exit> {
     let exit = match command {
         // Servers are useful although nobody learned their address from standard output.
-        Command::Serve(args) => return serve::run(args),
-        Command::Witness(command @ witness::Command::Serve(_)) => return witness::run(command),
+        Command::Serve(args) => return serve::run(args, reload),
+        Command::Witness(witness::Command::Serve(args)) => return witness::serve(args, reload),
         Command::Demo(args) => demo::run(args),
         Command::Vendor(command) => vendor::run(command),
         Command::Agency(command) => agency::run(command),
@@ -120,7 +127,7 @@ fn dispatch(command: &Command) -> anyhow::Result<Exit> {
         Command::Submit(args) => submit::submit(args),
         Command::Operator(command) => operator::run(command),
         Command::Log(command) => log::run(command),
-        Command::Witness(command) => witness::run(command),
+        Command::Witness(witness::Command::Init(args)) => witness::init(args),
     }?;
     output::finish()?;
     Ok(exit)

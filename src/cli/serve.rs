@@ -1,24 +1,26 @@
 //! `whosaw serve`: runs a ledger.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::Signal;
 
+use super::config::{Configuration, Reload};
 use super::descriptors::for_connections;
 use super::operator::recover::check_names;
 use super::output::take_failure;
-use super::signals::Ending;
-use super::{Exit, LogOptions};
+use super::server::{LogOptions, Proxies};
+use super::signals::Signals;
+use super::{Exit, supervisor};
 use crate::client::base::BaseUrl;
 use crate::http::metrics::{self, Metrics};
 use crate::http::{
-    App, Batcher, Batching, Bundles, ClientField, Door, Limits, Listening, MAX_CONNECTIONS,
-    Service, SigningKeys, UnderWay, Waiting, listen, open_to_all_sites,
+    App, Batcher, Batching, Bundles, Door, Limits, Listening, MAX_CONNECTIONS, Service,
+    SigningKeys, UnderWay, Waiting, listen, open_to_all_sites,
 };
 use crate::ledger::{Ledger, QUEUE};
 use crate::logging;
@@ -54,44 +56,63 @@ const METRICS_RATE: u32 = 10;
 ///
 /// Serves the data folder that `whosaw operator init` made. The log's files under DIR/log are served
 /// as they lie there; any web server or mirror may serve them too. SIGTERM finishes what was
-/// accepted and ends.
+/// accepted and ends. SIGHUP reads keys and options again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     whosaw serve --data ledger\n  \
     whosaw serve --data ledger --listen 10.0.0.2:8080 --behind-tls --proxy 10.0.0.1 \\\n    \
     --authority ledger.example")]
 pub struct Args {
+    #[command(flatten)]
+    configuration: Configuration,
+    #[command(flatten)]
+    data: Data,
+    #[command(flatten)]
+    network: Network,
+    #[command(flatten)]
+    proxies: Proxies,
+    #[command(flatten)]
+    witnesses: Witnessing,
+    #[command(flatten)]
+    pressure: Pressure,
+    #[command(flatten)]
+    pub(super) log: LogOptions,
+}
+
+/// The folders of a ledger, and the log in them.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Data")]
+struct Data {
     /// The operator's data folder
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Address and port to listen on; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
-    listen: SocketAddr,
     /// Refuse to start unless the log has this origin
     #[arg(long, value_name = "ORIGIN")]
     origin: Option<String>,
-    /// A host name (with port) under which clients reach this server; repeatable. Default: the
-    /// address listened on
-    #[arg(long, value_name = "HOST")]
-    authority: Vec<String>,
-    /// Listen on other than loopback: a TLS proxy stands in front
-    #[arg(long)]
-    behind_tls: bool,
-    /// Start although the trust file asks for no witness. Every reader refuses such a log: for
-    /// benchmarks, and for trying things out
-    #[arg(long)]
-    unwitnessed: bool,
-    /// Seconds after which an unchanged checkpoint is cosigned anew
-    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = clap::value_parser!(u64).range(1..=1800))]
-    renew: u64,
-    /// Start though this witness, by its name in log.policy, has not confirmed the log: it is gone for
-    /// good, or it lies about what it has cosigned; repeatable
-    #[arg(long, value_name = "NAME")]
-    without: Vec<String>,
     /// Keep a second copy of the log's tiles and entries in this folder, on another disk: each is durable
     /// there before a checkpoint over it is signed
     #[arg(long, value_name = "DIR")]
     tiles_copy: Option<PathBuf>,
+    /// A folder for the parts of residents' clips, on another volume for example. Without it, the
+    /// data folder
+    #[arg(long, value_name = "DIR")]
+    clips: Option<PathBuf>,
+    /// Bytes that uploads leave free on each volume, for the log to go on; 0: none
+    #[arg(long, value_name = "BYTES", default_value_t = MIN_FREE)]
+    min_free: u64,
+}
+
+/// Where a ledger listens, and the names of it.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Network")]
+struct Network {
+    /// Address and port to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// A host name (with port) under which clients reach this server; repeatable. Without it, the
+    /// address listened on
+    #[arg(long, value_name = "HOST")]
+    authority: Vec<String>,
     /// The address under which clients reach this log: refuse to start while another server answers there
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
@@ -99,16 +120,23 @@ pub struct Args {
     /// own monitoring may reach
     #[arg(long, value_name = "ADDR")]
     metrics_address: Option<SocketAddr>,
-    /// A folder for the parts of residents' clips, on another volume for example; default: DIR
-    #[arg(long, value_name = "DIR")]
-    clips: Option<PathBuf>,
-    /// Bytes that uploads leave free on each volume, for the log to go on; 0: none
-    #[arg(long, value_name = "BYTES", default_value_t = MIN_FREE)]
-    min_free: u64,
-    #[command(flatten)]
-    pressure: Pressure,
-    #[command(flatten)]
-    pub(super) log: LogOptions,
+}
+
+/// How a ledger deals with the witnesses of log.policy.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Witnesses")]
+struct Witnessing {
+    /// Seconds after which an unchanged checkpoint is cosigned anew
+    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = clap::value_parser!(u64).range(1..=1800))]
+    renew: u64,
+    /// Start though this witness, by its name in log.policy, has not confirmed the log: it is gone for
+    /// good, or it lies about what it has cosigned; repeatable
+    #[arg(long, value_name = "NAME")]
+    without: Vec<String>,
+    /// Publish without asking any witness, whatever log.policy says. Every reader refuses such
+    /// checkpoints: for benchmarks, and for trying things out
+    #[arg(long)]
+    unwitnessed: bool,
 }
 
 /// How much is taken from whom. An address is an IPv4 address or an IPv6 /64, loopback as any other:
@@ -141,12 +169,6 @@ struct Pressure {
     /// Statements that may wait for the sequencer
     #[arg(long, value_name = "N", default_value_t = QUEUE as u64, value_parser = at_least_one())]
     queue: u64,
-    /// A proxy's address whose X-Forwarded-For names the client last; repeatable
-    #[arg(long, value_name = "IP")]
-    proxy: Vec<IpAddr>,
-    /// The proxies name the client in Forwarded (RFC 7239), and not in X-Forwarded-For
-    #[arg(long, requires = "proxy")]
-    forwarded: bool,
 }
 
 /// A number that a socket or a queue can have: memory is set aside for some of it.
@@ -154,24 +176,16 @@ fn at_least_one() -> clap::builder::RangedU64ValueParser {
     clap::value_parser!(u64).range(1..=1_000_000)
 }
 
-/// Where proxies name the client.
-pub(super) fn client_field(forwarded: bool) -> ClientField {
-    match forwarded {
-        true => ClientField::Forwarded,
-        false => ClientField::XForwardedFor,
-    }
-}
-
 impl Pressure {
-    fn limits(&self) -> Limits {
+    fn limits(&self, proxies: &Proxies) -> Limits {
         Limits {
             requests: self.rate,
             address_statements: self.address_limit,
             party_statements: self.party_limit,
             waiting: self.waiting_limit,
             connections: self.address_connections,
-            proxies: self.proxy.clone(),
-            client_field: client_field(self.forwarded),
+            proxies: proxies.proxy.clone(),
+            client_field: proxies.client_field(),
         }
     }
 }
@@ -180,84 +194,84 @@ impl Pressure {
 ///
 /// # Errors
 /// If the data folder, the ledger or the socket cannot be opened, or the ledger stops.
-pub fn run(args: &Args) -> anyhow::Result<Exit> {
+pub fn run(args: &Args, reload: Reload) -> anyhow::Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let signals = runtime.block_on(async { Signals::listen() })?;
     logging::log_panics();
-    for address in std::iter::once(args.listen).chain(args.metrics_address) {
-        if !address.ip().is_loopback() && !args.behind_tls {
-            bail!(
-                "{address} is not a loopback address, and this server speaks plain HTTP: put a TLS \
-                 proxy in front and say --behind-tls"
-            );
-        }
+    for address in std::iter::once(args.network.listen).chain(args.network.metrics_address) {
+        args.proxies.check_listen(address)?;
     }
-    if args.behind_tls && args.pressure.proxy.is_empty() {
+    if args.proxies.behind_tls && args.proxies.proxy.is_empty() {
         tracing::warn!(
             "all who come through one proxy share one address's limits: name it by --proxy"
         );
     }
-    let operator = Operator::open(&args.data)?;
-    if let Some(origin) = &args.origin
+    let operator = Operator::open(&args.data.data)?;
+    if let Some(origin) = &args.data.origin
         && origin != operator.origin().as_str()
     {
         bail!(
             "the log in {} has the origin {}, for life",
-            args.data.display(),
+            args.data.data.display(),
             operator.origin()
         );
     }
     let connections = for_connections(usize::try_from(args.pressure.connections)?)?;
-    let _lock = DataLock::acquire(&args.data)?;
-    let _clips_lock = match &args.clips {
+    let _lock = DataLock::acquire(&args.data.data)?;
+    let _clips_lock = match &args.data.clips {
         Some(folder) if folder.is_dir() => Some(DataLock::acquire(folder)?),
         _ => None,
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(serve(args, &operator, connections))?;
+    runtime.block_on(serve(args, &operator, connections, signals, reload))?;
     Ok(Exit::Yes)
 }
 
-async fn serve(args: &Args, operator: &Operator, connections: usize) -> anyhow::Result<()> {
+async fn serve(
+    args: &Args,
+    operator: &Operator,
+    connections: usize,
+    signals: Signals,
+    reload: Reload,
+) -> anyhow::Result<()> {
     let clock = Clock::system();
-    let renew = Duration::from_secs(args.renew);
-    let mut config = match args.unwitnessed {
-        true => operator.unwitnessed_ledger(clock.clone(), renew)?,
+    let renew = Duration::from_secs(args.witnesses.renew);
+    let mut config = match args.witnesses.unwitnessed {
+        true => {
+            tracing::warn!(
+                "--unwitnessed: no witness is asked, and every reader refuses the checkpoints"
+            );
+            operator.unwitnessed_ledger(clock.clone(), renew)?
+        }
         false => operator
             .ledger(clock.clone(), renew)
-            .map_err(|e| name_a_witness(&args.data, e))?,
+            .map_err(|e| name_a_witness(&args.data.data, e))?,
     };
     config.queue = usize::try_from(args.pressure.queue)?;
-    config.without = check_names(operator, &args.without)?;
-    if let Some(folder) = &args.tiles_copy {
+    config.without = check_names(operator, &args.witnesses.without)?;
+    if let Some(folder) = &args.data.tiles_copy {
         let copy = Files::open(folder, &folder.join(COPY_STAGING), Access::Public);
         config.tiles_copy = Some(copy.with_context(|| folder.display().to_string())?);
     }
-    if let Some(url) = &args.public_url {
+    if let Some(url) = &args.network.public_url {
         BaseUrl::parse(url)?;
         config.public_url = Some(url.clone());
     }
     // It may wait for the network.
     let (ledger, running) = tokio::task::block_in_place(|| Ledger::start(config))?;
-    // A log's first checkpoint: without it there is nothing for anybody to read.
-    let first = ledger.wait_published(LeafIndex::new(0), FIRST_CHECKPOINT);
-    if first.await.is_none() {
-        tracing::warn!("no checkpoint is public yet: not enough witnesses have cosigned");
+    tokio::select! {
+        () = signals.ending.clone().wait() => {}
+        () = settle(&ledger) => {}
     }
-    if !ledger.wait_confirmed(FIRST_CHECKPOINT).await {
-        tracing::warn!(
-            "nothing is logged yet: too few witnesses have confirmed that this is the last state of the log; \
-             /healthz names them"
-        );
-    }
-    let listener = bind(args.listen).await?;
+    let listener = bind(args.network.listen).await?;
     let address = listener.local_addr()?;
-    let authorities = match args.authority.as_slice() {
+    let authorities = match args.network.authority.as_slice() {
         [] => vec![address.to_string(), format!("localhost:{}", address.port())],
         given => given.iter().map(|host| host.to_ascii_lowercase()).collect(),
     };
     let counted = Arc::new(Metrics::default());
-    let door = Arc::new(Door::new(args.pressure.limits(), counted));
+    let door = Arc::new(Door::new(args.pressure.limits(&args.proxies), counted));
     let service = Arc::new(open(
         args,
         operator,
@@ -266,7 +280,7 @@ async fn serve(args: &Args, operator: &Operator, connections: usize) -> anyhow::
         authorities,
         door.clone(),
     )?);
-    let figures = match args.metrics_address {
+    let figures = match args.network.metrics_address {
         Some(address) => Some(serve_metrics(address, service.clone()).await?),
         None => None,
     };
@@ -281,8 +295,13 @@ async fn serve(args: &Args, operator: &Operator, connections: usize) -> anyhow::
         tracing::warn!(%error, %address, "standard output did not take the address");
     }
 
-    let reloads = tokio::spawn(reload_on_hangup(service.clone())?);
-    let ending = Ending::listen()?;
+    let status = format!("serving {} on http://{address}", operator.origin());
+    supervisor::ready(&match service.ledger.check_confirmed() {
+        Ok(()) => status.clone(),
+        Err(why) => format!("{status}; {why}"),
+    });
+    let confirming = tokio::spawn(tell_confirmed(service.clone(), status));
+    let reloads = tokio::spawn(reload_on_hangup(service.clone(), signals.hangup, reload));
     let stopped = async {
         while !running.is_finished() {
             tokio::time::sleep(Duration::from_millis(200)).await;
@@ -291,9 +310,10 @@ async fn serve(args: &Args, operator: &Operator, connections: usize) -> anyhow::
     };
     let shutdown = async {
         tokio::select! {
-            () = ending.wait() => {}
+            () = signals.ending.wait() => {}
             () = stopped => {}
         }
+        supervisor::stopping();
     };
     let listening = Listening {
         listener,
@@ -302,7 +322,7 @@ async fn serve(args: &Args, operator: &Operator, connections: usize) -> anyhow::
         open: open_to_all_sites,
     };
     listen(listening, App::new(service.clone()), shutdown).await;
-    for task in [Some(batches), Some(reloads), figures]
+    for task in [Some(batches), Some(reloads), Some(confirming), figures]
         .into_iter()
         .flatten()
     {
@@ -315,15 +335,37 @@ async fn serve(args: &Args, operator: &Operator, connections: usize) -> anyhow::
     Ok(())
 }
 
-/// Reads keys again at each SIGHUP, until the task is aborted.
-fn reload_on_hangup(service: Arc<Service>) -> anyhow::Result<impl Future<Output = ()>> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    Ok(async move {
-        while hangup.recv().await.is_some() {
-            tracing::info!("reading again what may change: SIGHUP");
-            service.keys.reload(&service.ledger, service.clock.now());
-        }
-    })
+/// Waits for the first checkpoint, without which readers have nothing to read, and for the witnesses to
+/// confirm the log. A server starts without either after a while.
+async fn settle(ledger: &Ledger) {
+    let first = ledger.wait_published(LeafIndex::new(0), FIRST_CHECKPOINT);
+    if first.await.is_none() {
+        tracing::warn!("no checkpoint is public yet: not enough witnesses have cosigned");
+    }
+    if !ledger.wait_confirmed(FIRST_CHECKPOINT).await {
+        tracing::warn!(
+            "nothing is logged yet: too few witnesses have confirmed that this is the last state of the log; \
+             /healthz names them"
+        );
+    }
+}
+
+/// Tells the service manager when the log is confirmed that was not at the start.
+async fn tell_confirmed(service: Arc<Service>, status: String) {
+    let ledger = &service.ledger;
+    if ledger.check_confirmed().is_err()
+        && ledger.wait_confirmed(Duration::MAX).await
+        && ledger.check_confirmed().is_ok()
+    {
+        supervisor::status(&status);
+    }
+}
+
+/// Reads options and keys again at each SIGHUP, until the task is aborted.
+async fn reload_on_hangup(service: Arc<Service>, mut hangup: Signal, mut reload: Reload) {
+    while hangup.recv().await.is_some() {
+        reload.at_hangup(|| service.keys.reload(&service.ledger, service.clock.now()));
+    }
 }
 
 fn signing_keys(operator: &Operator) -> anyhow::Result<SigningKeys> {
@@ -422,13 +464,13 @@ fn open(
     let mut vaults = Vaults::open(&path)?;
     vaults.checkpoint_beside(&path)?;
     let vaults = Arc::new(vaults);
-    let [clips, staging] = clips_folders(root, args.clips.as_deref())?;
+    let [clips, staging] = clips_folders(root, args.data.clips.as_deref())?;
     check_clips(&clips, &vaults)?;
     let clips = Files::open(&clips, &staging, Access::Private)?;
-    let volume = Volume::of(root, args.min_free);
-    let clips_volume = match &args.clips {
+    let volume = Volume::of(root, args.data.min_free);
+    let clips_volume = match &args.data.clips {
         None => volume.clone(),
-        Some(folder) => Volume::of(folder, args.min_free),
+        Some(folder) => Volume::of(folder, args.data.min_free),
     };
     Ok(Service {
         ledger,

@@ -1,18 +1,19 @@
 //! `whosaw witness`: makes and runs a witness.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use tokio::net::TcpListener;
 
+use super::config::{Configuration, Reload};
 use super::descriptors::for_connections;
 use super::output::take_failure;
-use super::serve::client_field;
-use super::signals::Ending;
-use super::{Exit, LogOptions};
+use super::server::{LogOptions, Proxies};
+use super::signals::Signals;
+use super::{Exit, supervisor};
 use crate::http::{Door, Limits, Listening, listen, witness::router};
 use crate::logging;
 use crate::party::witness::Witness;
@@ -49,6 +50,24 @@ pub struct Init {
 #[command(after_help = "Example:\n  \
     whosaw witness serve --data witness --log log.vkey --log log.ml-dsa-44.vkey")]
 pub struct Serve {
+    #[command(flatten)]
+    configuration: Configuration,
+    #[command(flatten)]
+    data: Data,
+    #[command(flatten)]
+    network: Network,
+    #[command(flatten)]
+    proxies: Proxies,
+    #[command(flatten)]
+    limits: WitnessLimits,
+    #[command(flatten)]
+    pub(super) log_options: LogOptions,
+}
+
+/// What a witness keeps, and the logs that it cosigns for.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Data")]
+struct Data {
     /// The witness's folder
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
@@ -56,12 +75,21 @@ pub struct Serve {
     /// operator); repeatable
     #[arg(long, value_name = "FILE", required = true)]
     log: Vec<PathBuf>,
+}
+
+/// Where a witness listens.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Network")]
+struct Network {
     /// Address and port to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081")]
     listen: SocketAddr,
-    /// Listen on other than loopback: a TLS proxy stands in front
-    #[arg(long)]
-    behind_tls: bool,
+}
+
+/// How much is taken from whom.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Limits")]
+struct WitnessLimits {
     /// Requests a second that one address may keep up
     #[arg(long, value_name = "N", default_value = "100")]
     rate: NonZeroU32,
@@ -69,14 +97,6 @@ pub struct Serve {
     /// Connections that one address may have open at once, and requests under way through a proxy
     #[arg(long, value_name = "N", default_value = "32")]
     address_connections: NonZeroUsize,
-    /// A proxy's address whose X-Forwarded-For names the client last; repeatable
-    #[arg(long, value_name = "IP")]
-    proxy: Vec<IpAddr>,
-    /// The proxies name the client in Forwarded (RFC 7239), and not in X-Forwarded-For
-    #[arg(long, requires = "proxy")]
-    forwarded: bool,
-    #[command(flatten)]
-    pub(super) log_options: LogOptions,
 }
 
 /// Threads that wait for the disk: signing takes turns by log anyway.
@@ -84,33 +104,34 @@ const DISK_THREADS: usize = 8;
 /// Connections open at once: each may hold a body of 64 KiB, and a board is to bear them all.
 const CONNECTIONS: usize = 256;
 
-/// Runs the command.
+/// Makes a witness's folder and keys.
+///
+/// # Errors
+/// If there is one, or the folder cannot be written.
+pub fn init(args: &Init) -> anyhow::Result<Exit> {
+    for key in Witness::init(&args.data, args.name.clone())? {
+        println!("{key}");
+    }
+    Ok(Exit::Yes)
+}
+
+/// Runs a witness until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// If the folder or the socket cannot be opened.
-pub fn run(command: &Command) -> anyhow::Result<Exit> {
-    match command {
-        Command::Init(args) => {
-            for key in Witness::init(&args.data, args.name.clone())? {
-                println!("{key}");
-            }
-            Ok(Exit::Yes)
-        }
-        Command::Serve(args) => serve(args),
-    }
-}
-
-fn serve(args: &Serve) -> anyhow::Result<Exit> {
+pub fn serve(args: &Serve, mut reload: Reload) -> anyhow::Result<Exit> {
+    // One thread reads and answers; a spare board has no more to give.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(DISK_THREADS)
+        .enable_all()
+        .build()?;
+    let mut signals = runtime.block_on(async { Signals::listen() })?;
     logging::log_panics();
-    if !args.listen.ip().is_loopback() && !args.behind_tls {
-        bail!(
-            "{} is not a loopback address: put a TLS proxy in front and say --behind-tls",
-            args.listen
-        );
-    }
+    let listen_on = args.network.listen;
+    args.proxies.check_listen(listen_on)?;
     let connections = for_connections(CONNECTIONS)?;
     let mut logs: Vec<VerifierKey> = Vec::new();
-    for path in &args.log {
+    for path in &args.data.log {
         let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
         logs.push(
             text.trim_end()
@@ -118,16 +139,11 @@ fn serve(args: &Serve) -> anyhow::Result<Exit> {
                 .with_context(|| path.display().to_string())?,
         );
     }
-    let witness = Arc::new(Witness::open(&args.data, logs)?);
-    // One thread reads and answers; a spare board has no more to give.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .max_blocking_threads(DISK_THREADS)
-        .enable_all()
-        .build()?;
+    let witness = Arc::new(Witness::open(&args.data.data, logs)?);
     runtime.block_on(async {
-        let listener = TcpListener::bind(args.listen)
+        let listener = TcpListener::bind(listen_on)
             .await
-            .with_context(|| format!("cannot listen on {}", args.listen))?;
+            .with_context(|| format!("cannot listen on {listen_on}"))?;
         for key in witness.verifiers() {
             println!("witness {key}");
         }
@@ -136,12 +152,17 @@ fn serve(args: &Serve) -> anyhow::Result<Exit> {
         if let Some(error) = take_failure() {
             tracing::warn!(%error, %address, "standard output did not take the address");
         }
-        let shutdown = Ending::listen()?.wait();
+        supervisor::ready(&format!("listening on http://{address}"));
+        tokio::spawn(async move {
+            while signals.hangup.recv().await.is_some() {
+                reload.at_hangup(|| {});
+            }
+        });
         let limits = Limits {
-            requests: args.rate.get(),
-            connections: args.address_connections.get(),
-            proxies: args.proxy.clone(),
-            client_field: client_field(args.forwarded),
+            requests: args.limits.rate.get(),
+            connections: args.limits.address_connections.get(),
+            proxies: args.proxies.proxy.clone(),
+            client_field: args.proxies.client_field(),
             ..Limits::none()
         };
         let listening = Listening {
@@ -149,6 +170,10 @@ fn serve(args: &Serve) -> anyhow::Result<Exit> {
             connections,
             door: Arc::new(Door::new(limits, Arc::default())),
             open: |_| true,
+        };
+        let shutdown = async {
+            signals.ending.wait().await;
+            supervisor::stopping();
         };
         listen(listening, router(witness, Clock::system()), shutdown).await;
         Ok(Exit::Yes)

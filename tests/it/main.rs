@@ -22,6 +22,7 @@ mod reads;
 mod recovery;
 mod restored;
 mod said;
+mod service;
 mod syscalls;
 mod tour;
 mod uploads;

@@ -1,0 +1,260 @@
+//! A server as a service: its options from a file, signals at any moment, the service manager.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use super::ledger::{Ledger, PATIENCE, done, until, whosaw};
+
+/// A process of `whosaw`, which is killed when this is dropped.
+struct Process(Child);
+
+impl Process {
+    fn start(command: &mut Command, errors: &Path) -> Self {
+        let errors = OpenOptions::new().create(true).append(true).open(errors);
+        command.stdout(Stdio::null()).stderr(errors.unwrap());
+        Self(command.spawn().unwrap())
+    }
+
+    /// Sends a signal such as `HUP`.
+    fn signal(&self, name: &str) {
+        let pid = self.0.id().to_string();
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &pid])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits until it has ended, with this code.
+    #[track_caller]
+    fn ends_with(mut self, code: i32) {
+        let status = until("ended", || self.0.try_wait().unwrap());
+        assert_eq!(status.code(), Some(code), "{status}");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_whosaw"))
+}
+
+/// Waits until a file has this text.
+fn has(path: &Path, text: &str) {
+    until(text, || {
+        let found = fs::read_to_string(path).unwrap_or_default();
+        found.contains(text).then_some(())
+    });
+}
+
+/// A ledger whose server has ended.
+fn stopped() -> Ledger {
+    let mut ledger = Ledger::start(|limits| limits.batch_seconds = 3600);
+    ledger.terminate();
+    assert!(ledger.take_server().ended().success());
+    ledger
+}
+
+/// A server that is signalled before it listens takes the signal as it does later.
+#[test]
+fn signals_during_a_start_are_taken() {
+    let ledger = stopped();
+    // The server asks there whether another one has its place, and waits for the answer.
+    let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
+    elsewhere.set_nonblocking(true).unwrap();
+    let url = format!("http://{}", elsewhere.local_addr().unwrap());
+    let log = ledger.path("start.log");
+    let start = || {
+        let data = ledger.file("operator");
+        let mut serve = program();
+        serve.args([
+            "serve",
+            "--data",
+            &data,
+            "--listen",
+            "127.0.0.1:0",
+            "--public-url",
+            &url,
+        ]);
+        let server = Process::start(&mut serve, &log);
+        (until("it asks", || elsewhere.accept().ok()), server)
+    };
+    let (asked, server) = start();
+    server.signal("HUP");
+    drop(asked);
+    has(&log, "reading again what may change");
+    server.signal("TERM");
+    server.ends_with(0);
+
+    let (asked, server) = start();
+    server.signal("TERM");
+    drop(asked);
+    server.ends_with(0);
+
+    // The witness waits for the key of the log.
+    let pipe = ledger.path("log.vkey");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let witness = ledger.file("elsewhere");
+    done(&[
+        "witness",
+        "init",
+        "--data",
+        &witness,
+        "--name",
+        "elsewhere.example",
+    ]);
+    let mut serve = program();
+    serve.args([
+        "witness",
+        "serve",
+        "--data",
+        &witness,
+        "--listen",
+        "127.0.0.1:0",
+        "--log",
+    ]);
+    let witness = Process::start(serve.arg(&pipe), &log);
+    let mut key = OpenOptions::new().write(true).open(&pipe).unwrap();
+    witness.signal("HUP");
+    witness.signal("TERM");
+    let vkey = fs::read(ledger.path("operator/log.vkey")).unwrap();
+    key.write_all(&vkey).unwrap();
+    drop(key);
+    witness.ends_with(0);
+}
+
+/// The command of a unit in contrib/, with other folders.
+fn unit_command(unit: &str, data: &str, config: &Path) -> Command {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("contrib/systemd")
+        .join(unit);
+    let text = fs::read_to_string(path).unwrap();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("ExecStart=/usr/bin/whosaw "));
+    let words = line.unwrap().split(' ').map(|word| match word {
+        _ if word.starts_with("%S/") => PathBuf::from(data),
+        _ if word.starts_with("/etc/whosaw/") => config.to_owned(),
+        _ => PathBuf::from(word),
+    });
+    let mut command = program();
+    command.args(words);
+    command
+}
+
+/// Both units' commands, as systemd runs them: what each server tells of itself from its start to its end.
+#[test]
+fn the_service_manager_is_notified() {
+    let mut ledger = stopped();
+    let witness = ledger.kill_witness(0);
+    let vkey = ledger.file("operator/log.vkey");
+    let units = [
+        (
+            "whosaw-witness.service",
+            "north",
+            format!("[data]\nlog = [{vkey:?}]\n[network]\nlisten = {witness:?}\n"),
+        ),
+        (
+            "whosaw.service",
+            "operator",
+            "[network]\nlisten = \"127.0.0.1:0\"\n".to_owned(),
+        ),
+    ];
+    let mut running = Vec::new();
+    for (unit, data, text) in units {
+        let config = ledger.path("config.toml");
+        fs::write(&config, text).unwrap();
+        let path = ledger.path(unit);
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let received = || {
+            let mut message = [0; 4096];
+            let length = socket.recv(&mut message).unwrap();
+            String::from_utf8(message[..length].to_vec()).unwrap()
+        };
+        let mut command = unit_command(unit, &ledger.file(data), &config);
+        let server = Process::start(
+            command.env("NOTIFY_SOCKET", &path),
+            &ledger.path("unit.log"),
+        );
+        let ready = received();
+        assert!(ready.starts_with("READY=1\nSTATUS="), "{ready}");
+        assert!(ready.contains("http://127.0.0.1:"), "{ready}");
+        server.signal("HUP");
+        let reloading = received();
+        let time = reloading
+            .trim()
+            .strip_prefix("RELOADING=1\nMONOTONIC_USEC=");
+        assert!(time.unwrap().parse::<u64>().unwrap() > 0, "{reloading}");
+        assert_eq!(received().trim(), "READY=1");
+        running.push((server, socket));
+    }
+    for (server, socket) in running.into_iter().rev() {
+        server.signal("TERM");
+        let mut message = [0; 4096];
+        let length = socket.recv(&mut message).unwrap();
+        assert_eq!(message[..length].trim_ascii(), b"STOPPING=1");
+        server.ends_with(0);
+    }
+}
+
+/// The filter changes at SIGHUP, other options wait for a restart, and a file that is wrong changes nothing.
+#[test]
+fn options_come_from_a_file_which_is_read_again() {
+    let mut ledger = stopped();
+    let (file, log) = (ledger.path("ledger.toml"), ledger.path("serve.log"));
+    let write = |text: &str| fs::write(&file, text).unwrap();
+    write("[limits]\nrat = 5\n");
+    let config = ledger.file("ledger.toml");
+    let refused = whosaw(&["serve", "--config", &config]);
+    assert_eq!(refused.code, Some(2));
+    let fault = "ledger.toml:2: unknown key rat in [limits]";
+    assert!(refused.stderr.contains(fault), "{}", refused.stderr);
+
+    // A variable that is wrong is an error, too.
+    let ran = program()
+        .arg("serve")
+        .env("WHOSAW_LOG", "whosaw=loud")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!(ran.status.code(), Some(2), "{said}");
+    assert!(said.contains("--log-filter"), "{said}");
+
+    write("[log]\nlog-filter = \"error\"\nlog-format = \"json\"\n");
+    fs::write(&log, "").unwrap();
+    ledger.serve_with(&["--config", &config]);
+    let hangup = |ledger: &Ledger| {
+        let pid = ledger.server().pid().to_string();
+        let sent = Command::new("kill").args(["-HUP", &pid]).status();
+        assert!(sent.unwrap().success());
+    };
+    write("[log]\nlog-filter = \"whosaw=info\"\nlog-format = \"json\"\n[limits]\nrate = 5\n");
+    hangup(&ledger);
+    has(
+        &log,
+        "an option has changed: it takes effect at the next start\",\"key\":\"rate\"",
+    );
+    has(&log, "the log has another filter");
+    write("[limits]\nrat = 5\n");
+    hangup(&ledger);
+    has(&log, fault);
+    let lines = fs::read_to_string(&log).unwrap();
+    let read_again = lines.matches("reading again what may change").count();
+    assert_eq!(read_again, 1, "the first one was filtered: {lines}");
+    ledger.examine();
+}
