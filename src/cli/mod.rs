@@ -49,6 +49,8 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use rustix::fs::Mode;
+use rustix::process::umask;
 
 use config::{CommandLine, Reload};
 use server::LogOptions;
@@ -113,6 +115,11 @@ fn ended(format: LogFormat, done: anyhow::Result<Exit>) -> ExitCode {
 }
 
 fn dispatch(command: &Command, reload: Reload) -> anyhow::Result<Exit> {
+    if let Command::Serve(_) | Command::Witness(_) | Command::Operator(_) = command {
+        // Files of these folders belong to their owner alone, whatever umask the process was given. The
+        // public ones get their modes explicitly.
+        umask(Mode::RWXG | Mode::RWXO);
+    }
     let exit = match command {
         // Servers are useful although nobody learned their address from standard output.
         Command::Serve(args) => return serve::run(args, reload),

@@ -13,7 +13,7 @@ use super::config::{Configuration, Reload};
 use super::descriptors::for_connections;
 use super::operator::recover::check_names;
 use super::output::take_failure;
-use super::server::{LogOptions, Proxies};
+use super::server::{LogOptions, Proxies, check_folders};
 use super::signals::Signals;
 use super::{Exit, supervisor};
 use crate::client::base::BaseUrl;
@@ -209,6 +209,7 @@ pub fn run(args: &Args, reload: Reload) -> anyhow::Result<Exit> {
         );
     }
     let operator = Operator::open(&args.data.data)?;
+    check_folders(&args.data.data)?;
     if let Some(origin) = &args.data.origin
         && origin != operator.origin().as_str()
     {

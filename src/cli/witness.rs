@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use super::config::{Configuration, Reload};
 use super::descriptors::for_connections;
 use super::output::take_failure;
-use super::server::{LogOptions, Proxies};
+use super::server::{LogOptions, Proxies, check_folders};
 use super::signals::Signals;
 use super::{Exit, supervisor};
 use crate::http::{Door, Limits, Listening, listen, witness::router};
@@ -140,6 +140,7 @@ pub fn serve(args: &Serve, mut reload: Reload) -> anyhow::Result<Exit> {
         );
     }
     let witness = Arc::new(Witness::open(&args.data.data, logs)?);
+    check_folders(&args.data.data)?;
     runtime.block_on(async {
         let listener = TcpListener::bind(listen_on)
             .await

@@ -16,7 +16,7 @@ use crate::statement::key::PublicKey;
 use crate::statement::kinds::party::{CheckMethod, NewKey};
 use crate::statement::words::{Jurisdiction, Label, Name, PartyId, PartyKind, Role};
 use crate::store::StoreError;
-use crate::store::secrets::SecretFile;
+use crate::store::secrets::{SecretFile, make_folder};
 use crate::tlog::mldsa::MlDsaSecretKey;
 use crate::tlog::policy::{Policy, PolicyError};
 
@@ -79,7 +79,7 @@ impl Home {
         if path.exists() {
             return Err(HomeError::Exists(root.to_owned()));
         }
-        fs::create_dir_all(root.join("keys")).map_err(file(root))?;
+        make_folder(&root.join("keys"))?;
         for role in [Role::Admin, Role::Officer, Role::Service] {
             write_key(&key_path(root, role.code()), &new_key())?;
         }

@@ -99,6 +99,11 @@ pub enum StoreError {
     Damaged(String),
     #[error("others than its owner may use the key {0}: run `chmod 600 {0}`", path.display())]
     KeyExposed { path: PathBuf },
+    #[error(
+        "others than its owner may write in the folder {0}, and could replace keys and data: run `chmod go-w {0}`",
+        path.display()
+    )]
+    FolderExposed { path: PathBuf },
 }
 
 impl StoreError {

@@ -2,9 +2,9 @@
 //!
 //! What a file holds is its caller's matter. It is kept in buffers that are wiped, and never shown.
 
-use std::fs::{File, Permissions};
+use std::fs::{DirBuilder, File, Permissions};
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -82,6 +82,30 @@ impl SecretFile {
         file.read_exact(&mut secret).map_err(at(path))?;
         Ok(secret)
     }
+}
+
+/// Checks that the owner of a folder alone may add and replace files in it.
+///
+/// # Errors
+/// [`StoreError::FolderExposed`] if its group or others may write in it.
+pub fn check_folder(path: &Path) -> Result<(), StoreError> {
+    let metadata = std::fs::metadata(path).map_err(at(path))?;
+    if metadata.permissions().mode() & 0o022 != 0 {
+        return Err(StoreError::FolderExposed {
+            path: path.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// Makes a private folder (0700) and those above it that are missing; one that is there stays as it is.
+///
+/// # Errors
+/// The disk's.
+pub fn make_folder(path: &Path) -> Result<(), StoreError> {
+    let mut builder = DirBuilder::new();
+    let made = builder.recursive(true).mode(0o700).create(path);
+    made.map_err(at(path))
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
-//! A server as a service: its options from a file, signals at any moment, the service manager.
+//! A server as a service: its options from a file, signals at any moment, the service manager, the modes
+//! of its files.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -257,4 +259,138 @@ fn options_come_from_a_file_which_is_read_again() {
     let read_again = lines.matches("reading again what may change").count();
     assert_eq!(read_again, 1, "the first one was filtered: {lines}");
     ledger.examine();
+}
+
+/// Everything below a folder.
+fn visit(folder: &Path, look: &mut dyn FnMut(&Path)) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        look(&path);
+        if path.is_dir() {
+            visit(&path, look);
+        }
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+/// The programs' own umask: whatever they are started with, others can read what is public alone.
+#[test]
+fn files_belong_to_their_owner_whatever_the_umask() {
+    let open = ["sh", "-c", "umask 0; exec \"$0\" \"$@\""];
+    let run = |args: &[&str]| {
+        let mut command = Command::new(open[0]);
+        command
+            .args(&open[1..])
+            .arg(env!("CARGO_BIN_EXE_whosaw"))
+            .args(args);
+        assert!(command.stdout(Stdio::null()).status().unwrap().success());
+    };
+    let ledger = Ledger::without_witnesses(|_| {});
+    let (data, witness, limits) = (
+        ledger.file("open"),
+        ledger.file("witness"),
+        ledger.file("limits.json"),
+    );
+    run(&["witness", "init", "--data", &witness, "--name", "w.example"]);
+    run(&[
+        "operator",
+        "init",
+        "--data",
+        &data,
+        "--origin",
+        "open.example/log",
+        "--party",
+        "open.example",
+        "--name",
+        "Open",
+        "--jurisdiction",
+        "US-FL",
+        "--limits",
+        &limits,
+    ]);
+    let mut serve = Command::new(open[0]);
+    serve.args(&open[1..]).arg(env!("CARGO_BIN_EXE_whosaw"));
+    serve.args([
+        "serve",
+        "--data",
+        &data,
+        "--listen",
+        "127.0.0.1:0",
+        "--unwitnessed",
+    ]);
+    let server = Process::start(&mut serve, &ledger.path("serve.log"));
+    until("a checkpoint", || {
+        ledger.path("open/log/checkpoint").exists().then_some(())
+    });
+    run(&["operator", "enrol-code", "--data", &data]);
+    let root = ledger.path("open");
+    let public = [root.join("log"), root.join("batches")];
+    let mut seen = 0;
+    for folder in [&root, &ledger.path("witness")] {
+        assert_eq!(mode(folder), 0o700);
+        visit(folder, &mut |path| {
+            let is_public = public.iter().any(|public| path.starts_with(public));
+            let expected = match (is_public, path.is_dir()) {
+                (true, true) => 0o755,
+                (true, false) => 0o644,
+                (false, true) => 0o700,
+                (false, false) => 0o600,
+            };
+            assert_eq!(mode(path), expected, "{}", path.display());
+            seen += 1;
+        });
+    }
+    assert!(seen > 20);
+    server.signal("TERM");
+    server.ends_with(0);
+}
+
+#[test]
+fn a_folder_in_which_others_may_write_is_refused() {
+    let ledger = Ledger::without_witnesses(|_| {});
+    let (data, witness) = (ledger.file("operator"), ledger.file("witness"));
+    done(&["witness", "init", "--data", &witness, "--name", "w.example"]);
+    let vkey = ledger.file("operator/log.vkey");
+    let serve = ["serve", "--unwitnessed", "--data", &data];
+    let cosign = ["witness", "serve", "--log", &vkey, "--data", &witness];
+    for (command, folder) in [(&serve[..], "operator"), (&cosign, "witness")] {
+        for (open, mode) in [
+            (folder.to_owned(), 0o770),
+            (format!("{folder}/keys"), 0o702),
+        ] {
+            let open = ledger.path(&open);
+            fs::set_permissions(&open, fs::Permissions::from_mode(mode)).unwrap();
+            let refused = whosaw(&[command, &["--listen", "127.0.0.1:0"]].concat());
+            assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+            let advice = format!("chmod go-w {}", open.display());
+            assert!(refused.stderr.contains(&advice), "{}", refused.stderr);
+            fs::set_permissions(&open, fs::Permissions::from_mode(0o711)).unwrap();
+        }
+    }
+    assert!(
+        !ledger.path("operator/ledger.db").exists(),
+        "nothing was begun"
+    );
+    // Others may pass through the folder to its log.
+    let mut serve = program();
+    serve.args([
+        "serve",
+        "--unwitnessed",
+        "--listen",
+        "127.0.0.1:0",
+        "--data",
+        &data,
+    ]);
+    let server = Process::start(&mut serve, &ledger.path("serve.log"));
+    until("a checkpoint", || {
+        ledger
+            .path("operator/log/checkpoint")
+            .exists()
+            .then_some(())
+    });
+    server.signal("TERM");
+    server.ends_with(0);
 }

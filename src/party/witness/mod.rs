@@ -21,6 +21,7 @@ use super::home::{
 use crate::digest::Digest;
 use crate::store::StoreError;
 use crate::store::lock::DataLock;
+use crate::store::secrets::make_folder;
 use crate::time::Time;
 use crate::tlog::checkpoint::{Checkpoint, Origin};
 use crate::tlog::cosignature::{self, Cosigner};
@@ -87,7 +88,7 @@ impl Witness {
         if root.join(NAME).exists() {
             return Err(HomeError::Exists(root.to_owned()));
         }
-        fs::create_dir_all(root.join("keys")).map_err(file)?;
+        make_folder(&root.join("keys"))?;
         let (ed25519, ml_dsa_44) = (new_key(), new_ml_dsa_key());
         write_key(&key_path(root, ED25519), &ed25519)?;
         write_ml_dsa_key(&key_path(root, ML_DSA_44), &ml_dsa_44)?;
