@@ -195,12 +195,15 @@ impl Operator {
         self.ledger_with(policy, clock, renew)
     }
 
-    /// As [`Operator::ledger`], whoever cosigns or nobody: readers refuse what nobody cosigned.
+    /// As [`Operator::ledger`], without any witness, whatever the policy says: checkpoints are published with
+    /// the log's own signatures, and readers refuse them.
     ///
     /// # Errors
     /// If keys, policy or limits cannot be read.
     pub fn unwitnessed_ledger(&self, clock: Clock, renew: Duration) -> Result<Config, HomeError> {
-        self.ledger_with(self.home.policy()?, clock, renew)
+        let logs = self.home.policy()?.logs().to_vec();
+        let policy = Policy::of(logs, Vec::new(), 0).map_err(|e| self.policy_fault(e))?;
+        self.ledger_with(policy, clock, renew)
     }
 
     fn ledger_with(

@@ -1,7 +1,7 @@
 //! A server as a service: its options from a file, signals at any moment, the service manager, the modes
 //! of its files.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,7 +9,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use super::ledger::{Ledger, PATIENCE, done, until, whosaw};
+use super::ledger::{Ledger, OPEN, PATIENCE, done, until, whosaw};
 
 /// A process of `whosaw`, which is killed when this is dropped.
 struct Process(Child);
@@ -393,4 +393,40 @@ fn a_folder_in_which_others_may_write_is_refused() {
     });
     server.signal("TERM");
     server.ends_with(0);
+}
+
+/// `--unwitnessed` publishes, at the start and at each renewal, and connects to no witness of log.policy.
+#[test]
+fn an_unwitnessed_log_asks_no_witness() {
+    let mut ledger = Ledger::without_witnesses(|_| {});
+    let witness = TcpListener::bind("127.0.0.1:0").unwrap();
+    witness.set_nonblocking(true).unwrap();
+    let url = format!("http://{}", witness.local_addr().unwrap());
+    let folder = ledger.file("witness");
+    let vkeys = done(&["witness", "init", "--data", &folder, "--name", "w.example"]);
+    let data = ledger.file("operator");
+    let vkey = vkeys.lines().next().unwrap();
+    done(&[
+        "operator",
+        "add-witness",
+        "--data",
+        &data,
+        "--name",
+        "w",
+        "--vkey",
+        vkey,
+        "--url",
+        &url,
+    ]);
+    ledger.serve_with(&[OPEN, &["--unwitnessed", "--renew", "1"]].concat());
+    let published = || ledger.figure("whosaw_published_timestamp_seconds");
+    let first = published();
+    assert!(first > 0.0, "a checkpoint is public");
+    until("renewed", || (published() > first).then_some(()));
+    assert_eq!(ledger.size(), 2);
+    let asked = witness.accept().map(|(_, address)| address);
+    assert_eq!(asked.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    let checkpoint = File::open(ledger.path("operator/log/checkpoint"));
+    let note = std::io::read_to_string(checkpoint.unwrap()).unwrap();
+    assert!(!note.contains("w.example"), "{note}");
 }
