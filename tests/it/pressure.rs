@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use whosaw::digest::{Digest, StatementId};
 use whosaw::party::home::Home;
@@ -516,6 +516,42 @@ fn a_party_that_names_nothing_fills_its_own_share_of_what_may_wait() {
     log_attachments(&ledger, vec![stored[0].1]);
     assert_eq!(put(&ledger, &agency).0, 201);
     assert_eq!(put(&ledger, &agency).0, 429);
+}
+
+/// Housekeeping looks at all attachments once after a start, and later at those that wait.
+#[test]
+fn housekeeping_looks_at_what_is_stored_once() {
+    let mut ledger = Ledger::start(|_| ());
+    ledger.settle();
+    let folder = ledger.path("operator/attachments");
+    let old = SystemTime::now() - Duration::from_secs(2 * 3600);
+    let age = |name: &str| {
+        let file = std::fs::File::open(folder.join(name)).unwrap();
+        file.set_modified(old).unwrap();
+    };
+    let swept = |name: &str| {
+        until("swept", || (!folder.join(name).exists()).then_some(()));
+    };
+    let sweep = |ledger: &Ledger| {
+        let (status, digest) = upload(ledger, &ledger.home("agency"), b"x", "text/plain");
+        assert_eq!(status, 201);
+        let name = digest.to_string();
+        age(&format!("{name}.opening"));
+        age(&name);
+        swept(&name);
+        name
+    };
+    let name = sweep(&ledger);
+    // A file that the server did not store itself is found at its next start.
+    std::fs::write(folder.join(&name), b"x").unwrap();
+    age(&name);
+    sweep(&ledger);
+    sweep(&ledger);
+    assert!(folder.join(&name).exists());
+    ledger.terminate();
+    assert_eq!(ledger.take_server().ended().code(), Some(0));
+    ledger.serve();
+    swept(&name);
 }
 
 /// Readers of a large attachment who take next to nothing hold next to nothing of the server's memory.
