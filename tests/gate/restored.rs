@@ -1,4 +1,5 @@
-//! Restoring a device from its phrase, interrupted by its server and begun again.
+//! Restoring a device from its phrase, interrupted by its server and begun again; and a server that says
+//! that it was restored.
 
 use std::process::Stdio;
 
@@ -120,4 +121,26 @@ fn an_interrupted_restore_goes_on_where_it_was() {
     assert_eq!(count(&proxy.calls(), "/header"), 4);
     assert!(tiles > 0 && resident("sync").code == 0);
     restore("owner", "returned", &proxy).refused("holds a resident already");
+}
+
+/// A server that says that it lost a clip gets nothing that it did not have.
+#[test]
+fn a_server_that_denies_a_clip_is_sent_nothing_new() {
+    let proxy = world().proxy();
+    let device = world().device(&proxy);
+    proxy.lie(|request, mut response| {
+        if request.path == "/vault/v1/vault" {
+            let mut vault: Value = serde_json::from_slice(&response.body).unwrap();
+            vault["clips"] = serde_json::json!([]);
+            response.body = vault.to_string().into_bytes();
+        }
+        response
+    });
+    let synced: Value = serde_json::from_str(&device.must("sync --json")).unwrap();
+    assert_eq!(synced["uploads"], 1, "{synced}");
+    let calls = proxy.calls_with_sizes().into_iter();
+    let about_clips = calls.filter(|(call, _)| call.contains("/vault/v1/clips/"));
+    let sizes: Vec<usize> = about_clips.map(|(_, size)| size).collect();
+    assert_eq!(sizes, [r#"{"commitments":[]}"#.len()], "the log has them");
+    crate::nothing_secret_left(&device, &proxy);
 }
