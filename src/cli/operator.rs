@@ -347,7 +347,8 @@ fn close(args: &Close) -> anyhow::Result<Exit> {
             .finish_own(&args.own, &statement, Role::Admin);
     }
     let operator = args.own.open()?;
-    let envelope = operator.sign_own(&statement, Role::Admin)?;
+    let signed = operator.sign_own(&statement, Role::Admin);
+    let envelope = signed.map_err(|e| party::admin_key_elsewhere(&operator, e.into()))?;
     let mut logged = operator.submit(&envelope)?;
     // Asked again, the server waits for the witnesses anew, and says where the statement stands.
     for _ in 0..COSIGNING_ROUNDS {

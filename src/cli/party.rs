@@ -12,7 +12,7 @@ use super::keys;
 use super::output::{say_logged, say_written};
 use super::say::{self, Opening, Say, Unseal};
 use crate::client::base::BaseUrl;
-use crate::party::home::{Home, Profile};
+use crate::party::home::{Home, Profile, key_path};
 use crate::party::official::{Official, Signatory, fingerprints};
 use crate::statement::envelope::Envelope;
 use crate::statement::facts::{FactsExt as _, Whole};
@@ -124,7 +124,7 @@ impl SignOnly {
             }
             None => {
                 let party = speaker.open()?;
-                let (envelope, plain) = sign(&party)?;
+                let (envelope, plain) = sign(&party).map_err(|e| admin_key_elsewhere(&party, e))?;
                 say_logged(&party.submit(&envelope)?, &plain, speaker.json())?;
             }
         }
@@ -147,6 +147,16 @@ impl SignOnly {
                 plain_own(party, statement),
             ))
         })
+    }
+}
+
+/// What to do where a statement could not be signed for want of the admin key.
+pub fn admin_key_elsewhere(party: &Signatory, error: anyhow::Error) -> anyhow::Error {
+    match key_path(party.home().root(), Role::Admin.code()).exists() {
+        true => error,
+        false => error.context(
+            "this folder has no keys/admin.key: sign with --sign-only FILE where it is kept, without --server",
+        ),
     }
 }
 

@@ -36,7 +36,7 @@ use crate::store::sqlite::SqliteJournal;
 use crate::time::Clock;
 use crate::tlog::checkpoint::Origin;
 use crate::tlog::note::{LogSigner, VerifierKey};
-use crate::tlog::policy::{Policy, PolicyError, PolicyLog, PolicyWitness};
+use crate::tlog::policy::{Policy, PolicyError, PolicyLog};
 
 const VKEY: &str = "log.vkey";
 const ML_DSA_44_VKEY: &str = "log.ml-dsa-44.vkey";
@@ -76,7 +76,10 @@ impl Operator {
         let limits = serde_json::to_string_pretty(limits).expect("integers and words serialise");
         home.write(LIMITS, &(limits + "\n"))?;
         let operator = Self { home, origin };
-        operator.set_policy(&operator.policy_of(Vec::new(), 0)?)?;
+        let log = |key| PolicyLog { key, url: None };
+        let logs = operator.vkeys()?.into_iter().map(log).collect();
+        let policy = Policy::of(logs, Vec::new(), 0).map_err(|e| operator.policy_fault(e))?;
+        operator.set_policy(&policy)?;
         Ok(operator)
     }
 
@@ -137,20 +140,6 @@ impl Operator {
             keys.push(read_vkey(&root.join(ML_DSA_44_VKEY))?);
         }
         Ok(keys)
-    }
-
-    /// The policy of this log whose checkpoints need `threshold` of these witnesses.
-    ///
-    /// # Errors
-    /// If they cannot make a policy.
-    pub fn policy_of(
-        &self,
-        witnesses: Vec<PolicyWitness>,
-        threshold: usize,
-    ) -> Result<Policy, HomeError> {
-        let log = |key| PolicyLog { key, url: None };
-        let logs = self.vkeys()?.into_iter().map(log).collect();
-        Policy::of(logs, witnesses, threshold).map_err(|e| self.policy_fault(e))
     }
 
     /// Writes the policy, whole or not at all.
@@ -478,10 +467,6 @@ mod tests {
             1,
             "a folder made before there were two"
         );
-        let policy = opened.policy_of(Vec::new(), 0).unwrap();
-        opened.set_policy(&policy).unwrap();
-        assert_eq!(signatures(&opened), 1);
-        assert_eq!(opened.home().policy().unwrap().logs().len(), 1);
     }
 
     #[test]

@@ -514,7 +514,7 @@ fn what_the_admin_key_signs_is_signed_on_one_machine_and_logged_from_another() {
             let ran = whosaw(&[&own[..], &["--data", &data, "--server", &url]].concat());
             assert_eq!(ran.code, Some(2), "{command:?}");
             assert!(
-                ran.stderr.contains("admin.key"),
+                ran.stderr.contains("admin.key: sign with --sign-only"),
                 "{command:?}: {}",
                 ran.stderr
             );
@@ -733,11 +733,18 @@ fn a_policy_is_not_changed_for_the_worse_unasked() {
     assert_eq!(said["old_readers_accept_all"], false, "{said}");
     assert_eq!(fs::read_to_string(&policy).unwrap(), before);
 
-    // One more raises the quorum, so that nobody needs to be asked; of the operator's own as well.
+    // One more raises the quorum, so that nobody needs to be asked; of the operator's own as well. What else
+    // is in the file stays.
+    let vkey = fs::read_to_string(stage.ledger.path("operator/log.vkey")).unwrap();
+    let here = format!("log {} https://ledger.example/log\n", vkey.trim());
+    let addressed = before.replace(&format!("log {vkey}"), &here);
+    assert_ne!(addressed, before);
+    fs::write(&policy, addressed).unwrap();
     let ran = add(own_key, &[]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert!(ran.stdout.contains("needs 3 of 3"), "{}", ran.stdout);
     let before = fs::read_to_string(&policy).unwrap();
+    assert!(before.contains(&here), "{before}");
     let grouped = before.replace(
         "group witnesses 3 ",
         "group some any north south\ngroup witnesses 2 some ",

@@ -10,7 +10,7 @@ use crate::cli::Exit;
 use crate::cli::domains::{Asking, Place};
 use crate::cli::files::add_signature;
 use crate::cli::output::{read_envelope, say_logged, say_written, tell};
-use crate::cli::party::{SignOnly, Speaker as _, plain_own, submit_own};
+use crate::cli::party::{SignOnly, Speaker as _, admin_key_elsewhere, plain_own, submit_own};
 use crate::party::official::{Official, logged_json};
 use crate::record::domains::Domains;
 use crate::statement::envelope::Envelope;
@@ -79,8 +79,11 @@ pub fn run(args: &Approve) -> anyhow::Result<Exit> {
     let Some(seen) = look(args, &head, party, operator.clock().now())? else {
         return Ok(not_approved(args));
     };
-    if !signed && !add_signature(&mut envelope, operator.home(), args.yes, args.own.json)? {
-        return Ok(not_approved(args));
+    if !signed {
+        let added = add_signature(&mut envelope, operator.home(), args.yes, args.own.json);
+        if !added.map_err(|e| admin_key_elsewhere(&operator, e))? {
+            return Ok(not_approved(args));
+        }
     }
     log(&operator, &envelope, seen, signed, args.own.json)?;
     Ok(Exit::Yes)

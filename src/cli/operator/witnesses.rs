@@ -127,7 +127,7 @@ impl Change {
         if count > 0 && !(1..=count).contains(&quorum) {
             bail!("a quorum of {quorum} among {count} witnesses cannot be");
         }
-        let policy = operator.policy_of(witnesses, quorum)?;
+        let policy = Policy::of(before.logs().to_vec(), witnesses, quorum)?;
         policy.check_independent()?;
         let loses = operator.has_begun() && !accept_all(&before, needed, &policy, quorum);
         if let Some(file) = &self.output {
