@@ -165,7 +165,7 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
 }
 
 /// The folder that holds `path`.
-fn folder_of(path: &Path) -> &Path {
+pub(crate) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -173,7 +173,7 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 /// Makes the names in a folder durable: a file's own fsync does not cover its name.
-fn sync_folder(folder: &Path) -> Result<(), StoreError> {
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), StoreError> {
     std::fs::File::open(folder)
         .and_then(|folder| folder.sync_all())
         .map_err(at(folder))

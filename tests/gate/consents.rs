@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use whosaw::party::resident::state::Gift;
+
 use crate::nothing_secret_left;
 use crate::proxy::Response;
 use crate::world::{Device, now, world};
 
 /// What the device remembers to have given.
-fn gifts_of(device: &Device) -> serde_json::Value {
-    let state = std::fs::read(device.path.join("resident.json")).unwrap();
-    let state: serde_json::Value = serde_json::from_slice(&state).unwrap();
-    state["gifts"].clone()
+fn gifts_of(device: &Device) -> Vec<Gift> {
+    device.state().gifts().unwrap()
 }
 
 /// Puts a problem in the place of an answer.
@@ -54,7 +54,7 @@ fn a_consent_that_got_no_answer_is_sent_as_it_was() {
     answers(504, "no-answer");
     device.run(&allow).refused("no-answer");
     let signed = gifts();
-    assert_eq!(signed.as_array().unwrap().len(), 1);
+    assert_eq!(signed.len(), 1);
     for (status, code) in [
         (401, "call-signature"),
         (403, "forbidden"),
@@ -77,9 +77,9 @@ fn a_consent_that_got_no_answer_is_sent_as_it_was() {
 
     proxy.lie(|_, response| response);
     device.run(&allow).refused("answered this request already");
-    let id = signed[0]["disclosure"].as_str().unwrap();
-    assert_eq!(gifts()[0]["disclosure"], id);
-    assert_eq!(gifts()[0]["clips"], signed[0]["clips"], "with its headers");
+    let id = signed[0].disclosure;
+    assert_eq!(gifts()[0].disclosure, id);
+    assert_eq!(gifts()[0].clips, signed[0].clips, "with its headers");
     let collect = format!("collect {id} --out unsure-evidence");
     let outcome = world().agency_through(&proxy, &collect);
     assert_eq!(outcome.code, 1, "not handed over yet: {}", outcome.both());
@@ -96,7 +96,7 @@ fn a_consent_that_the_rules_refuse_is_forgotten() {
     let allow = format!("allow {} --yes", world().request);
     proxy.cut_off(Some("/vault/v1/disclosures"));
     device.run(&allow).refused("cannot be reached");
-    assert_eq!(gifts_of(&device).as_array().unwrap().len(), 1);
+    assert_eq!(gifts_of(&device).len(), 1);
     proxy.cut_off(None);
     proxy.lie(|request, mut response| {
         if request.path == "/vault/v1/disclosures" {
@@ -105,7 +105,7 @@ fn a_consent_that_the_rules_refuse_is_forgotten() {
         response
     });
     device.run(&allow).refused("commitment-spent");
-    assert_eq!(gifts_of(&device), serde_json::json!([]));
+    assert_eq!(gifts_of(&device), []);
 }
 
 /// The witnesses' quorum is missing, and then is not: the device waits for the log, and sends nothing
@@ -141,8 +141,8 @@ fn a_consent_that_waits_for_the_witnesses_is_found_in_the_log() {
     let said: serde_json::Value = serde_json::from_str(&said).unwrap();
     assert!(asked.load(Ordering::Relaxed) > ASKED);
     let gifts = gifts_of(&device);
-    assert_eq!(gifts.as_array().map(Vec::len), Some(1));
-    assert_eq!(gifts[0]["disclosure"], said["id"]);
+    assert_eq!(gifts.len(), 1);
+    assert_eq!(said["id"], gifts[0].disclosure.to_string());
     assert!(said["index"].is_u64(), "{said}");
     let calls = proxy.calls();
     let given = calls

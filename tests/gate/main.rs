@@ -4,6 +4,7 @@
 
 mod consents;
 mod forgery;
+mod interrupted;
 mod notices;
 mod proxy;
 mod published;
@@ -135,14 +136,9 @@ fn nothing_secret_left(device: &Device, proxy: &Proxy) {
             .to_vec(),
     );
     // Re-wrapped headers that wait for their collection.
-    let state = std::fs::read(device.path.join("resident.json")).unwrap();
-    let state: serde_json::Value = serde_json::from_slice(&state).unwrap();
-    for gift in state["gifts"].as_array().unwrap() {
-        for clip in gift["clips"].as_array().unwrap() {
-            let header = clip["header"]
-                .as_str()
-                .expect("kept until it is handed over");
-            secrets.push(whosaw::encoding::from_base64(header).unwrap());
+    for gift in device.state().gifts().unwrap() {
+        for clip in gift.clips {
+            secrets.push(clip.header.expect("kept until it is handed over"));
         }
     }
     assert!(secrets.len() >= 6);
@@ -504,21 +500,17 @@ fn consents_in_anothers_name(
     use whosaw::statement::words::DataKind;
     let proxy = world().proxy();
     let device = world().device(&proxy);
-    let state = std::fs::read(device.path.join("resident.json")).unwrap();
-    let state: serde_json::Value = serde_json::from_slice(&state).unwrap();
-    let (commitment, anchor) = (
-        &state["clips"][0]["commitments"][0],
-        &state["clips"][0]["anchors"][0],
-    );
+    let clip = device.state().clips().unwrap().remove(0);
+    let anchor = clip.anchors[0].clone().unwrap();
     // The operator knows which commitments came with which upload, and where they stand.
     let stranger = SigningKey::from_bytes(&[80; 32]);
     let forged = Disclosure {
         request,
         clips: vec![DisclosedClip {
-            commitment: serde_json::from_value(commitment.clone()).unwrap(),
-            batch: serde_json::from_value(anchor["batch"].clone()).unwrap(),
-            index: serde_json::from_value(anchor["index"].clone()).unwrap(),
-            path: serde_json::from_value(anchor["path"].clone()).unwrap(),
+            commitment: clip.commitments[0],
+            batch: anchor.batch,
+            index: anchor.index,
+            path: anchor.path,
             header: whosaw::digest::Digest::of("a header of its own"),
         }],
         gives: vec![DataKind::Video],
@@ -545,9 +537,7 @@ fn another_clip_than_was_committed_is_unreadable() {
     device.must(&format!("allow {} --yes", world().request));
     let inbox = world().agency_through(&proxy, "inbox --json");
     let inbox: serde_json::Value = serde_json::from_str(&inbox.out).unwrap();
-    let mine = std::fs::read(device.path.join("resident.json")).unwrap();
-    let mine: serde_json::Value = serde_json::from_slice(&mine).unwrap();
-    let disclosure = mine["gifts"][0]["disclosure"].as_str().unwrap().to_owned();
+    let disclosure = device.state().gifts().unwrap()[0].disclosure.to_string();
     assert!(inbox.to_string().contains(&disclosure), "{inbox}");
 
     let collect = format!("collect {disclosure} --out evidence");

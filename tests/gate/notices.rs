@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use whosaw::digest::{Digest, StatementId};
 use whosaw::encoding::{base64, from_base64};
 use whosaw::party::home::Home;
+use whosaw::party::resident::state::State;
 use whosaw::statement::envelope::Envelope;
 use whosaw::statement::kinds::erasure::Erasure;
 use whosaw::statement::kinds::legal_demand::LegalDemand;
@@ -36,9 +37,12 @@ fn operator(line: &str) -> String {
     run(&world().root, &line)
 }
 
-fn state_of(home: &str) -> Value {
-    let path = world().root.join(home).join("resident.json");
-    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+/// What a device remembers, out of a copy: other tests copy its folder meanwhile.
+fn state_of(home: &str) -> State {
+    let copy = tempfile::NamedTempFile::new().unwrap();
+    let original = world().root.join(home).join("resident.db");
+    std::fs::copy(original, copy.path()).unwrap();
+    State::open(copy.path()).unwrap()
 }
 
 /// A demand on paper, its answer, a delay, and then the notice.
@@ -56,8 +60,8 @@ pub fn told() -> &'static Told {
              accounts=1-5 clips=1-5 effective_on=today"
         ));
         let own = state_of("resident");
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let (vault, clip) = (text(&own["vault"]), text(&own["clips"][0]["clip"]));
+        let clip = own.clips().unwrap()[0].clip.to_string();
+        let vault = own.vault;
         let until = Day::of(now().checked_add_seconds(30 * 86_400).unwrap());
         operator(&format!(
             "notify {demand} --vault {vault}:{clip} --delay-until {until} --ground jeopardy"
@@ -81,7 +85,7 @@ pub fn told() -> &'static Told {
         assert!(!kept.exists(), "told, and forgotten");
         Told {
             demand,
-            notice: text(&sent[0]["id"]),
+            notice: sent[0]["id"].as_str().unwrap().to_owned(),
             clip,
         }
     })
@@ -549,8 +553,7 @@ fn nobody_is_told_half() {
     };
     let before = notices();
     let nowhere = "ab".repeat(32);
-    let (vault, stranger) = (state_of("resident")["vault"].clone(), "cd".repeat(16));
-    let vault = vault.as_str().unwrap();
+    let (vault, stranger) = (state_of("resident").vault, "cd".repeat(16));
     std::fs::write(world().root.join("long.txt"), "x".repeat(801)).unwrap();
     std::fs::write(
         world().root.join("served.txt"),
@@ -586,7 +589,7 @@ fn nobody_is_told_half() {
     // The vault is found by its code, too, and by nothing else.
     let listed = run(&world().root, "operator vaults --data operator --json");
     let listed: Value = serde_json::from_str(&listed).unwrap();
-    let row = |row: &&Value| row["vault"] == vault;
+    let row = |row: &&Value| row["vault"] == vault.to_string();
     let row = listed.as_array().unwrap().iter().find(row).unwrap();
     assert_eq!(row["can_be_told"], true);
     let code = run(&world().root, "operator enrol-code --data operator");

@@ -12,16 +12,8 @@ use crate::support::{Outcome, command};
 use crate::world::{Device, now, serve_log, world};
 
 impl Device {
-    /// Its vault, clips and gifts, as it remembers them.
-    fn state(&self) -> Value {
-        serde_json::from_slice(&std::fs::read(self.path.join("resident.json")).unwrap()).unwrap()
-    }
-
     fn clip(&self, n: usize) -> String {
-        self.state()["clips"][n]["clip"]
-            .as_str()
-            .unwrap()
-            .to_owned()
+        self.state().clips().unwrap()[n].clip.to_string()
     }
 
     /// Publishes its clip `n`; the disclosure's id.
@@ -89,8 +81,8 @@ fn nothing_is_public_before_the_log_shows_it() {
     device.must("sync");
     assert_eq!(headers_sent(&proxy), 1);
 
-    let id = device.state()["gifts"][0]["disclosure"].clone();
-    another_clip_is_unreadable(&proxy, id.as_str().unwrap());
+    let id = device.state().gifts().unwrap()[0].disclosure;
+    another_clip_is_unreadable(&proxy, &id.to_string());
 }
 
 /// What was signed and did not arrive is sent again as it was: two of one key would tell more than one.
@@ -101,13 +93,13 @@ fn a_publication_that_did_not_arrive_is_sent_as_it_was() {
     proxy.cut_off(Some("/vault/v1/disclosures"));
     let publish = format!("publish {} --yes", device.clip(0));
     device.run(&publish).refused("cannot be reached");
-    let signed = device.state()["gifts"][0]["disclosure"].clone();
+    let signed = device.state().gifts().unwrap()[0].disclosure;
     device.run(&publish).refused("cannot be reached");
-    assert_eq!(device.state()["gifts"].as_array().unwrap().len(), 1);
+    assert_eq!(device.state().gifts().unwrap().len(), 1);
     device.must("sync");
     assert_eq!(headers_sent(&proxy), 0);
     proxy.cut_off(None);
-    assert_eq!(device.publish(0), signed);
+    assert_eq!(device.publish(0), signed.to_string());
     assert_eq!(headers_sent(&proxy), 1);
 }
 
@@ -236,7 +228,7 @@ fn tells_who(device: &Device) -> Vec<(&'static str, Vec<u8>)> {
     let seed = seed_of(device);
     let identity = seed.identity();
     let secret = identity.to_string();
-    let text = |value: &Value| value.as_str().unwrap().as_bytes().to_vec();
+    let place = state.cameras().unwrap()[0].position;
     let mut telling = vec![
         ("the phrase", phrase.trim().as_bytes().to_vec()),
         ("the identity", secret.expose_secret().as_bytes().to_vec()),
@@ -244,12 +236,13 @@ fn tells_who(device: &Device) -> Vec<(&'static str, Vec<u8>)> {
             "the age recipient",
             identity.to_public().to_string().into_bytes(),
         ),
-        ("the camera's place", text(&state["cameras"][0]["position"])),
+        ("the camera's place", place.to_string().into_bytes()),
         ("the secret vault key", seed.vault_key().to_bytes().to_vec()),
     ];
-    for clip in state["clips"].as_array().unwrap() {
-        telling.push(("the camera's name", text(&clip["camera"]["name"])));
-        telling.push(("a time of filming", text(&clip["from"])));
+    for clip in state.clips().unwrap() {
+        let name = clip.camera.name.to_string();
+        telling.push(("the camera's name", name.into_bytes()));
+        telling.push(("a time of filming", clip.from.to_string().into_bytes()));
     }
     telling
 }
@@ -258,12 +251,11 @@ fn tells_who(device: &Device) -> Vec<(&'static str, Vec<u8>)> {
 fn tells_whose(device: &Device) -> Vec<(&'static str, Vec<u8>)> {
     let state = device.state();
     let vault_key = seed_of(device).vault_key().verifying_key();
-    let id = |value: &Value| whosaw::encoding::from_hex(value.as_str().unwrap()).unwrap();
     let mut telling = tells_who(device);
     telling.push(("the vault's key", vault_key.to_bytes().to_vec()));
-    telling.push(("the vault's id", id(&state["vault"])));
-    for clip in state["clips"].as_array().unwrap() {
-        telling.push(("a clip's id in the vault", id(&clip["clip"])));
+    telling.push(("the vault's id", state.vault.as_bytes().to_vec()));
+    for clip in state.clips().unwrap() {
+        telling.push(("a clip's id in the vault", clip.clip.as_bytes().to_vec()));
     }
     telling
 }
@@ -287,16 +279,16 @@ fn nothing_tells_who_published() {
         "add {clip} --camera front --from {film} --until {until}"
     ));
     // Its commitments come into the log with the next batch.
-    let mut anchored = Value::Null;
+    let mut anchored = None;
     for _ in 0..240 {
         std::thread::sleep(std::time::Duration::from_millis(500));
         own.must("sync");
-        anchored = own.state()["clips"][1]["anchors"][0].clone();
-        if !anchored.is_null() {
+        anchored = own.state().clips().unwrap()[1].anchors[0].clone();
+        if anchored.is_some() {
             break;
         }
     }
-    assert!(!anchored.is_null(), "no batch came");
+    assert!(anchored.is_some(), "no batch came");
     let others_proxy = world().proxy();
     let other = world().device_of("neighbour", &others_proxy);
     let calls_of = |device: &Device, proxy: &Proxy, n| {

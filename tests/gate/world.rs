@@ -6,8 +6,10 @@ use std::process::Child;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use rusqlite::Connection;
+use serde_json::Value;
 use whosaw::party::home::Home;
+use whosaw::party::resident::state::State;
 use whosaw::statement::scope::Scope;
 use whosaw::time::{Clock, Time};
 
@@ -226,10 +228,10 @@ impl World {
         let home = format!("device-{}", proxy.address.port());
         let path = self.root.join(&home);
         copy(&self.root.join(name), &path);
-        let state = path.join("resident.json");
-        let mut json: Value = serde_json::from_slice(&std::fs::read(&state).unwrap()).unwrap();
-        json["server"] = json!(proxy.url());
-        std::fs::write(&state, json.to_string()).unwrap();
+        let state = Connection::open(path.join("resident.db")).unwrap();
+        state
+            .execute("UPDATE device SET server = ?1", [proxy.url()])
+            .unwrap();
         Device { home, path }
     }
 }
@@ -241,6 +243,11 @@ pub struct Device {
 }
 
 impl Device {
+    /// What it remembers.
+    pub fn state(&self) -> State {
+        State::open(&self.path.join("resident.db")).unwrap()
+    }
+
     /// Runs `whosaw resident …` on it.
     pub fn run(&self, line: &str) -> Outcome {
         let line = format!("resident {line} --home {}", self.home);

@@ -7,13 +7,14 @@ use std::process::{Command, Stdio};
 use ed25519_dalek::SigningKey;
 use serde_json::{Value, json};
 use whosaw::digest::{Digest, StatementId};
+use whosaw::party::resident::state::{Clip, State};
 use whosaw::seal::FileKey;
 use whosaw::seal::commitment::{Commitment, clip_opening};
 use whosaw::seal::keys::{Phrase, Seed};
 use whosaw::seal::recipient::Recipient;
 use whosaw::seal::rewrap::{file_key, wrap};
 use whosaw::statement::envelope::Envelope;
-use whosaw::statement::kinds::disclosure::{Audience, Disclosure};
+use whosaw::statement::kinds::disclosure::{Audience, DisclosedClip, Disclosure};
 use whosaw::statement::kinds::withdrawal::Withdrawal;
 use whosaw::statement::sealed::Opening;
 use whosaw::statement::words::DataKind;
@@ -289,9 +290,8 @@ fn what_is_not_public_is_not_served() {
 /// A resident at the door itself, past their own program.
 struct Owner {
     seed: Seed,
-    clip: Value,
+    clip: Clip,
     key: FileKey,
-    body: Digest,
 }
 
 impl Owner {
@@ -300,27 +300,28 @@ impl Owner {
         let read = |name: &str| std::fs::read(home.join(name)).unwrap();
         let phrase: Phrase = String::from_utf8(read("phrase")).unwrap().parse().unwrap();
         let seed = phrase.seed();
-        let state: Value = serde_json::from_slice(&read("resident.json")).unwrap();
-        let clip = state["clips"][0].clone();
+        let state = State::open(&home.join("resident.db")).unwrap();
         let header = read(&format!("clips/{}/header", world.clip));
         Self {
             key: file_key(&header, &seed.identity()).unwrap(),
-            body: serde_json::from_value(clip["body_digest"].clone()).unwrap(),
-            clip,
+            clip: state.clips().unwrap().remove(0),
             seed,
         }
     }
 
     /// A disclosure to everybody by commitment `i`, with this header.
     fn disclosure(&self, i: usize, header: &[u8]) -> Disclosure {
-        let anchor = &self.clip["anchors"][i];
-        let given = json!({
-            "batch": anchor["batch"], "commitment": self.clip["commitments"][i],
-            "header": Digest::of(header), "index": anchor["index"], "path": anchor["path"],
-        });
+        let anchor = self.clip.anchors[i].clone().unwrap();
+        let given = DisclosedClip {
+            commitment: self.clip.commitments[i],
+            batch: anchor.batch,
+            index: anchor.index,
+            path: anchor.path,
+            header: Digest::of(header),
+        };
         Disclosure {
             request: None,
-            clips: vec![serde_json::from_value(given).unwrap()],
+            clips: vec![given],
             gives: vec![DataKind::Video],
             recipient: Audience::Public,
             expires: Clock::system()
@@ -332,7 +333,8 @@ impl Owner {
     }
 
     fn opening(&self, i: usize) -> Opening {
-        clip_opening(&self.seed.clip_salt(&self.body, i), &self.body, &self.key)
+        let body = &self.clip.body_digest;
+        clip_opening(&self.seed.clip_salt(body, i), body, &self.key)
     }
 
     /// Asks for a disclosure to be logged; its id, and what the server said.
@@ -345,7 +347,7 @@ impl Owner {
     ) -> (StatementId, Answer) {
         let envelope = signed_once(key, disclosure.into());
         let shown = json!({
-            "clip": world.clip, "opening": opening.encode(), "body_length": self.clip["body_length"],
+            "clip": world.clip, "opening": opening.encode(), "body_length": self.clip.body_length,
         });
         let statement: Value = serde_json::from_slice(&envelope.to_json()).unwrap();
         let body = json!({ "statement": statement, "openings": [shown] }).to_string();
@@ -410,7 +412,7 @@ fn a_refused_disclosure_leaves_nothing() {
     for n in 0..8 {
         // Genuine, and in no batch: a commitment of this very moment.
         let salt = whosaw::random::bytes();
-        let opening = clip_opening(&salt, &owner.body, &owner.key);
+        let opening = clip_opening(&salt, &owner.clip.body_digest, &owner.key);
         let mut disclosure = owner.disclosure(0, &header);
         disclosure.clips[0].commitment = Commitment::of(&opening);
         let (id, answer) = owner.disclose(&world, disclosure, &one_time(), &opening);
@@ -420,7 +422,7 @@ fn a_refused_disclosure_leaves_nothing() {
         refused.push(id);
 
         // As long as openings of other things may be.
-        let value = json!({ "body": owner.body, "key": owner.body, "more": "x".repeat(40_000) });
+        let value = json!({ "body": owner.clip.body_digest, "key": owner.clip.body_digest, "more": "x".repeat(40_000) });
         let opening = Opening::new(&salt, "clip", &value).unwrap();
         let mut disclosure = owner.disclosure(0, &header);
         disclosure.clips[0].commitment = Commitment::of(&opening);

@@ -124,13 +124,10 @@ pub(super) fn restore(args: &Restore) -> anyhow::Result<Exit> {
 }
 
 pub(super) fn add_camera(args: &CameraAdd) -> anyhow::Result<Exit> {
-    let mut resident = args.own.resident()?;
-    let cameras = &mut resident.state.cameras;
-    cameras.retain(|camera| camera.name != args.camera.name);
-    cameras.push(args.camera.clone());
-    resident.save()?;
+    let state = args.own.resident()?.state;
+    state.move_camera(&args.camera)?;
     if args.own.json {
-        print_json(&resident.state.cameras)?;
+        print_json(&state.cameras()?)?;
     } else {
         println!("camera {} at {}", args.camera.name, args.camera.position);
     }
@@ -150,7 +147,7 @@ pub(super) fn add(args: &Add) -> anyhow::Result<Exit> {
         upload::add(&mut resident, &film, progress)
     })?;
     if args.own.json {
-        print_json(&resident.state.clip(clip))?;
+        print_json(&resident.state.clip(clip)?)?;
     } else {
         println!("sealed and stored: clip {clip}");
         println!("its commitments go into the log with the next batch");
@@ -272,9 +269,9 @@ pub(super) fn allow(args: &Allow) -> anyhow::Result<Exit> {
 }
 
 pub(super) fn refuse(args: &Refuse) -> anyhow::Result<Exit> {
-    let mut resident = args.own.resident()?;
+    let resident = args.own.resident()?;
     let request = decide::resolve(&resident, &args.request)?;
-    decide::refuse(&mut resident, &request)?;
+    decide::refuse(&resident, &request)?;
     if args.own.json {
         print_json(&serde_json::json!({ "request": request, "decision": "denied" }))?;
     } else {
@@ -288,10 +285,8 @@ pub(super) fn withdraw(args: &Withdraw) -> anyhow::Result<Exit> {
     let mut resident = args.own.resident()?;
     synced(&mut resident)?;
     let id = decide::resolve_given(&resident, &args.given)?;
-    let gifts = &resident.state.gifts;
-    let was_public = gifts
-        .iter()
-        .any(|g| g.disclosure == id && g.request.is_none());
+    let gift = resident.state.gift(&id)?;
+    let was_public = gift.is_some_and(|gift| gift.request.is_none());
     let said = decide::withdraw(&mut resident, &id)?;
     print_said(&said, "taken back", args.own.json)?;
     if was_public && !args.own.json {

@@ -12,22 +12,9 @@ use serde_json::value::RawValue;
 use super::gate::{Fault, Given};
 use super::state::{Clip, Gift};
 use super::{Resident, ResidentError, decide};
-use crate::seal::commitment::{Commitment, UPLOAD_SLOTS};
+use crate::seal::commitment::Commitment;
+use crate::store::StoreError;
 use crate::wire::vault::{Disclose, HexId};
-
-/// The file in a clip's folder that has the eight commitments that it was completed with.
-const SLOTS: &str = "commitments";
-
-/// Keeps what a clip is completed with, for another time.
-pub(super) fn keep_slots(
-    resident: &Resident,
-    clip: HexId,
-    slots: &[Commitment; UPLOAD_SLOTS],
-) -> Result<(), ResidentError> {
-    let path = resident.clip_folder(clip).join(SLOTS);
-    let bytes = slots.map(|slot| *slot.as_bytes());
-    super::state::replace(&path, bytes.as_flattened()).map_err(ResidentError::file(&path))
-}
 
 /// Opens the vault again under its id, with a new code, on a server that does not know it any more.
 ///
@@ -43,7 +30,13 @@ pub fn enrol(resident: &Resident, code: &str) -> Result<(), ResidentError> {
 }
 
 /// Completes the clips that the vault does not list any more; how many.
-pub(super) fn complete(resident: &Resident, warnings: &mut Vec<String>) -> usize {
+///
+/// # Errors
+/// The database's.
+pub(super) fn complete(
+    resident: &Resident,
+    warnings: &mut Vec<String>,
+) -> Result<usize, StoreError> {
     let key = resident.seed.vault_key();
     let listed: HashSet<HexId> = match resident.client.vault(&key) {
         Ok(Some(vault)) => vault.clips.iter().map(|stored| stored.clip).collect(),
@@ -53,32 +46,35 @@ pub(super) fn complete(resident: &Resident, warnings: &mut Vec<String>) -> usize
                  `whosaw resident enrol`"
                     .to_owned(),
             );
-            return 0;
+            return Ok(0);
         }
         Err(error) => {
             warnings.push(format!("the clips of the vault: {error}"));
-            return 0;
+            return Ok(0);
         }
     };
-    let is_missing = |clip: &&Clip| clip.upload.is_none() && !listed.contains(&clip.clip);
+    let mut missing = resident.state.stored_clips()?;
+    missing.retain(|clip| !listed.contains(clip));
     let mut done = 0;
-    for clip in resident.state.clips.iter().filter(is_missing) {
-        let slots = match slots(resident, clip) {
+    for id in missing {
+        let Some(clip) = resident.state.clip(id)? else {
+            continue;
+        };
+        let slots = match slots(resident, &clip) {
             Ok(slots) => slots,
             Err(why) => {
                 warnings.push(why);
                 continue;
             }
         };
-        match resident.client.complete(clip.clip, &slots, &key) {
+        match resident.client.complete(id, &slots, &key) {
             Ok(()) => done += 1,
-            Err(error) => warnings.push(format!(
-                "clip {} is not in the vault any more: {error}",
-                clip.clip
-            )),
+            Err(error) => {
+                warnings.push(format!("clip {id} is not in the vault any more: {error}"));
+            }
         }
     }
-    done
+    Ok(done)
 }
 
 /// The commitments to complete a clip with again: the same, unless a batch in the log has them, or the log
@@ -93,22 +89,18 @@ fn slots(resident: &Resident, clip: &Clip) -> Result<Vec<Commitment>, String> {
         return Ok(Vec::new());
     }
     let id = clip.clip;
-    if !resident.state.batches_due.is_empty() {
+    let batches_due = resident.state.batches_due();
+    if !batches_due.map_err(|error| error.to_string())?.is_empty() {
         return Err(format!(
             "clip {id} is not in the vault any more, and is completed again once all batches are read"
         ));
     }
-    let kept = std::fs::read(resident.clip_folder(id).join(SLOTS)).unwrap_or_default();
-    let (slots, rest) = kept.as_chunks::<32>();
-    if slots.len() != UPLOAD_SLOTS || !rest.is_empty() {
-        return Err(format!(
+    let slots = clip.upload.map(Vec::from);
+    slots.ok_or_else(|| {
+        format!(
             "clip {id} is not in the vault any more, and this device does not have its commitments"
-        ));
-    }
-    Ok(slots
-        .iter()
-        .map(|slot| Commitment::from_bytes(*slot))
-        .collect())
+        )
+    })
 }
 
 /// Posts a disclosure that the own copy of the log has, with its openings.
@@ -121,9 +113,9 @@ pub(super) fn disclose(
     given: &Given,
 ) -> Result<(), ResidentError> {
     let opening = |commitment: &Commitment| {
-        let own = resident.state.clip_of(commitment);
+        let own = resident.state.clip_of(commitment)?;
         let (clip, i) = own.ok_or(Fault::NotAnchored)?;
-        decide::shown(resident, clip, i)
+        decide::shown(resident, &clip, i)
     };
     let openings = given
         .body

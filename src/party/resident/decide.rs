@@ -15,7 +15,6 @@ use super::state::{Clip, Gift, GivenClip, KeptRefusal};
 use super::{Resident, ResidentError, sync, upload};
 use crate::client::ClientError;
 use crate::digest::{Digest, StatementId};
-use crate::encoding::base64;
 use crate::seal::commitment::CLIP_COMMITMENTS;
 use crate::seal::rewrap;
 use crate::statement::envelope::Envelope;
@@ -116,10 +115,10 @@ pub fn resolve(resident: &Resident, text: &str) -> Result<StatementId, ResidentE
     if let Ok(id) = text.parse() {
         return Ok(id);
     }
-    let state = &resident.state;
-    let mut known: Vec<StatementId> = state.requests.iter().map(|r| r.request).collect();
-    for index in &state.open {
-        known.extend(resident.claim(*index)?.map(|claim| claim.id));
+    let seen = resident.state.requests()?.into_iter();
+    let mut known: Vec<StatementId> = seen.map(|seen| seen.request).collect();
+    for (index, _) in resident.state.open_requests()? {
+        known.extend(resident.claim(index)?.map(|claim| claim.id));
     }
     known.retain(|id| id.to_string().starts_with(text));
     one_of(known, text, "request")
@@ -131,11 +130,11 @@ pub fn resolve(resident: &Resident, text: &str) -> Result<StatementId, ResidentE
 /// If none or several begin like that.
 pub fn resolve_given(resident: &Resident, text: &str) -> Result<StatementId, ResidentError> {
     let ids = |gift: &Gift| [Some(gift.disclosure), gift.request];
-    let begins = |gift: &&Gift| {
+    let begins = |gift: &Gift| {
         let mut named = ids(gift).into_iter().flatten();
         named.any(|id| id.to_string().starts_with(text))
     };
-    let gifts = resident.state.gifts.iter();
+    let gifts = resident.state.gifts()?.into_iter();
     let named = gifts.filter(begins).map(|gift| gift.disclosure).collect();
     one_of(named, text, "consent")
 }
@@ -165,8 +164,8 @@ pub fn prepare(
     request: &StatementId,
     wish: &Wish,
 ) -> Result<Offer, ResidentError> {
-    let gift = resident.state.gift(request);
-    if let Some(gift) = gift.filter(|gift| gift.index.is_some()) {
+    let gift = resident.state.gifts_for(request)?.into_iter().next();
+    if let Some(gift) = gift.as_ref().filter(|gift| gift.index.is_some()) {
         let id = gift.disclosure;
         return asked(format!(
             "you have answered this request already, by {id}: one answer each"
@@ -179,9 +178,12 @@ pub fn prepare(
         .and_then(|held| bundled(&held.bundle, request));
     let asked_for = inbox::judge(&claim, bundled)?;
     let now = resident.clock.now();
-    let waiting = |gift| Some((gift, Waiting::of(gift).filter(|w| w.may_be_logged(now))?));
+    let waiting = |gift: Gift| {
+        let waiting = Waiting::of(&gift).filter(|w| w.may_be_logged(now))?;
+        Some((gift, waiting))
+    };
     if let Some((gift, waiting)) = gift.and_then(waiting) {
-        return unfinished(resident, claim, asked_for, gift, waiting, wish);
+        return unfinished(resident, claim, asked_for, &gift, waiting, wish);
     }
     let clips = choose(resident, &asked_for, &wish.clips)?;
     let days = claim
@@ -211,7 +213,7 @@ pub fn prepare(
         offer.disclosure.clips.push(sealed.given);
         offer.given.push(GivenClip {
             clip: Some(clip.clip),
-            header: Some(base64(&sealed.header)),
+            header: Some(sealed.header),
         });
     }
     check(resident, &offer, &batches)?;
@@ -264,7 +266,7 @@ fn unfinished(
     let facts = resident.ledger.facts();
     let (mut clips, mut openings, mut batches) = (Vec::new(), Vec::new(), Vec::new());
     for given in &disclosure.clips {
-        let own = resident.state.clip_of(&given.commitment);
+        let own = resident.state.clip_of(&given.commitment)?;
         let Some((clip, i)) = own else {
             return asked(
                 "a consent of yours to this request is on its way, and gives a clip that this \
@@ -276,8 +278,8 @@ fn unfinished(
         let batch = resident.ledger.find(&given.batch)?;
         let batch = facts.batch(&batch.ok_or(Fault::NotAnchored)?)?;
         batches.push((batch, spent));
-        openings.push(shown(resident, clip, i)?);
-        clips.push(clip.clone());
+        openings.push(shown(resident, &clip, i)?);
+        clips.push(clip);
     }
     let offer = Offer {
         claim,
@@ -302,14 +304,7 @@ fn choose(
     asked_for: &Asked,
     named: &[HexId],
 ) -> Result<Vec<Clip>, ResidentError> {
-    let matching = |clip: &&Clip| clip.matches(&asked_for.scope);
-    let matching: Vec<Clip> = resident
-        .state
-        .clips
-        .iter()
-        .filter(matching)
-        .cloned()
-        .collect();
+    let matching = resident.state.clips_in(&asked_for.scope)?;
     let strange = |id: &&HexId| !matching.iter().any(|clip| clip.clip == **id);
     if let Some(id) = named.iter().find(strange) {
         return asked(format!(
@@ -426,44 +421,28 @@ pub fn consent(resident: &mut Resident, offer: Offer) -> Result<Said, ResidentEr
         }
     };
     let now = resident.clock.now();
-    let state = &mut resident.state;
-    // What the log will never take makes room; anything else keeps its headers.
-    state.gifts.retain(|gift| {
-        gift.request != Some(request) || Waiting::of(gift).is_some_and(|w| w.may_be_logged(now))
-    });
-    // A refusal that nobody has heard of is as if it had not been made.
-    state
-        .refusals
-        .retain(|r| r.request != request || r.carried_by.is_some() || r.anchor.is_some());
-    disclose(
-        resident,
-        Some(request),
-        &envelope,
-        offer.given,
-        offer.openings,
-    )
+    let state = &resident.state;
+    let gift = Gift::new(Some(request), &envelope, offer.given);
+    state.atomic(|| {
+        for earlier in state.gifts_for(&request)? {
+            // The log will never take it, so it makes room; any other keeps its headers.
+            if Waiting::of(&earlier).is_none_or(|w| !w.may_be_logged(now)) {
+                state.remove_gift(&earlier.disclosure)?;
+            }
+        }
+        state.remove_unsent_refusal(&request)?;
+        state.put_gift(&gift)
+    })?;
+    disclose(resident, &envelope, offer.openings)
 }
 
-/// Writes a disclosure down, and logs it.
+/// Logs a disclosure that is kept.
 pub(super) fn disclose(
     resident: &mut Resident,
-    request: Option<StatementId>,
     envelope: &Envelope,
-    clips: Vec<GivenClip>,
     openings: Vec<ShownOpening>,
 ) -> Result<Said, ResidentError> {
     let id = StatementId::of_payload(&envelope.payload);
-    let state = &mut resident.state;
-    state.gifts.retain(|gift| gift.disclosure != id);
-    state.gifts.push(Gift {
-        disclosure: id,
-        request,
-        envelope: to_value(envelope),
-        clips,
-        index: None,
-        handed_over: None,
-    });
-    resident.save()?;
     let body = Disclose {
         statement: raw(envelope),
         openings,
@@ -472,8 +451,7 @@ pub(super) fn disclose(
         Ok(logged) => settle(resident, id, &logged),
         Err(error) => {
             if is_refusal(&error) {
-                resident.state.gifts.retain(|gift| gift.disclosure != id);
-                resident.save()?;
+                resident.state.remove_gift(&id)?;
             }
             Err(error.into())
         }
@@ -485,19 +463,14 @@ pub(super) fn disclose(
 ///
 /// # Errors
 /// If the request is not in the own copy of the log, or was consented to.
-pub fn refuse(resident: &mut Resident, request: &StatementId) -> Result<(), ResidentError> {
+pub fn refuse(resident: &Resident, request: &StatementId) -> Result<(), ResidentError> {
     resident.claim_of(request)?;
-    if resident.state.gift(request).is_some() {
+    if !resident.state.gifts_for(request)?.is_empty() {
         return asked(
             "you have consented to this request: take it back with `withdraw`".to_owned(),
         );
     }
-    if resident
-        .state
-        .refusals
-        .iter()
-        .any(|r| r.request == *request)
-    {
+    if resident.state.has_refused(request)? {
         return Ok(());
     }
     let refusal = KeptRefusal {
@@ -507,8 +480,7 @@ pub fn refuse(resident: &mut Resident, request: &StatementId) -> Result<(), Resi
         carried_by: None,
         anchor: None,
     };
-    resident.state.refusals.push(refusal);
-    resident.save()
+    Ok(resident.state.add_refusal(&refusal)?)
 }
 
 /// The signed refusal of a request.
@@ -527,11 +499,9 @@ pub(super) fn decision(resident: &Resident, request: &StatementId) -> Envelope {
 /// # Errors
 /// The server's refusals, and a proof that does not hold.
 pub fn withdraw(resident: &mut Resident, disclosure: &StatementId) -> Result<Said, ResidentError> {
-    let gifts = &mut resident.state.gifts;
-    let Some(at) = gifts.iter().position(|g| g.disclosure == *disclosure) else {
+    let Some(gift) = resident.state.gift(disclosure)? else {
         return asked("you have not consented to this".to_owned());
     };
-    let gift = gifts[at].clone();
     let index = gift.index.ok_or(Fault::DisclosureNotLogged)?;
     let given = resident
         .ledger
@@ -554,12 +524,7 @@ pub fn withdraw(resident: &mut Resident, disclosure: &StatementId) -> Result<Sai
     let logged = resident.client.submit(&envelope)?;
     let id = StatementId::of_payload(&envelope.payload);
     let said = settle(resident, id, &logged)?;
-    for known in &mut resident.state.gifts {
-        if known.disclosure == *disclosure {
-            known.clips.iter_mut().for_each(|clip| clip.header = None);
-        }
-    }
-    resident.save()?;
+    resident.state.drop_headers(disclosure)?;
     Ok(said)
 }
 
@@ -572,15 +537,7 @@ fn settle(
     if let Some(proof) = &logged.proof {
         let now = resident.clock.now();
         let index = gate::check_logged(proof.as_bytes(), &id, &resident.policy, now)?;
-        if let Some(gift) = resident
-            .state
-            .gifts
-            .iter_mut()
-            .find(|gift| gift.disclosure == id)
-        {
-            gift.index = Some(index);
-        }
-        resident.save()?;
+        resident.state.set_logged(&id, index)?;
         return Ok(Said {
             id,
             index: Some(index),

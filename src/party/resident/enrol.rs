@@ -6,11 +6,11 @@ use std::path::Path;
 
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::state::{Camera, Clip, State};
+use super::state::{Beginning, Camera, Clip, State};
 use super::upload::{self, Metadata};
 use super::{
-    CLIPS, FOLLOWER, PHRASE, POLICY, Progress, Resident, ResidentError, STATE, notices,
-    read_phrase, read_policy, sync,
+    CLIPS, FOLLOWER, PHRASE, POLICY, Progress, Resident, ResidentError, STATE, has_resident,
+    notices, read_phrase, read_policy, sync,
 };
 use crate::client::Client;
 use crate::client::base::BaseUrl;
@@ -25,9 +25,6 @@ use crate::statement::words::Jurisdiction;
 use crate::store::secrets::SecretFile;
 use crate::time::Clock;
 use crate::wire::vault::StoredClip;
-
-/// Clips of a restored device that are fetched before what was found is saved.
-const SAVED_AT_ONCE: usize = 32;
 
 /// Where a resident begins.
 #[derive(Debug, Clone)]
@@ -64,13 +61,17 @@ pub fn init(
     let phrase = read_phrase(place.home)?;
     let enrolled = client.enrol(code, None, &phrase.seed().vault_key())?;
     let server = client.base().as_str().to_owned();
-    let mut state = State::new(server, place.jurisdiction.clone(), enrolled.vault);
-    state.cameras = cameras;
-    state.save(&place.home.join(STATE))?;
-    let mut resident = Resident::open(place.home, clock)?;
+    let beginning = Beginning {
+        server,
+        jurisdiction: place.jurisdiction.clone(),
+        vault: enrolled.vault,
+        cameras,
+        restoring: false,
+    };
+    State::create(&place.home.join(STATE), &beginning)?;
+    let resident = Resident::open(place.home, clock)?;
     // What fails here is done by the next sync.
-    notices::tell_recipient(&mut resident, &mut Vec::new());
-    resident.save()?;
+    notices::tell_recipient(&resident, &mut Vec::new())?;
     Ok((resident, phrase))
 }
 
@@ -117,30 +118,32 @@ pub fn restore(
             true => {}
             false => file.write_new(written(phrase).as_bytes())?,
         }
-        let mut state = State::new(server.clone(), place.jurisdiction.clone(), vault.vault);
-        state.restoring = true;
-        state.save(&place.home.join(STATE))?;
+        let beginning = Beginning {
+            server,
+            jurisdiction: place.jurisdiction.clone(),
+            vault: vault.vault,
+            cameras: Vec::new(),
+            restoring: true,
+        };
+        State::create(&place.home.join(STATE), &beginning)?;
     }
     let mut resident = Resident::open_unfinished(place.home, clock)?;
     if resident.state.vault != vault.vault {
         return Err(ResidentError::Exists(place.home.to_owned()));
     }
-    let damaged = fetch_clips(&mut resident, &vault.clips, progress);
-    // Also what was fetched before a failure.
-    resident.save()?;
-    let damaged = damaged?;
+    let damaged = fetch_clips(&resident, &vault.clips, progress)?;
     sync::sync(&mut resident, progress)?;
-    resident.state.restoring = false;
-    resident.save()?;
     let state = &resident.state;
-    let anchors = state.clips.iter().flat_map(|clip| &clip.anchors);
+    state.end_restoring()?;
+    let clips = state.clips()?;
+    let anchors = clips.iter().flat_map(|clip| &clip.anchors);
     let found = Found {
-        clips: state.clips.len(),
+        clips: clips.len(),
         damaged,
         commitments_anchored: anchors.flatten().count(),
-        refusals: state.refusals.len(),
-        disclosures: state.gifts.len(),
-        notices: state.notices.len(),
+        refusals: state.refusals()?.len(),
+        disclosures: state.gifts()?.len(),
+        notices: state.notices()?.len(),
         not_to_be_handed_over: sync::unmet(&resident)?,
     };
     Ok((resident, found))
@@ -148,12 +151,12 @@ pub fn restore(
 
 /// Whether the folder is one that this phrase began to restore.
 fn begun(place: &Place<'_>, phrase: &Phrase, clock: &Clock) -> Result<bool, ResidentError> {
-    if !place.home.join(STATE).exists() {
+    if !has_resident(place.home)? {
         return Ok(false);
     }
     let resident = Resident::open_unfinished(place.home, clock.clone())?;
     let same = *written(&read_phrase(place.home)?) == *written(phrase);
-    match resident.state.restoring && same {
+    match resident.state.restoring()? && same {
         true => Ok(true),
         false => Err(ResidentError::Exists(place.home.to_owned())),
     }
@@ -162,7 +165,7 @@ fn begun(place: &Place<'_>, phrase: &Phrase, clock: &Clock) -> Result<bool, Resi
 /// Fetches the clips that the device does not have yet; those that this phrase did not seal, each with the
 /// reason.
 fn fetch_clips(
-    resident: &mut Resident,
+    resident: &Resident,
     stored: &[StoredClip],
     progress: Progress<'_>,
 ) -> Result<Vec<String>, ResidentError> {
@@ -170,19 +173,15 @@ fn fetch_clips(
     let count = stored.len() as u64;
     for (done, stored) in (0..).zip(stored) {
         progress(done, count);
-        if resident.state.clip(stored.clip).is_some() {
+        let state = &resident.state;
+        if state.clip(stored.clip)?.is_some() {
             continue;
         }
         match fetch(resident, stored)? {
-            Ok(clip) => {
-                if !resident.state.cameras.contains(&clip.camera) {
-                    resident.state.cameras.push(clip.camera.clone());
-                }
-                resident.state.clips.push(clip);
-                if resident.state.clips.len().is_multiple_of(SAVED_AT_ONCE) {
-                    resident.save()?;
-                }
-            }
+            Ok(clip) => state.atomic(|| {
+                state.add_camera(&clip.camera)?;
+                state.add_clip(&clip)
+            })?,
             Err(why) => damaged.push(format!("{}: {why}", stored.clip)),
         }
     }
@@ -223,6 +222,7 @@ fn fetch(resident: &Resident, stored: &StoredClip) -> Result<Result<Clip, String
         size: metadata.size,
         commitments,
         upload: None,
+        stored: true,
         anchors: [const { None }; CLIP_COMMITMENTS],
     }))
 }
@@ -237,7 +237,7 @@ fn check(place: &Place<'_>, clock: &Clock) -> Result<Client, ResidentError> {
 /// Checks what is given, and makes the folder with the trust file in it.
 fn prepare(place: &Place<'_>, clock: &Clock) -> Result<Client, ResidentError> {
     let home = place.home;
-    if home.join(STATE).exists() {
+    if has_resident(home)? {
         return Err(ResidentError::Exists(home.to_owned()));
     }
     let client = check(place, clock)?;
@@ -247,7 +247,7 @@ fn prepare(place: &Place<'_>, clock: &Clock) -> Result<Client, ResidentError> {
     let _ = fs::remove_file(home.join(FOLLOWER));
     let text = fs::read(place.trust).map_err(ResidentError::file(place.trust))?;
     let path = home.join(POLICY);
-    super::state::replace(&path, &text).map_err(ResidentError::file(&path))?;
+    SecretFile::at(path).replace(&text)?;
     Ok(client)
 }
 

@@ -138,8 +138,8 @@ pub fn read(resident: &Resident) -> Result<Option<Inbox>, ResidentError> {
         notices: notices::read(resident)?,
     };
     let (mut younger, mut not_yet) = (0, 0);
-    for index in &resident.state.open {
-        let Some(claim) = resident.claim(*index)? else {
+    for (index, _) in resident.state.open_requests()? {
+        let Some(claim) = resident.claim(index)? else {
             continue;
         };
         if claim
@@ -221,25 +221,21 @@ pub(super) fn held(resident: &Resident) -> Result<Option<Held>, ResidentError> {
 /// The request for this resident, if it asks about an own camera.
 fn item(resident: &Resident, claim: &Claim, asked: Asked) -> Result<Option<Item>, ResidentError> {
     let state = &resident.state;
-    let near = |camera: &&Camera| asked.scope.ring.contains(camera.position);
+    let near = |camera: &Camera| asked.scope.ring.contains(camera.position);
     let cameras: Vec<Label> = state
-        .cameras
-        .iter()
+        .cameras()?
+        .into_iter()
         .filter(near)
-        .map(|c| c.name.clone())
+        .map(|camera| camera.name)
         .collect();
-    let clips: Vec<HexId> = state
-        .clips
-        .iter()
-        .filter(|clip| clip.matches(&asked.scope))
-        .map(|clip| clip.clip)
-        .collect();
+    let clips = state.clips_in(&asked.scope)?.into_iter();
+    let clips: Vec<HexId> = clips.map(|clip| clip.clip).collect();
     if cameras.is_empty() && clips.is_empty() {
         return Ok(None);
     }
-    let answer = if state.gift(&claim.id).is_some() {
+    let answer = if !state.gifts_for(&claim.id)?.is_empty() {
         Answer::Consented
-    } else if state.refusals.iter().any(|r| r.request == claim.id) {
+    } else if state.has_refused(&claim.id)? {
         Answer::Refused
     } else {
         Answer::None

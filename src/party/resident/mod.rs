@@ -1,8 +1,8 @@
 //! A resident's own program: keeps clips sealed, follows the log, decides, and tells who saw.
 //!
 //! The folder: `phrase` (the 24 words), `log.policy` (whom the device believes), `follower.db` (its
-//! own verified copy of the log), `bundle.json` (the last bundle), `resident.json` ([`state`]),
-//! `clips/<id>/` (sealed header and metadata; the body until it is uploaded; the commitments of its upload).
+//! own verified copy of the log), `bundle.json` (the last bundle), `resident.db` ([`state`]),
+//! `clips/<id>/` (sealed header and metadata; the body until it is uploaded).
 //!
 //! * [`enrol`]: beginning, and beginning again from the phrase
 //! * [`upload`]: sealing clips and storing them
@@ -53,7 +53,9 @@ use state::State;
 
 const PHRASE: &str = "phrase";
 const POLICY: &str = "log.policy";
-const STATE: &str = "resident.json";
+const STATE: &str = "resident.db";
+/// The state of a program before this one.
+const OLD_STATE: &str = "resident.json";
 const BUNDLE: &str = "bundle.json";
 const FOLLOWER: &str = "follower.db";
 const CLIPS: &str = "clips";
@@ -67,6 +69,12 @@ pub enum ResidentError {
     Exists(PathBuf),
     #[error("{} holds no resident: begin with `whosaw resident init`", .0.display())]
     Missing(PathBuf),
+    #[error(
+        "{root} is of an older program, which kept resident.json: run `whosaw resident restore` with another --home \
+         and the words in {root}/phrase",
+        root = .0.display()
+    )]
+    Older(PathBuf),
     #[error(
         "{} is not restored yet: run `whosaw resident restore` again, with the same phrase; it goes on where \
          it was",
@@ -142,7 +150,7 @@ impl Resident {
     /// was interrupted.
     pub fn open(root: &Path, clock: Clock) -> Result<Self, ResidentError> {
         let resident = Self::open_unfinished(root, clock)?;
-        match resident.state.restoring {
+        match resident.state.restoring()? {
             true => Err(ResidentError::Unfinished(root.to_owned())),
             false => Ok(resident),
         }
@@ -150,11 +158,11 @@ impl Resident {
 
     /// As [`Resident::open`], for the program that restores it.
     fn open_unfinished(root: &Path, clock: Clock) -> Result<Self, ResidentError> {
-        if !root.join(STATE).exists() {
+        if !has_resident(root)? {
             return Err(ResidentError::Missing(root.to_owned()));
         }
         let lock = DataLock::acquire(root)?;
-        let state = State::load(&root.join(STATE))?;
+        let state = State::open(&root.join(STATE))?;
         let policy = read_policy(&root.join(POLICY))?;
         let client = Client::new(BaseUrl::parse(&state.server)?, clock.clone());
         Ok(Self {
@@ -190,14 +198,6 @@ impl Resident {
         }
     }
 
-    /// Writes what the device remembers.
-    ///
-    /// # Errors
-    /// If the disk fails.
-    pub fn save(&self) -> Result<(), ResidentError> {
-        self.state.save(&self.root.join(STATE))
-    }
-
     fn clip_folder(&self, clip: HexId) -> PathBuf {
         self.root.join(CLIPS).join(clip.to_string())
     }
@@ -228,6 +228,18 @@ impl Resident {
             clip,
             why: why.into(),
         })
+    }
+}
+
+/// Whether a resident lives in the folder.
+///
+/// # Errors
+/// [`ResidentError::Older`] if an older program's does.
+fn has_resident(root: &Path) -> Result<bool, ResidentError> {
+    let found = root.join(STATE).exists();
+    match !found && root.join(OLD_STATE).exists() {
+        true => Err(ResidentError::Older(root.to_owned())),
+        false => Ok(found),
     }
 }
 

@@ -4,13 +4,12 @@
 //! and tries them all here. What it opened it keeps as it came; whether that may be shown as
 //! genuine is judged each time anew, by what the own copy of the log says then.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::gate::Fault;
 use super::gate::notice::{NoticeClaim, Tried, check_notice, try_all};
 use super::{Resident, ResidentError};
 use crate::digest::StatementId;
-use crate::encoding::{base64, from_base64};
 use crate::reader::follower::Entry;
 use crate::statement::facts::{FactsExt as _, Whole};
 use crate::statement::kinds::legal_demand::ProcessKind;
@@ -18,30 +17,26 @@ use crate::statement::kinds::notice::{Notice, NoticeState};
 use crate::statement::sealed::SealDigest;
 use crate::statement::words::{Day, Investigation, PartyId, RecordKind, listed};
 use crate::statement::{Author, Statement};
+use crate::store::StoreError;
 use crate::time::Time;
 use crate::tlog::tree::LeafIndex;
 use crate::wire::vault::HexId;
 
 /// A notice in the log whose messages have not all been tried yet.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DueNotice {
     pub notice: StatementId,
     pub index: LeafIndex,
     /// Why the log's rules forbid it, if they do.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forbidden: Option<String>,
     /// What was wrong when it was asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
     /// Places of those of its messages that were tried.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tried: Vec<usize>,
 }
 
 /// A message that the log says was destroyed before this device could try it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct LostMessage {
     pub notice: StatementId,
     pub index: LeafIndex,
@@ -52,23 +47,21 @@ pub struct LostMessage {
 }
 
 /// A message that is for this resident.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct KeptNotice {
     pub index: LeafIndex,
     /// Its place among the messages of the notice, from 0.
     pub n: usize,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Why the log's rules forbid the notice, if they do.
     pub forbidden: Option<String>,
-    #[serde(flatten)]
     pub found: Found,
 }
 
 /// What the own key found in a message.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Found {
-    /// What it says, in base64.
-    Plain(String),
+    /// What it says.
+    Plain(Vec<u8>),
     /// Why it does not open. It is not asked for again: only its owner's device would do that.
     Broken(String),
 }
@@ -176,75 +169,80 @@ impl Received {
 }
 
 /// Notes an entry of the log that is, or may be, part of what residents are told about demands.
-pub(super) fn note(resident: &mut Resident, entry: &Entry, forbidden: Option<String>) {
+pub(super) fn note(
+    resident: &Resident,
+    entry: &Entry,
+    forbidden: Option<&str>,
+) -> Result<(), StoreError> {
     match &entry.signed.statement {
         Statement::Notice(notice) if notice.state == NoticeState::Sent => {
-            resident.state.notices_due.push(DueNotice {
+            resident.state.add_notice_due(&DueNotice {
                 notice: entry.signed.id,
                 index: entry.index,
-                forbidden: forbidden.clone(),
+                forbidden: forbidden.map(str::to_owned),
                 why: None,
                 tried: Vec::new(),
-            });
+            })?;
         }
         Statement::Notice(_) | Statement::DemandResponse(_) | Statement::DelayOrder(_) => {}
-        _ => return,
+        _ => return Ok(()),
     }
-    if forbidden.is_none() {
-        resident.state.compelled.push(entry.index);
+    match forbidden {
+        None => resident.state.add_compelled(entry.index),
+        Some(_) => Ok(()),
     }
 }
 
 /// Tells the operator whom notices are sealed for, if that is not done yet.
-pub(super) fn tell_recipient(resident: &mut Resident, warnings: &mut Vec<String>) {
-    if resident.state.notice_recipient_told {
-        return;
+pub(super) fn tell_recipient(
+    resident: &Resident,
+    warnings: &mut Vec<String>,
+) -> Result<(), StoreError> {
+    if resident.state.recipient_sent()? {
+        return Ok(());
     }
     let recipient = resident.seed.notice_key().recipient();
     let told = resident
         .client
         .put_notice_recipient(recipient, &resident.seed.vault_key());
     match told {
-        Ok(()) => resident.state.notice_recipient_told = true,
+        Ok(()) => resident.state.set_recipient_sent()?,
         Err(error) => warnings.push(format!("the operator cannot send you notices: {error}")),
     }
+    Ok(())
 }
 
 /// Fetches every message of every notice that is new, and tries them all; how many notices were
 /// tried whole.
-pub(super) fn scan(resident: &mut Resident) -> Result<usize, ResidentError> {
+pub(super) fn scan(resident: &Resident) -> Result<usize, ResidentError> {
     let key = resident.seed.notice_key();
-    let due = std::mem::take(&mut resident.state.notices_due);
-    let (count, mut left) = (due.len(), Vec::new());
-    for mut due in due {
-        let Some((_, body)) = notice(resident, due.index)? else {
-            continue;
-        };
+    let mut done = 0;
+    for mut due in resident.state.notices_due()? {
         let given = resident.client.notice(&due.notice);
-        let why = match given {
-            Err(error) => Some(error.to_string()),
-            Ok(given) => take(
-                resident,
-                &mut due,
-                &body,
-                try_all(&key, &body.messages, &given),
-            )?,
-        };
-        // What the rules forbid tells nobody anything: it is not waited for.
-        if why.is_some() && due.forbidden.is_none() {
-            due.why = why;
-            left.push(due);
-        }
+        done += resident.state.atomic(|| {
+            due.why = match (notice(resident, due.index)?, given) {
+                (None, _) => None,
+                (Some(_), Err(error)) => Some(error.to_string()),
+                (Some((_, body)), Ok(given)) => {
+                    let tried = try_all(&key, &body.messages, &given);
+                    take(resident, &mut due, &body, tried)?
+                }
+            };
+            // What the rules forbid tells nobody anything: it is not waited for.
+            if due.why.is_some() && due.forbidden.is_none() {
+                resident.state.put_off_notice(&due)?;
+                return Ok::<_, ResidentError>(0);
+            }
+            resident.state.notice_done(due.index)?;
+            Ok(1)
+        })?;
     }
-    let done = count - left.len();
-    resident.state.notices_due = left;
-    resident.save()?;
     Ok(done)
 }
 
 /// Keeps what came of a notice's messages; why some have to be asked for again, if any have.
 fn take(
-    resident: &mut Resident,
+    resident: &Resident,
     due: &mut DueNotice,
     body: &Notice,
     all: Vec<Tried>,
@@ -253,12 +251,12 @@ fn take(
     for (n, tried) in all.into_iter().enumerate() {
         match tried {
             Tried::Foreign => {}
-            Tried::Own(Ok(plain)) => keep(resident, due, n, Found::Plain(base64(&plain))),
-            Tried::Own(Err(why)) => keep(resident, due, n, Found::Broken(why.to_string())),
+            Tried::Own(Ok(plain)) => keep(resident, due, n, Found::Plain(plain))?,
+            Tried::Own(Err(why)) => keep(resident, due, n, Found::Broken(why.to_string()))?,
             Tried::Fault(fault) => {
                 match erased(resident, &body.messages[n])? {
                     // What the log says was destroyed is not withheld, and is never to be had.
-                    Some(at) if matches!(fault, Fault::Withheld(_)) => lose(resident, due, n, at),
+                    Some(at) if matches!(fault, Fault::Withheld(_)) => lose(resident, due, n, at)?,
                     _ => why = Some(fault.to_string()),
                 }
                 continue;
@@ -278,34 +276,30 @@ fn erased(resident: &Resident, digest: &SealDigest) -> Result<Option<LeafIndex>,
 }
 
 /// Notes a message that cannot be tried any more, unless it was, or its notice counts for nothing.
-fn lose(resident: &mut Resident, due: &DueNotice, n: usize, erased: LeafIndex) {
-    let lost = &mut resident.state.notices_lost;
-    let known = lost
-        .iter()
-        .any(|lost| (lost.index, lost.n) == (due.index, n));
-    if !known && !due.tried.contains(&n) && due.forbidden.is_none() {
-        lost.push(LostMessage {
-            notice: due.notice,
-            index: due.index,
-            n,
-            erased,
-        });
+fn lose(
+    resident: &Resident,
+    due: &DueNotice,
+    n: usize,
+    erased: LeafIndex,
+) -> Result<(), StoreError> {
+    if due.tried.contains(&n) || due.forbidden.is_some() {
+        return Ok(());
     }
+    resident.state.lose_message(&LostMessage {
+        notice: due.notice,
+        index: due.index,
+        n,
+        erased,
+    })
 }
 
-fn keep(resident: &mut Resident, due: &DueNotice, n: usize, found: Found) {
-    let notices = &mut resident.state.notices;
-    if notices
-        .iter()
-        .all(|kept| (kept.index, kept.n) != (due.index, n))
-    {
-        notices.push(KeptNotice {
-            index: due.index,
-            n,
-            forbidden: due.forbidden.clone(),
-            found,
-        });
-    }
+fn keep(resident: &Resident, due: &DueNotice, n: usize, found: Found) -> Result<(), StoreError> {
+    resident.state.keep_notice(&KeptNotice {
+        index: due.index,
+        n,
+        forbidden: due.forbidden.clone(),
+        found,
+    })
 }
 
 /// The notice at an index of the own copy.
@@ -326,16 +320,16 @@ fn notice(resident: &Resident, index: LeafIndex) -> Result<Option<(Entry, Notice
 /// The copy's.
 pub fn read(resident: &Resident) -> Result<Notices, ResidentError> {
     let mut notices = Notices::default();
-    for due in &resident.state.notices_due {
+    for due in resident.state.notices_due()? {
         let unasked = || "its messages have not been asked for yet".to_owned();
         notices.unread.push(UnreadNotice {
             notice: due.notice,
             index: due.index,
-            why: due.why.clone().unwrap_or_else(unasked),
+            why: due.why.unwrap_or_else(unasked),
             erased: None,
         });
     }
-    for lost in &resident.state.notices_lost {
+    for lost in resident.state.lost_messages()? {
         let at = lost.erased;
         notices.unread.push(UnreadNotice {
             notice: lost.notice,
@@ -346,11 +340,12 @@ pub fn read(resident: &Resident) -> Result<Notices, ResidentError> {
             erased: Some(at),
         });
     }
-    if resident.state.notices.is_empty() {
+    let kept = resident.state.notices()?;
+    if kept.is_empty() {
         return Ok(notices);
     }
     let compelled = compelled(resident)?;
-    for kept in &resident.state.notices {
+    for kept in &kept {
         let Some((entry, body)) = notice(resident, kept.index)? else {
             continue;
         };
@@ -379,8 +374,8 @@ pub fn read(resident: &Resident) -> Result<Notices, ResidentError> {
 /// All entries about what is compelled, but the demands.
 fn compelled(resident: &Resident) -> Result<Vec<Entry>, ResidentError> {
     let mut entries = Vec::new();
-    for index in &resident.state.compelled {
-        entries.extend(resident.ledger.entry(*index)?);
+    for index in resident.state.compelled()? {
+        entries.extend(resident.ledger.entry(index)?);
     }
     Ok(entries)
 }
@@ -438,10 +433,7 @@ fn judge(
         body,
     };
     let checked = match &kept.found {
-        Found::Plain(plain) => {
-            let plain = from_base64(plain).map_err(ResidentError::file(&resident.root))?;
-            check_notice(&claim, &plain)
-        }
+        Found::Plain(plain) => check_notice(&claim, plain),
         Found::Broken(why) => Err(match &kept.forbidden {
             Some(why) => Fault::Forbidden(why.clone()),
             None => Fault::Unreadable("message", why.clone()),

@@ -6,10 +6,9 @@
 
 use super::decide::{self, Said, Sealed, Waiting, asked, latest_end};
 use super::gate::{self, Fault};
-use super::state::{Clip, GivenClip};
+use super::state::{Clip, Gift, GivenClip};
 use super::{Resident, ResidentError, sync};
 use crate::digest::StatementId;
-use crate::encoding::base64;
 use crate::statement::envelope::Envelope;
 use crate::statement::facts::{FactsExt as _, Whole};
 use crate::statement::kinds::disclosure::{Audience, Disclosure};
@@ -57,11 +56,11 @@ pub struct Published {
 /// # Errors
 /// [`ResidentError::Fault`]: each reason not to publish.
 pub fn prepare(resident: &Resident, clip: HexId, wish: &Wish) -> Result<Offer, ResidentError> {
-    let Some(clip) = resident.state.clip(clip) else {
+    let Some(clip) = resident.state.clip(clip)? else {
         return asked(format!("you have no clip {clip}"));
     };
     let now = resident.clock.now();
-    for gift in resident.state.published(clip.clip) {
+    for gift in resident.state.published(clip.clip)? {
         let Some(index) = gift.index else { continue };
         let given = resident.ledger.given(index)?;
         let given = given.ok_or(Fault::DisclosureNotLogged)?;
@@ -73,7 +72,7 @@ pub fn prepare(resident: &Resident, clip: HexId, wish: &Wish) -> Result<Offer, R
             ));
         }
     }
-    if let Some(offer) = unfinished(resident, clip)? {
+    if let Some(offer) = unfinished(resident, &clip)? {
         return Ok(offer);
     }
     let Sealed {
@@ -81,7 +80,7 @@ pub fn prepare(resident: &Resident, clip: HexId, wish: &Wish) -> Result<Offer, R
         header,
         opening,
         batch,
-    } = decide::seal(resident, clip, Audience::Public)?;
+    } = decide::seal(resident, &clip, Audience::Public)?;
     let mut gives = [&[DataKind::Video][..], &wish.gives].concat();
     gives.sort_unstable();
     gives.dedup();
@@ -95,22 +94,25 @@ pub fn prepare(resident: &Resident, clip: HexId, wish: &Wish) -> Result<Offer, R
     let seen = resident.seen()?;
     gate::check_publish(&disclosure, &[batch], &resident.now(seen.as_ref()))?;
     Ok(Offer {
-        clip: clip.clone(),
         disclosure,
-        known_to: known_to(resident, clip)?,
+        known_to: known_to(resident, &clip)?,
         envelope: None,
         given: vec![GivenClip {
             clip: Some(clip.clip),
-            header: Some(base64(&header)),
+            header: Some(header),
         }],
+        clip,
         opening,
     })
 }
 
 /// A publication of the clip that was signed before, and did not come into the log yet.
 fn unfinished(resident: &Resident, clip: &Clip) -> Result<Option<Offer>, ResidentError> {
-    let mut gifts = resident.state.published(clip.clip);
-    let waits = gifts.find_map(|gift| Some((gift, Waiting::of(gift)?)));
+    let mut gifts = resident.state.published(clip.clip)?.into_iter();
+    let waits = gifts.find_map(|gift| {
+        let waiting = Waiting::of(&gift)?;
+        Some((gift, waiting))
+    });
     let Some((gift, waiting)) = waits else {
         return Ok(None);
     };
@@ -120,7 +122,10 @@ fn unfinished(resident: &Resident, clip: &Clip) -> Result<Option<Offer>, Residen
         ..
     } = waiting;
     let commitment = disclosure.clips.first().map(|clip| clip.commitment);
-    let own = commitment.and_then(|commitment| resident.state.clip_of(&commitment));
+    let own = match commitment {
+        Some(commitment) => resident.state.clip_of(&commitment)?,
+        None => None,
+    };
     let (Some((_, i)), true) = (own, disclosure.expires > resident.clock.now()) else {
         return Ok(None);
     };
@@ -129,7 +134,7 @@ fn unfinished(resident: &Resident, clip: &Clip) -> Result<Option<Offer>, Residen
         disclosure,
         known_to: known_to(resident, clip)?,
         envelope: Some(envelope),
-        given: gift.clips.clone(),
+        given: gift.clips,
         opening: decide::shown(resident, clip, i)?,
     }))
 }
@@ -164,7 +169,7 @@ fn expires(resident: &Resident, wanted: Option<Time>) -> Result<Time, ResidentEr
 
 fn known_to(resident: &Resident, clip: &Clip) -> Result<Vec<PartyId>, ResidentError> {
     let mut known_to = Vec::new();
-    for gift in resident.state.gifts.iter().filter(|g| g.gives(clip.clip)) {
+    for gift in resident.state.gifts_of(clip.clip)? {
         let Some(index) = gift.index else { continue };
         let given = resident.ledger.given(index)?;
         let taking = given.and_then(|given| given.collection);
@@ -188,7 +193,10 @@ pub fn publish(resident: &mut Resident, offer: Offer) -> Result<Published, Resid
             resident.sign_once(&key, offer.disclosure.into())
         }
     };
-    let said = decide::disclose(resident, None, &envelope, offer.given, vec![offer.opening])?;
+    resident
+        .state
+        .put_gift(&Gift::new(None, &envelope, offer.given))?;
+    let said = decide::disclose(resident, &envelope, vec![offer.opening])?;
     sync::follow(resident, &|_, _| {}, &mut Vec::new())?;
     let mut warnings = Vec::new();
     let done = sync::hand_over(resident, &mut warnings)?;

@@ -89,16 +89,16 @@ pub fn report(resident: &Resident) -> Result<Report, ResidentError> {
     let seen = resident.seen()?.ok_or(Fault::NoCheckpoint)?;
     let state = &resident.state;
     let notices = notices::read(resident)?;
-    let clips: Result<_, _> = state
-        .clips
+    let clips = state.clips()?;
+    let clips: Result<_, _> = clips
         .iter()
         .map(|clip| clip_report(resident, clip, &notices))
         .collect();
     Ok(Report {
         checkpoint: Checkpoint::from(&seen),
         clips: clips?,
-        decisions: state.refusals.iter().map(decision_line).collect(),
-        attacks: state.attacks.clone(),
+        decisions: state.refusals()?.iter().map(decision_line).collect(),
+        attacks: state.attacks()?,
         notices,
     })
 }
@@ -109,20 +109,16 @@ fn clip_report(
     notices: &Notices,
 ) -> Result<ClipReport, ResidentError> {
     let mut lines = Vec::new();
-    for seen in &resident.state.requests {
-        if seen.clips.contains(&clip.clip) {
-            lines.push(Line {
-                what: What::Asked,
-                text: format!("{} asked for it, until {}", seen.agency, seen.deadline),
-                request: Some(seen.request),
-                index: Some(seen.index),
-            });
-        }
+    for seen in resident.state.requests_about(clip.clip)? {
+        lines.push(Line {
+            what: What::Asked,
+            text: format!("{} asked for it, until {}", seen.agency, seen.deadline),
+            request: Some(seen.request),
+            index: Some(seen.index),
+        });
     }
-    for gift in &resident.state.gifts {
-        if gift.gives(clip.clip) {
-            lines.extend(gift_lines(resident, gift)?);
-        }
+    for gift in resident.state.gifts_of(clip.clip)? {
+        lines.extend(gift_lines(resident, &gift)?);
     }
     let told = notices.received.iter().filter(|told| told.gives(clip.clip));
     lines.extend(told.map(|told| Line {
@@ -137,11 +133,7 @@ fn clip_report(
             What::Collected | What::HandedOver | What::Published | What::Told
         )
     };
-    let attacked = resident
-        .state
-        .attacks
-        .iter()
-        .any(|attack| attack.clip == clip.clip);
+    let attacked = resident.state.is_attacked(clip.clip)?;
     Ok(ClipReport {
         clip: clip.clip,
         camera: clip.camera.name.clone(),
@@ -258,8 +250,8 @@ pub fn write_proofs(
         let proof = resident.ledger.proof(index)?;
         write(format!("entry-{index}.tlog-proof"), proof.to_text())?;
     }
-    for refusal in &resident.state.refusals {
-        if let Some(file) = decision_file(resident, refusal)? {
+    for refusal in resident.state.refusals()? {
+        if let Some(file) = decision_file(resident, &refusal)? {
             let name = format!("decision-{}.json", &refusal.request.to_string()[..12]);
             let text = serde_json::to_string_pretty(&file).expect("own values serialise");
             write(name, text + "\n")?;

@@ -1,62 +1,83 @@
-//! What a resident's device remembers, besides the phrase and the log: `resident.json`.
+//! The device's memory besides the phrase and the log: `resident.db`, a SQLite database.
 //!
-//! Replaced whole, atomically and durably. It holds places and times, so it is as private as the
-//! phrase. What the log says is asked of the log, not kept here.
+//! Each change is one durable transaction and costs the rows that it touches, however many clips there are; lists
+//! are read by index. It holds places and times, so it is as private as the phrase. No other module has SQL of it.
+//! The log's entries are read from the own copy of the log, not kept here.
+//!
+//! * [`State`]: the file, its transactions, the device and its cameras
+//! * [`clips`](State::clip): clips and their commitments
+//! * [`answers`](State::gift): refusals and disclosures
+//! * [`requests`](State::open_requests): requests, batches and attacks found in the log
+//! * [`notices`](State::notices): notices of legal demands
 
-use std::fs::{self, File, Permissions};
-use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
+mod answers;
+mod clips;
+mod notices;
+mod requests;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Display;
+use std::fs;
 use std::path::Path;
+use std::str::FromStr;
 
+use rusqlite::types::{FromSqlError, Type};
+use rusqlite::{OptionalExtension as _, Params, Row, Transaction, TransactionBehavior};
 use serde::{Deserialize, Serialize};
 
-use super::ResidentError;
-use super::notices::{DueNotice, KeptNotice, LostMessage};
+use super::decide::to_value;
 use crate::digest::{Digest, StatementId};
 use crate::seal::commitment::{CLIP_COMMITMENTS, Commitment, UPLOAD_SLOTS};
+use crate::statement::envelope::Envelope;
 use crate::statement::scope::{Position, Scope};
 use crate::statement::words::{Jurisdiction, Label, PartyId};
+use crate::store::sqlite::{Database, Schema, integer, number};
+use crate::store::{StoreError, folder_of, sync_folder};
 use crate::time::Time;
 use crate::tlog::tree::LeafIndex;
 use crate::wire::vault::HexId;
 
-/// Everything the device remembers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+const SCHEMA: Schema = Schema {
+    application_id: 0x7768_6f64, // "whod"
+    migrations: &[include_str!("state/schema-1.sql")],
+};
+
+const BEGIN: &str = "INSERT INTO device
+    (only, server, jurisdiction, vault, scanned, restoring, recipient_sent)
+    VALUES (1, ?1, ?2, ?3, 0, ?4, 0)";
+const DEVICE: &str = "SELECT server, jurisdiction, vault FROM device";
+const SCANNED: &str = "SELECT scanned FROM device";
+const SET_SCANNED: &str = "UPDATE device SET scanned = ?1 WHERE scanned <> ?1";
+const RESTORING: &str = "SELECT restoring FROM device";
+const RESTORED: &str = "UPDATE device SET restoring = 0";
+const RECIPIENT_SENT: &str = "SELECT recipient_sent FROM device";
+const SENT_RECIPIENT: &str = "UPDATE device SET recipient_sent = 1";
+const CAMERAS: &str = "SELECT name, position FROM cameras ORDER BY number";
+const ADD_CAMERA: &str =
+    "INSERT INTO cameras (name, position) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+const REMOVE_CAMERA: &str = "DELETE FROM cameras WHERE name = ?1";
+
+/// What the device remembers, open for one process.
+#[derive(Debug)]
 pub struct State {
+    database: Database,
+    /// The server's address.
+    pub server: String,
+    pub jurisdiction: Jurisdiction,
+    pub vault: HexId,
+}
+
+/// A new device.
+#[derive(Debug, Clone)]
+pub struct Beginning {
     /// The server's address.
     pub server: String,
     pub jurisdiction: Jurisdiction,
     pub vault: HexId,
     pub cameras: Vec<Camera>,
-    pub clips: Vec<Clip>,
-    /// Requests near an own camera, and what became of them here.
-    pub requests: Vec<SeenRequest>,
-    /// Requests of the jurisdiction that may still be open; they are judged at every sync.
-    pub open: Vec<LeafIndex>,
-    /// Requests that stand in the log against its rules, each with the rules' reason.
-    pub forbidden: Vec<(LeafIndex, String)>,
-    pub refusals: Vec<KeptRefusal>,
-    pub gifts: Vec<Gift>,
-    pub attacks: Vec<Attack>,
-    /// Batches in the log whose commitments have not been fetched yet.
-    pub batches_due: Vec<StatementId>,
-    /// How many entries of the own copy of the log have been looked at.
-    pub scanned: u64,
-    /// The device is being restored from its phrase, and not everything has been found yet.
+    /// It is restored from its phrase, and [`State::end_restoring`] comes when everything is found.
     pub restoring: bool,
-    /// Requests that a lost device may have refused: batches that are due may hold the refusals.
-    pub maybe_refused: Vec<StatementId>,
-    /// The operator knows whom notices are sealed for.
-    pub notice_recipient_told: bool,
-    /// Notices, answers to demands, and orders to wait: what a notice is held against.
-    pub compelled: Vec<LeafIndex>,
-    /// Notices in the log whose messages have not all been tried yet.
-    pub notices_due: Vec<DueNotice>,
-    /// Messages for this resident, by the own key.
-    pub notices: Vec<KeptNotice>,
-    /// Messages of notices that were destroyed before this device could try them.
-    pub notices_lost: Vec<LostMessage>,
 }
 
 /// An own camera.
@@ -69,8 +90,7 @@ pub struct Camera {
 }
 
 /// An own clip.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Clip {
     pub clip: HexId,
     pub camera: Camera,
@@ -85,14 +105,22 @@ pub struct Clip {
     pub size: u64,
     /// The clip's own commitments, by the number in their salts' names.
     pub commitments: [Commitment; CLIP_COMMITMENTS],
-    /// What the upload carries until it is complete.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The commitments that its upload carries, some of which are of refusals; a restored device does not know them.
+    #[serde(skip)]
     pub upload: Option<[Commitment; UPLOAD_SLOTS]>,
+    /// The vault has it.
+    #[serde(skip)]
+    pub stored: bool,
     /// Where each commitment stands, once it is known.
     pub anchors: [Option<Anchor>; CLIP_COMMITMENTS],
 }
 
 impl Clip {
+    /// What its upload is to be completed with, if that is not done.
+    pub(super) fn to_store(&self) -> Option<[Commitment; UPLOAD_SLOTS]> {
+        self.upload.filter(|_| !self.stored)
+    }
+
     /// Whether it was filmed, at least in part, where and when a scope asks.
     pub fn matches(&self, scope: &Scope) -> bool {
         scope.ring.contains(self.camera.position)
@@ -102,8 +130,7 @@ impl Clip {
 }
 
 /// A place in a batch, with the path to its root.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Anchor {
     pub batch: StatementId,
     pub index: u32,
@@ -111,8 +138,7 @@ pub struct Anchor {
 }
 
 /// A request that was judged genuine and asks about an own camera.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SeenRequest {
     pub request: StatementId,
     pub index: LeafIndex,
@@ -122,44 +148,47 @@ pub struct SeenRequest {
 }
 
 /// A refusal: signed, kept, and known to nobody else.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct KeptRefusal {
     pub request: StatementId,
     /// The signed `decision`.
     pub envelope: serde_json::Value,
     pub commitment: Commitment,
     /// The clip whose upload carries the commitment.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub carried_by: Option<HexId>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anchor: Option<Anchor>,
 }
 
 /// An own `disclosure`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Gift {
     pub disclosure: StatementId,
     /// None for what is given to the public.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<StatementId>,
     /// The signed `disclosure`.
     pub envelope: serde_json::Value,
     pub clips: Vec<GivenClip>,
     /// Its place in the own verified copy of the log.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<LeafIndex>,
     /// When this device handed all headers over.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handed_over: Option<Time>,
 }
 
 impl Gift {
-    /// Whether it was to give the same clip to the public as `logged` does.
-    pub(super) fn publishes_of(&self, logged: &Self) -> bool {
-        let same = |given: &GivenClip| given.clip.is_some_and(|clip| logged.gives(clip));
-        self.request.is_none() && self.index.is_none() && self.clips.iter().any(same)
+    /// A disclosure that is not logged yet.
+    pub(super) fn new(
+        request: Option<StatementId>,
+        envelope: &Envelope,
+        clips: Vec<GivenClip>,
+    ) -> Self {
+        Self {
+            disclosure: StatementId::of_payload(&envelope.payload),
+            request,
+            envelope: to_value(envelope),
+            clips,
+            index: None,
+            handed_over: None,
+        }
     }
 
     /// Whether a clip is among those given.
@@ -169,20 +198,17 @@ impl Gift {
 }
 
 /// A clip of a disclosure.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct GivenClip {
     /// None if this device does not have the clip any more.
     pub clip: Option<HexId>,
-    /// The re-wrapped header in base64 until it is handed over. A device restored from its phrase
-    /// has none: nobody can make the same header again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub header: Option<String>,
+    /// The re-wrapped header until it is handed over. A device restored from its phrase has none: nobody can
+    /// make the same header again.
+    pub header: Option<Vec<u8>>,
 }
 
 /// Somebody used what is this resident's alone.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Attack {
     pub index: LeafIndex,
     pub disclosure: StatementId,
@@ -191,109 +217,263 @@ pub struct Attack {
 }
 
 impl State {
-    /// A device that has nothing yet.
-    pub fn new(server: String, jurisdiction: Jurisdiction, vault: HexId) -> Self {
-        Self {
+    /// Makes the file at `path`, which must not exist. It appears there whole, with its one row of the device.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn create(path: &Path, beginning: &Beginning) -> Result<(), StoreError> {
+        let folder = folder_of(path);
+        let fault = |source| StoreError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let mut staging = tempfile::Builder::new();
+        let staging = staging.prefix(".new-").tempdir_in(folder).map_err(fault)?;
+        let staged = staging.path().join("resident.db");
+        let database = SCHEMA.open(&staged)?;
+        let Beginning {
             server,
             jurisdiction,
             vault,
-            cameras: Vec::new(),
-            clips: Vec::new(),
-            requests: Vec::new(),
-            open: Vec::new(),
-            forbidden: Vec::new(),
-            refusals: Vec::new(),
-            gifts: Vec::new(),
-            attacks: Vec::new(),
-            batches_due: Vec::new(),
-            scanned: 0,
-            restoring: false,
-            maybe_refused: Vec::new(),
-            notice_recipient_told: false,
-            compelled: Vec::new(),
-            notices_due: Vec::new(),
-            notices: Vec::new(),
-            notices_lost: Vec::new(),
+            cameras,
+            restoring,
+        } = beginning;
+        let transaction = database.unchecked_transaction()?;
+        let device = (
+            server,
+            jurisdiction.to_string(),
+            vault.as_bytes(),
+            restoring,
+        );
+        transaction.execute(BEGIN, device)?;
+        for camera in cameras {
+            transaction.execute(ADD_CAMERA, camera_columns(camera))?;
         }
+        transaction.commit()?;
+        // Closed, it is one file.
+        drop(database);
+        fs::rename(&staged, path).map_err(fault)?;
+        sync_folder(folder)
     }
 
-    /// Reads it.
+    /// Opens the file at `path`, which [`State::create`] made, and brings it to this program's schema.
     ///
     /// # Errors
-    /// If the file is missing or damaged.
-    pub fn load(path: &Path) -> Result<Self, ResidentError> {
-        let text = fs::read(path).map_err(ResidentError::file(path))?;
-        serde_json::from_slice(&text).map_err(ResidentError::file(path))
-    }
-
-    /// Replaces it.
-    ///
-    /// # Errors
-    /// If the disk fails; the old one is there then.
-    pub fn save(&self, path: &Path) -> Result<(), ResidentError> {
-        let text = serde_json::to_vec_pretty(self).expect("own state serialises");
-        replace(path, &text).map_err(ResidentError::file(path))
-    }
-
-    /// An own clip.
-    pub fn clip(&self, id: HexId) -> Option<&Clip> {
-        self.clips.iter().find(|clip| clip.clip == id)
-    }
-
-    /// The clip with this commitment, and which of its commitments it is.
-    pub fn clip_of(&self, commitment: &Commitment) -> Option<(&Clip, usize)> {
-        self.clips.iter().find_map(|clip| {
-            let at = clip.commitments.iter().position(|c| c == commitment)?;
-            Some((clip, at))
+    /// If it is missing or damaged, another program's, or a newer program's.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let missing = |source| StoreError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        fs::metadata(path).map_err(missing)?;
+        let database = SCHEMA.open(path)?;
+        let (server, jurisdiction, vault) = database.query_row(DEVICE, (), |row| {
+            Ok((row.get(0)?, text(row, 1)?, HexId::from_bytes(row.get(2)?)))
+        })?;
+        Ok(Self {
+            database,
+            server,
+            jurisdiction,
+            vault,
         })
     }
 
-    /// The own disclosure for a request.
-    pub fn gift(&self, request: &StatementId) -> Option<&Gift> {
-        let answers = |gift: &&Gift| gift.request == Some(*request);
-        self.gifts.iter().find(answers)
+    /// Does `work` in one durable transaction, which an error undoes. Within another one's `work` it is part of
+    /// that transaction: pass its error on.
+    ///
+    /// # Errors
+    /// Those of `work`, and SQLite's.
+    pub fn atomic<T, E: From<StoreError>>(
+        &self,
+        work: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        if !self.database.is_autocommit() {
+            return work();
+        }
+        let begun = Transaction::new_unchecked(&self.database, TransactionBehavior::Immediate);
+        let transaction = begun.map_err(StoreError::from)?;
+        let done = work()?;
+        transaction.commit().map_err(StoreError::from)?;
+        Ok(done)
     }
 
-    /// What is given of a clip to the public, or is about to be: in the order in which it was.
-    pub fn published(&self, clip: HexId) -> impl Iterator<Item = &Gift> {
-        let public = move |gift: &&Gift| gift.request.is_none() && gift.gives(clip);
-        self.gifts.iter().filter(public)
+    /// How many entries of the own copy of the log have been looked at.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn scanned(&self) -> Result<u64, StoreError> {
+        self.get(SCANNED, (), |row| row.get(0).map(number))
     }
 
-    /// Keeps a request near an own camera, with what it touches now.
-    pub fn remember(&mut self, seen: SeenRequest) {
-        match self.requests.iter_mut().find(|r| r.request == seen.request) {
-            Some(known) => *known = seen,
-            None => self.requests.push(seen),
-        }
+    /// Notes that so many entries have been looked at.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn set_scanned(&self, entries: u64) -> Result<(), StoreError> {
+        self.change(SET_SCANNED, (integer(entries),)).map(drop)
     }
 
-    /// Notes where a commitment stands, if it is an own one.
-    pub fn anchor(&mut self, commitment: &Commitment, anchor: &Anchor) {
-        for clip in &mut self.clips {
-            if let Some(at) = clip.commitments.iter().position(|c| c == commitment) {
-                clip.anchors[at].get_or_insert_with(|| anchor.clone());
-            }
-        }
-        for refusal in &mut self.refusals {
-            if refusal.commitment == *commitment {
-                refusal.anchor.get_or_insert_with(|| anchor.clone());
-            }
-        }
+    /// Whether the device is being restored from its phrase, and not everything has been found yet.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn restoring(&self) -> Result<bool, StoreError> {
+        self.get(RESTORING, (), |row| row.get(0))
+    }
+
+    /// Notes that everything has been found.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn end_restoring(&self) -> Result<(), StoreError> {
+        self.change(RESTORED, ()).map(drop)
+    }
+
+    /// Whether the operator knows whom notices are sealed for.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn recipient_sent(&self) -> Result<bool, StoreError> {
+        self.get(RECIPIENT_SENT, (), |row| row.get(0))
+    }
+
+    /// Notes that the operator knows whom notices are sealed for.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn set_recipient_sent(&self) -> Result<(), StoreError> {
+        self.change(SENT_RECIPIENT, ()).map(drop)
+    }
+
+    /// The cameras, in the order of adding. A restored device may know several places of one that has moved.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn cameras(&self) -> Result<Vec<Camera>, StoreError> {
+        self.list(CAMERAS, (), |row| camera(row, 0))
+    }
+
+    /// Keeps a camera, unless it is known at this place.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn add_camera(&self, camera: &Camera) -> Result<(), StoreError> {
+        self.change(ADD_CAMERA, camera_columns(camera)).map(drop)
+    }
+
+    /// Keeps a camera at this place alone.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn move_camera(&self, camera: &Camera) -> Result<(), StoreError> {
+        self.atomic(|| {
+            self.change(REMOVE_CAMERA, (camera.name.as_str(),))?;
+            self.add_camera(camera)
+        })
+    }
+
+    /// Runs a statement; how many rows it changed.
+    fn change(&self, sql: &str, values: impl Params) -> Result<usize, StoreError> {
+        Ok(self.database.prepare_cached(sql)?.execute(values)?)
+    }
+
+    /// The row that a query answers with.
+    fn get<T>(
+        &self,
+        sql: &str,
+        values: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        Ok(self.database.prepare_cached(sql)?.query_row(values, read)?)
+    }
+
+    /// The row that a query answers with, if there is one.
+    fn find<T>(
+        &self,
+        sql: &str,
+        values: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, StoreError> {
+        let mut query = self.database.prepare_cached(sql)?;
+        Ok(query.query_row(values, read).optional()?)
+    }
+
+    /// The rows that a query answers with.
+    fn list<T>(
+        &self,
+        sql: &str,
+        values: impl Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut query = self.database.prepare_cached(sql)?;
+        let rows = query.query_map(values, read)?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 }
 
-/// Replaces a file, readable by its owner alone: the old one or the new one is there, whole.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().expect("a file of the folder");
-    let mut staged = tempfile::Builder::new()
-        .prefix(".new-")
-        .permissions(Permissions::from_mode(0o600))
-        .tempfile_in(folder)?;
-    staged.write_all(bytes)?;
-    staged.as_file().sync_all()?;
-    staged.persist(path)?;
-    File::open(folder)?.sync_all()
+fn camera(row: &Row<'_>, column: usize) -> rusqlite::Result<Camera> {
+    Ok(Camera {
+        name: text(row, column)?,
+        position: text(row, column + 1)?,
+    })
+}
+
+fn camera_columns(camera: &Camera) -> (&str, String) {
+    (camera.name.as_str(), camera.position.to_string())
+}
+
+fn statement_id(row: &Row<'_>, column: usize) -> rusqlite::Result<StatementId> {
+    row.get(column).map(StatementId::from_bytes)
+}
+
+fn leaf_index(row: &Row<'_>, column: usize) -> rusqlite::Result<LeafIndex> {
+    let index = row.get(column).map(number)?;
+    Ok(LeafIndex::new(index))
+}
+
+/// A place among few, from 0.
+fn place(row: &Row<'_>, column: usize) -> rusqlite::Result<usize> {
+    let place = row.get(column)?;
+    usize::try_from(place).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, place))
+}
+
+fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Time> {
+    let seconds = row.get(column)?;
+    Time::from_unix(seconds).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, seconds))
+}
+
+/// The batch, index and path from `column` on; `None` if they are NULL.
+fn anchor(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Anchor>> {
+    let Some(batch) = row.get(column)? else {
+        return Ok(None);
+    };
+    let path: Vec<u8> = row.get(column + 2)?;
+    let (hashes, _) = path.as_chunks();
+    Ok(Some(Anchor {
+        batch: StatementId::from_bytes(batch),
+        index: row.get(column + 1)?,
+        path: hashes.iter().copied().map(Digest::from_bytes).collect(),
+    }))
+}
+
+fn anchor_columns(anchor: &Anchor) -> (&[u8; 32], u32, Vec<u8>) {
+    let path = anchor.path.iter().flat_map(Digest::as_bytes);
+    (
+        anchor.batch.as_bytes(),
+        anchor.index,
+        path.copied().collect(),
+    )
+}
+
+/// A column of text, read by its type.
+fn text<T: FromStr<Err: Display>>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let text = row.get_ref(column)?.as_str().map_err(damaged(column))?;
+    text.parse()
+        .map_err(|error: T::Err| damaged(column)(FromSqlError::Other(error.to_string().into())))
+}
+
+fn damaged(column: usize) -> impl FnOnce(FromSqlError) -> rusqlite::Error {
+    move |error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
 }
 
 mod position_text {
@@ -307,93 +487,5 @@ mod position_text {
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Position, D::Error> {
         let text = String::deserialize(deserializer)?;
         text.parse().map_err(de::Error::custom)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::statement::scope::Ring;
-
-    fn clip(from: &str, until: &str, position: &str) -> Clip {
-        Clip {
-            clip: HexId::from_bytes([1; 16]),
-            camera: Camera {
-                name: "front".parse().unwrap(),
-                position: position.parse().unwrap(),
-            },
-            from: from.parse().unwrap(),
-            until: until.parse().unwrap(),
-            body_digest: Digest::of("body"),
-            body_length: 4,
-            sha256: Digest::of("clip"),
-            size: 4,
-            commitments: [1, 2, 3, 4].map(|n| Commitment::from_bytes([n; 32])),
-            upload: None,
-            anchors: [const { None }; CLIP_COMMITMENTS],
-        }
-    }
-
-    fn scope() -> Scope {
-        let corner = |lat, lon| Position::new(lon, lat).unwrap();
-        let (south, north, west, east) = (2_803_000, 2_804_000, -8_195_000, -8_194_000);
-        Scope {
-            ring: Ring::new(vec![
-                corner(south, west),
-                corner(south, east),
-                corner(north, east),
-                corner(north, west),
-                corner(south, west),
-            ])
-            .unwrap(),
-            from: "2019-07-30T20:00:00Z".parse().unwrap(),
-            until: "2019-07-30T22:00:00Z".parse().unwrap(),
-        }
-    }
-
-    #[test]
-    fn a_clip_matches_by_place_and_time_both() {
-        let place = "28.03550,-81.94500";
-        let at = |from, until, place| clip(from, until, place).matches(&scope());
-        assert!(at("2019-07-30T21:59:59Z", "2019-07-30T23:00:00Z", place));
-        assert!(at("2019-07-30T19:00:00Z", "2019-07-30T20:00:01Z", place));
-        // A window that ends when the other begins shares no moment with it.
-        assert!(!at("2019-07-30T19:00:00Z", "2019-07-30T20:00:00Z", place));
-        assert!(!at("2019-07-30T22:00:00Z", "2019-07-30T23:00:00Z", place));
-        let elsewhere = "28.05000,-81.94500";
-        assert!(!at(
-            "2019-07-30T21:00:00Z",
-            "2019-07-30T21:30:00Z",
-            elsewhere
-        ));
-    }
-
-    #[test]
-    fn the_file_is_private_and_reads_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("resident.json");
-        let vault = HexId::from_bytes([2; 16]);
-        let server = "http://127.0.0.1:1".to_owned();
-        let mut state = State::new(server, "US-FL".parse().unwrap(), vault);
-        state.save(&path).unwrap();
-        state.clips = vec![clip(
-            "2019-07-30T20:00:00Z",
-            "2019-07-30T21:00:00Z",
-            "28.03950,-81.94980",
-        )];
-        let anchor = Anchor {
-            batch: StatementId::from_bytes([3; 32]),
-            index: 7,
-            path: vec![Digest::of("sibling")],
-        };
-        state.anchor(&Commitment::from_bytes([3; 32]), &anchor);
-        state.save(&path).unwrap();
-        let mode = fs::metadata(&path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        let read = State::load(&path).unwrap();
-        assert_eq!(read, state);
-        assert_eq!(read.clips[0].anchors, [None, None, Some(anchor), None]);
-        fs::write(&path, "{}").unwrap();
-        assert!(State::load(&path).is_err());
     }
 }

@@ -13,19 +13,20 @@ use serde::Serialize;
 use super::gate::{self, Fault};
 use super::inbox::{self, Checkpoint, Held, Inbox};
 use super::notices::Notices;
-use super::state::{Anchor, Attack, Gift, GivenClip, KeptRefusal};
+use super::state::{Anchor, Attack, Gift, GivenClip, KeptRefusal, State};
 use super::{BUNDLE, Progress, Resident, ResidentError, again, decide, notices, upload};
 use crate::client::ClientError;
 use crate::digest::StatementId;
-use crate::encoding::from_base64;
 use crate::plain;
-use crate::reader::follower::Entry;
+use crate::reader::follower::{Entry, Portion};
 use crate::seal::batch::Batch;
 use crate::seal::commitment::{Commitment, decision_opening};
 use crate::statement::facts::{BatchFact, FactsExt as _};
 use crate::statement::key::PublicKey;
 use crate::statement::kinds::disclosure::{Disclosure, short};
 use crate::statement::{Author, Statement};
+use crate::store::StoreError;
+use crate::store::secrets::SecretFile;
 use crate::tlog::tree::LeafIndex;
 
 /// Entries that are looked at before what was found in them is saved.
@@ -63,12 +64,12 @@ pub fn sync(resident: &mut Resident, progress: Progress<'_>) -> Result<Synced, R
         warnings.push(format!("an upload is not finished: {error}"));
         0
     });
-    notices::tell_recipient(resident, &mut warnings);
-    let since = resident.state.scanned;
+    notices::tell_recipient(resident, &mut warnings)?;
+    let since = resident.state.scanned()?;
     follow(resident, progress, &mut warnings)?;
-    let known = resident.state.scanned;
+    let known = resident.state.scanned()?;
     let batches = fetch_batches(resident, progress, &mut warnings)?;
-    let again = again::complete(resident, &mut warnings);
+    let again = again::complete(resident, &mut warnings)?;
     let not_looked = match resident.client.bundle(&resident.state.jurisdiction) {
         Ok(bundle) => {
             let held = Held {
@@ -77,7 +78,7 @@ pub fn sync(resident: &mut Resident, progress: Progress<'_>) -> Result<Synced, R
             };
             let text = serde_json::to_vec(&held).expect("own values serialise");
             let path = resident.root.join(BUNDLE);
-            super::state::replace(&path, &text).map_err(ResidentError::file(&path))?;
+            SecretFile::at(path).replace(&text)?;
             None
         }
         Err(error) => {
@@ -100,19 +101,19 @@ pub fn sync(resident: &mut Resident, progress: Progress<'_>) -> Result<Synced, R
         notices: Notices::default(),
     });
     inbox.not_looked = not_looked.or(inbox.not_looked);
-    for item in &inbox.requests {
-        resident.state.remember(item.seen());
-    }
+    resident.state.atomic(|| {
+        let mut seen = inbox.requests.iter().map(inbox::Item::seen);
+        seen.try_for_each(|seen| resident.state.remember(&seen))
+    })?;
     let handed_over = hand_over(resident, &mut warnings)?;
-    resident.save()?;
     Ok(Synced {
         checkpoint: Checkpoint::from(&seen),
-        new_entries: resident.state.scanned - since,
+        new_entries: resident.state.scanned()? - since,
         uploads: uploads + again,
         batches,
         notices,
         handed_over,
-        attacks: resident.state.attacks.clone(),
+        attacks: resident.state.attacks()?,
         warnings,
         inbox,
     })
@@ -137,53 +138,62 @@ pub(super) fn follow(
 
 /// Looks at the entries of the copy that have not been looked at, in portions: after an interruption it goes on
 /// with the next. `why` has the rules' reasons for the forbidden entries of the last update.
-fn scan(resident: &mut Resident, why: &BTreeMap<LeafIndex, String>) -> Result<(), ResidentError> {
-    let mut next = resident.state.scanned;
-    let mut saved = next;
-    loop {
-        let portion = resident.ledger.portion(next)?;
-        for index in portion.forbidden {
-            let Some(entry) = resident.ledger.entry(index)? else {
-                continue;
-            };
-            // The reason for an entry of an update that was interrupted is not known any more.
-            let why = why.get(&index);
-            let why = why.cloned().unwrap_or_else(|| FORBIDDEN.to_owned());
-            if asks_here(resident, &entry) {
-                resident.state.forbidden.push((index, why.clone()));
-                resident.state.open.push(index);
+fn scan(resident: &Resident, why: &BTreeMap<LeafIndex, String>) -> Result<(), ResidentError> {
+    let scan_some = || {
+        let since = resident.state.scanned()?;
+        let mut next = since;
+        loop {
+            let portion = resident.ledger.portion(next)?;
+            let (ended, end) = (portion.end == next, portion.end);
+            look_at_all(resident, portion, why)?;
+            next = end;
+            if ended || next - since >= SAVED_AT_ONCE {
+                resident.state.set_scanned(next)?;
+                return Ok::<_, ResidentError>(ended);
             }
-            notices::note(resident, &entry, Some(why));
         }
-        for entry in &portion.entries {
-            look_at(resident, entry);
-        }
-        let ended = portion.end == next;
-        next = portion.end;
-        resident.state.scanned = next;
-        if ended || next - saved >= SAVED_AT_ONCE {
-            resident.save()?;
-            saved = next;
-        }
-        if ended {
-            return Ok(());
-        }
-    }
+    };
+    while !resident.state.atomic(scan_some)? {}
+    Ok(())
 }
 
-fn look_at(resident: &mut Resident, entry: &Entry) {
-    notices::note(resident, entry, None);
-    if asks_here(resident, entry) {
-        if resident.state.restoring {
-            resident.state.maybe_refused.push(entry.signed.id);
+fn look_at_all(
+    resident: &Resident,
+    portion: Portion,
+    why: &BTreeMap<LeafIndex, String>,
+) -> Result<(), ResidentError> {
+    for index in portion.forbidden {
+        let Some(entry) = resident.ledger.entry(index)? else {
+            continue;
+        };
+        // The reason for an entry of an update that was interrupted is not known any more.
+        let why = why.get(&index).map_or(FORBIDDEN, String::as_str);
+        if asks_here(resident, &entry) {
+            resident.state.open_request(index, Some(why))?;
         }
-        resident.state.open.push(entry.index);
+        notices::note(resident, &entry, Some(why))?;
+    }
+    portion
+        .entries
+        .iter()
+        .try_for_each(|entry| look_at(resident, entry))
+}
+
+fn look_at(resident: &Resident, entry: &Entry) -> Result<(), ResidentError> {
+    let state = &resident.state;
+    notices::note(resident, entry, None)?;
+    if asks_here(resident, entry) {
+        if state.restoring()? {
+            state.add_maybe_refused(&entry.signed.id)?;
+        }
+        state.open_request(entry.index, None)?;
     }
     match &entry.signed.statement {
-        Statement::CommitmentBatch(_) => resident.state.batches_due.push(entry.signed.id),
-        Statement::Disclosure(disclosure) => recognise(resident, entry, disclosure),
+        Statement::CommitmentBatch(_) => state.add_batch_due(&entry.signed.id)?,
+        Statement::Disclosure(disclosure) => recognise(resident, entry, disclosure)?,
         _ => {}
     }
+    Ok(())
 }
 
 fn asks_here(resident: &Resident, entry: &Entry) -> bool {
@@ -194,60 +204,68 @@ fn asks_here(resident: &Resident, entry: &Entry) -> bool {
 }
 
 /// Recognises an own disclosure by its one-time key, and the use of an own commitment by another.
-fn recognise(resident: &mut Resident, entry: &Entry, disclosure: &Disclosure) {
+fn recognise(
+    resident: &Resident,
+    entry: &Entry,
+    disclosure: &Disclosure,
+) -> Result<(), StoreError> {
     let own_key = resident.own_key(disclosure);
     let author = match &entry.signed.head.author {
         Author::OneTimeKey(key) => Some(key),
         _ => None,
     };
     if author == Some(&own_key) {
-        adopt(resident, entry, disclosure);
-        return;
+        return adopt(&resident.state, entry, disclosure);
     }
     for clip in &disclosure.clips {
         let one = BTreeSet::from([clip.commitment]);
-        let Some((own, _)) = resident.state.clip_of(&clip.commitment) else {
+        let Some((own, _)) = resident.state.clip_of(&clip.commitment)? else {
             continue;
         };
-        let own = own.clip;
         if let Err(fault) = gate::check_own_commitments(disclosure, author, &own_key, &one) {
-            resident.state.attacks.push(Attack {
+            resident.state.add_attack(&Attack {
                 index: entry.index,
                 disclosure: entry.signed.id,
-                clip: own,
+                clip: own.clip,
                 why: format!("somebody else consented in your name: {fault}"),
-            });
+            })?;
         }
     }
+    Ok(())
 }
 
-fn adopt(resident: &mut Resident, entry: &Entry, disclosure: &Disclosure) {
-    let (state, id) = (&mut resident.state, entry.signed.id);
-    if let Some(known) = state.gifts.iter_mut().find(|gift| gift.disclosure == id) {
-        known.index = Some(entry.index);
-        return;
+fn adopt(state: &State, entry: &Entry, disclosure: &Disclosure) -> Result<(), StoreError> {
+    if state.set_logged(&entry.signed.id, entry.index)? {
+        return Ok(());
     }
-    let clip = |commitment| state.clip_of(commitment).map(|(clip, _)| clip.clip);
-    let clips = disclosure.clips.iter().map(|given| GivenClip {
-        clip: clip(&given.commitment),
-        header: None,
+    let given = disclosure.clips.iter().map(|given| {
+        let clip = state.clip_of(&given.commitment)?;
+        Ok(GivenClip {
+            clip: clip.map(|(clip, _)| clip.clip),
+            header: None,
+        })
     });
-    let request = disclosure.request;
+    let clips = given.collect::<Result<Vec<_>, StoreError>>()?;
     let gift = Gift {
-        disclosure: id,
-        request,
-        envelope: decide::to_value(&entry.signed.envelope),
-        clips: clips.collect(),
         index: Some(entry.index),
-        handed_over: None,
+        ..Gift::new(disclosure.request, &entry.signed.envelope, clips)
     };
     // A key speaks once: what this device had prepared for the request, or with the commitment, never
     // went into the log.
-    state.gifts.retain(|other| match request {
-        Some(_) => other.request != request,
-        None => !other.publishes_of(&gift),
-    });
-    state.gifts.push(gift);
+    let mut others = match &gift.request {
+        Some(request) => state.gifts_for(request)?,
+        None => Vec::new(),
+    };
+    if gift.request.is_none() {
+        for clip in gift.clips.iter().filter_map(|given| given.clip) {
+            others.extend(state.published(clip)?);
+        }
+        others.retain(|other| other.index.is_none());
+    }
+    for other in others {
+        state.remove_gift(&other.disclosure)?;
+    }
+    state.put_gift(&gift)
 }
 
 /// Fetches the commitments of every batch that is new, checks them against the log, and finds the
@@ -257,25 +275,28 @@ fn fetch_batches(
     progress: Progress<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<usize, ResidentError> {
-    let candidates = resident.state.maybe_refused.iter();
+    let candidates = resident.state.maybe_refused()?.into_iter();
     let candidates: Vec<_> = candidates
-        .map(|request| (*request, decision_commitment(resident, request)))
+        .map(|request| (request, decision_commitment(resident, &request)))
         .collect();
-    let due = resident.state.batches_due.clone();
+    let mut unanchored: BTreeSet<_> = resident.state.unanchored()?.into_iter().collect();
+    let due = resident.state.batches_due()?;
     let (count, mut done) = (due.len() as u64, 0);
     for (place, id) in (0..).zip(due) {
         progress(place, count);
         match fetch_batch(resident, &id)? {
             Fetched::Batch(batch) => {
-                find_own(resident, id, &batch, &candidates);
+                resident.state.atomic(|| {
+                    find_own(resident, id, &batch, &candidates, &mut unanchored)?;
+                    resident.state.batch_done(&id)
+                })?;
                 done += 1;
             }
-            Fetched::None => {}
+            Fetched::None => resident.state.batch_done(&id)?,
             Fetched::Wrong(why) => {
                 warnings.push(format!("batch {}: {why}", short(&id)));
-                continue;
             }
-            Fetched::Away(error) if resident.state.restoring => return Err(error.into()),
+            Fetched::Away(error) if resident.state.restoring()? => return Err(error.into()),
             Fetched::Away(error) => {
                 // The next call would fail in the same way.
                 let left = plain::count(count - place, "batch");
@@ -283,13 +304,10 @@ fn fetch_batches(
                 break;
             }
         }
-        resident.state.batches_due.retain(|due| *due != id);
-        resident.save()?;
     }
-    if resident.state.batches_due.is_empty() {
-        resident.state.maybe_refused.clear();
+    if !candidates.is_empty() && resident.state.batches_due()?.is_empty() {
+        resident.state.forget_maybe_refused()?;
     }
-    resident.save()?;
     Ok(done)
 }
 
@@ -341,12 +359,15 @@ fn read_batch(bytes: &[u8], fact: &BatchFact) -> Result<Batch, String> {
     Ok(batch)
 }
 
+/// Notes which own commitments are in a batch, and takes them out of those that are `unanchored`.
 fn find_own(
-    resident: &mut Resident,
+    resident: &Resident,
     id: StatementId,
     batch: &Batch,
     candidates: &[(StatementId, Commitment)],
-) {
+    unanchored: &mut BTreeSet<Commitment>,
+) -> Result<(), StoreError> {
+    let state = &resident.state;
     let anchor = |commitment: &Commitment| {
         let index = batch.index(commitment)?;
         Some(Anchor {
@@ -356,37 +377,26 @@ fn find_own(
         })
     };
     for (request, commitment) in candidates {
-        let known = resident
-            .state
-            .refusals
-            .iter()
-            .any(|r| r.request == *request);
-        if let Some(anchor) = anchor(commitment).filter(|_| !known) {
-            resident.state.refusals.push(KeptRefusal {
+        if let Some(anchor) = anchor(commitment)
+            && !state.has_refused(request)?
+        {
+            state.add_refusal(&KeptRefusal {
                 request: *request,
                 envelope: decide::to_value(&decide::decision(resident, request)),
                 commitment: *commitment,
                 carried_by: None,
                 anchor: Some(anchor),
-            });
+            })?;
         }
     }
-    let clips = resident
-        .state
-        .clips
-        .iter()
-        .flat_map(|clip| clip.commitments);
-    let refusals = resident
-        .state
-        .refusals
-        .iter()
-        .map(|refusal| refusal.commitment);
-    let own: Vec<Commitment> = clips.chain(refusals).collect();
-    for commitment in own {
-        if let Some(anchor) = anchor(&commitment) {
-            resident.state.anchor(&commitment, &anchor);
+    for commitment in batch.commitments() {
+        if unanchored.remove(commitment)
+            && let Some(anchor) = anchor(commitment)
+        {
+            state.anchor(commitment, &anchor)?;
         }
     }
+    Ok(())
 }
 
 /// The commitment to this resident's refusal of a request.
@@ -397,22 +407,19 @@ pub(super) fn decision_commitment(resident: &Resident, request: &StatementId) ->
 
 /// Forgets requests whose deadline has passed, unless they are remembered for the report, and those
 /// that their agency has closed.
-fn close_requests(resident: &mut Resident, now: crate::time::Time) -> Result<(), ResidentError> {
-    let mut open = Vec::new();
-    for index in &resident.state.open {
-        if resident.claim(*index)?.is_some_and(|claim| {
-            let closed = claim.fact.is_some_and(|fact| fact.closed.is_some());
-            claim.body.deadline > now && !closed
-        }) {
-            open.push(*index);
+fn close_requests(resident: &Resident, now: crate::time::Time) -> Result<(), ResidentError> {
+    resident.state.atomic(|| {
+        for (index, _) in resident.state.open_requests()? {
+            let open = resident.claim(index)?.is_some_and(|claim| {
+                let closed = claim.fact.is_some_and(|fact| fact.closed.is_some());
+                claim.body.deadline > now && !closed
+            });
+            if !open {
+                resident.state.close_request(index)?;
+            }
         }
-    }
-    resident
-        .state
-        .forbidden
-        .retain(|(index, _)| open.contains(index));
-    resident.state.open = open;
-    Ok(())
+        Ok(())
+    })
 }
 
 /// Hands over what was consented to and collected, or is public; what was.
@@ -420,23 +427,15 @@ pub(super) fn hand_over(
     resident: &mut Resident,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<StatementId>, ResidentError> {
-    let due = |gift: &&Gift| gift.index.is_some() && gift.handed_over.is_none();
-    let due: Vec<Gift> = resident.state.gifts.iter().filter(due).cloned().collect();
     let mut done = Vec::new();
-    for gift in due {
+    for gift in resident.state.gifts_to_hand_over()? {
         let Some(headers) = headers(&gift) else {
             continue;
         };
         match hand_over_one(resident, &gift, &headers) {
             Ok(()) => {
                 let now = resident.clock.now();
-                for known in &mut resident.state.gifts {
-                    if known.disclosure == gift.disclosure {
-                        known.handed_over = Some(now);
-                        known.clips.iter_mut().for_each(|clip| clip.header = None);
-                    }
-                }
-                resident.save()?;
+                resident.state.set_handed_over(&gift.disclosure, now)?;
                 done.push(gift.disclosure);
             }
             Err(ResidentError::Fault(
@@ -488,14 +487,13 @@ fn hand_over_one(
 
 /// The headers that wait to be handed over, if this device has them all.
 fn headers(gift: &Gift) -> Option<Vec<Vec<u8>>> {
-    let header = |clip: &GivenClip| from_base64(clip.header.as_ref()?).ok();
-    gift.clips.iter().map(header).collect()
+    gift.clips.iter().map(|clip| clip.header.clone()).collect()
 }
 
 /// Disclosures that may still be collected, and whose headers this device does not have.
 pub(super) fn unmet(resident: &Resident) -> Result<usize, ResidentError> {
     let mut unmet = 0;
-    for gift in &resident.state.gifts {
+    for gift in resident.state.gifts()? {
         let given = match gift.index {
             Some(index) => resident.ledger.given(index)?,
             None => None,
@@ -503,7 +501,7 @@ pub(super) fn unmet(resident: &Resident) -> Result<usize, ResidentError> {
         let open = given
             .and_then(|given| given.fact)
             .is_some_and(|f| f.withdrawn.is_none());
-        unmet += usize::from(open && gift.handed_over.is_none() && headers(gift).is_none());
+        unmet += usize::from(open && gift.handed_over.is_none() && headers(&gift).is_none());
     }
     Ok(unmet)
 }
@@ -516,10 +514,8 @@ impl Resident {
 
     /// What the own copy says of the request at `index`.
     pub(super) fn claim(&self, index: LeafIndex) -> Result<Option<gate::Claim>, ResidentError> {
-        let forbidden = self.state.forbidden.iter().find(|(at, _)| *at == index);
-        Ok(self
-            .ledger
-            .claim(index, forbidden.map(|(_, why)| why.clone()))?)
+        let forbidden = self.state.why_forbidden(index)?;
+        Ok(self.ledger.claim(index, forbidden)?)
     }
 
     /// What the own copy says of a request.
@@ -528,8 +524,9 @@ impl Resident {
             return Ok(self.claim(index)?.ok_or(Fault::NotLogged)?);
         }
         // What the rules forbid has a place in the log and no id: it is told apart from nothing.
-        for (index, _) in &self.state.forbidden {
-            if let Some(claim) = self.claim(*index)?
+        for (index, forbidden) in self.state.open_requests()? {
+            if forbidden.is_some()
+                && let Some(claim) = self.claim(index)?
                 && claim.id == *request
             {
                 return Ok(claim);

@@ -10,8 +10,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::state::{Camera, Clip, KeptRefusal};
-use super::{Progress, Resident, ResidentError, again};
+use super::state::{Camera, Clip, State};
+use super::{Progress, Resident, ResidentError};
 use crate::client::ClientError;
 use crate::client::vault::Part;
 use crate::digest::Digest;
@@ -19,12 +19,14 @@ use crate::encoding::{self, json_error};
 use crate::random;
 use crate::seal::clip::{self, SealedClip};
 use crate::seal::commitment::{
-    CLIP_COMMITMENTS, Commitment, DECISION_SLOTS, UPLOAD_SLOTS, clip_opening, upload_slots,
+    CLIP_COMMITMENTS, Commitment, DECISION_SLOTS, clip_opening, upload_slots,
 };
 use crate::seal::padding::padme;
 use crate::seal::recipient::Recipient;
 use crate::statement::sealed::Opening;
 use crate::statement::words::Label;
+use crate::store::secrets::SecretFile;
+use crate::store::{StoreError, folder_of, sync_folder};
 use crate::time::Time;
 use crate::wire::vault::HexId;
 
@@ -84,26 +86,18 @@ pub fn add(
     film: &Film<'_>,
     progress: Progress<'_>,
 ) -> Result<HexId, ResidentError> {
-    let camera = resident
-        .state
-        .cameras
-        .iter()
-        .find(|c| c.name == *film.camera);
+    let mut cameras = resident.state.cameras()?.into_iter();
+    let camera = cameras.find(|c| c.name == *film.camera);
     let camera = camera.ok_or_else(|| ResidentError::NoCamera(film.camera.to_string()))?;
     if film.until <= film.from {
         return Err(ResidentError::Backwards);
     }
-    let clip = seal(resident, film, camera.clone(), progress)?;
+    let clip = seal(resident, film, camera, progress)?;
     let id = clip.clip;
-    let slots = take_slots(resident, &clip);
-    resident.state.clips.push(Clip {
-        upload: Some(slots),
-        ..clip
-    });
-    resident.save()?;
+    remember(&resident.state, clip)?;
     match store(resident, id, progress) {
         Ok(()) => Ok(id),
-        Err(why) if resident.state.clip(id).is_some() => Err(ResidentError::NotStored {
+        Err(why) if resident.state.clip(id)?.is_some() => Err(ResidentError::NotStored {
             clip: id,
             why: Box::new(why),
         }),
@@ -116,8 +110,7 @@ pub fn add(
 /// # Errors
 /// The server's.
 pub fn finish(resident: &mut Resident, progress: Progress<'_>) -> Result<usize, ResidentError> {
-    let waiting = |clip: &Clip| clip.upload.map(|_| clip.clip);
-    let waiting: Vec<HexId> = resident.state.clips.iter().filter_map(waiting).collect();
+    let waiting = resident.state.clips_to_store()?;
     for clip in &waiting {
         store(resident, *clip, progress)?;
     }
@@ -159,9 +152,10 @@ pub(super) fn keep(folder: &Path, header: &[u8], metadata: &[u8]) -> Result<(), 
     fs::create_dir_all(folder).map_err(ResidentError::file(folder))?;
     for (name, bytes) in [("header", header), ("metadata", metadata)] {
         let path = folder.join(name);
-        super::state::replace(&path, bytes).map_err(ResidentError::file(&path))?;
+        SecretFile::at(path).replace(bytes)?;
     }
-    Ok(())
+    // A row of the database names the folder.
+    Ok(sync_folder(folder_of(folder))?)
 }
 
 fn seal(
@@ -199,6 +193,7 @@ fn seal(
             Commitment::of(&clip_opening(&salt, &sealed.body_digest, &sealed.file_key))
         }),
         upload: None,
+        stored: false,
         anchors: [const { None }; CLIP_COMMITMENTS],
     };
     let metadata = Metadata {
@@ -248,16 +243,14 @@ fn thumbnail(path: &Path) -> Result<Vec<u8>, ResidentError> {
     ))
 }
 
-/// The eight commitments of a clip's upload; refusals among them are marked as carried by it.
-fn take_slots(resident: &mut Resident, clip: &Clip) -> [Commitment; UPLOAD_SLOTS] {
-    let fresh = |r: &&mut KeptRefusal| r.carried_by.is_none() && r.anchor.is_none();
-    let waiting = resident.state.refusals.iter_mut().filter(fresh);
-    let mut decisions = Vec::new();
-    for refusal in waiting.take(DECISION_SLOTS) {
-        refusal.carried_by = Some(clip.clip);
-        decisions.push(refusal.commitment);
-    }
-    upload_slots(clip.commitments, &decisions, random::bytes)
+/// Keeps a sealed clip, with the eight commitments of its upload; refusals among them are marked as carried by it.
+fn remember(state: &State, mut clip: Clip) -> Result<(), StoreError> {
+    state.atomic(|| {
+        let decisions = state.carry_refusals(clip.clip, DECISION_SLOTS)?;
+        let slots = upload_slots(clip.commitments, &decisions, random::bytes);
+        clip.upload = Some(slots);
+        state.add_clip(&clip)
+    })
 }
 
 /// Uploads the parts and completes the clip. Every step may be done twice.
@@ -269,13 +262,7 @@ fn store(resident: &mut Resident, id: HexId, progress: Progress<'_>) -> Result<(
         }
         sent => {
             sent?;
-            if let Some(slots) = resident.state.clip(id).and_then(|clip| clip.upload) {
-                again::keep_slots(resident, id, &slots)?;
-            }
-            if let Some(clip) = resident.state.clips.iter_mut().find(|clip| clip.clip == id) {
-                clip.upload = None;
-            }
-            resident.save()?;
+            resident.state.set_stored(id)?;
             let body = resident.clip_folder(id).join("body");
             fs::remove_file(&body).map_err(ResidentError::file(&body))
         }
@@ -283,7 +270,7 @@ fn store(resident: &mut Resident, id: HexId, progress: Progress<'_>) -> Result<(
 }
 
 fn send(resident: &Resident, id: HexId, progress: Progress<'_>) -> Result<(), ResidentError> {
-    let Some(slots) = resident.state.clip(id).and_then(|clip| clip.upload) else {
+    let Some(slots) = resident.state.clip(id)?.and_then(|clip| clip.to_store()) else {
         return Ok(());
     };
     let (client, key) = (&resident.client, resident.seed.vault_key());
@@ -309,15 +296,9 @@ fn is_final(error: &ClientError) -> bool {
     error.status().is_some_and(is_final) && !error.is_other_offset()
 }
 
-/// Forgets a clip that the server will not take. Refusals that it carried wait for the next one.
+/// Forgets a clip that the server will not take.
 fn discard(resident: &mut Resident, id: HexId) -> Result<(), ResidentError> {
-    resident.state.clips.retain(|clip| clip.clip != id);
-    for refusal in &mut resident.state.refusals {
-        if refusal.carried_by == Some(id) {
-            refusal.carried_by = None;
-        }
-    }
-    resident.save()?;
+    resident.state.remove_clip(id)?;
     // The server may hold some of its parts; if it does not, there is nothing to delete.
     let _ = resident.client.delete_clip(id, &resident.seed.vault_key());
     let folder = resident.clip_folder(id);
@@ -330,7 +311,7 @@ fn discard(resident: &mut Resident, id: HexId) -> Result<(), ResidentError> {
 /// A body other than the one sealed; what was written is then useless.
 pub fn open(resident: &Resident, id: HexId, output: &mut impl Write) -> Result<(), ResidentError> {
     let asked = || ResidentError::Asked(format!("there is no clip {id}"));
-    let clip = resident.state.clip(id).ok_or_else(asked)?;
+    let clip = resident.state.clip(id)?.ok_or_else(asked)?;
     let header = resident.clip_header(id)?;
     let fault = ResidentError::file(&resident.root);
     let mut body = tempfile::tempfile_in(&resident.root).map_err(fault)?;

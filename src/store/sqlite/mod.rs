@@ -49,11 +49,11 @@ pub(super) const EMPTY_WAL: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 const TABLES: &str = "SELECT count(*) FROM sqlite_schema";
 
 /// What a file of ours holds.
-pub(super) struct Schema {
+pub(crate) struct Schema {
     /// Marks the file as of this kind (`PRAGMA application_id`).
-    pub(super) application_id: i32,
+    pub(crate) application_id: i32,
     /// SQL texts; number `n` brings a file from version `n` to `n + 1`. Never changed once shipped.
-    pub(super) migrations: &'static [&'static str],
+    pub(crate) migrations: &'static [&'static str],
 }
 
 impl Schema {
@@ -62,7 +62,7 @@ impl Schema {
     }
 
     /// Opens the file for writing, creates it if it is missing, and brings it to the last version.
-    pub(super) fn open(&self, path: &Path) -> Result<Database, StoreError> {
+    pub(crate) fn open(&self, path: &Path) -> Result<Database, StoreError> {
         create_private(path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = connect(path, flags)?;
@@ -142,7 +142,7 @@ impl Schema {
 /// A connection that writes. When it is dropped, the write-ahead log is copied into the database, also
 /// where readers keep theirs open: after a clean stop the database file alone holds every commit.
 #[derive(Debug)]
-pub(super) struct Database(Connection);
+pub(crate) struct Database(Connection);
 
 impl Deref for Database {
     type Target = Connection;
@@ -267,12 +267,12 @@ fn pragma(connection: &Connection, name: &str) -> Result<i64, StoreError> {
 }
 
 /// A number as SQLite holds it. Its integers end at 2⁶³ − 1, which no index or size here reaches.
-pub(super) fn integer(number: u64) -> i64 {
+pub(crate) fn integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// A number from SQLite; the schemas hold each of them at 0 or above.
-pub(super) fn number(integer: i64) -> u64 {
+pub(crate) fn number(integer: i64) -> u64 {
     u64::try_from(integer).expect("checked by the schema")
 }
 

@@ -1,0 +1,232 @@
+//! Own clips, and where their commitments are in the log.
+
+use rusqlite::Row;
+
+use super::{
+    Anchor, Clip, State, anchor, anchor_columns, camera, camera_columns, integer, number, place,
+    time,
+};
+use crate::digest::Digest;
+use crate::seal::commitment::{CLIP_COMMITMENTS, Commitment, UPLOAD_SLOTS};
+use crate::statement::scope::Scope;
+use crate::store::StoreError;
+use crate::wire::vault::HexId;
+
+/// The columns that [`read`] takes, before a condition and an order.
+macro_rules! clips {
+    ($rest:literal) => {
+        concat!(
+            "SELECT number, id, camera, position, begins, ends, body_sha256, body_length, sha256, size, upload, stored
+             FROM clips ",
+            $rest
+        )
+    };
+}
+
+const ADD: &str = "INSERT INTO clips
+    (id, camera, position, begins, ends, body_sha256, body_length, sha256, size, upload, stored)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+const ADD_COMMITMENT: &str = "INSERT INTO commitments
+    (clip, place, commitment, batch, batch_index, path) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+pub(super) const ALL: &str = clips!("ORDER BY number");
+pub(super) const BY_ID: &str = clips!("WHERE id = ?1");
+pub(super) const BY_NUMBER: &str = clips!("WHERE number = ?1");
+pub(super) const BY_TIME: &str =
+    clips!("INDEXED BY clips_by_end WHERE ends > ?1 AND begins < ?2 ORDER BY number");
+pub(super) const TO_STORE: &str = "SELECT id FROM clips WHERE NOT stored ORDER BY number";
+const STORED: &str = "SELECT id FROM clips WHERE stored ORDER BY number";
+pub(super) const SET_STORED: &str = "UPDATE clips SET stored = 1 WHERE id = ?1";
+const REMOVE: &str = "DELETE FROM clips WHERE id = ?1";
+const RELEASE: &str = "UPDATE refusals SET carried_by = NULL WHERE carried_by = ?1";
+pub(super) const COMMITMENTS: &str = "SELECT place, commitment, batch, batch_index, path
+    FROM commitments WHERE clip = ?1 ORDER BY place";
+pub(super) const WHOSE: &str = "SELECT clip, place FROM commitments WHERE commitment = ?1";
+pub(super) const UNANCHORED: &str = "SELECT commitment FROM commitments WHERE batch IS NULL
+    UNION ALL SELECT commitment FROM refusals WHERE batch IS NULL";
+pub(super) const ANCHOR: &str = "UPDATE commitments SET batch = ?2, batch_index = ?3, path = ?4
+    WHERE commitment = ?1 AND batch IS NULL";
+pub(super) const ANCHOR_REFUSAL: &str =
+    "UPDATE refusals SET batch = ?2, batch_index = ?3, path = ?4
+    WHERE commitment = ?1 AND batch IS NULL";
+
+impl State {
+    /// Keeps a new clip.
+    ///
+    /// # Errors
+    /// SQLite's; also for a clip that is there already.
+    pub fn add_clip(&self, clip: &Clip) -> Result<(), StoreError> {
+        let (name, position) = camera_columns(&clip.camera);
+        let upload = clip.upload.as_ref().map(|slots| {
+            let slots = slots.iter().flat_map(Commitment::as_bytes);
+            slots.copied().collect::<Vec<u8>>()
+        });
+        self.atomic(|| {
+            let values = (
+                clip.clip.as_bytes(),
+                name,
+                position,
+                clip.from.unix(),
+                clip.until.unix(),
+                clip.body_digest.as_bytes(),
+                integer(clip.body_length),
+                clip.sha256.as_bytes(),
+                integer(clip.size),
+                upload,
+                clip.stored,
+            );
+            self.change(ADD, values)?;
+            let number = self.database.last_insert_rowid();
+            for ((place, commitment), anchor) in (0_i64..).zip(&clip.commitments).zip(&clip.anchors)
+            {
+                let (batch, index, path) = match anchor.as_ref().map(anchor_columns) {
+                    Some((batch, index, path)) => (Some(batch), Some(index), Some(path)),
+                    None => (None, None, None),
+                };
+                let values = (number, place, commitment.as_bytes(), batch, index, path);
+                self.change(ADD_COMMITMENT, values)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// All clips, in the order of adding.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn clips(&self) -> Result<Vec<Clip>, StoreError> {
+        let clips = self.list(ALL, (), read)?;
+        clips.into_iter().map(|found| self.whole(found)).collect()
+    }
+
+    /// An own clip.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn clip(&self, id: HexId) -> Result<Option<Clip>, StoreError> {
+        let found = self.find(BY_ID, (id.as_bytes(),), read)?;
+        found.map(|found| self.whole(found)).transpose()
+    }
+
+    /// The clip with this commitment, and which of its commitments it is.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn clip_of(&self, commitment: &Commitment) -> Result<Option<(Clip, usize)>, StoreError> {
+        let whose = self.find(WHOSE, (commitment.as_bytes(),), |row| {
+            Ok((row.get::<_, i64>(0)?, place(row, 1)?))
+        })?;
+        let Some((clip, place)) = whose else {
+            return Ok(None);
+        };
+        let found = self.get(BY_NUMBER, (clip,), read)?;
+        Ok(Some((self.whole(found)?, place)))
+    }
+
+    /// The clips filmed, at least in part, where and when a scope asks, in the order of adding. Looks at the index
+    /// of the clips that ended after the scope begins, and reads those among them that it overlaps.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn clips_in(&self, scope: &Scope) -> Result<Vec<Clip>, StoreError> {
+        let window = (scope.from.unix(), scope.until.unix());
+        let mut found = self.list(BY_TIME, window, read)?;
+        found.retain(|(_, clip)| clip.matches(scope));
+        found.into_iter().map(|found| self.whole(found)).collect()
+    }
+
+    /// The clips whose upload is under way, in the order of adding.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn clips_to_store(&self) -> Result<Vec<HexId>, StoreError> {
+        self.list(TO_STORE, (), |row| row.get(0).map(HexId::from_bytes))
+    }
+
+    /// The clips that the vault has, in the order of adding.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn stored_clips(&self) -> Result<Vec<HexId>, StoreError> {
+        self.list(STORED, (), |row| row.get(0).map(HexId::from_bytes))
+    }
+
+    /// Notes that the vault has the clip.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn set_stored(&self, id: HexId) -> Result<(), StoreError> {
+        self.change(SET_STORED, (id.as_bytes(),)).map(drop)
+    }
+
+    /// Forgets a clip. Refusals that its upload was to carry wait for the next one.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn remove_clip(&self, id: HexId) -> Result<(), StoreError> {
+        self.atomic(|| {
+            self.change(REMOVE, (id.as_bytes(),))?;
+            self.change(RELEASE, (id.as_bytes(),)).map(drop)
+        })
+    }
+
+    /// Own commitments, of clips and refusals, whose batch is not known.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn unanchored(&self) -> Result<Vec<Commitment>, StoreError> {
+        self.list(UNANCHORED, (), |row| row.get(0).map(Commitment::from_bytes))
+    }
+
+    /// Notes the batch of a commitment, if it is an own one and its batch is not known.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn anchor(&self, commitment: &Commitment, anchor: &Anchor) -> Result<(), StoreError> {
+        self.atomic(|| {
+            for sql in [ANCHOR, ANCHOR_REFUSAL] {
+                let (batch, index, path) = anchor_columns(anchor);
+                self.change(sql, (commitment.as_bytes(), batch, index, path))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Adds its commitments to what [`read`] found.
+    fn whole(&self, (number, mut clip): (i64, Clip)) -> Result<Clip, StoreError> {
+        let commitments = self.list(COMMITMENTS, (number,), |row| {
+            let commitment = Commitment::from_bytes(row.get(1)?);
+            Ok((place(row, 0)?, commitment, anchor(row, 2)?))
+        })?;
+        for (place, commitment, anchor) in commitments {
+            clip.commitments[place] = commitment;
+            clip.anchors[place] = anchor;
+        }
+        Ok(clip)
+    }
+}
+
+/// A row of [`clips!`], without its commitments.
+fn read(row: &Row<'_>) -> rusqlite::Result<(i64, Clip)> {
+    let upload: Option<Vec<u8>> = row.get(10)?;
+    let clip = Clip {
+        clip: row.get(1).map(HexId::from_bytes)?,
+        camera: camera(row, 2)?,
+        from: time(row, 4)?,
+        until: time(row, 5)?,
+        body_digest: row.get(6).map(Digest::from_bytes)?,
+        body_length: row.get(7).map(number)?,
+        sha256: row.get(8).map(Digest::from_bytes)?,
+        size: row.get(9).map(number)?,
+        commitments: [Commitment::from_bytes([0; 32]); CLIP_COMMITMENTS],
+        upload: upload.and_then(|slots| slots_of(&slots)),
+        stored: row.get(11)?,
+        anchors: [const { None }; CLIP_COMMITMENTS],
+    };
+    Ok((row.get(0)?, clip))
+}
+
+fn slots_of(bytes: &[u8]) -> Option<[Commitment; UPLOAD_SLOTS]> {
+    let (slots, _) = bytes.as_chunks();
+    let slots: [[u8; 32]; UPLOAD_SLOTS] = slots.try_into().ok()?;
+    Some(slots.map(Commitment::from_bytes))
+}
