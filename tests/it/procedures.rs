@@ -40,7 +40,7 @@ impl Stage {
             ("/backup", "backup"),
             ("/mnt/tiles", "tiles"),
             ("/media/usb", "usb"),
-            ("/usr/local/bin", "bin"),
+            ("/usr/bin", "bin"),
         ] {
             words.insert(word.to_owned(), ledger.file(folder));
         }
