@@ -216,3 +216,60 @@ fn the_operations_have_every_option_of_the_server_with_its_default() {
     });
     assert_eq!(rows.collect::<Vec<_>>(), keys);
 }
+
+/// No container is built in tests: its file names a toolchain, files, options and a program that are there.
+#[test]
+fn the_dockerfile_fits_the_source() {
+    let file = text("contrib/Dockerfile");
+    let lines: Vec<&str> = file.lines().collect();
+    let manifest = text("Cargo.toml");
+    let version = manifest
+        .lines()
+        .find_map(|line| line.strip_prefix("rust-version = "));
+    let version = version.unwrap().trim_matches('"');
+    assert!(file.contains(&format!("FROM rust:{version}-")), "{version}");
+    let build = "cargo build --release --locked";
+    assert!(file.contains(&format!("RUN {build}")) && text(".ci/package").contains(build));
+    assert!(text(".dockerignore").lines().any(|line| line == "target"));
+
+    let installed = "/usr/bin/whosaw";
+    assert!(manifest.contains("default-run = \"whosaw\""));
+    assert!(
+        lines.contains(
+            &format!("COPY --from=build /src/target/release/whosaw {installed}").as_str()
+        )
+    );
+    assert!(lines.contains(&format!("ENTRYPOINT [\"{installed}\"]").as_str()));
+    let licences = lines
+        .iter()
+        .find_map(|line| line.strip_prefix("COPY LICENSE-MIT "));
+    let (others, _folder) = licences.unwrap().rsplit_once(' ').unwrap();
+    for name in std::iter::once("LICENSE-MIT").chain(others.split(' ')) {
+        text(name);
+    }
+
+    // Who runs it owns the volume, where its commands put the ledger.
+    let home = "/var/lib/whosaw";
+    assert!(file.contains(&format!("--home-dir {home} whosaw && chmod 700 {home}")));
+    assert!(lines.contains(&"USER whosaw") && lines.contains(&format!("VOLUME {home}").as_str()));
+    let help = text("tests/transcripts/help.md");
+    let serve = help.split("$ whosaw serve --help").nth(1).unwrap();
+    let serve = serve.split("```").next().unwrap();
+    let (_, command) = file.split_once("whosaw serve ").unwrap();
+    let command = command.split("# The ledger").next().unwrap();
+    let options: Vec<&str> = command
+        .split_whitespace()
+        .filter(|word| word.starts_with("--"))
+        .collect();
+    assert!(options.len() > 3, "{command}");
+    for option in options {
+        assert!(
+            serve.contains(&format!("{option} ")) || serve.contains(&format!("{option}\n")),
+            "{option}"
+        );
+    }
+    assert!(
+        command.contains(&format!("--data {home}/")) && command.contains("--listen 0.0.0.0:8080")
+    );
+    assert!(lines.contains(&"EXPOSE 8080") && lines.contains(&"STOPSIGNAL SIGTERM"));
+}
