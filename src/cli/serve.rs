@@ -56,7 +56,7 @@ const METRICS_RATE: u32 = 10;
 ///
 /// Serves the data folder that `whosaw operator init` made. The log's files under DIR/log are served
 /// as they lie there; any web server or mirror may serve them too. SIGTERM finishes what was
-/// accepted and ends. SIGHUP reads keys and options again.
+/// accepted and ends. SIGHUP reads keys, options and log.policy again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     whosaw serve --data ledger\n  \
@@ -302,7 +302,12 @@ async fn serve(
         Err(why) => format!("{status}; {why}"),
     });
     let confirming = tokio::spawn(tell_confirmed(service.clone(), status));
-    let reloads = tokio::spawn(reload_on_hangup(service.clone(), signals.hangup, reload));
+    let reloads = Reloads {
+        service: service.clone(),
+        policy_of: (!args.witnesses.unwitnessed).then(|| operator.clone()),
+        reload,
+    };
+    let reloads = tokio::spawn(reloads.at_each(signals.hangup));
     let stopped = async {
         while !running.is_finished() {
             tokio::time::sleep(Duration::from_millis(200)).await;
@@ -362,10 +367,56 @@ async fn tell_confirmed(service: Arc<Service>, status: String) {
     }
 }
 
-/// Reads options and keys again at each SIGHUP, until the task is aborted.
-async fn reload_on_hangup(service: Arc<Service>, mut hangup: Signal, mut reload: Reload) {
-    while hangup.recv().await.is_some() {
-        reload.at_hangup(|| service.keys.reload(&service.ledger, service.clock.now()));
+/// What a SIGHUP has read again.
+struct Reloads {
+    service: Arc<Service>,
+    /// Whose log.policy is read; none while no witness is asked.
+    policy_of: Option<Operator>,
+    reload: Reload,
+}
+
+impl Reloads {
+    /// Reads options, keys and policy again at each SIGHUP, until the task is aborted.
+    async fn at_each(mut self, mut hangup: Signal) {
+        while hangup.recv().await.is_some() {
+            let (service, policy_of) = (&self.service, &self.policy_of);
+            self.reload.at_hangup(|| {
+                service.keys.reload(&service.ledger, service.clock.now());
+                if let Some(operator) = policy_of {
+                    // It waits for the witnesses.
+                    tokio::task::block_in_place(|| reload_policy(&service.ledger, operator));
+                }
+            });
+        }
+    }
+}
+
+/// Puts log.policy in force if it has changed and the log may have it.
+fn reload_policy(ledger: &Ledger, operator: &Operator) {
+    let changed = operator.witnessed_policy().map_err(anyhow::Error::from);
+    let changed = changed.and_then(|policy| {
+        if policy == ledger.policy() {
+            return Ok(None);
+        }
+        ledger.change_policy(policy.clone())?;
+        Ok(Some(policy))
+    });
+    match changed {
+        Ok(None) => {}
+        Ok(Some(policy)) => {
+            let names: Vec<_> = policy.witnesses().iter().map(|w| w.name.as_str()).collect();
+            tracing::info!(
+                witnesses = names.join(" "),
+                "log.policy has changed: these witnesses are asked now"
+            );
+        }
+        Err(error) => {
+            let error = super::causes(&error);
+            tracing::error!(
+                error,
+                "log.policy has changed and is refused: the one before stays in force"
+            );
+        }
     }
 }
 

@@ -55,6 +55,22 @@ pub enum Confirmation {
     RolledBack(String),
 }
 
+/// Why a policy does not take the place of the one in force.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyRefused {
+    #[error("it does not name the keys with which this server signs the log")]
+    OtherLog,
+    #[error("too few of its witnesses confirm that this is the last state of the log: {}", told(.0))]
+    Unconfirmed(Vec<(String, String)>),
+    #[error("rolled-back: {0}")]
+    RolledBack(String),
+}
+
+fn told(reasons: &[(String, String)]) -> String {
+    let reasons = reasons.iter().map(|(name, why)| format!("{name}: {why}"));
+    reasons.collect::<Vec<_>>().join("; ")
+}
+
 /// The answer of one address, which may serve several lines of the policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Heard {
@@ -158,31 +174,43 @@ impl Inquiry {
     }
 
     /// Asks the witness at `url` by its checkpoint address, and then by sending `head`, which it has
-    /// cosigned before or may cosign: `head` is read after the first answer, since it may have grown.
+    /// cosigned before or may cosign: `head_now` is read after each answer, since the log may have grown.
     /// With `compare_roots`, an equal size is confirmed by a cosignature alone.
     pub fn ask(
         &self,
         url: &str,
-        head: impl Fn() -> OwnHead,
+        head_now: impl Fn() -> OwnHead,
         log: &LogFiles,
         compare_roots: bool,
     ) -> Heard {
         let shown = self.shown(url);
-        let head = head();
+        let head = head_now();
         if let Some(why) = shown.and_then(|shown| contradiction(&shown, &head.checkpoint, log)) {
             return Heard::Proves(why);
         }
-        self.probe(url, &head, compare_roots)
+        self.send(url, &head, compare_roots, || head_now().checkpoint.size)
     }
 
     /// Asks the witness at `url` by sending `head`, which shows nobody more than the log has signed before.
     pub fn probe(&self, url: &str, head: &OwnHead, compare_roots: bool) -> Heard {
+        self.send(url, head, compare_roots, || head.checkpoint.size)
+    }
+
+    /// As [`Inquiry::probe`], while the log has grown to `now`: the witness may have cosigned what is newer
+    /// than `head`.
+    fn send(
+        &self,
+        url: &str,
+        head: &OwnHead,
+        compare_roots: bool,
+        now: impl Fn() -> TreeSize,
+    ) -> Heard {
         let own = head.checkpoint.size;
         let Some(note) = &head.note else {
             return Heard::Confirms;
         };
         match self.size(url, TreeSize::new(0), note) {
-            Ok(Some(size)) if size > own => Heard::Claims(format!(
+            Ok(Some(size)) if size > own && size > now() => Heard::Claims(format!(
                 "names size {size}, beyond the {own} entries of this log, and shows no checkpoint of it"
             )),
             Ok(Some(size)) if size == own && compare_roots => match self.size(url, own, note) {
@@ -358,7 +386,8 @@ pub(super) fn instance_at(url: &str, timeout: Duration) -> Option<String> {
 /// Asks the witnesses of a running log, and keeps whether it is confirmed.
 pub(super) struct Confirm {
     inquiry: Inquiry,
-    policy: Policy,
+    /// The policy in force.
+    policy: watch::Sender<Policy>,
     /// Witnesses that the operator leaves out, by their names in the policy.
     without: BTreeSet<String>,
     log: LogFiles,
@@ -383,7 +412,7 @@ impl Confirm {
         let (confirmation, _) = watch::channel(Confirmation::Waiting(Vec::new()));
         Arc::new(Self {
             inquiry,
-            policy,
+            policy: watch::Sender::new(policy),
             without,
             log,
             progress,
@@ -396,6 +425,53 @@ impl Confirm {
     /// Follows whether the log is confirmed.
     pub fn subscribe(&self) -> watch::Receiver<Confirmation> {
         self.confirmation.subscribe()
+    }
+
+    /// Follows the policy in force.
+    pub fn policies(&self) -> watch::Receiver<Policy> {
+        self.policy.subscribe()
+    }
+
+    fn policy(&self) -> Policy {
+        self.policy.borrow().clone()
+    }
+
+    /// Puts a policy in the place of the one in force, if its witnesses confirm the head as those of a
+    /// start have to: those that do not could form no quorum of it among themselves. Waits for their
+    /// answers; the old policy is in force meanwhile.
+    ///
+    /// # Errors
+    /// If it is another log's, or is not confirmed; the old one stays in force. A proof that the head is
+    /// old counts as at any time: nothing is sequenced after it.
+    pub fn change_policy(self: &Arc<Self>, policy: Policy) -> Result<(), PolicyRefused> {
+        let keys = |policy: &Policy| -> Vec<_> {
+            let logs = policy.logs().iter();
+            logs.map(|log| log.key.clone()).collect()
+        };
+        if keys(&policy) != keys(&self.policy.borrow()) {
+            return Err(PolicyRefused::OtherLog);
+        }
+        let mut left = Unconfirmed::all(addresses(&policy, &self.without));
+        left.ask_all(self.asker(false), self.patience, |left| {
+            left.proof().is_some()
+        });
+        if let Some(why) = left.proof() {
+            self.roll_back(why.clone());
+            return Err(PolicyRefused::RolledBack(why));
+        }
+        if !left.is_enough(&policy) {
+            return Err(PolicyRefused::Unconfirmed(left.reasons()));
+        }
+        self.policy.send_replace(policy);
+        // A start that waits for the old one's witnesses need not any more.
+        self.confirmation.send_if_modified(|now| {
+            let waits = matches!(now, Confirmation::Waiting(_));
+            if waits {
+                *now = Confirmation::Confirmed;
+            }
+            waits
+        });
+        Ok(())
     }
 
     /// Whether a proof was shown that the head is old.
@@ -422,7 +498,7 @@ impl Confirm {
     /// A log without entries asks once and waits for nobody: the proof that its key has signed entries
     /// before, if a witness shows one.
     pub fn look_before_genesis(self: &Arc<Self>) -> Option<String> {
-        let mut asked = Unconfirmed::all(addresses(&self.policy, &self.without));
+        let mut asked = Unconfirmed::all(addresses(&self.policy(), &self.without));
         let this = self.clone();
         let ask = move |url: &str| {
             let shown = this.inquiry.shown(url);
@@ -442,16 +518,17 @@ impl Confirm {
     /// Asks until enough witnesses have confirmed the head, one has proved it old, or the server `ended`,
     /// which is answered with false.
     pub fn settle(self: &Arc<Self>, ended: impl Fn() -> bool) -> bool {
-        let mut left = Unconfirmed::all(addresses(&self.policy, &self.without));
+        let policy = self.policy();
+        let mut left = Unconfirmed::all(addresses(&policy, &self.without));
         while matches!(*self.confirmation.borrow(), Confirmation::Waiting(_)) {
             let since = Instant::now();
             left.ask_all(self.asker(true), self.patience, |left| {
-                let enough = || since.elapsed() > GRACE && left.is_enough(&self.policy);
+                let enough = || since.elapsed() > GRACE && left.is_enough(&policy);
                 left.proof().is_some() || ended() || enough()
             });
             if let Some(why) = left.proof() {
                 self.roll_back(why);
-            } else if left.is_enough(&self.policy) {
+            } else if left.is_enough(&policy) {
                 self.pass();
             } else {
                 self.wait_for(left.reasons());
@@ -481,9 +558,10 @@ impl Confirm {
     /// Asks once, before the first head after a quiet minute. Witnesses that are silent, or that claim
     /// without proof to have cosigned more, are left out.
     pub fn look(self: &Arc<Self>) {
-        let mut left = Unconfirmed::all(addresses(&self.policy, &self.without));
+        let policy = self.policy();
+        let mut left = Unconfirmed::all(addresses(&policy, &self.without));
         left.ask_all(self.asker(false), LOOK, |left| {
-            left.proof().is_some() || left.is_enough(&self.policy)
+            left.proof().is_some() || left.is_enough(&policy)
         });
         for (witness, why) in left.claims() {
             tracing::error!(%witness, %why, "a witness contradicts this log without a proof");
@@ -501,7 +579,7 @@ impl Confirm {
         }
         let this = self.clone();
         std::thread::spawn(move || {
-            let mut asked = Unconfirmed::all(addresses(&this.policy, &this.without));
+            let mut asked = Unconfirmed::all(addresses(&this.policy(), &this.without));
             let beside = this.clone();
             let ask = move |url: &str| match beside.inquiry.shown(url) {
                 None => Heard::Silent("shows no checkpoint".to_owned()),

@@ -56,6 +56,15 @@ impl Metrics {
         }
     }
 
+    /// Removes the series of witnesses that are asked no more.
+    pub(super) fn forget<'a>(&self, witnesses: impl Iterator<Item = &'a str>) {
+        for name in witnesses {
+            let of = [("witness", name.to_owned())];
+            self.missing.remove(&of);
+            self.cosigned.remove(&of);
+        }
+    }
+
     /// Takes down whether a checkpoint that was shown to the witnesses got its quorum.
     pub(super) fn shown(&self, quorum: bool) {
         if !quorum {

@@ -48,7 +48,9 @@ use crate::tlog::tree::{LeafIndex, TreeSize};
 
 use changes::Changes;
 use confirm::Confirm;
-pub use confirm::{Address, Confirmation, Heard, Inquiry, OwnHead, Unconfirmed, addresses};
+pub use confirm::{
+    Address, Confirmation, Heard, Inquiry, OwnHead, PolicyRefused, Unconfirmed, addresses,
+};
 pub use metrics::Metrics;
 use pruner::Pruner;
 use publisher::Publisher;
@@ -232,6 +234,7 @@ pub struct Ledger {
     renew: Duration,
     metrics: Metrics,
     confirmation: watch::Receiver<Confirmation>,
+    confirm: Arc<Confirm>,
     instance: Arc<str>,
 }
 
@@ -380,7 +383,7 @@ impl Ledger {
             progress: progress.clone(),
             publish,
             metrics: metrics.clone(),
-            confirm: Some(confirm),
+            confirm: Some(confirm.clone()),
             changes: Changes::default(),
         };
         let pruner = Pruner::new(log, progress.borrow().size);
@@ -404,6 +407,7 @@ impl Ledger {
             renew: config.renew,
             metrics,
             confirmation,
+            confirm,
             instance: instance.id.into(),
         };
         Ok((ledger, running))
@@ -477,6 +481,19 @@ impl Ledger {
     /// The id of this server's data, which tells it from a copy's.
     pub fn instance(&self) -> &str {
         &self.instance
+    }
+
+    /// The policy in force: the witnesses that are asked, and the quorum that publishes.
+    pub fn policy(&self) -> Policy {
+        self.confirm.policies().borrow().clone()
+    }
+
+    /// Puts a policy in the place of the one in force. Waits for the network.
+    ///
+    /// # Errors
+    /// [`PolicyRefused`] if too few of its witnesses have confirmed this log's head; the old one stays.
+    pub fn change_policy(&self, policy: Policy) -> Result<(), PolicyRefused> {
+        self.confirm.change_policy(policy)
     }
 
     /// Whether statements may be sequenced.

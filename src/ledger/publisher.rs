@@ -3,6 +3,7 @@
 //! It takes the last head that the [`Sequencer`](super::sequencer) signed and passes over those
 //! between, so witnesses that are slower than the log cost it nothing but checkpoints.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,7 @@ use crate::store::sqlite::SqliteReader;
 use crate::time::{Clock, Time};
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::note::{LogSigner, Note};
-use crate::tlog::policy::counts_at;
+use crate::tlog::policy::{Policy, counts_at};
 use crate::tlog::prove;
 use crate::tlog::tree::TreeSize;
 
@@ -76,7 +77,15 @@ impl Publisher {
             .enable_time()
             .build()
             .map_err(|e| LedgerError::Inconsistent(format!("no timer to be had: {e}")))?;
+        let mut policies = self.confirm.as_ref().map(|confirm| confirm.policies());
         loop {
+            let policy = policies.as_mut().and_then(|policies| {
+                let policy = policies.borrow_and_update();
+                (*policy != *self.witnesses.policy()).then(|| policy.clone())
+            });
+            if let Some(policy) = policy {
+                self.ask_witnesses_of(policy);
+            }
             let head = self.progress.borrow_and_update().head.clone();
             let again = match &head {
                 Some(head) => self.publish(head)?,
@@ -86,7 +95,12 @@ impl Publisher {
             let goes_on = runtime.block_on(async {
                 loop {
                     let patience = until.saturating_duration_since(Instant::now());
-                    match tokio::time::timeout(patience, self.progress.changed()).await {
+                    let changed = tokio::time::timeout(patience, self.progress.changed());
+                    let changed = tokio::select! {
+                        changed = changed => changed,
+                        () = another(&mut policies) => return true,
+                    };
+                    match changed {
                         Ok(Ok(())) if self.progress.borrow_and_update().head == head => {}
                         Ok(Ok(())) | Err(_) => return true,
                         Ok(Err(_gone)) => return false,
@@ -97,6 +111,18 @@ impl Publisher {
                 return Ok(());
             }
         }
+    }
+
+    /// From here on the witnesses of this policy are asked, and its quorum counts.
+    fn ask_witnesses_of(&mut self, policy: Policy) {
+        let witnesses = self.witnesses.of_policy(policy);
+        let (new, old): (BTreeSet<_>, BTreeSet<_>) = (
+            witnesses.names().collect(),
+            self.witnesses.names().collect(),
+        );
+        self.metrics.introduce(new.difference(&old).copied());
+        self.metrics.forget(old.difference(&new).copied());
+        self.witnesses = witnesses;
     }
 
     /// Asks all witnesses at once and publishes if their quorum is met; when to ask again.
@@ -151,6 +177,16 @@ impl Publisher {
         }));
         Ok(self.renew)
     }
+}
+
+/// Waits for another policy.
+async fn another(policies: &mut Option<watch::Receiver<Policy>>) {
+    if let Some(policies) = policies
+        && policies.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
 }
 
 /// How many of the first `size` entries a checkpoint of this time counts for. Times of logging never

@@ -83,6 +83,16 @@ impl Witnesses {
         }
     }
 
+    /// The policy.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The witnesses of another policy, with the same patience.
+    pub fn of_policy(&self, policy: Policy) -> Self {
+        Self::new(policy, self.timeout)
+    }
+
     /// The names of the witnesses in the policy.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let witnesses = self.policy.witnesses().iter();

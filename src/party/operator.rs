@@ -177,11 +177,19 @@ impl Operator {
     /// # Errors
     /// If keys, policy or limits cannot be read, or the policy's quorum is the operator's own.
     pub fn ledger(&self, clock: Clock, renew: Duration) -> Result<Config, HomeError> {
+        self.ledger_with(self.witnessed_policy()?, clock, renew)
+    }
+
+    /// The policy, if others than the operator make its quorum.
+    ///
+    /// # Errors
+    /// If it cannot be read, or the quorum is the operator's own.
+    pub fn witnessed_policy(&self) -> Result<Policy, HomeError> {
         let policy = self.home.policy()?;
         policy
             .check_independent()
             .map_err(|e| self.policy_fault(e))?;
-        self.ledger_with(policy, clock, renew)
+        Ok(policy)
     }
 
     /// As [`Operator::ledger`], without any witness, whatever the policy says: checkpoints are published with

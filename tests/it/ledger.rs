@@ -407,6 +407,20 @@ impl Ledger {
         self.server.as_ref().expect("a server runs").terminate();
     }
 
+    /// Sends SIGHUP to the server, and waits until its log has a line with this text; all that it has
+    /// logged since.
+    pub fn reload(&self, says: &str) -> String {
+        let log = self.path("serve.log");
+        std::fs::write(&log, "").unwrap();
+        let pid = self.server().pid().to_string();
+        let sent = Command::new("kill").args(["-HUP", &pid]).status();
+        assert!(sent.unwrap().success());
+        until(says, || {
+            let text = std::fs::read_to_string(&log).unwrap();
+            text.contains(says).then_some(text)
+        })
+    }
+
     /// The server, which is no longer the ledger's.
     pub fn take_server(&mut self) -> Server {
         self.server.take().expect("a server runs")

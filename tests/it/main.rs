@@ -14,6 +14,7 @@ mod log_files;
 mod logging;
 mod operation;
 mod patience;
+mod policy;
 mod pressure;
 mod procedures;
 mod process;

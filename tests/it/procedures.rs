@@ -84,9 +84,8 @@ impl Stage {
                 _ => match command.as_str() {
                     "systemctl start whosaw" => self.serve(),
                     "systemctl stop whosaw" => self.stop(),
-                    "systemctl restart whosaw" => {
-                        self.stop();
-                        self.serve();
+                    "systemctl reload whosaw" => {
+                        self.ledger.reload("these witnesses are asked now");
                     }
                     _ => {
                         let ran = self.run(machine, &command);
