@@ -137,9 +137,9 @@ fn nothing_secret_left(device: &Device, proxy: &Proxy) {
     );
     // Re-wrapped headers that wait for their collection.
     for gift in device.state().gifts().unwrap() {
-        for clip in gift.clips {
-            secrets.push(clip.header.expect("kept until it is handed over"));
-        }
+        // What another test's copy of this device gave came out of the log: its headers are there.
+        let headers = gift.clips.into_iter().map(|clip| clip.header);
+        secrets.extend(headers.flatten());
     }
     assert!(secrets.len() >= 6);
     for secret in secrets {
