@@ -4,12 +4,13 @@
 //! end of its day: years of more than four digits have no such form, and the calendar library ends
 //! within 9999. Arithmetic that leaves this range returns `None`.
 //!
-//! Nothing here reads a clock: whoever needs the time is handed a [`Clock`], so that tests and
-//! replays decide what time it is.
+//! Nothing here reads a clock: whoever needs the time is handed a [`Clock`], and who must notice that
+//! a clock was set is handed a [`Monotonic`] too, so that tests and replays decide what time it is.
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -195,6 +196,70 @@ impl Clock {
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Clock")
+    }
+}
+
+/// How long the machine has run, from a start that says nothing: no person and no time server sets it.
+#[derive(Clone)]
+pub struct Monotonic(Arc<dyn Fn() -> Duration + Send + Sync>);
+
+impl Monotonic {
+    /// The machine's own. It goes on while the machine sleeps; while a virtual machine is paused, it stands
+    /// still.
+    pub fn system() -> Self {
+        use rustix::time::{ClockId, clock_gettime};
+        #[cfg(target_os = "linux")]
+        const RUNNING: ClockId = ClockId::Boottime;
+        #[cfg(not(target_os = "linux"))]
+        const RUNNING: ClockId = ClockId::Monotonic;
+        Self::from_fn(|| {
+            let ran = clock_gettime(RUNNING);
+            Duration::try_from(ran).expect("it counts from the machine's start")
+        })
+    }
+
+    /// One that shows what `ran` returns.
+    pub fn from_fn(ran: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        Self(Arc::new(ran))
+    }
+
+    /// How long it has run now.
+    pub fn now(&self) -> Duration {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Monotonic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Monotonic")
+    }
+}
+
+/// What both clocks show at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// The time of day.
+    pub wall: Time,
+    /// How long the machine has run.
+    pub ran: Duration,
+}
+
+impl Moment {
+    /// By how many whole seconds the time of day was set forward since `earlier` (back, if negative):
+    /// by how much it went further than the time that ran. Times of day are whole seconds, so less than a
+    /// second says nothing, and counts as none.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "seconds of less than 2^64 in magnitude, in nanoseconds less than 2^94"
+    )]
+    pub fn set_since(self, earlier: Self) -> i64 {
+        const NANOS: i128 = 1_000_000_000;
+        let nanos =
+            |ran: Duration| i128::from(ran.as_secs()) * NANOS + i128::from(ran.subsec_nanos());
+        let passed = i128::from(self.wall.seconds_since(earlier.wall)) * NANOS;
+        let parted = passed - (nanos(self.ran) - nanos(earlier.ran));
+        let most = i128::from(i64::MAX);
+        (parted / NANOS).clamp(-most, most) as i64
     }
 }
 

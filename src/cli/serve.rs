@@ -350,8 +350,8 @@ async fn settle(ledger: &Ledger) {
     }
     if !ledger.wait_confirmed(FIRST_CHECKPOINT).await {
         tracing::warn!(
-            "nothing is logged yet: too few witnesses have confirmed that this is the last state of the log; \
-             /healthz names them"
+            "nothing is logged yet: too few witnesses have confirmed the last state of the log and the clock of \
+             this server; /healthz names them"
         );
     }
 }

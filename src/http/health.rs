@@ -11,7 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
 use super::{Service, Shared};
-use crate::ledger::Confirmation;
+use crate::ledger::{Confirmation, Lack};
 use crate::logging;
 use crate::store::space::Volume;
 
@@ -25,6 +25,8 @@ pub enum Condition {
     RolledBack,
     /// The witnesses have not confirmed the log since the start: nothing is sequenced yet.
     Unconfirmed,
+    /// Too few witnesses have a clock that agrees with the server's: nothing is sequenced.
+    ClockUnconfirmed,
     /// No checkpoint is public.
     Unpublished,
     /// The published checkpoint is older than [`STALE_RENEWALS`] renewals: its quorum is gone.
@@ -39,9 +41,10 @@ pub enum Condition {
 
 impl Condition {
     /// Every condition, the one to name first where several hold first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::RolledBack,
         Self::Unconfirmed,
+        Self::ClockUnconfirmed,
         Self::ClockBehind,
         Self::Unpublished,
         Self::StaleCheckpoint,
@@ -54,6 +57,7 @@ impl Condition {
         match self {
             Self::RolledBack => "rolled-back",
             Self::Unconfirmed => "unconfirmed",
+            Self::ClockUnconfirmed => "clock-unconfirmed",
             Self::Unpublished => "unpublished",
             Self::StaleCheckpoint => "stale-checkpoint",
             Self::ClockBehind => "clock-behind",
@@ -103,6 +107,12 @@ impl Service {
                 }
                 _ => None,
             },
+            // A closed log dates nothing any more.
+            Condition::ClockUnconfirmed if ledger.closed().is_some() => None,
+            Condition::ClockUnconfirmed => {
+                let why = ledger.clock_state().fault()?;
+                Some(format!("of the witnesses' clocks and this server's: {why}"))
+            }
             Condition::Unpublished => {
                 let unpublished = ledger.published().is_none();
                 unpublished.then(|| "no quorum of the witnesses has cosigned yet".to_owned())
@@ -155,12 +165,16 @@ impl Service {
             (None, Some(_)) => json!("closed"),
             (None, None) => json!("ok"),
         };
-        let witness = |(name, said): &(String, Result<(), String>)| {
-            let said = said.as_ref().err().map_or("cosigned", String::as_str);
+        let witness = |(name, said): &(String, Result<(), Lack>)| {
+            let lack = said.as_ref().err();
+            let said = lack.map_or_else(|| "cosigned".to_owned(), Lack::to_string);
             (name.clone(), json!(said))
         };
         let witnesses = published.iter().flat_map(|published| &published.witnesses);
         let witnesses: serde_json::Map<_, _> = witnesses.map(witness).collect();
+        let clock = ledger.clock_state();
+        let offsets = clock.offsets.into_iter();
+        let offsets: serde_json::Map<_, _> = offsets.map(|(name, s)| (name, json!(s))).collect();
         let mut report = json!({
             "status": status,
             "ready": failing.is_none(),
@@ -169,6 +183,7 @@ impl Service {
             "published": published.as_ref().map(|published| published.checkpoint.size),
             "published_at": published.as_ref().map(|published| published.at),
             "witnesses": witnesses,
+            "clock": { "confirmed": clock.confirmed, "offsets": offsets },
             "log_lines_lost": logging::lost(),
         });
         match ledger.confirmation() {

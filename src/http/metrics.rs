@@ -4,6 +4,8 @@
 //! the operator alone: whoever may watch counts move from second to second, and sees a network
 //! address next to them elsewhere, learns when a resident's call was refused, or that one was made.
 
+use std::sync::atomic::AtomicU64;
+
 use axum::Router;
 use axum::extract::State;
 use axum::http::header;
@@ -138,6 +140,7 @@ impl Service {
         self.register_log(&mut own);
         self.register_batches(&mut own)?;
         self.register_health(&mut own);
+        self.register_clock(&mut own);
         self.register_disks(&mut own);
         self.register_program(&mut own);
         let mut process = Registry::with_prefix("process");
@@ -251,6 +254,26 @@ impl Service {
             "ready",
             "Whether no such condition holds",
             gauge(ready.into()),
+        );
+    }
+
+    fn register_clock(&self, registry: &mut Registry) {
+        let state = self.ledger.clock_state();
+        let offsets = Family::<[(&'static str, String); 1], Gauge<f64, AtomicU64>>::default();
+        for (witness, offset) in state.offsets {
+            let seconds = offset.map_or(f64::NAN, |seconds| seconds as f64);
+            offsets.get_or_create(&[("witness", witness)]).set(seconds);
+        }
+        registry.register(
+            "clock_confirmed",
+            "Whether witnesses whose clocks agree with the server's make a quorum",
+            gauge(state.confirmed.into()),
+        );
+        registry.register_with_unit(
+            "witness_clock_offset",
+            "How far the witness's clock is ahead of the server's; NaN until it has answered",
+            Unit::Seconds,
+            offsets,
         );
     }
 

@@ -67,6 +67,8 @@ pub enum ApiError {
     ClockBehind,
     /// The witnesses have not confirmed the log's head since the start.
     Unconfirmed,
+    /// Too few witnesses have a clock that agrees with the server's.
+    ClockUnconfirmed,
     /// The witnesses have proved the log's head to be old.
     RolledBack,
     /// The rules panicked on the statement.
@@ -111,7 +113,7 @@ impl ApiError {
         let wait = match self {
             Self::TooMany { wait, .. } => *wait,
             Self::Busy | Self::ClockBehind => Duration::from_secs(1),
-            Self::Unconfirmed => Duration::from_secs(5),
+            Self::Unconfirmed | Self::ClockUnconfirmed => Duration::from_secs(5),
             Self::RolledBack => Duration::from_secs(600),
             _ => return None,
         };
@@ -176,6 +178,10 @@ impl ApiError {
                 "unconfirmed",
                 "the server has started and waits for the log's witnesses: try again later",
             ),
+            Self::ClockUnconfirmed => of_call(
+                "clock-unconfirmed",
+                "the clocks of too few of the log's witnesses agree with the server's: try again later",
+            ),
             Self::RolledBack => of_call(
                 "rolled-back",
                 "its operator restores the newer log first; what was answered before stays logged",
@@ -195,7 +201,7 @@ impl ApiError {
 }
 
 /// What calls are answered besides refusals of statements and limits: status, code, title.
-const OF_CALLS: [(u16, &str, &str); 26] = [
+const OF_CALLS: [(u16, &str, &str); 27] = [
     (400, "bad-request", "The call is not of the form required"),
     (400, "not-http", "This is no request of HTTP/1.1"),
     (
@@ -246,6 +252,11 @@ const OF_CALLS: [(u16, &str, &str); 26] = [
         503,
         "unconfirmed",
         "The witnesses have not confirmed the log yet",
+    ),
+    (
+        503,
+        "clock-unconfirmed",
+        "The witnesses do not confirm the server's clock",
     ),
     (503, "rolled-back", "The server has an old copy of its log"),
     (507, "quota", "The vault's quota does not hold this"),
@@ -400,6 +411,7 @@ impl From<SubmitError> for ApiError {
             SubmitError::Busy => Self::Busy,
             SubmitError::ClockBehind => Self::ClockBehind,
             SubmitError::Unconfirmed => Self::Unconfirmed,
+            SubmitError::ClockUnconfirmed => Self::ClockUnconfirmed,
             SubmitError::RolledBack => Self::RolledBack,
             SubmitError::Unjudgeable => Self::Unjudgeable,
             SubmitError::Stopped => Self::internal(error),

@@ -191,14 +191,12 @@ impl Service {
         if journal.find(&signed.id)?.is_some() {
             return Ok(());
         }
-        let now = self.clock.now().cut_to_minute();
         self.ledger.check_confirmed()?;
-        if self.ledger.waits_for_clock(now).is_some() {
-            return Err(ApiError::ClockBehind);
-        }
+        let now = self.clock.now();
+        let logged_at = self.ledger.logging_time(&signed.statement, now)?;
         let (origin, facts) = (self.ledger.origin(), JournalFacts(journal));
         let next = LeafIndex::new(self.ledger.size().as_u64());
-        match rules::judge(signed, origin, next, now, &facts) {
+        match rules::judge(signed, origin, next, logged_at, &facts) {
             Ok(_) => Ok(()),
             Err(Verdict::Refused(refusal)) => Err(refusal.into()),
             Err(Verdict::Facts(error)) => Err(error.into()),

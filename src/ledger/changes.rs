@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use super::witnesses::Lack;
+
 /// A witness that lacks while the others make a quorum is away after this time: on a busy log, slower
 /// ones lack in single rounds.
 const AWAY: Duration = Duration::from_secs(30);
@@ -14,8 +16,18 @@ const AWAY: Duration = Duration::from_secs(30);
 /// Something that changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Change {
-    Away { witness: String, why: String },
-    Back { witness: String },
+    Away {
+        witness: String,
+        why: String,
+    },
+    /// Its clock does not agree with this server's, by this many seconds.
+    Apart {
+        witness: String,
+        offset: i64,
+    },
+    Back {
+        witness: String,
+    },
     QuorumMissing,
     QuorumBack,
 }
@@ -24,7 +36,9 @@ impl Change {
     /// Writes the line.
     pub fn log(&self) {
         match self {
-            Self::Away { .. } | Self::QuorumMissing => tracing::warn!("{self}"),
+            Self::Away { .. } | Self::Apart { .. } | Self::QuorumMissing => {
+                tracing::warn!("{self}")
+            }
             Self::Back { .. } | Self::QuorumBack => tracing::info!("{self}"),
         }
     }
@@ -34,6 +48,9 @@ impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Away { witness, why } => write!(f, "witness {witness} is away: {why}"),
+            Self::Apart { witness, offset } => {
+                write!(f, "witness {witness} is left out: {}", Lack::Clock(*offset))
+            }
             Self::Back { witness } => write!(f, "witness {witness} is back"),
             Self::QuorumMissing => {
                 f.write_str("no checkpoint is published: too few witnesses cosign it")
@@ -47,22 +64,30 @@ impl fmt::Display for Change {
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     /// Witnesses that lack.
-    lacking: BTreeMap<String, Lack>,
+    lacking: BTreeMap<String, Lacking>,
     quorum_missing: bool,
 }
 
 #[derive(Debug)]
-struct Lack {
+struct Lacking {
     since: Instant,
-    /// Whether it was reported as away.
-    reported: bool,
+    /// Whether it was reported as away since.
+    away: bool,
+    /// Whether its clock was reported since.
+    apart: bool,
+}
+
+impl Lacking {
+    fn is_reported(&self) -> bool {
+        self.away || self.apart
+    }
 }
 
 impl Changes {
     /// Takes down a round: what each witness answered, and whether there was a quorum.
     pub fn note(
         &mut self,
-        witnesses: &[(String, Result<(), String>)],
+        witnesses: &[(String, Result<(), Lack>)],
         quorum: bool,
         now: Instant,
     ) -> Vec<Change> {
@@ -72,7 +97,7 @@ impl Changes {
                 if self
                     .lacking
                     .remove(witness)
-                    .is_some_and(|lack| lack.reported)
+                    .is_some_and(|lacking| lacking.is_reported())
                 {
                     changes.push(Change::Back {
                         witness: witness.clone(),
@@ -80,17 +105,25 @@ impl Changes {
                 }
                 continue;
             };
-            let lack = self.lacking.entry(witness.clone()).or_insert(Lack {
+            let lacking = self.lacking.entry(witness.clone()).or_insert(Lacking {
                 since: now,
-                reported: false,
+                away: false,
+                apart: false,
             });
-            let away = !quorum || now.saturating_duration_since(lack.since) >= AWAY;
-            if away && !lack.reported {
-                lack.reported = true;
-                changes.push(Change::Away {
-                    witness: witness.clone(),
-                    why: why.clone(),
-                });
+            let lasts = now.saturating_duration_since(lacking.since) >= AWAY;
+            let witness = witness.clone();
+            match why {
+                Lack::Absent(why) if !lacking.away && (lasts || !quorum) => {
+                    lacking.away = true;
+                    let why = why.clone();
+                    changes.push(Change::Away { witness, why });
+                }
+                Lack::Clock(offset) if !lacking.apart => {
+                    lacking.apart = true;
+                    let offset = *offset;
+                    changes.push(Change::Apart { witness, offset });
+                }
+                _ => {}
             }
         }
         match (self.quorum_missing, quorum) {
@@ -107,9 +140,10 @@ impl Changes {
 mod tests {
     use super::*;
 
-    fn answers(north: bool, south: bool) -> Vec<(String, Result<(), String>)> {
+    fn answers(north: bool, south: bool) -> Vec<(String, Result<(), Lack>)> {
         let answer = |name: &str, there: bool| {
-            let answer = there.then_some(()).ok_or_else(|| "silent".to_owned());
+            let silent = || Lack::Absent("silent".to_owned());
+            let answer = there.then_some(()).ok_or_else(silent);
             (name.to_owned(), answer)
         };
         vec![answer("north", north), answer("south", south)]
@@ -144,6 +178,26 @@ mod tests {
         let found = note(&answers(true, true), true, 201);
         assert_eq!(found, [back("north"), back("south"), Change::QuorumBack]);
         assert_eq!(note(&answers(true, true), true, 202), []);
+    }
+
+    /// Another clock is no matter of a single round.
+    #[test]
+    fn a_witness_of_another_time_is_named_at_once_and_once() {
+        let (mut changes, start) = (Changes::default(), Instant::now());
+        let apart = |offset| vec![("south".to_owned(), Err(Lack::Clock(offset)))];
+        let mut note = |answers: &[_], seconds| {
+            changes.note(answers, true, start + Duration::from_secs(seconds))
+        };
+        let expected = Change::Apart {
+            witness: "south".to_owned(),
+            offset: -3000,
+        };
+        assert!(expected.to_string().contains("3000 s behind"), "{expected}");
+        assert_eq!(note(&apart(-3000), 0), [expected]);
+        for seconds in 1..100 {
+            assert_eq!(note(&apart(-3000 - seconds), seconds as u64), []);
+        }
+        assert_eq!(note(&answers(true, true), 100), [back("south")]);
     }
 
     #[test]

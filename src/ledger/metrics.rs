@@ -8,6 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use super::witnesses::Lack;
 use crate::time::Time;
 
 /// The witness that a figure is about, by its name in the policy.
@@ -78,7 +79,7 @@ impl Metrics {
     }
 
     /// Takes down what each witness answered at `now`.
-    pub(super) fn asked(&self, witnesses: &[(String, Result<(), String>)], now: Time) {
+    pub(super) fn asked(&self, witnesses: &[(String, Result<(), Lack>)], now: Time) {
         for (name, answer) in witnesses {
             let of = [("witness", name.clone())];
             let missing = i64::from(answer.is_err());
@@ -118,7 +119,7 @@ impl Metrics {
         );
         registry.register(
             "witness_missing",
-            "Whether the witness lacked when it was asked last",
+            "Whether the witness's cosignature was not published when it was asked last",
             self.missing.clone(),
         );
         registry.register_with_unit(

@@ -7,9 +7,11 @@
 //! a published checkpoint; [`LogReads`] reads what is published. Not here: HTTP, attachments, vaults.
 
 mod changes;
+mod clocks;
 mod confirm;
 pub mod fsck;
 mod metrics;
+mod offsets;
 mod pruner;
 mod publisher;
 mod queries;
@@ -26,27 +28,29 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::digest::StatementId;
-use crate::statement::Signed;
 use crate::statement::facts::ClosedFact;
 use crate::statement::leaf::Leaf;
 use crate::statement::refusal::Refusal;
 use crate::statement::words::Jurisdiction;
+use crate::statement::{Signed, Statement};
 use crate::store::StoreError;
 use crate::store::files::Files;
 use crate::store::instance::Instance;
 use crate::store::sqlite::{QueryReader, SqliteJournal, SqliteReader};
-use crate::time::{Clock, Time};
+use crate::time::{Clock, Monotonic, Time};
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::note::LogSigner;
 use crate::tlog::policy::Policy;
 use crate::tlog::tree::{LeafIndex, TreeSize};
 
 use changes::Changes;
+pub use clocks::ClockState;
+use clocks::Clocks;
 use confirm::Confirm;
 pub use confirm::{
     Address, Confirmation, Heard, Inquiry, OwnHead, PolicyRefused, Unconfirmed, addresses,
@@ -56,6 +60,7 @@ use pruner::Pruner;
 use publisher::Publisher;
 use queries::Indexer;
 use sequencer::Sequencer;
+pub use witnesses::Lack;
 use witnesses::Witnesses;
 
 pub use reads::LogReads;
@@ -67,6 +72,11 @@ pub const QUEUE: usize = 1024;
 
 /// How long nothing is signed until witnesses are asked before the next head.
 pub const QUIET: Duration = Duration::from_secs(60);
+
+/// The longest that a change of the policy waits for the new witnesses to confirm the clock, and how
+/// often it looks.
+const CLOCK_PATIENCE: Duration = Duration::from_secs(5);
+const CLOCK_STEP: Duration = Duration::from_millis(10);
 
 /// See [`Config::genesis`].
 pub type Genesis = Box<dyn FnOnce() -> Result<Vec<Signed>, Box<dyn Error + Send + Sync>> + Send>;
@@ -85,6 +95,8 @@ pub struct Config {
     /// The log and its witnesses.
     pub policy: Policy,
     pub clock: Clock,
+    /// Shows when `clock` is set.
+    pub monotonic: Monotonic,
     /// How often the checkpoint is cosigned anew when nothing is added.
     pub renew: Duration,
     /// How long a witness may take.
@@ -127,6 +139,8 @@ pub enum SubmitError {
     ClockBehind,
     #[error("the witnesses have not confirmed this log's head since the server started")]
     Unconfirmed,
+    #[error("too few witnesses have a clock that agrees with this server's")]
+    ClockUnconfirmed,
     #[error("this server has an old copy of its log: nothing is sequenced")]
     RolledBack,
     /// The rules panicked on it: a fault of this program.
@@ -146,8 +160,8 @@ pub struct Published {
     pub at: Time,
     /// How many entries it counts for: all, unless a wrong clock put the last ones ahead of its time.
     pub counted: TreeSize,
-    /// Each witness of the policy, and what its last answer lacked.
-    pub witnesses: Vec<(String, Result<(), String>)>,
+    /// Each witness of the policy, and why its cosignature was not published when it was asked last.
+    pub witnesses: Vec<(String, Result<(), Lack>)>,
 }
 
 /// An entry under the published checkpoint.
@@ -235,6 +249,8 @@ pub struct Ledger {
     metrics: Metrics,
     confirmation: watch::Receiver<Confirmation>,
     confirm: Arc<Confirm>,
+    clocks: Arc<Clocks>,
+    clock_confirmed: watch::Receiver<bool>,
     instance: Arc<str>,
 }
 
@@ -370,15 +386,18 @@ impl Ledger {
         if begun.size == TreeSize::new(0) || begun.closed.is_some() {
             confirm.pass();
         }
+        // The first entries have no head before them that witnesses could cosign.
         sequencer.begin(config.genesis)?;
+        let clocks = Clocks::new(config.policy.clone(), clock, config.monotonic);
         sequencer.confirm = Some(confirm.clone());
+        sequencer.clocks = Some(clocks.clone());
         sequencer.quiet = config.quiet;
         let metrics = sequencer.metrics.clone();
         let publisher = Publisher {
             log: log.clone(),
-            witnesses: Witnesses::new(config.policy, config.witness_timeout),
+            witnesses: Witnesses::new(config.policy, config.witness_timeout, clocks.clone()),
             journal: reader.clone(),
-            clock,
+            clocks: clocks.clone(),
             renew: config.renew,
             progress: progress.clone(),
             publish,
@@ -408,6 +427,8 @@ impl Ledger {
             metrics,
             confirmation,
             confirm,
+            clock_confirmed: clocks.subscribe(),
+            clocks,
             instance: instance.id.into(),
         };
         Ok((ledger, running))
@@ -463,8 +484,17 @@ impl Ledger {
     /// longer than `patience`.
     pub async fn wait_confirmed(&self, patience: Duration) -> bool {
         let mut confirmation = self.confirmation.clone();
-        let settled = confirmation.wait_for(|now| !matches!(now, Confirmation::Waiting(_)));
-        matches!(tokio::time::timeout(patience, settled).await, Ok(Ok(_)))
+        let mut clock = self.clock_confirmed.clone();
+        let settled = async {
+            let settled = confirmation.wait_for(|now| !matches!(now, Confirmation::Waiting(_)));
+            let no_more = match settled.await.as_deref() {
+                Ok(Confirmation::Confirmed) => self.closed().is_some(),
+                Ok(_) => true,
+                Err(_) => return false,
+            };
+            no_more || clock.wait_for(|confirmed| *confirmed).await.is_ok()
+        };
+        tokio::time::timeout(patience, settled).await == Ok(true)
     }
 
     /// Waits until the entry at `index` stands under a published checkpoint; `None` if that takes
@@ -493,7 +523,13 @@ impl Ledger {
     /// # Errors
     /// [`PolicyRefused`] if too few of its witnesses have confirmed this log's head; the old one stays.
     pub fn change_policy(&self, policy: Policy) -> Result<(), PolicyRefused> {
-        self.confirm.change_policy(policy)
+        self.confirm.change_policy(policy)?;
+        // The publisher asks its witnesses now, and they may be the first to confirm the clock.
+        let until = Instant::now() + CLOCK_PATIENCE;
+        while !self.clocks.check() && Instant::now() < until {
+            std::thread::sleep(CLOCK_STEP);
+        }
+        Ok(())
     }
 
     /// Whether statements may be sequenced.
@@ -504,13 +540,24 @@ impl Ledger {
     /// Refuses what would be kept for a log that sequences nothing now.
     ///
     /// # Errors
-    /// [`SubmitError::Unconfirmed`] and [`SubmitError::RolledBack`].
+    /// [`SubmitError::Unconfirmed`], [`SubmitError::RolledBack`] and [`SubmitError::ClockUnconfirmed`].
     pub fn check_confirmed(&self) -> Result<(), SubmitError> {
         match &*self.confirmation.borrow() {
-            Confirmation::Confirmed => Ok(()),
-            Confirmation::Waiting(_) => Err(SubmitError::Unconfirmed),
-            Confirmation::RolledBack(_) => Err(SubmitError::RolledBack),
+            Confirmation::Confirmed => {}
+            Confirmation::Waiting(_) => return Err(SubmitError::Unconfirmed),
+            Confirmation::RolledBack(_) => return Err(SubmitError::RolledBack),
         }
+        // What was found last is enough here: the sequencer looks at the clocks in each round.
+        let confirmed = *self.clock_confirmed.borrow() || self.clocks.check();
+        match confirmed || self.closed().is_some() {
+            true => Ok(()),
+            false => Err(SubmitError::ClockUnconfirmed),
+        }
+    }
+
+    /// Whether the witnesses confirm the server's clock, and by how far theirs are from it.
+    pub fn clock_state(&self) -> ClockState {
+        self.clocks.state()
     }
 
     /// The number of entries that are durable.
@@ -543,10 +590,21 @@ impl Ledger {
         &self.metrics
     }
 
-    /// Until when the clock must be waited for, as it shows `now`: times of logging never decrease.
+    /// Until when the clock must be waited for, as it shows `now`: times of logging never decrease. A
+    /// closed log waits for nothing.
     pub fn waits_for_clock(&self, now: Time) -> Option<Time> {
+        let progress = self.progress.borrow();
+        let last = progress.last_logged_at.filter(|last| now < *last);
+        last.filter(|_| progress.closed.is_none())
+    }
+
+    /// When a statement would be logged, as the clock shows `now`.
+    ///
+    /// # Errors
+    /// [`SubmitError::ClockBehind`].
+    pub fn logging_time(&self, statement: &Statement, now: Time) -> Result<Time, SubmitError> {
         let last = self.progress.borrow().last_logged_at;
-        last.filter(|last| now < *last)
+        logging_time(statement, now, last).ok_or(SubmitError::ClockBehind)
     }
 
     /// The end, if the log was closed: it is durable, and may wait for the witnesses yet.
@@ -640,6 +698,17 @@ impl Ledger {
     /// The log's origin.
     pub fn origin(&self) -> &str {
         &self.origin
+    }
+}
+
+/// When a statement would be logged after an entry of the time `last`, as the clock shows `now`: times of
+/// logging never decrease, so an earlier clock is waited for. The end is not: a log that a wrong clock
+/// has put far ahead would be without one until then.
+fn logging_time(statement: &Statement, now: Time, last: Option<Time>) -> Option<Time> {
+    let now = now.cut_to_minute();
+    match last.filter(|last| now < *last) {
+        None => Some(now),
+        last => last.filter(|_| matches!(statement, Statement::LogClosed(_))),
     }
 }
 

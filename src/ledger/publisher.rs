@@ -10,23 +10,25 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::changes::Changes;
+use super::clocks::Clocks;
 use super::confirm::Confirm;
 use super::metrics::Metrics;
 use super::reads::LogReads;
 use super::sequencer::logged_at;
 use super::tiles::{CHECKPOINT, LogFiles};
-use super::witnesses::Witnesses;
+use super::witnesses::{Lack, Witnesses};
 use super::{LedgerError, Progress, Published};
 use crate::store::journal::JournalRead;
 use crate::store::sqlite::SqliteReader;
-use crate::time::{Clock, Time};
+use crate::time::Time;
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::note::{LogSigner, Note};
 use crate::tlog::policy::{Policy, counts_at};
 use crate::tlog::prove;
 use crate::tlog::tree::TreeSize;
 
-/// How soon a checkpoint that the witnesses did not cosign is tried again.
+/// How soon a checkpoint that the witnesses did not cosign is tried again, or witnesses are asked again
+/// that do not confirm the clock.
 const RETRY: Duration = Duration::from_secs(2);
 
 pub(super) struct Publisher {
@@ -34,7 +36,7 @@ pub(super) struct Publisher {
     pub witnesses: Witnesses,
     /// For the times of entries.
     pub journal: SqliteReader,
-    pub clock: Clock,
+    pub clocks: Arc<Clocks>,
     pub renew: Duration,
     pub progress: watch::Receiver<Progress>,
     pub publish: watch::Sender<Option<Published>>,
@@ -53,7 +55,7 @@ impl Publisher {
         self.metrics.introduce(self.witnesses.names());
         // If the witnesses were changed, the new ones are asked at once.
         if let Some(note) = self.log.read(CHECKPOINT)?
-            && let Some(published) = self.witnesses.published(&note, self.clock.now())
+            && let Some(published) = self.witnesses.published(&note, self.clocks.now().wall)
         {
             let size = published.checkpoint.size;
             let counted = counted(&self.journal, size, published.at)?;
@@ -78,32 +80,40 @@ impl Publisher {
             .build()
             .map_err(|e| LedgerError::Inconsistent(format!("no timer to be had: {e}")))?;
         let mut policies = self.confirm.as_ref().map(|confirm| confirm.policies());
+        let mut confirmed = self.clocks.subscribe();
         loop {
             let policy = policies.as_mut().and_then(|policies| {
                 let policy = policies.borrow_and_update();
                 (*policy != *self.witnesses.policy()).then(|| policy.clone())
             });
-            if let Some(policy) = policy {
-                self.ask_witnesses_of(policy);
+            if let Some(policy) = &policy {
+                self.ask_witnesses_of(policy.clone());
             }
             let head = self.progress.borrow_and_update().head.clone();
-            let again = match &head {
+            let mut again = match &head {
                 Some(head) => self.publish(head)?,
                 None => self.renew,
             };
-            let until = Instant::now() + again;
+            // Those of the old one confirm the clock until those of the new one were asked.
+            if let Some(policy) = policy {
+                self.clocks.change_policy(policy);
+            }
+            if !*confirmed.borrow_and_update() {
+                again = again.min(RETRY);
+            }
+            let until = tokio::time::Instant::from_std(Instant::now() + again);
             let goes_on = runtime.block_on(async {
                 loop {
-                    let patience = until.saturating_duration_since(Instant::now());
-                    let changed = tokio::time::timeout(patience, self.progress.changed());
-                    let changed = tokio::select! {
-                        changed = changed => changed,
+                    tokio::select! {
+                        changed = self.progress.changed() => match changed {
+                            Ok(()) if self.progress.borrow_and_update().head == head => {}
+                            Ok(()) => return true,
+                            Err(_gone) => return false,
+                        },
                         () = another(&mut policies) => return true,
-                    };
-                    match changed {
-                        Ok(Ok(())) if self.progress.borrow_and_update().head == head => {}
-                        Ok(Ok(())) | Err(_) => return true,
-                        Ok(Err(_gone)) => return false,
+                        // The clock was set, or the machine stood still: measured anew at once.
+                        Ok(()) = confirmed.changed() => return true,
+                        () = tokio::time::sleep_until(until) => return true,
                     }
                 }
             });
@@ -138,12 +148,12 @@ impl Publisher {
             // No witness shall see a head that may be of a second history.
             return Ok(self.renew);
         }
-        let now = self.clock.now();
-        let cosigned = self.witnesses.cosign(head, &self.log, now)?;
+        let cosigned = self.witnesses.cosign(head, &self.log)?;
         let quorum = cosigned.note.is_some();
-        self.metrics.asked(&cosigned.witnesses, now);
+        self.metrics
+            .asked(&cosigned.witnesses, self.clocks.now().wall);
         if let Some(confirm) = &self.confirm
-            && cosigned.witnesses.iter().any(|(_, answer)| answer.is_err())
+            && cosigned.witnesses.iter().any(is_absent)
         {
             confirm.look_beside();
         }
@@ -187,6 +197,10 @@ async fn another(policies: &mut Option<watch::Receiver<Policy>>) {
         return;
     }
     std::future::pending().await
+}
+
+fn is_absent((_, answer): &(String, Result<(), Lack>)) -> bool {
+    matches!(answer, Err(Lack::Absent(_)))
 }
 
 /// How many of the first `size` entries a checkpoint of this time counts for. Times of logging never

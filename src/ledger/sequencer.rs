@@ -13,10 +13,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::clocks::Clocks;
 use super::confirm::Confirm;
 use super::metrics::{Metrics, timed};
 use super::tiles::{LogEnd, LogFiles};
-use super::{Genesis, LedgerError, Progress, Sequenced, Submission, SubmitError};
+use super::{Genesis, LedgerError, Progress, Sequenced, Submission, SubmitError, logging_time};
 use crate::digest::StatementId;
 use crate::statement::Signed;
 use crate::statement::facts::{
@@ -65,6 +66,9 @@ pub(super) struct Sequencer<J> {
     pub metrics: Metrics,
     /// Asks the witnesses before heads are signed; none where a test plays the log alone.
     pub confirm: Option<Arc<Confirm>>,
+    /// Says whether the witnesses confirm the clock; none where a test plays the log alone, and before
+    /// the first entries.
+    pub clocks: Option<Arc<Clocks>>,
     /// How long after the last round witnesses are asked before the next.
     pub quiet: Duration,
 }
@@ -124,6 +128,7 @@ impl<J: Journal> Sequencer<J> {
             unjudgeable: BTreeSet::new(),
             metrics: Metrics::default(),
             confirm: None,
+            clocks: None,
             quiet: super::QUIET,
         };
         // A crash after the commit left entries that no head covers yet.
@@ -228,7 +233,8 @@ impl<J: Journal> Sequencer<J> {
 
     /// Judges each statement over the facts of all before it; answers refusals and repetitions.
     fn admit(&mut self, batch: Vec<Submission>) -> Result<Admitted, LedgerError> {
-        let now = self.clock.now().cut_to_minute();
+        let now = self.clock.now();
+        let confirmed = self.is_confirmed(now);
         let facts = CachedFacts {
             journal: &self.journal,
             cache: &self.facts,
@@ -244,18 +250,23 @@ impl<J: Journal> Sequencer<J> {
         } in batch
         {
             let index = LeafIndex::new(first + entries.len() as u64);
-            match self.judge(&signed, index, now, &pending)? {
+            let judged = match pending.find(&signed.id)? {
+                Some(index) => Judged::Known(index),
+                None if !confirmed => Judged::NotNow(SubmitError::ClockUnconfirmed),
+                None => self.judge(&signed, index, now, &pending)?,
+            };
+            match judged {
                 Judged::Known(index) => waiting.push(Waiting {
                     answer,
                     index,
                     known: true,
                     _place: place,
                 }),
+                Judged::NotNow(error) => {
+                    let _ = answer.send(Err(error));
+                }
                 Judged::Refused(refusal) => {
                     let _ = answer.send(Err(SubmitError::Refused(refusal)));
-                }
-                Judged::TooEarly => {
-                    let _ = answer.send(Err(SubmitError::ClockBehind));
                 }
                 Judged::Unjudgeable => {
                     unjudgeable.push(signed.id);
@@ -289,12 +300,21 @@ impl<J: Journal> Sequencer<J> {
             // The tree's state lies in the tiles; they are checked against the head at start.
             frontier: Vec::new(),
         };
+        let now = now.cut_to_minute();
         Ok(Admitted {
-            logged_at: now,
+            // While the clock is behind, nothing but the end is admitted, at the last entry's time.
+            logged_at: self.last_logged_at.map_or(now, |last| last.max(now)),
             commit,
             facts,
             waiting,
         })
+    }
+
+    /// Whether the witnesses confirm the clock, as it shows `now`.
+    fn is_confirmed(&self, now: Time) -> bool {
+        // The monotonic clock is read after the other: a halt in between makes them part, and refuses.
+        let confirms = |clocks: &Arc<Clocks>| clocks.check_at(clocks.at(now));
+        self.closed.is_some() || self.clocks.as_ref().is_none_or(confirms)
     }
 
     fn judge(
@@ -304,14 +324,10 @@ impl<J: Journal> Sequencer<J> {
         now: Time,
         facts: &Pending<'_, CachedFacts<'_, J>>,
     ) -> Result<Judged, LedgerError> {
-        if let Some(index) = facts.find(&signed.id)? {
-            return Ok(Judged::Known(index));
-        }
-        // Times of logging never decrease: a clock set back is waited out. Rules that compare times
-        // would refuse by it what they admit a moment later.
-        if self.last_logged_at.is_some_and(|last| now < last) {
-            return Ok(Judged::TooEarly);
-        }
+        // Rules that compare times would refuse by an earlier time what they admit a moment later.
+        let Some(now) = logging_time(&signed.statement, now, self.last_logged_at) else {
+            return Ok(Judged::NotNow(SubmitError::ClockBehind));
+        };
         if self.unjudgeable.contains(&signed.id) {
             return Ok(Judged::Unjudgeable);
         }
@@ -443,8 +459,8 @@ impl Admitted {
 
 enum Judged {
     Known(LeafIndex),
-    /// The clock shows a time before the last entry.
-    TooEarly,
+    /// It was not looked at, because of a clock.
+    NotNow(SubmitError),
     Refused(Refusal),
     /// The rules panicked on it, now or before.
     Unjudgeable,

@@ -238,11 +238,12 @@ impl Run<'_> {
         };
         let policy = Policy::of(vec![nobody], Vec::new(), 0).unwrap();
         let mut pruner = Pruner::new(log.clone(), progress.borrow().size);
+        let clocks = Clocks::new(policy.clone(), clock, Monotonic::system());
         let mut publisher = Publisher {
             log,
-            witnesses: Witnesses::new(policy, Duration::ZERO),
+            witnesses: Witnesses::new(policy, Duration::ZERO, clocks.clone()),
             journal: reader,
-            clock,
+            clocks,
             renew: Duration::ZERO,
             progress: progress.clone(),
             publish: watch::channel(None).0,

@@ -1,10 +1,12 @@
 //! Asks the witnesses of a policy to cosign a checkpoint, all at once.
 //!
-//! A witness that is slow, down, or lies is named, and the others go on without it. Lines of
-//! the policy that share an address are one witness with several keys: it is asked once, and one line
-//! of its answer that does not verify discredits the rest.
+//! A witness that is slow, down, or lies is named, and the others go on without it. So is one whose clock
+//! does not agree with this server's: its cosignature is not published. Lines of the policy that share an
+//! address are one witness with several keys: it is asked once, and one line of its answer that does not
+//! verify discredits the rest.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
@@ -12,6 +14,8 @@ use std::time::{Duration, Instant};
 use ureq::Agent;
 
 use super::Published;
+use super::clocks::{Clocks, apart};
+use super::offsets::{agrees, offset};
 use super::tiles::LogFiles;
 use crate::client::base::BaseUrl;
 use crate::store::StoreError;
@@ -19,7 +23,7 @@ use crate::time::Time;
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::cosignature;
 use crate::tlog::note::{Note, NoteError, NoteSignature, parse_signatures};
-use crate::tlog::policy::{Policy, PolicyWitness, fresh_at};
+use crate::tlog::policy::{Policy, PolicyError, PolicyWitness, fresh_at};
 use crate::tlog::prove;
 use crate::tlog::tree::TreeSize;
 use crate::tlog::witness::AddCheckpoint;
@@ -36,6 +40,7 @@ const GRACE: Duration = Duration::from_millis(5);
 pub(super) struct Witnesses {
     policy: Policy,
     timeout: Duration,
+    clocks: Arc<Clocks>,
     askers: BTreeMap<String, Asker>,
     answers: mpsc::Receiver<Answer>,
 }
@@ -45,13 +50,40 @@ pub(super) struct Cosigned {
     pub checkpoint: Checkpoint,
     /// The note with all cosignatures, if readers count a quorum among them; and its time.
     pub note: Option<(Vec<u8>, Time)>,
-    /// Each witness of the policy, and why it did not cosign.
-    pub witnesses: Vec<(String, Result<(), String>)>,
+    /// Each witness of the policy, and why its cosignature is not in the note.
+    pub witnesses: Vec<(String, Result<(), Lack>)>,
+}
+
+/// Why a witness's cosignature is not published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lack {
+    /// It gave none.
+    Absent(String),
+    /// It gave one of another time: its clock is so many seconds ahead of this server's.
+    Clock(i64),
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent(why) => f.write_str(why),
+            Self::Clock(offset) => write!(
+                f,
+                "its clock is {} this server's: its cosignature is not published",
+                apart(*offset)
+            ),
+        }
+    }
+}
+
+fn absent(why: &str) -> Lack {
+    Lack::Absent(why.to_owned())
 }
 
 impl Witnesses {
-    /// The witnesses of `policy`, each of which may take `timeout` for an answer.
-    pub fn new(policy: Policy, timeout: Duration) -> Self {
+    /// The witnesses of `policy`, each of which may take `timeout` for an answer. Their clocks are
+    /// measured in `clocks`.
+    pub fn new(policy: Policy, timeout: Duration, clocks: Arc<Clocks>) -> Self {
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -72,6 +104,7 @@ impl Witnesses {
                 url: url.clone(),
                 witnesses,
                 size: TreeSize::default(),
+                clocks: clocks.clone(),
             };
             (url, Asker::start(asked, answer.clone()))
         };
@@ -79,6 +112,7 @@ impl Witnesses {
             askers: addresses.into_iter().map(start).collect(),
             policy,
             timeout,
+            clocks,
             answers,
         }
     }
@@ -90,7 +124,7 @@ impl Witnesses {
 
     /// The witnesses of another policy, with the same patience.
     pub fn of_policy(&self, policy: Policy) -> Self {
-        Self::new(policy, self.timeout)
+        Self::new(policy, self.timeout, self.clocks.clone())
     }
 
     /// The names of the witnesses in the policy.
@@ -111,7 +145,7 @@ impl Witnesses {
                 oldest.is_none_or(|oldest| oldest <= time)
                     && newest.is_none_or(|newest| time <= newest)
             });
-            let lacks = Err("has not been asked yet".to_owned());
+            let lacks = Err(absent(UNASKED));
             (witness.name.clone(), if cosigned { Ok(()) } else { lacks })
         };
         Some(Published {
@@ -128,12 +162,7 @@ impl Witnesses {
     ///
     /// # Errors
     /// [`StoreError::Damaged`] if `note` is none of a log's.
-    pub fn cosign(
-        &mut self,
-        note: &[u8],
-        log: &LogFiles,
-        now: Time,
-    ) -> Result<Cosigned, StoreError> {
+    pub fn cosign(&mut self, note: &[u8], log: &LogFiles) -> Result<Cosigned, StoreError> {
         let own = Note::parse(note).map_err(|e| StoreError::Damaged(e.to_string()))?;
         let checkpoint = Checkpoint::parse(&own.text);
         let question = Question {
@@ -145,11 +174,11 @@ impl Witnesses {
         for asker in self.askers.values_mut() {
             asker.ask(question.clone());
         }
+        let (policy, clocks) = (&self.policy, &self.clocks);
         // Verifies every line anew, so only where they may be enough.
         let counts = |note: &Note, names: &BTreeSet<String>| {
-            self.policy
-                .quorum_met(&names.iter().map(String::as_str).collect())
-                && self.policy.verify_fresh(&note.to_bytes(), now).is_ok()
+            policy.quorum_met(&names.iter().map(String::as_str).collect())
+                && fresh_time(policy, &note.to_bytes(), clocks).is_ok()
         };
         let (mut cosigned, mut names) = (own, BTreeSet::new());
         let mut quorum = counts(&cosigned, &names);
@@ -165,8 +194,10 @@ impl Witnesses {
                 continue;
             }
             if let Ok(signatures) = &answer.cosigned {
-                cosigned.signatures.extend(signatures.values().cloned());
-                names.extend(signatures.keys().cloned());
+                for (name, cosignature) in signatures.iter().filter(|(_, c)| agrees(c.offset)) {
+                    cosigned.signatures.push(cosignature.line.clone());
+                    names.insert(name.clone());
+                }
                 if !quorum && counts(&cosigned, &names) {
                     quorum = true;
                     deadline = deadline.min(Instant::now() + GRACE);
@@ -182,9 +213,8 @@ impl Witnesses {
             asker.state = State::Late;
         }
         let note = cosigned.to_bytes();
-        let time = match self.policy.verify_fresh(&note, now) {
-            // A quorum of `none` has no time but the log's own.
-            Ok(witnessed) => Some(witnessed.time().unwrap_or(now)),
+        let time = match fresh_time(policy, &note, clocks) {
+            Ok(time) => Some(time),
             Err(error) => {
                 let size = question.checkpoint.size;
                 tracing::debug!(%size, %error, "the checkpoint is not published");
@@ -198,9 +228,9 @@ impl Witnesses {
         })
     }
 
-    fn states(&self) -> Vec<(String, Result<(), String>)> {
+    fn states(&self) -> Vec<(String, Result<(), Lack>)> {
         let state = |witness: &PolicyWitness| match &witness.url {
-            None => Err("has no URL in the policy".to_owned()),
+            None => Err(absent("has no URL in the policy")),
             Some(url) => self.askers[url].state.of(&witness.name),
         };
         let witnesses = self.policy.witnesses().iter();
@@ -208,6 +238,13 @@ impl Witnesses {
             .map(|witness| (witness.name.clone(), state(witness)))
             .collect()
     }
+}
+
+/// The time of a checkpoint that readers count now; a quorum of `none` has no time but the log's own.
+fn fresh_time(policy: &Policy, note: &[u8], clocks: &Clocks) -> Result<Time, PolicyError> {
+    let now = clocks.now().wall;
+    let witnessed = policy.verify_fresh(note, now)?;
+    Ok(witnessed.time().unwrap_or(now))
 }
 
 /// What every witness is asked.
@@ -253,13 +290,18 @@ impl State {
         matches!(self, Self::Asked | Self::AskedThoughLate)
     }
 
-    fn of(&self, witness: &str) -> Result<(), String> {
+    fn of(&self, witness: &str) -> Result<(), Lack> {
         match self {
-            Self::Answered(Ok(signatures)) if signatures.contains_key(witness) => Ok(()),
-            Self::Answered(Ok(_)) => Err(WITHOUT.to_owned()),
-            Self::Answered(Err(why)) => Err(why.clone()),
+            Self::Answered(Ok(signatures)) => match signatures.get(witness) {
+                None => Err(absent(WITHOUT)),
+                Some(cosignature) if !agrees(cosignature.offset) => {
+                    Err(Lack::Clock(cosignature.offset))
+                }
+                Some(_) => Ok(()),
+            },
+            Self::Answered(Err(why)) => Err(absent(why)),
             Self::Asked | Self::AskedThoughLate | Self::Late => {
-                Err("has not answered in time".to_owned())
+                Err(absent("has not answered in time"))
             }
         }
     }
@@ -285,7 +327,7 @@ impl Asker {
         });
         Self {
             next,
-            state: State::Answered(Err("has not been asked yet".to_owned())),
+            state: State::Answered(Err(UNASKED.to_owned())),
         }
     }
 
@@ -338,10 +380,19 @@ fn wait(next: &(Mutex<Next>, Condvar)) -> Option<Question> {
     }
 }
 
+const UNASKED: &str = "has not been asked yet";
 const WITHOUT: &str = "answered without its cosignature";
 
-/// The verified cosignatures of an answer, by the witness's name in the policy.
-type Cosignatures = BTreeMap<String, NoteSignature>;
+/// A cosignature that holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Cosignature {
+    line: NoteSignature,
+    /// By how many seconds its time was ahead of this server's clock when it came.
+    offset: i64,
+}
+
+/// The cosignatures of an answer that hold, by the witness's name in the policy.
+type Cosignatures = BTreeMap<String, Cosignature>;
 
 /// One address, and how far it has cosigned.
 struct Asked {
@@ -351,6 +402,7 @@ struct Asked {
     witnesses: Vec<PolicyWitness>,
     /// The size cosigned last, as far as is known.
     size: TreeSize,
+    clocks: Arc<Clocks>,
 }
 
 impl Asked {
@@ -395,8 +447,17 @@ impl Asked {
             .limit(MAX_ANSWER)
             .read_to_string();
         let body = body.map_err(|e| format!("its answer cannot be read: {e}"))?;
+        let came = self.clocks.now();
         match answer.status().as_u16() {
-            200 => verified(&body, &question.checkpoint, &self.witnesses).map(Ok),
+            200 => {
+                let lines = verified(&body, &question.checkpoint, &self.witnesses)?;
+                let measured = |(name, (line, cosigned)): (String, _)| {
+                    self.clocks.measure(&name, cosigned, came);
+                    let offset = offset(cosigned, came);
+                    (name, Cosignature { line, offset })
+                };
+                Ok(Ok(lines.into_iter().map(measured).collect()))
+            }
             409 => match body.trim_end_matches('\n').parse() {
                 Ok(size) => Ok(Err(size)),
                 Err(_) => Err("answered 409 without a size".to_owned()),
@@ -406,20 +467,20 @@ impl Asked {
     }
 }
 
-/// The cosignatures by `witnesses` out of an answer, at least one. Lines by unknown keys are left out,
+/// The cosignatures by `witnesses` out of an answer with their times, at least one. Lines by unknown keys are left out,
 /// and so are valid ones whose time cannot be written: they count for nothing.
 fn verified(
     body: &str,
     checkpoint: &Checkpoint,
     witnesses: &[PolicyWitness],
-) -> Result<Cosignatures, String> {
+) -> Result<BTreeMap<String, (NoteSignature, Time)>, String> {
     let lines = body.strip_suffix('\n').unwrap_or(body);
     let lines = parse_signatures(lines).map_err(|e| e.to_string())?;
-    let mut signatures = Cosignatures::new();
+    let mut signatures = BTreeMap::new();
     for PolicyWitness { name, key, .. } in witnesses {
         for line in lines.iter().filter(|line| key.is_claimed_by(line)) {
             match cosignature::verify(key, checkpoint, line) {
-                Ok(_) => drop(signatures.insert(name.clone(), line.clone())),
+                Ok(time) => drop(signatures.insert(name.clone(), (line.clone(), time))),
                 Err(NoteError::NoTime(_)) => {}
                 Err(error) => return Err(error.to_string()),
             }

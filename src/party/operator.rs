@@ -33,7 +33,7 @@ use crate::store::instance::Instance;
 use crate::store::journal::JournalRead as _;
 use crate::store::secrets::SecretFile;
 use crate::store::sqlite::SqliteJournal;
-use crate::time::Clock;
+use crate::time::{Clock, Monotonic};
 use crate::tlog::checkpoint::Origin;
 use crate::tlog::note::{LogSigner, VerifierKey};
 use crate::tlog::policy::{Policy, PolicyError, PolicyLog};
@@ -222,6 +222,7 @@ impl Operator {
                 Box::new(move || Ok(operator.genesis(&clock)?))
             },
             clock,
+            monotonic: Monotonic::system(),
             renew,
             witness_timeout: WITNESS_TIMEOUT,
             queue: crate::ledger::QUEUE,

@@ -226,11 +226,17 @@ pub struct Ledger {
 impl Ledger {
     /// A ledger that runs, and whose limits are the example's with short waits.
     pub fn start(adapt: impl FnOnce(&mut Limits)) -> Self {
+        let mut ledger = Self::unserved(adapt);
+        ledger.serve();
+        ledger
+    }
+
+    /// An operator's folder with witnesses that run; its server has not begun the log yet.
+    pub fn unserved(adapt: impl FnOnce(&mut Limits)) -> Self {
         let mut ledger = Self::without_witnesses(adapt);
         for _ in 0..2 {
             ledger.add_witness();
         }
-        ledger.serve();
         ledger
     }
 
@@ -264,6 +270,20 @@ impl Ledger {
             "--url",
             &url,
         ]);
+    }
+
+    /// Lets one witness be a quorum.
+    pub fn one_is_a_quorum(&self) {
+        let policy = self.path("operator/log.policy");
+        let text = std::fs::read_to_string(&policy).unwrap();
+        let all = text.contains("group witnesses all ");
+        let group = if all {
+            "group witnesses all "
+        } else {
+            "group witnesses 2 "
+        };
+        assert!(text.contains(group), "{text}");
+        std::fs::write(&policy, text.replace(group, "group witnesses any ")).unwrap();
     }
 
     /// An operator's folder, and nothing that runs.

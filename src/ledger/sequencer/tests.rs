@@ -1,17 +1,22 @@
-//! The end of a log, as the one thread that writes it sees it.
+//! The end of a log, clocks that are wrong, and panics, as the one thread that writes it sees them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 use crate::ledger::Answer as Answered;
+use crate::ledger::offsets::tests::policy;
 use crate::reader::replay;
 use crate::statement::facts::FactMap;
+use crate::statement::kinds::Kind as _;
+use crate::statement::kinds::log_closed::LogClosed;
 use crate::statement::testing::{ORIGIN, Stage, World, key, listed, operator_admin};
 use crate::statement::words::PartyKind;
+use crate::statement::{self, sign};
 use crate::store::StoreError;
 use crate::store::files::{Access, Files};
 use crate::store::journal::{JournalRead, KeyedFact};
 use crate::store::sqlite::SqliteJournal;
+use crate::time::Monotonic;
 
 type Opened = (Sequencer<SqliteJournal>, watch::Receiver<Progress>);
 
@@ -32,17 +37,131 @@ fn round(
     sequencer: &mut Sequencer<SqliteJournal>,
     statements: &[&Signed],
 ) -> Vec<Result<u64, Reason>> {
+    let answers = answers(sequencer, statements).into_iter();
+    let read = |answer: Answered| match answer {
+        Ok(sequenced) => Ok(sequenced.index.as_u64()),
+        Err(SubmitError::Refused(refusal)) => Err(refusal.reason),
+        Err(error) => panic!("{error}"),
+    };
+    answers.map(read).collect()
+}
+
+/// One round of these statements, and the answer to each.
+fn answers(sequencer: &mut Sequencer<SqliteJournal>, statements: &[&Signed]) -> Vec<Answered> {
     let submissions = statements.iter().map(|signed| (*signed).clone());
     let (batch, answers): (Vec<_>, Vec<_>) = submissions
         .map(|signed| Submission::new(signed, ()))
         .unzip();
     sequencer.round(batch).unwrap();
-    let read = |mut answer: oneshot::Receiver<Answered>| match answer.try_recv().unwrap() {
-        Ok(sequenced) => Ok(sequenced.index.as_u64()),
-        Err(SubmitError::Refused(refusal)) => Err(refusal.reason),
-        Err(error) => panic!("{error}"),
-    };
+    let read = |mut answer: oneshot::Receiver<Answered>| answer.try_recv().unwrap();
     answers.into_iter().map(read).collect()
+}
+
+/// A log that a clock put 400 days ahead, once the clock is right: nothing is added but its end, which gets
+/// the last entry's time.
+#[test]
+fn a_clock_that_is_behind_logs_nothing_but_the_end() {
+    let mut world = World::at(Stage::Limits);
+    let party = |n| listed(&format!("p{n}.example"), PartyKind::Agency);
+    for n in 0..2 {
+        world.log(party(n), operator_admin()).unwrap();
+    }
+    let ahead = world.now;
+    // How long before the last entry's time the end is issued.
+    let week = rules::ISSUED_BEFORE;
+    for (earlier, admitted) in [(0, true), (week, true), (week + 60, false)] {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut sequencer, _) = open(folder.path(), ahead);
+        let statements: Vec<&Signed> = world.history.iter().map(|(_, signed)| signed).collect();
+        let [genesis, limits, first, second] = statements[..] else {
+            panic!("four statements")
+        };
+        round(&mut sequencer, &[genesis, limits, first]);
+        drop(sequencer);
+        let voice = operator_admin();
+        let head = statement::Head {
+            issued_at: ahead.cut_to_minute().plus_seconds(-earlier),
+            ..world.head(&voice.author)
+        };
+        let keys: Vec<_> = voice.keys.iter().map(|name| key(name)).collect();
+        let keys: Vec<_> = keys.iter().collect();
+        let close = sign(&head, &LogClosed::example().into(), &keys);
+        let close = &Signed::from_envelope(close).unwrap();
+
+        let right = ahead.plus_seconds(-400 * 86_400);
+        let (mut sequencer, progress) = open(folder.path(), right);
+        let said = answers(&mut sequencer, &[second, close, second, first]);
+        let behind = |answer: &Answered| matches!(answer, Err(SubmitError::ClockBehind));
+        assert!(behind(&said[0]) && behind(&said[2]), "{said:?}");
+        assert!(matches!(&said[3], Ok(first) if first.known), "{said:?}");
+        if !admitted {
+            assert!(
+                matches!(&said[1], Err(SubmitError::Refused(why)) if why.reason == Reason::WrongTime),
+                "{said:?}"
+            );
+            continue;
+        }
+        let end = said[1].as_ref().unwrap();
+        assert_eq!(
+            (end.index.as_u64(), end.logged_at),
+            (3, ahead.cut_to_minute())
+        );
+        let leaf = Leaf::parse(&end.leaf).unwrap();
+        assert_eq!(leaf.logged_at, ahead.cut_to_minute());
+        let closed = progress.borrow().closed.clone().expect("closed");
+        assert_eq!(closed.logged_at, ahead.cut_to_minute());
+        // An auditor admits all of it.
+        let (mut facts, mut last) = (FactMap::default(), None);
+        for (leaf, index) in sequencer.journal.leaves(0..10).unwrap().iter().zip(0..) {
+            let index = LeafIndex::new(index);
+            let entry = replay::judge(replay::read(leaf), ORIGIN, index, last, &facts).unwrap();
+            last = Some(entry.logged_at);
+            facts.apply(entry.id, index, entry.change);
+        }
+        assert!(facts.closed(&Whole).unwrap().is_some());
+    }
+}
+
+/// Nothing is dated by a clock that the witnesses do not confirm; what is logged is still answered, and
+/// the end of a closed log too.
+#[test]
+fn a_clock_that_is_not_confirmed_dates_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::at(Stage::Limits);
+    for n in 0..2 {
+        let party = listed(&format!("p{n}.example"), PartyKind::Agency);
+        world.log(party, operator_admin()).unwrap();
+    }
+    world.close();
+    let statements: Vec<&Signed> = world.history.iter().map(|(_, signed)| signed).collect();
+    let (mut sequencer, progress) = open(folder.path(), world.now);
+    round(&mut sequencer, &statements[..2]);
+    let now = world.now;
+    let monotonic = Monotonic::from_fn(|| Duration::ZERO);
+    let clocks = Clocks::new(policy(1, 1), Clock::from_fn(move || now), monotonic);
+    sequencer.clocks = Some(clocks.clone());
+    let refused = |sequencer: &mut _| {
+        let said = answers(sequencer, &[statements[2], statements[1], statements[4]]);
+        for answer in [&said[0], &said[2]] {
+            assert!(
+                matches!(answer, Err(SubmitError::ClockUnconfirmed)),
+                "{said:?}"
+            );
+        }
+        assert!(matches!(&said[1], Ok(known) if known.known), "{said:?}");
+        assert_eq!(progress.borrow().size, TreeSize::new(2));
+    };
+    refused(&mut sequencer);
+    for offset in [-301, 301] {
+        clocks.measure("w0", now.plus_seconds(offset), clocks.now());
+        refused(&mut sequencer);
+    }
+    clocks.measure("w0", now.plus_seconds(-300), clocks.now());
+    assert_eq!(round(&mut sequencer, &statements[2..3]), [Ok(2)]);
+    assert_eq!(round(&mut sequencer, &statements[4..]), [Ok(3)]);
+    clocks.measure("w0", now.plus_seconds(-3000), clocks.now());
+    let after = round(&mut sequencer, &[statements[3], statements[4]]);
+    assert_eq!(after, [Err(Reason::LogClosed), Ok(3)]);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use ed25519_dalek::SigningKey;
 use super::*;
 use crate::reader::freshness;
 use crate::store::files::{Access, Files};
+use crate::time::{Clock, Monotonic};
 use crate::tlog::cosignature::Cosigner;
 use crate::tlog::hash::leaf_hash;
 use crate::tlog::mldsa::MlDsaSecretKey;
@@ -14,6 +15,13 @@ use crate::tlog::policy::{MAX_AGE, MAX_AHEAD, PolicyLog};
 
 fn now() -> Time {
     "2019-07-31T14:05:00Z".parse().unwrap()
+}
+
+/// The witnesses of a policy, asked at [`now`].
+fn asked(policy: &Policy, timeout: Duration) -> Witnesses {
+    let monotonic = Monotonic::from_fn(|| Duration::ZERO);
+    let clocks = Clocks::new(policy.clone(), Clock::from_fn(now), monotonic);
+    Witnesses::new(policy.clone(), timeout, clocks)
 }
 
 fn signer() -> LogSigner {
@@ -140,7 +148,7 @@ fn witness(lines: Vec<NoteSignature>) -> (String, std::sync::mpsc::Receiver<Stri
 
 #[test]
 fn a_witness_of_two_keys_is_asked_once_and_both_cosignatures_are_kept() {
-    let (one, asked) = witness(answer(&cosigners(2)));
+    let (one, requests) = witness(answer(&cosigners(2)));
     let (two, _) = witness(answer(&cosigners(3)[..1]));
     let mut bad = answer(&cosigners(4));
     *bad[0].signature.last_mut().unwrap() ^= 1;
@@ -158,8 +166,8 @@ fn a_witness_of_two_keys_is_asked_once_and_both_cosignatures_are_kept() {
     let (log, staging) = (folder.path().join("log"), folder.path().join("staging"));
     let log = LogFiles::new(Files::open(&log, &staging, Access::Public).unwrap());
     let own = checkpoint().sign(&signer()).to_bytes();
-    let mut witnesses = Witnesses::new(policy, Duration::from_secs(10));
-    let cosigned = witnesses.cosign(&own, &log, now()).unwrap();
+    let mut witnesses = asked(&policy, Duration::from_secs(10));
+    let cosigned = witnesses.cosign(&own, &log).unwrap();
 
     let states: Vec<(&str, bool)> = cosigned
         .witnesses
@@ -183,8 +191,8 @@ fn a_witness_of_two_keys_is_asked_once_and_both_cosignatures_are_kept() {
         2 + 3,
         "the log's and three of witnesses"
     );
-    let sent = asked.recv().unwrap();
-    assert!(asked.try_recv().is_err(), "asked once");
+    let sent = requests.recv().unwrap();
+    assert!(requests.try_recv().is_err(), "asked once");
     assert_eq!(sent.as_bytes(), [b"old 0\n\n", &own[..]].concat());
 }
 
@@ -205,8 +213,8 @@ fn a_cosignature_whose_time_cannot_be_written_is_not_published() {
     let (log, staging) = (folder.path().join("log"), folder.path().join("staging"));
     let log = LogFiles::new(Files::open(&log, &staging, Access::Public).unwrap());
     let own = checkpoint().sign(&signer()).to_bytes();
-    let mut witnesses = Witnesses::new(policy.clone(), Duration::from_secs(60));
-    let (note, _) = witnesses.cosign(&own, &log, now()).unwrap().note.unwrap();
+    let mut witnesses = asked(&policy, Duration::from_secs(60));
+    let (note, _) = witnesses.cosign(&own, &log).unwrap().note.unwrap();
     assert_eq!(Note::parse(&note).unwrap().signatures.len(), 2 + 2);
     let published = policy.verify(&note, None, Some(now())).unwrap();
     assert_eq!(published.cosignatures.len(), 2);
@@ -234,20 +242,20 @@ fn a_silent_witness_holds_up_nobody() {
     let since = Instant::now();
     let policy = witnessed(2, [&one, &two, &address]);
     let patience = Duration::from_secs(120);
-    let mut witnesses = Witnesses::new(policy, patience);
+    let mut witnesses = asked(&policy, patience);
     for _ in 0..20 {
-        let cosigned = witnesses.cosign(&own, &files, now()).unwrap();
+        let cosigned = witnesses.cosign(&own, &files).unwrap();
         assert!(cosigned.note.is_some());
         let silent = cosigned.witnesses[2].1.clone();
-        assert_eq!(silent, Err("has not answered in time".to_owned()));
+        assert_eq!(silent, Err(absent("has not answered in time")));
     }
     // Twenty times its patience, were it waited for.
     assert!(since.elapsed() < 20 * patience, "it was waited for");
 
     // Where its cosignature is needed, its time is waited for, and no more.
     let policy = witnessed(3, [&one, &two, &address]);
-    let mut witnesses = Witnesses::new(policy, Duration::from_secs(5));
-    let cosigned = witnesses.cosign(&own, &files, now()).unwrap();
+    let mut witnesses = asked(&policy, Duration::from_secs(5));
+    let cosigned = witnesses.cosign(&own, &files).unwrap();
     assert!(cosigned.note.is_none());
     assert!(
         cosigned.witnesses[..2]
@@ -257,18 +265,20 @@ fn a_silent_witness_holds_up_nobody() {
     drop(silent);
 }
 
-/// A note counts for the publisher if and only if it counts for those who read it.
+/// Readers count whatever the publisher counts, and more: a cosignature ages.
 #[test]
-fn the_publisher_counts_what_readers_count() {
+fn readers_count_what_the_publisher_counts() {
     let folder = tempfile::tempdir().unwrap();
     let (root, staging) = (folder.path().join("log"), folder.path().join("staging"));
     let files = LogFiles::new(Files::open(&root, &staging, Access::Public).unwrap());
     let own = checkpoint().sign(&signer());
-    for (seconds, counts) in [
-        (-MAX_AGE - 1, false),
-        (-MAX_AGE, true),
-        (MAX_AHEAD, true),
-        (MAX_AHEAD + 1, false),
+    for (seconds, publishes, counts) in [
+        (-MAX_AGE - 1, false, false),
+        (-MAX_AGE, false, true),
+        (-MAX_AHEAD - 1, false, true),
+        (-MAX_AHEAD, true, true),
+        (MAX_AHEAD, true, true),
+        (MAX_AHEAD + 1, false, false),
     ] {
         let line = cosigners(2)[0].cosign(&checkpoint(), now().plus_seconds(seconds));
         let (url, _) = witness(vec![line.clone()]);
@@ -277,14 +287,23 @@ fn the_publisher_counts_what_readers_count() {
             url: None,
         };
         let policy = Policy::of(vec![log], vec![lines(2, &url)[0].clone()], 1).unwrap();
-        let mut witnesses = Witnesses::new(policy.clone(), Duration::from_secs(10));
-        let cosigned = witnesses.cosign(&own.to_bytes(), &files, now()).unwrap();
+        let mut witnesses = asked(&policy, Duration::from_secs(10));
+        let cosigned = witnesses.cosign(&own.to_bytes(), &files).unwrap();
+        assert_eq!(cosigned.note.is_some(), publishes, "{seconds}");
+        let said = match publishes {
+            true => Ok(()),
+            false => Err(Lack::Clock(seconds)),
+        };
+        assert_eq!(cosigned.witnesses, [("w2".to_owned(), said)]);
+        let state = witnesses.clocks.state();
+        assert_eq!(state.confirmed, publishes, "{seconds}");
+        assert_eq!(state.offsets, [("w2".to_owned(), Some(seconds))]);
+
         let note = Note {
             signatures: [own.signatures.clone(), vec![line]].concat(),
             ..own.clone()
         };
         let read = freshness::verify(&policy, &note.to_bytes(), Some(now())).unwrap();
-        assert_eq!(cosigned.note.is_some(), counts, "{seconds}");
         assert_eq!(read.stale.is_none(), counts, "{seconds}");
         // What was published before stays under witnesses however old it is; the future never counts.
         let resumed = witnesses.published(&note.to_bytes(), now());
@@ -292,4 +311,93 @@ fn the_publisher_counts_what_readers_count() {
         let cosigned = resumed.is_some_and(|published| published.witnesses[0].1.is_ok());
         assert_eq!(cosigned, counts, "{seconds}");
     }
+}
+
+/// A witness whose clock is 50 minutes slow is left out, and the others make the quorum.
+#[test]
+fn a_cosignature_of_another_time_is_not_published() {
+    let slow =
+        cosigners(4).map(|cosigner| cosigner.cosign(&checkpoint(), now().plus_seconds(-3000)));
+    let (one, _) = witness(answer(&cosigners(2)[..1]));
+    let (two, _) = witness(answer(&cosigners(3)[..1]));
+    let (late, _) = witness(slow.to_vec());
+    let key = signer().verifier();
+    let folder = tempfile::tempdir().unwrap();
+    let (log, staging) = (folder.path().join("log"), folder.path().join("staging"));
+    let log = LogFiles::new(Files::open(&log, &staging, Access::Public).unwrap());
+    let own = checkpoint().sign(&signer()).to_bytes();
+    for (quorum, urls) in [(2, [&one, &two, &late]), (3, [&one, &two, &late])] {
+        let policy = Policy::of(
+            vec![PolicyLog {
+                key: key.clone(),
+                url: None,
+            }],
+            (2..).zip(urls).flat_map(|(n, url)| lines(n, url)).collect(),
+            quorum,
+        )
+        .unwrap();
+        let mut witnesses = asked(&policy, Duration::from_secs(60));
+        // The slow one may answer after the others, and is asked again then.
+        let since = Instant::now();
+        let cosigned = loop {
+            let cosigned = witnesses.cosign(&own, &log).unwrap();
+            if cosigned.witnesses[4].1 == Err(Lack::Clock(-3000)) {
+                break cosigned;
+            }
+            assert!(since.elapsed() < Duration::from_secs(60));
+        };
+        assert_eq!(
+            cosigned.witnesses[5].1,
+            Err(Lack::Clock(-3000)),
+            "each of its keys"
+        );
+        let state = witnesses.clocks.state();
+        assert_eq!(state.confirmed, quorum == 2);
+        let offset = |name: &str| state.offsets.iter().find(|(of, _)| of == name).unwrap().1;
+        assert_eq!(
+            ["w2", "w3", "w4", "p4", "p2"].map(offset),
+            [Some(0), Some(0), Some(-3000), Some(-3000), None]
+        );
+        let Some((note, at)) = cosigned.note else {
+            assert_eq!(quorum, 3);
+            continue;
+        };
+        assert_eq!((quorum, at), (2, now()));
+        let note = Note::parse(&note).unwrap();
+        assert_eq!(
+            note.signatures.len(),
+            2 + 2,
+            "the log's, and two of witnesses"
+        );
+        assert!(
+            !cosigners(4)
+                .iter()
+                .any(|slow| note.signatures_by(&slow.verifier()).next().is_some())
+        );
+    }
+}
+
+/// A cosignature whose time cannot be written measures nothing: what was measured before goes on.
+#[test]
+fn a_time_that_cannot_be_written_is_no_offset() {
+    let far = cosigners(2).map(|cosigner| cosigner.cosign_at(&checkpoint(), 253_402_300_799));
+    let (url, _) = witness(far.to_vec());
+    let log = PolicyLog {
+        key: signer().verifier(),
+        url: None,
+    };
+    let policy = Policy::of(vec![log], lines(2, &url).to_vec(), 1).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (root, staging) = (folder.path().join("log"), folder.path().join("staging"));
+    let files = LogFiles::new(Files::open(&root, &staging, Access::Public).unwrap());
+    let own = checkpoint().sign(&signer()).to_bytes();
+    let mut witnesses = asked(&policy, Duration::from_secs(60));
+    assert!(witnesses.cosign(&own, &files).unwrap().note.is_none());
+    let state = witnesses.clocks.state();
+    assert!(!state.confirmed && state.offsets.iter().all(|(_, offset)| offset.is_none()));
+    witnesses
+        .clocks
+        .measure("w2", now(), witnesses.clocks.now());
+    assert!(witnesses.cosign(&own, &files).unwrap().note.is_none());
+    assert!(witnesses.clocks.check());
 }

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::ledger::Lack;
 use crate::ledger::window::Window;
 use crate::record::findings::no_attachments;
 use crate::statement::Signed;
@@ -54,7 +55,10 @@ fn published(world: &World) -> Published {
         at: world.now.cut_to_minute(),
         witnesses: vec![
             ("library".to_owned(), Ok(())),
-            ("university".to_owned(), Err("it did not answer".to_owned())),
+            (
+                "university".to_owned(),
+                Err(Lack::Absent("it did not answer".to_owned())),
+            ),
         ],
     }
 }
