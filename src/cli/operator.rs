@@ -2,6 +2,7 @@
 
 mod approve;
 mod aside;
+mod close;
 mod notify;
 pub mod recover;
 mod standing;
@@ -14,7 +15,7 @@ use anyhow::{Context as _, bail};
 
 use super::domains::DomainRecord;
 use super::keys;
-use super::output::{Output, say_logged};
+use super::output::Output;
 use super::party::{SignOnly, Speaker};
 use super::say::{self, Opening, Say, Unseal};
 use super::{Exit, party};
@@ -22,19 +23,13 @@ use crate::digest::Digest;
 use crate::party::home::Profile;
 use crate::party::official::{Official, Signatory};
 use crate::party::operator::Operator;
-use crate::statement::Statement;
 use crate::statement::kinds::limits::Limits;
-use crate::statement::kinds::log_closed::{ClosingReason, LogClosed, Successor};
 use crate::statement::kinds::party::CheckMethod;
 use crate::statement::words::{Jurisdiction, Label, Name, PartyId, PartyKind, Role};
 use crate::store::vaults::Vaults;
 use crate::time::{Clock, SECS_PER_DAY};
 use crate::tlog::checkpoint::Origin;
-use crate::tlog::note::VerifierKey;
 use crate::{encoding, random};
-
-/// How often a close asks again for the witnesses' word; the server waits some seconds each time.
-const COSIGNING_ROUNDS: usize = 30;
 
 /// Make a ledger and look after it
 #[derive(Debug, clap::Subcommand)]
@@ -63,7 +58,7 @@ pub enum Command {
     Adopt(recover::Adopt),
     #[command(subcommand)]
     ClipsAside(aside::Command),
-    Close(Close),
+    Close(close::Close),
 }
 
 /// Where the operator's folder and ledger are, and how answers are printed
@@ -188,36 +183,6 @@ pub struct NewLimits {
     sign_only: SignOnly,
 }
 
-/// Close the log for good: nothing can be added to it any more
-///
-/// This cannot be undone. The ledger refuses every later statement, and every reader says that the
-/// log was closed; what stands in it can be read and proved for as long as somebody serves it.
-/// Clips that were collected before are still handed over. Let a batch period pass first, so that
-/// the last clips are anchored.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  \
-    whosaw operator close --data ledger --server https://ledger.example --reason discontinued\n  \
-    whosaw operator close --data ledger --server https://ledger.example --reason moved \\\n    \
-    --successor next.example/log --successor-vkey \"$(cat next/log.vkey)\"")]
-pub struct Close {
-    #[command(flatten)]
-    own: Own,
-    #[command(flatten)]
-    sign_only: SignOnly,
-    /// Why; `moved` needs a successor
-    #[arg(long, value_enum)]
-    reason: ClosingReason,
-    /// The origin of the log in which things go on
-    #[arg(long, value_name = "ORIGIN", requires = "successor_vkey")]
-    successor: Option<Origin>,
-    /// A key of that log, from its log.vkey or log.ml-dsa-44.vkey; repeatable
-    #[arg(long, value_name = "VKEY", requires = "successor")]
-    successor_vkey: Vec<VerifierKey>,
-    /// Do not ask: close it
-    #[arg(long)]
-    yes: bool,
-}
-
 /// Runs the command.
 ///
 /// # Errors
@@ -257,7 +222,7 @@ pub fn run(command: &Command) -> anyhow::Result<Exit> {
         Command::Restore(args) => recover::restore(args),
         Command::Adopt(args) => recover::adopt(args),
         Command::ClipsAside(command) => aside::run(command),
-        Command::Close(args) => close(args),
+        Command::Close(args) => close::run(args),
     }
 }
 
@@ -317,55 +282,6 @@ fn enrol_code(args: &EnrolCode) -> anyhow::Result<Exit> {
         .context("--days: reaches beyond 9998-12-31")?;
     vaults.add_code(Digest::of(&code), args.mebibytes << 20, args.clips, expires)?;
     println!("{code}");
-    Ok(Exit::Yes)
-}
-
-fn close(args: &Close) -> anyhow::Result<Exit> {
-    let origin = Origin::from(args.own.signatory()?.policy().logs()[0].key.name.clone());
-    if !args.yes
-        && !names_origin(
-            &origin,
-            "This closes the log for good.",
-            "closing a log cannot be undone",
-        )?
-    {
-        println!("nothing was closed");
-        return Ok(Exit::No);
-    }
-    let successor = args.successor.clone().map(|origin| Successor {
-        origin,
-        vkeys: args.successor_vkey.clone(),
-    });
-    let statement: Statement = LogClosed {
-        reason: args.reason,
-        successor,
-    }
-    .into();
-    if args.sign_only.sign_only.is_some() {
-        return args
-            .sign_only
-            .finish_own(&args.own, &statement, Role::Admin);
-    }
-    let operator = args.own.open()?;
-    let signed = operator.sign_own(&statement, Role::Admin);
-    let envelope = signed.map_err(|e| party::admin_key_elsewhere(&operator, e.into()))?;
-    let mut logged = operator.submit(&envelope)?;
-    // Asked again, the server waits for the witnesses anew, and says where the statement stands.
-    for _ in 0..COSIGNING_ROUNDS {
-        if logged.proof.is_some() {
-            break;
-        }
-        eprintln!("the log is closed; waiting for the witnesses to cosign its final checkpoint");
-        logged = operator.submit(&envelope)?;
-    }
-    say_logged(
-        &logged,
-        &party::plain_own(&operator, &statement),
-        args.own.json,
-    )?;
-    if !args.own.json && logged.proof.is_some() {
-        println!("the witnesses have cosigned the final checkpoint: {origin} is closed");
-    }
     Ok(Exit::Yes)
 }
 

@@ -21,7 +21,7 @@ use crate::encoding::printable;
 use crate::statement::envelope::Envelope;
 use crate::statement::sealed::{Opening, SealDigest};
 use crate::statement::words::Jurisdiction;
-use crate::time::Clock;
+use crate::time::{Clock, Time};
 use crate::wire::problem::{MEDIA_TYPE as PROBLEM, Problem};
 use crate::wire::signature::{self, RequestTarget, UPLOAD_OFFSET, UploadField};
 use crate::wire::statements::{Bundle, BundledRequest, Logged};
@@ -167,6 +167,21 @@ impl Client {
     pub fn proof(&self, id: &StatementId) -> Result<Option<Vec<u8>>, ClientError> {
         let answer = self.get(&format!("/api/v1/proofs/{id}"), MAX_JSON)?;
         Ok((answer.status == 200).then_some(answer.body))
+    }
+
+    /// Until when the server waits for its clock, because the log's last entry is dated ahead of it; `None`
+    /// if it does not wait.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn waits_until(&self) -> Result<Option<Time>, ClientError> {
+        #[derive(serde::Deserialize)]
+        struct Health {
+            waits_until: Option<Time>,
+        }
+        let path = "/healthz";
+        let health: Health = self.json(path, &self.get(path, MAX_JSON)?.body)?;
+        Ok(health.waits_until)
     }
 
     /// Uploads an attachment, signed by a party's service key.

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod bulk;
+mod clocks;
 mod connections;
 mod crash;
 mod domains;
