@@ -12,7 +12,7 @@ use whosaw::party::resident::state::Clip;
 
 use crate::proxy::Proxy;
 use crate::support::{command, run};
-use crate::world::{Device, now, world};
+use crate::world::{Device, filmed, world};
 
 const FILM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/doorbell.mp4");
 
@@ -36,7 +36,7 @@ fn resident(home: &str, proxy: &Proxy) -> Device {
 }
 
 fn add(device: &Device, film: &str) -> std::process::Command {
-    let from = now().checked_add_seconds(-3600).unwrap().cut_to_minute();
+    let from = filmed(3600);
     let until = from.checked_add_seconds(60).unwrap();
     let home = &device.home;
     let line =

@@ -27,7 +27,7 @@ use whosaw::time::Time;
 use forgery::leaf;
 use proxy::Proxy;
 use support::{Outcome, run};
-use world::{Device, now, serve_log, world};
+use world::{Device, filmed, now, serve_log, world};
 
 const FORBIDDEN: &str = "the log's rules forbid it";
 
@@ -682,7 +682,7 @@ fn refusal_and_silence_look_alike() {
         if !answer.is_empty() {
             device.must(&format!("{answer} {}", world().request));
         }
-        let film = now().checked_add_seconds(-60).unwrap().cut_to_minute();
+        let film = filmed(60);
         let until = film.checked_add_seconds(30).unwrap();
         let clip = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/porch.mp4");
         device.must(&format!(

@@ -9,7 +9,7 @@ use whosaw::statement::{Statement, parse_payload};
 
 use crate::proxy::Proxy;
 use crate::support::{Outcome, command};
-use crate::world::{Device, now, serve_log, world};
+use crate::world::{Device, filmed, now, serve_log, world};
 
 impl Device {
     fn clip(&self, n: usize) -> String {
@@ -272,7 +272,7 @@ fn holds_none(telling: &[(&'static str, Vec<u8>)], bytes: &[u8], place: &str) {
 fn nothing_tells_who_published() {
     let proxy = world().proxy();
     let own = world().device_of("publisher", &proxy);
-    let film = now().checked_add_seconds(-600).unwrap().cut_to_minute();
+    let film = filmed(600);
     let until = film.checked_add_seconds(30).unwrap();
     let clip = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/doorbell.mp4");
     own.must(&format!(

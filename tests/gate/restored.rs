@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::proxy::{Proxy, Response};
 use crate::support::{Outcome, command, run};
-use crate::world::{now, world};
+use crate::world::{filmed, world};
 
 const FILM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/porch.mp4");
 
@@ -25,7 +25,7 @@ fn resident(home: &str, clips: usize) {
         ),
     );
     for _ in 0..clips {
-        let from = now().checked_add_seconds(-3600).unwrap().cut_to_minute();
+        let from = filmed(3600);
         let until = from.checked_add_seconds(60).unwrap();
         run(
             root,

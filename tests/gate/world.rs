@@ -111,12 +111,7 @@ impl World {
             &format!("submit agreement.dsse --server {url} --trust operator/log.policy --json"),
         );
         self.agreement = id(&logged);
-        let now = Clock::system().now();
-        let film = |hours: i64| {
-            now.checked_add_seconds(-3600 * hours)
-                .unwrap()
-                .cut_to_minute()
-        };
+        let film = |hours: i64| filmed(3600 * hours);
         let publish = ["publisher", "neighbour", "withheld", "cut-off"];
         let consent = ["unsure", "refused", "patient", "sorry"];
         let act_once = publish.into_iter().chain(consent);
@@ -281,6 +276,17 @@ pub fn scope() -> Scope {
 
 pub fn now() -> Time {
     Clock::system().now()
+}
+
+/// A minute that began about so many seconds ago, and is no full hour: statements have times that are cut to the
+/// hour, and one of them would look like a time of filming that leaked.
+pub fn filmed(seconds: i64) -> Time {
+    let minute = now().checked_add_seconds(-seconds).unwrap().cut_to_minute();
+    if minute == minute.cut_to_hour() {
+        minute.checked_add_seconds(-60).unwrap()
+    } else {
+        minute
+    }
 }
 
 pub fn id(json: &str) -> String {
