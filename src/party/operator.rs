@@ -31,7 +31,7 @@ use crate::statement::{Author, Head, Signed, Statement, sign};
 use crate::store::files::{Access, Files};
 use crate::store::instance::Instance;
 use crate::store::journal::JournalRead as _;
-use crate::store::secrets::SecretFile;
+use crate::store::secrets::{SecretFile, check_owner};
 use crate::store::sqlite::SqliteJournal;
 use crate::time::{Clock, Monotonic};
 use crate::tlog::checkpoint::Origin;
@@ -86,9 +86,10 @@ impl Operator {
     /// Opens an operator's folder.
     ///
     /// # Errors
-    /// If there is none, or it is another party's.
+    /// If there is none, it is another party's, or another user's: the server could not read what this one writes.
     pub fn open(root: &Path) -> Result<Self, HomeError> {
         let home = Home::open(root)?;
+        check_owner(root)?;
         if home.profile().kind != PartyKind::Operator {
             return Err(HomeError::File {
                 path: root.join(VKEY),

@@ -104,6 +104,12 @@ pub enum StoreError {
         path.display()
     )]
     FolderExposed { path: PathBuf },
+    #[error(
+        "{} belongs to the user with the number {owner}, who could not read what another writes in it: run this as \
+         that user, as with `runuser -u NAME -- whosaw …`",
+        path.display()
+    )]
+    FolderOfAnother { path: PathBuf, owner: u32 },
 }
 
 impl StoreError {

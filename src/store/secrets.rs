@@ -4,7 +4,7 @@
 
 use std::fs::{DirBuilder, File, Permissions};
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -98,6 +98,21 @@ pub fn check_folder(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Checks that a folder belongs to the user as whom this program runs.
+///
+/// # Errors
+/// [`StoreError::FolderOfAnother`] if it does not.
+pub fn check_owner(path: &Path) -> Result<(), StoreError> {
+    let owner = std::fs::metadata(path).map_err(at(path))?.uid();
+    if owner != rustix::process::geteuid().as_raw() {
+        return Err(StoreError::FolderOfAnother {
+            path: path.to_owned(),
+            owner,
+        });
+    }
+    Ok(())
+}
+
 /// Makes a private folder (0700) and those above it that are missing; one that is there stays as it is.
 ///
 /// # Errors
@@ -113,6 +128,20 @@ mod tests {
     use std::fs;
 
     use super::*;
+
+    #[test]
+    fn a_folder_of_another_user_is_refused() {
+        let own = tempfile::tempdir().unwrap();
+        check_owner(own.path()).unwrap();
+        // Root owns every folder that it has not given away, and nobody else owns the root folder.
+        let mut other = Path::new("/");
+        if rustix::process::geteuid().is_root() {
+            other = own.path();
+            std::os::unix::fs::chown(other, Some(65_534), None).unwrap();
+        }
+        let refused = check_owner(other).unwrap_err().to_string();
+        assert!(refused.contains("runuser"), "{refused}");
+    }
 
     #[test]
     fn a_key_is_written_once_and_stays_private() {
