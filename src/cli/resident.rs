@@ -186,7 +186,8 @@ pub struct Open {
 /// Follow the log, and do what is due
 ///
 /// Sends the same requests whatever you decided. Hands over the keys of clips that you gave, once
-/// the agency's collection stands in the log. Run it every hour, from a timer.
+/// the agency's collection stands in the log. Run it every hour, from a timer. Exits 1 if somebody used
+/// what is yours alone, and 2 if something could not be done, such as an upload: the warnings say what.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  whosaw resident sync --home me")]
 pub struct Sync {

@@ -12,6 +12,9 @@ use zeroize::Zeroizing;
 
 use super::{StoreError, at, folder_of, sync_folder};
 
+/// How the names of files begin that are not in their place yet.
+pub(crate) const STAGED: &str = ".new-key-";
+
 /// The place of a key file, which may not exist yet.
 #[derive(Debug, Clone)]
 pub struct SecretFile(PathBuf);
@@ -56,7 +59,7 @@ impl SecretFile {
     fn stage(&self, secret: &[u8]) -> Result<NamedTempFile, StoreError> {
         let path = &self.0;
         let mut staged = tempfile::Builder::new()
-            .prefix(".new-key-")
+            .prefix(STAGED)
             .permissions(Permissions::from_mode(0o600))
             .tempfile_in(folder_of(path))
             .map_err(at(path))?;

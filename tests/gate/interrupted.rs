@@ -10,8 +10,8 @@ use rustix::fs::{CWD, FileType, Mode};
 use rustix::process::{Pid, Signal, kill_process};
 use whosaw::party::resident::state::Clip;
 
-use crate::proxy::Proxy;
-use crate::support::{command, run};
+use crate::proxy::{Proxy, Response};
+use crate::support::{Outcome, command, run};
 use crate::world::{Device, filmed, world};
 
 const FILM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/doorbell.mp4");
@@ -106,9 +106,93 @@ fn an_add_killed_while_it_seals_leaves_no_clip() {
     writer.write_all(&[7; 200_000]).unwrap();
     child.kill().unwrap();
     assert_eq!(child.wait().unwrap().signal(), Some(9));
+    let clips = || {
+        std::fs::read_dir(device.path.join("clips"))
+            .unwrap()
+            .count()
+    };
+    assert_eq!(clips(), 1, "it had begun");
+    let staged = device.path.join(".new-key-abc");
+    std::fs::write(&staged, "half a bundle").unwrap();
     device.must("sync");
     assert_eq!(device.state().clips().unwrap(), []);
+    assert!(
+        clips() == 0 && !staged.exists(),
+        "no half of a clip is left"
+    );
     assert!(device.must("report").contains("you have no clips"));
+}
+
+/// A problem in place of an answer.
+fn problem(mut response: Response, status: u16, code: &str, member: Option<&str>) -> Response {
+    response.status = status;
+    response.headers = vec![(
+        "content-type".to_owned(),
+        "application/problem+json".to_owned(),
+    )];
+    let problem = serde_json::json!({
+        "type": format!("/problems/{code}"), "title": "No", "status": status, "detail": "", "member": member,
+    });
+    response.body = problem.to_string().into_bytes();
+    response
+}
+
+/// Once a clip was called kept, no answer of the server discards it, and it does not hold up the others.
+#[test]
+fn a_clip_that_was_called_kept_is_kept_whatever_the_server_answers() {
+    let proxy = world().proxy();
+    let device = resident("refused-later", &proxy);
+    proxy.cut_off(Some("/vault/v1/clips/"));
+    for _ in 0..2 {
+        let added = Outcome::of(add(&device, FILM).output().unwrap());
+        added.refused("sealed and kept here");
+    }
+    proxy.cut_off(None);
+    let waiting = || device.state().clips_to_store().unwrap();
+    let first = waiting()[0];
+    let path = format!("/vault/v1/clips/{first}");
+    for status in [507, 400, 403, 409, 413, 422] {
+        let path = path.clone();
+        proxy.lie(
+            move |request, response| match request.path.starts_with(&path) {
+                true => problem(response, status, "some-reason", None),
+                false => response,
+            },
+        );
+        let synced = device.run("sync");
+        assert_eq!(synced.code, 2, "{}", synced.both());
+        synced.refused(&format!("clip {first} is kept here, and not stored yet"));
+        assert_eq!(waiting(), [first], "the other one is stored");
+        assert!(device.path.join(format!("clips/{first}/body")).exists());
+    }
+    proxy.lie(|_, response| response);
+    device.must("sync");
+    assert_eq!(waiting(), []);
+    device.must(&format!("open {first} -o refused-later.mp4"));
+}
+
+/// `add` discards only what the server will never take: its operator makes room, and corrects its names.
+#[test]
+fn an_add_keeps_a_clip_that_the_operator_can_make_room_for() {
+    let proxy = world().proxy();
+    let device = resident("no-room", &proxy);
+    for (status, code, member, kept) in [
+        (507, "insufficient-storage", None, 1),
+        (400, "bad-request", Some("Host"), 2),
+        (507, "quota", None, 2),
+    ] {
+        proxy.lie(
+            move |request, response| match request.path.starts_with("/vault/v1/clips/") {
+                true => problem(response, status, code, member),
+                false => response,
+            },
+        );
+        let added = Outcome::of(add(&device, FILM).output().unwrap());
+        assert_eq!(added.code, 2, "{}", added.both());
+        let is_kept = added.err.contains("sealed and kept here");
+        assert_eq!(is_kept, code != "quota", "{}", added.err);
+        assert_eq!(device.state().clips_to_store().unwrap().len(), kept);
+    }
 }
 
 /// The folder of a program that kept `resident.json` is not taken for an empty one.

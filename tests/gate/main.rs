@@ -174,6 +174,19 @@ fn a_request_withheld_from_the_log_is_refused() {
     nothing_secret_left(&device, &proxy);
 }
 
+/// The owner hears of a request before the device does: that accuses nobody.
+#[test]
+fn a_request_that_the_copy_does_not_have_yet_accuses_nobody() {
+    let proxy = world().proxy();
+    let device = world().device_before(&proxy);
+    let refuse = format!("refuse {}", world().request);
+    let early = device.run(&refuse);
+    assert!(!early.both().contains("went around"), "{}", early.both());
+    early.refused("has no such request: run `whosaw resident sync`, then ask again");
+    device.must("sync");
+    device.must(&refuse);
+}
+
 #[test]
 fn a_log_that_goes_back_is_refused() {
     let proxy = world().proxy();
@@ -441,7 +454,9 @@ fn a_device_that_gets_no_bundle_says_that_it_could_not_look() {
         let json: serde_json::Value = serde_json::from_str(&inbox.out).unwrap();
         assert!(json["not_looked"].is_string(), "{json}");
     }
-    assert!(device.must("sync").contains("there may be others"));
+    let synced = device.run("sync");
+    assert_eq!(synced.code, 2, "{}", synced.both());
+    assert!(synced.out.contains("there may be others"), "{}", synced.out);
     proxy.cut_off(None);
     let inbox = device.must("inbox");
     assert!(inbox.contains(&world().request[..12]), "{inbox}");

@@ -123,6 +123,45 @@ fn an_interrupted_restore_goes_on_where_it_was() {
     restore("owner", "returned", &proxy).refused("holds a resident already");
 }
 
+/// What the server lost of one clip, and what a sync could not do, does not undo the rest, and is told.
+#[test]
+fn a_restore_lists_what_the_server_lost_and_what_could_not_be_done() {
+    resident("losing", 2);
+    let (proxy, lost) = (world().proxy(), std::sync::Mutex::new(None));
+    proxy.lie(move |request, mut response| {
+        let mut lost = lost.lock().unwrap();
+        if request.path.ends_with("/metadata")
+            && lost.get_or_insert_with(|| request.path.clone()) == &request.path
+        {
+            response.status = 404;
+            response.headers = vec![(
+                "content-type".to_owned(),
+                "application/problem+json".to_owned(),
+            )];
+            response.body =
+                br#"{"type":"/problems/not-found","title":"No","status":404,"detail":""}"#.to_vec();
+        }
+        response
+    });
+    let restored = restore("losing", "lossy", &proxy);
+    assert_eq!(restored.code, 1, "{}", restored.both());
+    let found: Value = serde_json::from_str(&restored.out).unwrap();
+    assert_eq!(found["clips"], 1, "{found}");
+    let damaged = found["damaged"].as_array().unwrap();
+    assert_eq!(damaged.len(), 1, "{found}");
+    let why = damaged[0].as_str().unwrap();
+    assert!(why.ends_with("the server has lost its metadata"), "{found}");
+
+    proxy.lie(|_, response| response);
+    proxy.cut_off(Some("/bundles/"));
+    let restored = restore("losing", "warned", &proxy);
+    assert_eq!(restored.code, 2, "{}", restored.both());
+    restored.refused("warning: the bundle of all open requests");
+    let found: Value = serde_json::from_str(&restored.out).unwrap();
+    assert_eq!(found["clips"], 2, "{found}");
+    assert_eq!(found["warnings"].as_array().unwrap().len(), 1, "{found}");
+}
+
 /// A server that says that it lost a clip gets nothing that it did not have.
 #[test]
 fn a_server_that_denies_a_clip_is_sent_nothing_new() {

@@ -368,8 +368,13 @@ fn a_vault_that_the_database_forgot_is_opened_again() {
         let data = world.ledger.file("operator");
         let listed = done(&["operator", "clips-aside", "list", "--data", &data]);
         assert!(listed.contains("vault unknown"), "{listed}");
-        let lost = world.must(&["sync", "--json"]);
-        assert!(lost.contains("whosaw resident enrol"), "{lost}");
+        let lost = world.resident(&["sync", "--json"]);
+        assert_eq!(lost.code, Some(2), "{}", lost.stderr);
+        assert!(
+            lost.stdout.contains("whosaw resident enrol"),
+            "{}",
+            lost.stdout
+        );
         let code = world.code();
         world.must(&["enrol", "--code-file", &code]);
         let synced = world.must(&["sync", "--json"]);

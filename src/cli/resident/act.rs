@@ -113,14 +113,25 @@ pub(super) fn restore(args: &Restore) -> anyhow::Result<Exit> {
             );
         }
         for damaged in &found.damaged {
-            println!("  NOT what you sealed: clip {damaged}");
+            println!("  damaged: clip {damaged}");
         }
     }
-    Ok(if found.damaged.is_empty() {
-        Exit::Yes
-    } else {
-        Exit::No
-    })
+    print_warnings(&found.warnings);
+    ended(found.damaged.is_empty(), &found.warnings)
+}
+
+/// The end of what a timer runs, so that its owner hears of warnings: they end the command with an error.
+fn ended(is_well: bool, warnings: &[String]) -> anyhow::Result<Exit> {
+    if !is_well {
+        return Ok(Exit::No);
+    }
+    if !warnings.is_empty() {
+        bail!(
+            "not everything could be done: {}",
+            count(warnings.len(), "warning")
+        );
+    }
+    Ok(Exit::Yes)
 }
 
 pub(super) fn add_camera(args: &CameraAdd) -> anyhow::Result<Exit> {
@@ -185,7 +196,7 @@ pub(super) fn sync(args: &Sync) -> anyhow::Result<Exit> {
     let synced = synced(&mut resident)?;
     if args.own.json {
         print_json(&synced)?;
-        return Ok(alarm(&synced.attacks));
+        return ended(synced.attacks.is_empty(), &synced.warnings);
     }
     print_checkpoint(&synced.checkpoint);
     println!(
@@ -211,7 +222,7 @@ pub(super) fn sync(args: &Sync) -> anyhow::Result<Exit> {
     print_notices(&synced.inbox.notices);
     print_warnings(&synced.warnings);
     print_attacks(&synced.attacks);
-    Ok(alarm(&synced.attacks))
+    ended(synced.attacks.is_empty(), &synced.warnings)
 }
 
 fn alarm(attacks: &[Attack]) -> Exit {

@@ -79,7 +79,7 @@ pub fn init(
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Found {
     pub clips: usize,
-    /// Clips whose metadata or header is not what this phrase sealed, each with the reason.
+    /// Clips whose metadata or header the server has lost, or is not what this phrase sealed, each with the reason.
     pub damaged: Vec<String>,
     pub commitments_anchored: usize,
     pub refusals: usize,
@@ -88,6 +88,8 @@ pub struct Found {
     pub notices: usize,
     /// Disclosures that wait for a header which only the lost device had.
     pub not_to_be_handed_over: usize,
+    /// Those of the sync, see [`sync::Synced`].
+    pub warnings: Vec<String>,
 }
 
 /// Makes the folder of a resident again from the phrase: the vault has the clips, and the log has the
@@ -132,7 +134,7 @@ pub fn restore(
         return Err(ResidentError::Exists(place.home.to_owned()));
     }
     let damaged = fetch_clips(&resident, &vault.clips, progress)?;
-    sync::sync(&mut resident, progress)?;
+    let synced = sync::sync(&mut resident, progress)?;
     let state = &resident.state;
     state.end_restoring()?;
     let clips = state.clips()?;
@@ -145,6 +147,7 @@ pub fn restore(
         disclosures: state.gifts()?.len(),
         notices: state.notices()?.len(),
         not_to_be_handed_over: sync::unmet(&resident)?,
+        warnings: synced.warnings,
     };
     Ok((resident, found))
 }
@@ -162,8 +165,8 @@ fn begun(place: &Place<'_>, phrase: &Phrase, clock: &Clock) -> Result<bool, Resi
     }
 }
 
-/// Fetches the clips that the device does not have yet; those that this phrase did not seal, each with the
-/// reason.
+/// Fetches the clips that the device does not have yet; those that the server has lost or this phrase did not
+/// seal, each with the reason.
 fn fetch_clips(
     resident: &Resident,
     stored: &[StoredClip],
@@ -192,9 +195,22 @@ fn fetch_clips(
 fn fetch(resident: &Resident, stored: &StoredClip) -> Result<Result<Clip, String>, ResidentError> {
     let (id, key) = (stored.clip, resident.seed.vault_key());
     let most = MAX_HEADER as u64;
-    let header = resident.client.part(id, Part::Header, most, &key)?;
+    let part = |part: Part, most| match resident.client.part(id, part, most, &key) {
+        Ok(bytes) => Ok(Ok(bytes)),
+        Err(error) if matches!(error.status(), Some(404 | 410)) => {
+            Ok(Err(format!("the server has lost its {}", part.name())))
+        }
+        Err(error) => Err(error),
+    };
+    let header = match part(Part::Header, most)? {
+        Ok(header) => header,
+        Err(why) => return Ok(Err(why)),
+    };
     let most = (upload::MAX_THUMBNAIL + 64 * METADATA_BLOCK) as u64 * 2;
-    let sealed = resident.client.part(id, Part::Metadata, most, &key)?;
+    let sealed = match part(Part::Metadata, most)? {
+        Ok(sealed) => sealed,
+        Err(why) => return Ok(Err(why)),
+    };
     let opened = open_bytes(&sealed, &resident.seed.identity()).map_err(|e| e.to_string());
     let metadata = opened.and_then(|plain| Metadata::parse(&plain));
     let metadata = match metadata {

@@ -43,8 +43,8 @@ use crate::seal::rewrap::HeaderError;
 use crate::statement::kinds::disclosure::Disclosure;
 use crate::store::StoreError;
 use crate::store::lock::DataLock;
-use crate::store::secrets::SecretFile;
-use crate::time::Clock;
+use crate::store::secrets::{STAGED, SecretFile};
+use crate::time::{Clock, Time};
 use crate::tlog::policy::{Policy, PolicyError};
 use crate::wire::vault::HexId;
 use gate::{Fault, Now, Seen};
@@ -110,6 +110,10 @@ pub enum ResidentError {
          goes on with it"
     )]
     NotStored { clip: HexId, why: Box<Self> },
+    #[error(
+        "this device's copy of the log, of {0}, has no such request: run `whosaw resident sync`, then ask again"
+    )]
+    NotInCopy(Time),
     #[error("{0}")]
     Asked(String),
     #[error("clip {clip}: {why}")]
@@ -163,6 +167,7 @@ impl Resident {
         }
         let lock = DataLock::acquire(root)?;
         let state = State::open(&root.join(STATE))?;
+        remove_unfinished(root, &state)?;
         let policy = read_policy(&root.join(POLICY))?;
         let client = Client::new(BaseUrl::parse(&state.server)?, clock.clone());
         Ok(Self {
@@ -241,6 +246,34 @@ fn has_resident(root: &Path) -> Result<bool, ResidentError> {
         true => Err(ResidentError::Older(root.to_owned())),
         false => Ok(found),
     }
+}
+
+/// Removes what a program began and did not finish before it was killed: clips that were not sealed whole and that no
+/// row names, and files that were not put in their place. The caller holds the lock.
+fn remove_unfinished(root: &Path, state: &State) -> Result<(), ResidentError> {
+    let clips = root.join(CLIPS);
+    for entry in std::fs::read_dir(&clips).map_err(ResidentError::file(&clips))? {
+        let path = entry.map_err(ResidentError::file(&clips))?.path();
+        // It is written last, so most folders need no look into the database.
+        if path.join("metadata").exists() {
+            continue;
+        }
+        let name = path.file_name().and_then(|name| name.to_str());
+        let id: Option<HexId> = name.and_then(|name| name.parse().ok());
+        if let Some(id) = id
+            && state.clip(id)?.is_none()
+        {
+            std::fs::remove_dir_all(&path).map_err(ResidentError::file(&path))?;
+        }
+    }
+    for entry in std::fs::read_dir(root).map_err(ResidentError::file(root))? {
+        let path = entry.map_err(ResidentError::file(root))?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        if name.is_some_and(|name| name.starts_with(STAGED)) {
+            std::fs::remove_file(&path).map_err(ResidentError::file(&path))?;
+        }
+    }
+    Ok(())
 }
 
 fn read_phrase(root: &Path) -> Result<Phrase, ResidentError> {

@@ -60,10 +60,7 @@ pub struct Synced {
 /// A log that deceives, first of all; nothing is handed over then.
 pub fn sync(resident: &mut Resident, progress: Progress<'_>) -> Result<Synced, ResidentError> {
     let mut warnings = Vec::new();
-    let uploads = upload::finish(resident, &|_, _| {}).unwrap_or_else(|error| {
-        warnings.push(format!("an upload is not finished: {error}"));
-        0
-    });
+    let uploads = upload::finish(resident, &mut warnings)?;
     notices::tell_recipient(resident, &mut warnings)?;
     let since = resident.state.scanned()?;
     follow(resident, progress, &mut warnings)?;
@@ -520,8 +517,10 @@ impl Resident {
 
     /// What the own copy says of a request.
     pub(super) fn claim_of(&self, request: &StatementId) -> Result<gate::Claim, ResidentError> {
-        if let Some(index) = self.ledger.find(request)? {
-            return Ok(self.claim(index)?.ok_or(Fault::NotLogged)?);
+        if let Some(index) = self.ledger.find(request)?
+            && let Some(claim) = self.claim(index)?
+        {
+            return Ok(claim);
         }
         // What the rules forbid has a place in the log and no id: it is told apart from nothing.
         for (index, forbidden) in self.state.open_requests()? {
@@ -532,7 +531,8 @@ impl Resident {
                 return Ok(claim);
             }
         }
-        Err(Fault::NotLogged.into())
+        let seen = self.seen()?.ok_or(Fault::NoCheckpoint)?;
+        Err(ResidentError::NotInCopy(seen.cosigned_at))
     }
 }
 

@@ -16,6 +16,7 @@ use crate::client::ClientError;
 use crate::client::vault::Part;
 use crate::digest::Digest;
 use crate::encoding::{self, json_error};
+use crate::plain;
 use crate::random;
 use crate::seal::clip::{self, SealedClip};
 use crate::seal::commitment::{
@@ -97,24 +98,43 @@ pub fn add(
     remember(&resident.state, clip)?;
     match store(resident, id, progress) {
         Ok(()) => Ok(id),
-        Err(why) if resident.state.clip(id)?.is_some() => Err(ResidentError::NotStored {
+        // Only here, where the owner sees the error: a clip that was once called kept is never discarded.
+        Err(ResidentError::Client(error)) if is_final(&error) => {
+            discard(resident, id)?;
+            Err(error.into())
+        }
+        Err(why) => Err(ResidentError::NotStored {
             clip: id,
             why: Box::new(why),
         }),
-        Err(error) => Err(error),
     }
 }
 
-/// Stores every clip whose upload was interrupted; how many.
+/// Stores every clip whose upload was interrupted; how many were stored. Each clip that the server refuses is
+/// kept, is a warning, and does not hold up the others.
 ///
 /// # Errors
-/// The server's.
-pub fn finish(resident: &mut Resident, progress: Progress<'_>) -> Result<usize, ResidentError> {
+/// The database's.
+pub fn finish(resident: &mut Resident, warnings: &mut Vec<String>) -> Result<usize, StoreError> {
     let waiting = resident.state.clips_to_store()?;
-    for clip in &waiting {
-        store(resident, *clip, progress)?;
+    let (count, mut stored) = (waiting.len(), 0);
+    for (place, clip) in waiting.into_iter().enumerate() {
+        match store(resident, clip, &|_, _| {}) {
+            Ok(()) => stored += 1,
+            Err(ResidentError::Client(error)) if error.is_away() => {
+                // The next call would fail in the same way.
+                let left = plain::count(count - place, "upload");
+                warnings.push(format!("{left} not finished: {error}"));
+                break;
+            }
+            Err(error) => {
+                warnings.push(format!(
+                    "clip {clip} is kept here, and not stored yet: {error}"
+                ));
+            }
+        }
     }
-    Ok(waiting.len())
+    Ok(stored)
 }
 
 /// The clip's own commitments.
@@ -255,18 +275,10 @@ fn remember(state: &State, mut clip: Clip) -> Result<(), StoreError> {
 
 /// Uploads the parts and completes the clip. Every step may be done twice.
 fn store(resident: &mut Resident, id: HexId, progress: Progress<'_>) -> Result<(), ResidentError> {
-    match send(resident, id, progress) {
-        Err(ResidentError::Client(error)) if is_final(&error) => {
-            discard(resident, id)?;
-            Err(error.into())
-        }
-        sent => {
-            sent?;
-            resident.state.set_stored(id)?;
-            let body = resident.clip_folder(id).join("body");
-            fs::remove_file(&body).map_err(ResidentError::file(&body))
-        }
-    }
+    send(resident, id, progress)?;
+    resident.state.set_stored(id)?;
+    let body = resident.clip_folder(id).join("body");
+    fs::remove_file(&body).map_err(ResidentError::file(&body))
 }
 
 fn send(resident: &Resident, id: HexId, progress: Progress<'_>) -> Result<(), ResidentError> {
@@ -290,10 +302,17 @@ fn send(resident: &Resident, id: HexId, progress: Progress<'_>) -> Result<(), Re
     Ok(client.complete(id, &slots, &key)?)
 }
 
-/// Whether the server will not take it, however often it is asked.
+/// Whether the server will not take the clip, however often it is asked. Its operator can make room on the disk,
+/// and can correct the names that the server answers to.
 fn is_final(error: &ClientError) -> bool {
-    let is_final = |status| matches!(status, 400 | 403 | 409 | 413 | 422 | 507);
-    error.status().is_some_and(is_final) && !error.is_other_offset()
+    let ClientError::Problem(problem) = error else {
+        return false;
+    };
+    let operators = problem.kind == "/problems/insufficient-storage"
+        || problem.member.as_deref() == Some("Host");
+    matches!(problem.status, 400 | 403 | 409 | 413 | 422 | 507)
+        && !operators
+        && !error.is_other_offset()
 }
 
 /// Forgets a clip that the server will not take.
