@@ -163,6 +163,8 @@ impl Batcher {
     async fn turn(&self) -> Duration {
         let (service, period) = (&self.service, self.period());
         if service.ledger.closed().is_some() {
+            // No batch is due any more, so none fails.
+            service.batching.note(None);
             return period;
         }
         let now = service.clock.now();
