@@ -62,6 +62,8 @@ pub enum PolicyRefused {
     OtherLog,
     #[error("too few of its witnesses confirm that this is the last state of the log: {}", told(.0))]
     Unconfirmed(Vec<(String, String)>),
+    #[error("those of its witnesses that confirm the log make no quorum, so nothing would be sequenced: {}", told(.0))]
+    NoQuorum(Vec<(String, String)>),
     #[error("rolled-back: {0}")]
     RolledBack(String),
 }
@@ -267,22 +269,33 @@ pub fn addresses(policy: &Policy, without: &BTreeSet<String>) -> Vec<Address> {
 
 /// The witnesses that have not confirmed a head, and why.
 #[derive(Debug, Default, Clone)]
-pub struct Unconfirmed(BTreeMap<String, (Address, Heard)>);
+pub struct Unconfirmed {
+    /// By their addresses.
+    asked: BTreeMap<String, (Address, Heard)>,
+    /// Those without an address in the policy, which can confirm nothing.
+    unreachable: BTreeSet<String>,
+}
 
 impl Unconfirmed {
-    /// All of these, which have not been asked yet.
-    pub fn all(addresses: Vec<Address>) -> Self {
+    /// All witnesses of a policy, which have not been asked yet, but for those named in `without`.
+    pub fn of(policy: &Policy, without: &BTreeSet<String>) -> Self {
         let silent = || Heard::Silent("has not been asked yet".to_owned());
         let entry = |address: Address| (address.url.clone(), (address, silent()));
-        Self(addresses.into_iter().map(entry).collect())
+        let witnesses = policy.witnesses().iter();
+        let unreachable =
+            witnesses.filter(|witness| witness.url.is_none() && !without.contains(&witness.name));
+        Self {
+            asked: addresses(policy, without).into_iter().map(entry).collect(),
+            unreachable: unreachable.map(|witness| witness.name.clone()).collect(),
+        }
     }
 
     /// Takes in an answer.
     pub fn hear(&mut self, url: &str, heard: Heard) {
         match heard {
-            Heard::Confirms => drop(self.0.remove(url)),
+            Heard::Confirms => drop(self.asked.remove(url)),
             heard => {
-                if let Some(entry) = self.0.get_mut(url) {
+                if let Some(entry) = self.asked.get_mut(url) {
                     entry.1 = heard;
                 }
             }
@@ -291,23 +304,40 @@ impl Unconfirmed {
 
     /// The proof that the head is old, if a witness showed one.
     pub fn proof(&self) -> Option<String> {
-        self.0.values().find_map(|(address, heard)| match heard {
-            Heard::Proves(why) => Some(format!("{} {why}", address.names.join(", "))),
-            _ => None,
-        })
+        self.asked
+            .values()
+            .find_map(|(address, heard)| match heard {
+                Heard::Proves(why) => Some(format!("{} {why}", address.names.join(", "))),
+                _ => None,
+            })
     }
 
     /// Whether no quorum of `policy` is among them, and none claims to have cosigned more.
     pub fn is_enough(&self, policy: &Policy) -> bool {
-        let names = self.0.values().flat_map(|(address, _)| &address.names);
-        let names: BTreeSet<&str> = names.map(String::as_str).collect();
+        let names = self.names();
         let claims = |heard: &Heard| matches!(heard, Heard::Claims(_));
         !self.any(claims) && (names.is_empty() || !policy.quorum_met(&names))
     }
 
+    /// Their names in the policy.
+    fn names(&self) -> BTreeSet<&str> {
+        let asked = self.asked.values().flat_map(|(address, _)| &address.names);
+        asked.chain(&self.unreachable).map(String::as_str).collect()
+    }
+
+    /// Whether the others, which have confirmed the head, make a quorum of `policy`.
+    fn others_are_quorum(&self, policy: &Policy) -> bool {
+        let left = self.names();
+        let all = policy
+            .witnesses()
+            .iter()
+            .map(|witness| witness.name.as_str());
+        policy.quorum_met(&all.filter(|name| !left.contains(name)).collect())
+    }
+
     /// Whether one of them answered so.
     pub fn any(&self, answered: impl Fn(&Heard) -> bool) -> bool {
-        self.0.values().any(|(_, heard)| answered(heard))
+        self.asked.values().any(|(_, heard)| answered(heard))
     }
 
     /// Each witness by its name in the policy, and why it has not confirmed.
@@ -322,21 +352,28 @@ impl Unconfirmed {
                 .map(|name| (name.clone(), why.clone()))
                 .collect::<Vec<_>>()
         };
-        self.0.values().flat_map(reason).collect()
+        let unreachable = self.unreachable.iter();
+        let unreachable =
+            unreachable.map(|name| (name.clone(), "has no URL in the policy".to_owned()));
+        let asked = self.asked.values().flat_map(reason);
+        asked.chain(unreachable).collect()
     }
 
     /// The witnesses that claim to have cosigned more, with their claims.
     fn claims(&self) -> Vec<(String, String)> {
         let claims = |heard: &Heard| matches!(heard, Heard::Claims(_));
-        let claiming = self.0.iter().filter(|(_, (_, heard))| claims(heard));
-        Self(claiming.map(|(k, v)| (k.clone(), v.clone())).collect()).reasons()
+        let claiming = self.asked.iter().filter(|(_, (_, heard))| claims(heard));
+        let asked = claiming.map(|(url, entry)| (url.clone(), entry.clone()));
+        let claiming = Self {
+            asked: asked.collect(),
+            unreachable: BTreeSet::new(),
+        };
+        claiming.reasons()
     }
 
     fn addresses(&self) -> Vec<Address> {
-        self.0
-            .values()
-            .map(|(address, _)| address.clone())
-            .collect()
+        let asked = self.asked.values();
+        asked.map(|(address, _)| address.clone()).collect()
     }
 
     /// Asks all of them at once; returns when all have answered, when `done`, or after `patience`.
@@ -438,7 +475,8 @@ impl Confirm {
 
     /// Puts a policy in the place of the one in force, if its witnesses confirm the head as those of a
     /// start have to: those that do not could form no quorum of it among themselves. Waits for their
-    /// answers; the old policy is in force meanwhile.
+    /// answers; the old policy is in force meanwhile. Those that do must be a quorum, unless the start waits:
+    /// without one nothing would be sequenced.
     ///
     /// # Errors
     /// If it is another log's, or is not confirmed; the old one stays in force. A proof that the head is
@@ -451,16 +489,24 @@ impl Confirm {
         if keys(&policy) != keys(&self.policy.borrow()) {
             return Err(PolicyRefused::OtherLog);
         }
-        let mut left = Unconfirmed::all(addresses(&policy, &self.without));
-        left.ask_all(self.asker(false), self.patience, |left| {
-            left.proof().is_some()
-        });
-        if let Some(why) = left.proof() {
-            self.roll_back(why.clone());
-            return Err(PolicyRefused::RolledBack(why));
+        // Those of the old policy may have a proof too, and nobody asks them afterwards.
+        let mut old = Unconfirmed::of(&self.policy(), &self.without);
+        let mut left = Unconfirmed::of(&policy, &self.without);
+        for (asked, patience) in [(&mut left, self.patience), (&mut old, LOOK)] {
+            let proved = |asked: &Unconfirmed| asked.proof().is_some();
+            asked.ask_all(self.asker(false), patience, proved);
+            if let Some(why) = asked.proof() {
+                self.roll_back(why.clone());
+                return Err(PolicyRefused::RolledBack(why));
+            }
         }
         if !left.is_enough(&policy) {
             return Err(PolicyRefused::Unconfirmed(left.reasons()));
+        }
+        // A start that waits has no quorum to lose.
+        let waits = matches!(*self.confirmation.borrow(), Confirmation::Waiting(_));
+        if !waits && !left.others_are_quorum(&policy) {
+            return Err(PolicyRefused::NoQuorum(left.reasons()));
         }
         self.policy.send_replace(policy);
         // A start that waits for the old one's witnesses need not any more.
@@ -498,7 +544,7 @@ impl Confirm {
     /// A log without entries asks once and waits for nobody: the proof that its key has signed entries
     /// before, if a witness shows one.
     pub fn look_before_genesis(self: &Arc<Self>) -> Option<String> {
-        let mut asked = Unconfirmed::all(addresses(&self.policy(), &self.without));
+        let mut asked = Unconfirmed::of(&self.policy(), &self.without);
         let this = self.clone();
         let ask = move |url: &str| {
             let shown = this.inquiry.shown(url);
@@ -519,7 +565,7 @@ impl Confirm {
     /// which is answered with false.
     pub fn settle(self: &Arc<Self>, ended: impl Fn() -> bool) -> bool {
         let policy = self.policy();
-        let mut left = Unconfirmed::all(addresses(&policy, &self.without));
+        let mut left = Unconfirmed::of(&policy, &self.without);
         while matches!(*self.confirmation.borrow(), Confirmation::Waiting(_)) {
             let since = Instant::now();
             left.ask_all(self.asker(true), self.patience, |left| {
@@ -559,7 +605,7 @@ impl Confirm {
     /// without proof to have cosigned more, are left out.
     pub fn look(self: &Arc<Self>) {
         let policy = self.policy();
-        let mut left = Unconfirmed::all(addresses(&policy, &self.without));
+        let mut left = Unconfirmed::of(&policy, &self.without);
         left.ask_all(self.asker(false), LOOK, |left| {
             left.proof().is_some() || left.is_enough(&policy)
         });
@@ -579,7 +625,7 @@ impl Confirm {
         }
         let this = self.clone();
         std::thread::spawn(move || {
-            let mut asked = Unconfirmed::all(addresses(&this.policy(), &this.without));
+            let mut asked = Unconfirmed::of(&this.policy(), &this.without);
             let beside = this.clone();
             let ask = move |url: &str| match beside.inquiry.shown(url) {
                 None => Heard::Silent("shows no checkpoint".to_owned()),

@@ -21,7 +21,7 @@ use super::home::{
     write_key, write_ml_dsa_key,
 };
 use crate::ledger::fsck::Fsck;
-use crate::ledger::{Config, Inquiry, LedgerError, LogFiles, OwnHead, Unconfirmed, addresses};
+use crate::ledger::{Config, Inquiry, LedgerError, LogFiles, OwnHead, Unconfirmed};
 use crate::statement::envelope::Envelope;
 use crate::statement::kinds::limits::Limits;
 use crate::statement::kinds::party::{CheckMethod, DomainCheck, Party};
@@ -264,7 +264,7 @@ impl Operator {
             checkpoint: inquiry.signed(&head.note).ok_or_else(damaged)?,
             note: Some(head.note.into()),
         };
-        let mut left = Unconfirmed::all(addresses(&policy, without));
+        let mut left = Unconfirmed::of(&policy, without);
         let ask = move |url: &str| inquiry.ask(url, || head.clone(), &log, true);
         left.ask_all(ask, timeout * 4, |left| left.proof().is_some());
         Ok(left)

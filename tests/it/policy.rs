@@ -142,6 +142,18 @@ fn a_policy_that_the_log_may_not_have_is_refused() {
     // Its quorum could have cosigned what this server has not.
     set(&ledger, &[&silent], 1);
     check("too few of its witnesses confirm");
+    // The same of one that cannot be asked.
+    let unreachable = PolicyWitness {
+        url: None,
+        ..north.clone()
+    };
+    let east = other(&ledger, "east");
+    set(&ledger, &[&unreachable, &east.line], 1);
+    check("north: has no URL");
+    // No quorum would be left to date an entry: an address with a slip of the pen.
+    let south = ledger.policy().witnesses()[1].clone();
+    set(&ledger, &[&north, &south, &silent], 3);
+    check("make no quorum");
     set(&ledger, &[], 0);
     check("quorum is `none`");
     set(&elsewhere, &[&north], 1);

@@ -172,7 +172,7 @@ fn those_that_have_not_confirmed_can_form_no_quorum() {
         (3, 3, 1),
     ] {
         let policy = policy(count, quorum);
-        let mut left = Unconfirmed::all(addresses(&policy, &BTreeSet::new()));
+        let mut left = Unconfirmed::of(&policy, &BTreeSet::new());
         for confirmed in 0..=count {
             assert_eq!(
                 left.is_enough(&policy),
@@ -192,12 +192,29 @@ fn those_that_have_not_confirmed_can_form_no_quorum() {
             .iter()
             .map(|name: &&str| (*name).to_owned())
             .collect();
-        let mut left = Unconfirmed::all(addresses(&policy, &without));
+        let mut left = Unconfirmed::of(&policy, &without);
         for n in [2, 3] {
             left.hear(&format!("http://w{n}.example"), Heard::Confirms);
         }
         left.hear("http://w4.example", Heard::Claims("names more".to_owned()));
         assert_eq!(left.is_enough(&policy), enough);
         assert_eq!(left.proof(), None);
+    }
+    // One without an address cannot be asked, so it may have cosigned more.
+    let mut witnesses: Vec<_> = (2..4).map(line).collect();
+    witnesses[0].url = None;
+    let log = PolicyLog {
+        key: signer(1).verifier(),
+        url: None,
+    };
+    let policy = Policy::of(vec![log], witnesses, 1).unwrap();
+    for (without, enough) in [(&[][..], false), (&["w2"], true)] {
+        let without = without
+            .iter()
+            .map(|name: &&str| (*name).to_owned())
+            .collect();
+        let mut left = Unconfirmed::of(&policy, &without);
+        left.hear("http://w3.example", Heard::Confirms);
+        assert_eq!(left.is_enough(&policy), enough);
     }
 }

@@ -251,7 +251,7 @@ impl Fsck {
             checkpoint: last.checkpoint.clone(),
             note: Some(last.checkpoint.sign(&recovery.signer).to_bytes().into()),
         };
-        let mut left = Unconfirmed::all(addresses(&self.policy, &recovery.without));
+        let mut left = Unconfirmed::of(&self.policy, &recovery.without);
         let inquiry = inquiry.clone();
         let ask = move |url: &str| inquiry.probe(url, &head, true);
         // Each is asked: one that has cosigned more decides, however many others confirm.
