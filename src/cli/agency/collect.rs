@@ -180,7 +180,8 @@ pub fn say_fetched(name: &str, fetched: &Fetched, out: &mut impl io::Write) -> i
         Fetched::NotHandedOver => writeln!(
             out,
             "{name}: not handed over yet; the resident's device does that when it sees the \
-             collection. Run this again"
+             collection. Run this again. If that was days ago, the server was restored from a backup: \
+             ask again"
         ),
         Fetched::Gone => writeln!(
             out,

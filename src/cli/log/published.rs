@@ -153,7 +153,8 @@ pub fn fetch(args: &Fetch, out: &mut impl io::Write) -> anyhow::Result<Exit> {
         (true, _) => print_json(out, &json!({ "id": id, "over": over, "clip": fetched }))?,
         (false, Fetched::NotHandedOver) => writeln!(
             out,
-            "{}: not there yet; the resident's device hands the key over when it has read the log",
+            "{}: not there yet; the resident's device hands the key over when it has read the log. If that was \
+             days ago, the server was restored from a backup: the resident has to publish it again",
             short(&id)
         )?,
         (false, Fetched::Gone) => writeln!(
