@@ -9,7 +9,7 @@ use serde_json::json;
 use super::Exit;
 use super::log::{Progress, print_json};
 use super::operator::recover::{self, From};
-use crate::ledger::fsck::{Mend, Repaired, Report, State};
+use crate::ledger::fsck::{Finding, Mend, Repaired, Report, State};
 use crate::party::operator::Operator;
 use crate::store::lock::DataLock;
 use crate::time::Clock;
@@ -110,7 +110,7 @@ pub fn print_repaired(out: &mut impl io::Write, repaired: &Repaired) -> io::Resu
             done,
             after,
         } => {
-            print_findings(out, before)?;
+            print_findings(out, before, &after.findings)?;
             for what in done {
                 writeln!(out, "repaired  {what}")?;
             }
@@ -127,8 +127,12 @@ pub fn exit(report: &Report) -> Exit {
     }
 }
 
-fn print_findings(out: &mut impl io::Write, report: &Report) -> io::Result<()> {
+/// Prints what was found, but for what is printed with the `later` findings.
+fn print_findings(out: &mut impl io::Write, report: &Report, later: &[Finding]) -> io::Result<()> {
     for finding in &report.findings {
+        if later.contains(finding) {
+            continue;
+        }
         let (code, place, detail) = (finding.code, &finding.place, &finding.detail);
         let mend = match finding.mend {
             Mend::Repair => "--repair mends it",
@@ -144,7 +148,7 @@ fn print_findings(out: &mut impl io::Write, report: &Report) -> io::Result<()> {
 }
 
 fn print(out: &mut impl io::Write, report: &Report) -> io::Result<()> {
-    print_findings(out, report)?;
+    print_findings(out, report, &[])?;
     for note in &report.notes {
         writeln!(out, "note  {note}")?;
     }

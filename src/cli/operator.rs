@@ -273,7 +273,12 @@ fn init(args: &Init) -> anyhow::Result<Exit> {
 
 fn enrol_code(args: &EnrolCode) -> anyhow::Result<Exit> {
     let operator = Operator::open(&args.data)?;
-    let vaults = Vaults::open(&operator.home().root().join("vaults.db"))?;
+    let path = operator.home().root().join("vaults.db");
+    // Before the log begins there is none to lose.
+    let vaults = match operator.has_begun() {
+        true => Vaults::open_existing(&path)?,
+        false => Vaults::open(&path)?,
+    };
     let code = encoding::hex(random::bytes::<16>());
     let expires = args
         .days

@@ -19,14 +19,14 @@ use super::{Exit, supervisor};
 use crate::client::base::BaseUrl;
 use crate::http::metrics::{self, Metrics};
 use crate::http::{
-    App, Batcher, Batching, Bundles, Door, Limits, Listening, MAX_CONNECTIONS, Service,
+    App, Batcher, Batching, Bundles, Door, Limits, Listening, Lists, MAX_CONNECTIONS, Service,
     SigningKeys, UnderWay, Waiting, listen, open_to_all_sites,
 };
 use crate::ledger::{Ledger, QUEUE};
 use crate::logging;
 use crate::party::home::HomeError;
 use crate::party::operator::Operator;
-use crate::store::clips::Clips;
+use crate::store::clips::{Clips, WAITING};
 use crate::store::files::{Access, Files};
 use crate::store::lock::DataLock;
 use crate::store::space::Volume;
@@ -89,8 +89,8 @@ struct Data {
     /// Refuse to start unless the log has this origin
     #[arg(long, value_name = "ORIGIN")]
     origin: Option<String>,
-    /// Keep a second copy of the log's tiles and entries in this folder, on another disk: each is durable
-    /// there before a checkpoint over it is signed
+    /// Keep a second copy of the log's tiles and entries, and of the commitment lists, in this folder, on
+    /// another disk: each is durable there before a checkpoint over it is signed
     #[arg(long, value_name = "DIR")]
     tiles_copy: Option<PathBuf>,
     /// A folder for the parts of residents' clips, on another volume for example. Without it, the
@@ -487,10 +487,16 @@ pub(super) fn clips_folders(root: &Path, other: Option<&Path>) -> anyhow::Result
     }
 }
 
-/// Refuses a folder without clips while vaults list some: its volume is not mounted, most likely, and a
-/// server that went on would show residents none of their clips.
-fn check_clips(folder: &Path, vaults: &Vaults) -> anyhow::Result<()> {
-    let is_empty = std::fs::read_dir(folder).map_or(true, |mut found| found.next().is_none());
+/// Refuses a folder without complete clips while vaults list some: its volume is not mounted, most likely,
+/// and a server that went on would show residents none of their clips.
+///
+/// # Errors
+/// If it is such a folder, or the database cannot be read.
+pub(super) fn check_clips(folder: &Path, vaults: &Vaults) -> anyhow::Result<()> {
+    let is_empty = std::fs::read_dir(folder).map_or(true, |found| {
+        let mut names = found.flatten().map(|entry| entry.file_name());
+        names.all(|name| name == WAITING)
+    });
     if is_empty && vaults.has_clips()? {
         bail!(
             "vaults.db lists clips, and {clips} has none: mount its volume, or say by --clips where \
@@ -499,6 +505,19 @@ fn check_clips(folder: &Path, vaults: &Vaults) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// The lists of commitments, and their copy beside that of the tiles.
+fn lists(root: &Path, copy: Option<&Path>) -> anyhow::Result<Lists> {
+    let open = |root: &Path, staging: &Path| {
+        let (root, staging) = (root.join("batches"), staging.join("batches"));
+        Files::open(&root, &staging, Access::Public).with_context(|| root.display().to_string())
+    };
+    let own = open(root, &root.join("staging"))?;
+    let copy = copy
+        .map(|copy| open(copy, &copy.join(COPY_STAGING)))
+        .transpose()?;
+    Ok(Lists::new(own, &root.join("batches"), copy)?)
 }
 
 fn open(
@@ -529,7 +548,7 @@ fn open(
         ledger,
         attachments: files("attachments", Access::Private)?,
         waiting: Waiting::default(),
-        batches: files("batches", Access::Public)?,
+        batches: lists(root, args.data.tiles_copy.as_deref())?,
         clips: Clips::new(clips, vaults.clone(), clips_volume),
         volume,
         vaults,

@@ -1,6 +1,7 @@
 //! `/batches/{id}`, and the task that makes batches: once a period, empty or not.
 
 use std::fmt;
+use std::fs;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,7 +23,9 @@ use crate::statement::leaf::Leaf;
 use crate::statement::refusal::Reason;
 use crate::statement::words::{PartyId, Role};
 use crate::statement::{Author, Head, Signed, sign};
+use crate::store::StoreError;
 use crate::store::facts::JournalFacts;
+use crate::store::files::Files;
 use crate::store::journal::JournalRead as _;
 use crate::store::objects::Objects as _;
 use crate::store::vaults::PreparedBatch;
@@ -34,7 +37,7 @@ pub async fn read(State(service): Shared, Path(id): Path<String>) -> Result<Resp
     let missing = || ApiError::NotFound("no such batch in this log");
     let id = super::statements::statement_id(&id)?;
     service.ledger.find_published(&id)?.ok_or_else(missing)?;
-    let bytes = service.batches.read(&id.to_string())?.ok_or_else(missing)?;
+    let bytes = service.batches.read(id)?.ok_or_else(missing)?;
     Ok((
         [
             (header::CONTENT_TYPE, "application/octet-stream"),
@@ -51,6 +54,63 @@ const HOUSEKEEPING: Duration = Duration::from_secs(600);
 const RETRY: Duration = Duration::from_secs(30);
 /// The shortest wait after a batch that came too soon.
 const SHORTEST: Duration = Duration::from_secs(1);
+
+/// The lists of the batches' commitments, each under its statement's id.
+pub struct Lists {
+    own: Files,
+    copy: Option<Files>,
+}
+
+impl Lists {
+    /// The lists in `own`, the files of `folder`. `copy` gets those that it lacks.
+    ///
+    /// # Errors
+    /// The store's; a list that `copy` has with other bytes.
+    pub fn new(
+        own: Files,
+        folder: &std::path::Path,
+        copy: Option<Files>,
+    ) -> Result<Self, StoreError> {
+        let lists = Self { own, copy };
+        let Some(copy) = &lists.copy else {
+            return Ok(lists);
+        };
+        let io = |source| StoreError::Io {
+            path: folder.to_owned(),
+            source,
+        };
+        for entry in fs::read_dir(folder).map_err(io)? {
+            let name = entry.map_err(io)?.file_name();
+            let Some(name) = name
+                .to_str()
+                .filter(|name| name.parse::<StatementId>().is_ok())
+            else {
+                continue;
+            };
+            if copy.file(name)?.is_none()
+                && let Some(list) = lists.own.read(name)?
+            {
+                copy.create(name, &list)?;
+            }
+        }
+        Ok(lists)
+    }
+
+    fn read(&self, id: StatementId) -> Result<Option<Vec<u8>>, StoreError> {
+        self.own.read(&id.to_string())
+    }
+
+    /// Durable in both places when it returns.
+    fn create(&self, id: StatementId, list: &[u8]) -> Result<(), StoreError> {
+        let mut places = self.copy.iter().chain([&self.own]);
+        places.try_for_each(|files| files.create(&id.to_string(), list))
+    }
+
+    fn remove(&self, id: StatementId) -> Result<(), StoreError> {
+        let mut places = self.copy.iter().chain([&self.own]);
+        places.try_for_each(|files| files.remove(&id.to_string()))
+    }
+}
 
 /// How the making of batches fares.
 #[derive(Debug, Default)]
@@ -238,7 +298,7 @@ impl Batcher {
             Ok(logged) => Ok(vaults.batch_logged(prepared.id, logged.index.as_u64() + 1)?),
             Err(SubmitError::Refused(refusal)) => {
                 vaults.batch_refused(prepared.id)?;
-                self.service.batches.remove(&prepared.id.to_string())?;
+                self.service.batches.remove(prepared.id)?;
                 Err(refusal.into())
             }
             Err(error) => Err(error.into()),
@@ -271,7 +331,7 @@ impl Batcher {
         };
         self.service
             .batches
-            .create(&signed.id.to_string(), &prepared.commitments.concat())?;
+            .create(signed.id, &prepared.commitments.concat())?;
         vaults.seal_batch(&prepared)?;
         Ok(prepared)
     }
@@ -290,7 +350,7 @@ impl Service {
             };
             let leaf = Leaf::parse(&leaf).map_err(ApiError::internal)?;
             let id = StatementId::of_payload(&leaf.envelope.payload);
-            let list = self.batches.read(&id.to_string())?.unwrap_or_default();
+            let list = self.batches.read(id)?.unwrap_or_default();
             let (commitments, rest) = list.as_chunks::<32>();
             if !rest.is_empty() || commitments.len() as u64 != u64::from(fact.size) {
                 tracing::warn!(%id, "the commitments of a batch are lost: some may be logged again");

@@ -64,7 +64,7 @@ use crate::store::vaults::Vaults;
 use crate::time::{Clock, Time};
 use crate::wire::signature::Nonces;
 
-pub use batches::{Batcher, Batching};
+pub use batches::{Batcher, Batching, Lists};
 pub use bundles::Bundles;
 pub use disclosures::UnderWay;
 pub use door::{Door, Limits};
@@ -93,7 +93,7 @@ pub struct Service {
     /// Those of them that no statement names yet.
     pub waiting: Waiting,
     /// `batches/<statement id>`.
-    pub batches: Files,
+    pub batches: Lists,
     pub clips: Clips,
     /// The volume of the data folder, but for the clips'.
     pub volume: Volume,

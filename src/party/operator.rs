@@ -298,6 +298,7 @@ impl Operator {
     pub fn fsck(&self) -> Result<Fsck, HomeError> {
         Ok(Fsck {
             data: self.home.root().to_owned(),
+            lists: Vec::new(),
             keys: self.vkeys()?,
             origin: self.origin.clone(),
             policy: self.home.policy()?,

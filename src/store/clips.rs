@@ -43,7 +43,7 @@ mod uploads;
 pub use uploads::Piece;
 
 /// The folder of the parts of clips that are not complete.
-const WAITING: &str = "waiting";
+pub const WAITING: &str = "waiting";
 /// How long the parts of a clip may wait to be completed.
 pub const INCOMPLETE: Duration = Duration::from_secs(86_400);
 /// The most parts of a vault that arrive or wait at once, those of 64 clips: empty ones take room too.

@@ -63,6 +63,8 @@ pub enum StoreError {
         path.display()
     )]
     Unread { path: PathBuf },
+    #[error("there is no {}: put its backup in place first", path.display())]
+    Missing { path: PathBuf },
     #[error("another process works on {}: stop it first", path.display())]
     Locked { path: PathBuf },
 

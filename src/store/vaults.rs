@@ -179,6 +179,21 @@ impl Vaults {
         })
     }
 
+    /// As [`Vaults::open`], of a file that must be there: an empty one would list nothing of what the
+    /// server has.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`], and those of [`Vaults::open`].
+    pub fn open_existing(path: &Path) -> Result<Self, StoreError> {
+        match path.try_exists() {
+            Ok(true) => Self::open(path),
+            Ok(false) => Err(StoreError::Missing {
+                path: path.to_owned(),
+            }),
+            Err(source) => Err(super::at(path)(source)),
+        }
+    }
+
     /// From now on copies the write-ahead log into the database file at `path` on a thread of its own.
     ///
     /// # Errors

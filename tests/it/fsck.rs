@@ -15,6 +15,7 @@ use whosaw::statement::kinds::Kind as _;
 use whosaw::statement::kinds::party::Party;
 use whosaw::statement::sign;
 use whosaw::statement::words::Role;
+use whosaw::store::vaults::Vaults;
 use whosaw::time::Clock;
 
 use super::ledger::{Ledger, Ran, done, head_of, whosaw};
@@ -449,6 +450,22 @@ fn no_server_starts_on_what_does_not_agree() {
         let said = data.refused_start();
         assert!(said.contains("whosaw log fsck"), "{what}: {said}");
     }
+}
+
+/// A damaged `vaults.db` is found, which the server reads page by page as it needs them; no repair touches it.
+#[test]
+fn a_damaged_database_of_vaults_is_found() {
+    let data = Data::new();
+    drop(Vaults::open(Path::new(&data.path("vaults.db"))).unwrap());
+    assert_eq!(data.findings(), []);
+    // The first page has the names of the tables.
+    data.alter("vaults.db", |bytes| bytes[4096..].fill(0x55));
+    let wanted = ("database".to_owned(), "vaults.db".to_owned());
+    assert!(data.findings().contains(&wanted));
+    let before = data.contents();
+    let ran = data.fsck(&["--repair"]);
+    assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(data.changed_since(&before), Vec::<String>::new());
 }
 
 #[test]

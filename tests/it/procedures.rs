@@ -233,7 +233,7 @@ fn evidence(ledger: &Ledger) -> [u16; 2] {
 /// The machine is lost with all that was logged after the backup: nothing is lost.
 #[test]
 fn a_lost_machine_is_restored_by_the_documented_commands() {
-    let mut stage = Stage::new(Ledger::start(|limits| limits.batch_seconds = 3600));
+    let mut stage = Stage::new(Ledger::start(|limits| limits.batch_seconds = 2));
     stage.ledger.settle();
     stage.stop();
     stage
@@ -241,13 +241,45 @@ fn a_lost_machine_is_restored_by_the_documented_commands() {
         .extend(["--tiles-copy".to_owned(), stage.ledger.file("tiles")]);
     stage.serve();
     stage.play("Back up");
+    let known = batches(&stage.ledger.path("backup/last/batches"));
+    let logged = until("a batch is logged after the backup", || {
+        let lists = batches(&stage.ledger.path("operator/batches"));
+        let is_logged = |id: &&String| {
+            let call = Call::new("GET", format!("/batches/{id}"), []);
+            !known.contains(*id) && stage.ledger.send(&call).status == 200
+        };
+        lists.iter().find(is_logged).cloned()
+    });
+    let list = format!("operator/batches/{logged}");
+    let before = fs::read(stage.ledger.path(&list)).unwrap();
     let size = stage.log_more(3);
     stage.ledger.take_server().kill();
     fs::remove_dir_all(stage.ledger.path("operator")).unwrap();
     stage.play("Restore");
-    assert_eq!(stage.log_more(1), size + 1);
+    assert!(stage.log_more(1) > size);
     assert_eq!(evidence(&stage.ledger), [404, 404]);
+    assert!(fs::read(stage.ledger.path(&list)).unwrap() == before);
     stage.ledger.examine();
+
+    // A list that no copy has does not hold up a restore, and an examination finds it.
+    for folder in ["operator", "tiles"] {
+        fs::remove_file(stage.ledger.path(&format!("{folder}/batches/{logged}"))).unwrap();
+    }
+    let (data, tiles) = (stage.ledger.file("operator"), stage.ledger.file("tiles"));
+    let said = done(&["operator", "restore", "--data", &data, "--from", &tiles]);
+    assert!(said.contains("note  1 commitment list not there"), "{said}");
+    assert_eq!(said.matches(&logged).count(), 1, "{said}");
+    let ran = whosaw(&["log", "fsck", "--data", &data, "--repair"]);
+    assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(ran.stdout.matches(&logged).count(), 1, "{}", ran.stdout);
+}
+
+/// The names in `batches/`; none if there is no such folder.
+fn batches(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
 }
 
 const DATABASES: [&str; 4] = ["ledger.db", "vaults.db", "queries.db", "follower.db"];

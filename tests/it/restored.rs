@@ -340,6 +340,63 @@ fn what_is_put_aside_is_removed_by_a_person_alone() {
     assert_eq!(world.aside(), BTreeSet::from([kept]));
 }
 
+/// Clips that a wrong database or a wrong folder does not show are not taken for clips that are aside, or for
+/// none: nothing is listed, deleted or made.
+#[test]
+fn clips_are_put_aside_by_the_own_database_and_in_the_own_folder_alone() {
+    let mut world = World::new();
+    let clip = world.add(2);
+    world.stop();
+    let data = world.ledger.file("operator");
+    let refused = |more: &[&str], says: &str| {
+        let commands: [&[&str]; 2] = [&["list"], &["remove", "--all", "--yes"]];
+        for command in commands {
+            let own = ["operator", "clips-aside"];
+            let ran = whosaw(&[&own, command, &["--data", &data], more].concat());
+            assert_eq!(ran.code, Some(2), "{command:?}: {}", ran.stdout);
+            assert!(ran.stderr.contains(says), "{command:?}: {}", ran.stderr);
+        }
+    };
+    let volume = world.ledger.path("volume");
+    std::fs::create_dir_all(volume.join("clips/waiting")).unwrap();
+    let (right, wrong) = (
+        world.ledger.file("volume"),
+        world.ledger.file("volume/clips"),
+    );
+    refused(&["--clips", &right], "vaults.db lists clips");
+    refused(&["--clips", &wrong], "there is no folder");
+    let serve = ["serve", "--data", &data, "--listen", "127.0.0.1:0"];
+    let ran = whosaw(&[&serve[..], &["--clips", &right]].concat());
+    assert_eq!(ran.code, Some(2), "{}", ran.stdout);
+    assert!(
+        ran.stderr.contains("vaults.db lists clips"),
+        "{}",
+        ran.stderr
+    );
+
+    let database = world.ledger.path("operator/vaults.db");
+    let lost = world.ledger.path("lost.db");
+    std::fs::rename(&database, &lost).unwrap();
+    refused(&[], "put its backup in place");
+    let vaults = ["operator", "vaults", "--data", &data];
+    let code = ["operator", "enrol-code", "--data", &data];
+    for command in [vaults, code] {
+        let ran = whosaw(&command);
+        assert_eq!(ran.code, Some(2), "{command:?}: {}", ran.stdout);
+        let says = "put its backup in place";
+        assert!(ran.stderr.contains(says), "{command:?}: {}", ran.stderr);
+    }
+    assert!(!database.exists());
+    std::fs::rename(&lost, &database).unwrap();
+    assert_eq!(world.aside(), BTreeSet::new());
+    let clips = files(&world.ledger.path("operator/clips"));
+    assert!(
+        clips
+            .iter()
+            .any(|file| file.to_string_lossy().contains(&clip))
+    );
+}
+
 /// A vault that was opened since the backup, or of which there is no backup, is opened again under its id, and its clips are found.
 #[test]
 fn a_vault_that_the_database_forgot_is_opened_again() {

@@ -1,7 +1,7 @@
 //! `operator clips-aside`: clips that `vaults.db` does not know, since it is an older one.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use anyhow::{Context as _, bail};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::cli::Exit;
 use crate::cli::output::{Output, confirm};
-use crate::cli::serve::clips_folders;
+use crate::cli::serve::{check_clips, clips_folders};
 use crate::party::operator::Operator;
 use crate::plain::count;
 use crate::store::clips::aside::{self, AsideClip};
@@ -42,6 +42,24 @@ struct Own {
     /// Print the answer as JSON
     #[arg(long)]
     json: bool,
+}
+
+impl Own {
+    /// The database, and the folders of clips that belong to it. A wrong one of either would show as clips
+    /// that are put aside, or as none.
+    fn open(&self, root: &Path) -> anyhow::Result<(Vaults, [PathBuf; 2])> {
+        let vaults = Vaults::open_existing(&root.join("vaults.db"))?;
+        let folders = clips_folders(root, self.clips.as_deref())?;
+        let folder = &folders[0];
+        if !folder.is_dir() {
+            bail!(
+                "there is no folder {}: name by --clips what `whosaw serve --clips` names",
+                folder.display()
+            );
+        }
+        check_clips(folder, &vaults)?;
+        Ok((vaults, folders))
+    }
 }
 
 /// List the clips that are put aside; a server may run meanwhile
@@ -86,8 +104,7 @@ pub fn run(command: &Command) -> anyhow::Result<Exit> {
 
 fn list(own: &Own) -> anyhow::Result<Exit> {
     let root = Operator::open(&own.data)?.home().root().to_owned();
-    let vaults = Vaults::open(&root.join("vaults.db"))?;
-    let [folder, _] = clips_folders(&root, own.clips.as_deref())?;
+    let (vaults, [folder, _]) = own.open(&root)?;
     let aside = aside::list(&folder, &vaults)?;
     if own.json {
         let clips: Vec<Value> = aside
@@ -119,8 +136,7 @@ fn list(own: &Own) -> anyhow::Result<Exit> {
 fn remove(args: &Remove) -> anyhow::Result<Exit> {
     let root = Operator::open(&args.own.data)?.home().root().to_owned();
     let _lock = DataLock::acquire(&root)?;
-    let vaults = Vaults::open(&root.join("vaults.db"))?;
-    let [folder, staging] = clips_folders(&root, args.own.clips.as_deref())?;
+    let (vaults, [folder, staging]) = args.own.open(&root)?;
     let mut chosen = aside::list(&folder, &vaults)?;
     if !args.all {
         let is_aside = |id: &(VaultId, ClipId)| chosen.iter().any(|c| (c.vault, c.clip) == *id);

@@ -84,7 +84,7 @@ pub fn notify(args: &Notify) -> anyhow::Result<Exit> {
     }
     named.sort_unstable();
     named.dedup();
-    let store = Store::open(&operator.home().root().join("vaults.db"))?;
+    let store = Store::open_existing(&operator.home().root().join("vaults.db"))?;
     let (follower, _) = operator.follow(&mut |_, _| {})?;
     let about = About::read(&follower, args.demand)?;
     let waiting = Waiting::of(operator.home(), &args.demand);
@@ -159,7 +159,7 @@ pub fn notify(args: &Notify) -> anyhow::Result<Exit> {
 /// If the folder cannot be read, or there is no such code.
 pub fn vaults(args: &Vaults) -> anyhow::Result<Exit> {
     let operator = Operator::open(&args.data)?;
-    let store = Store::open(&operator.home().root().join("vaults.db"))?;
+    let store = Store::open_existing(&operator.home().root().join("vaults.db"))?;
     let vaults: Vec<Vault> = match &args.code_file {
         None => store.vaults()?,
         Some(path) => {

@@ -28,8 +28,9 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// stopped. It looks for the largest checkpoint that the log's key signed: in ledger.db, in DIR/log, in
 /// each copy named by --from, and at the witnesses, published or not. It takes every entry under it from
 /// wherever it is found, verifies all of them against the signed root, replays the rules, and writes a new
-/// ledger.db; the old one is moved to DIR/damaged. If a witness has cosigned more entries than are found,
-/// it changes nothing and says so. Exits 0 when the ledger is whole, 1 when it cannot be restored, 2 when
+/// ledger.db; the old one is moved to DIR/damaged. Commitment lists that are missing in DIR/batches are taken
+/// from a folder of --from; those that no copy has are a note. If a witness has cosigned more entries than
+/// are found, it changes nothing and says so. Exits 0 when the ledger is whole, 1 when it cannot be restored, 2 when
 /// something could not be read.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -141,7 +142,9 @@ pub fn restore(args: &Restore) -> anyhow::Result<Exit> {
 pub fn run(data: &Path, from: &From, json: bool, out: &mut impl io::Write) -> anyhow::Result<Exit> {
     let operator = Operator::open(data)?;
     let recovery = from.recovery(&operator)?;
-    let fsck = operator.fsck()?;
+    let mut fsck = operator.fsck()?;
+    let copies = from.from.iter().map(Path::new);
+    fsck.lists = copies.map(|copy| copy.join("batches")).collect();
     let _lock = DataLock::acquire(data)?;
     let bar = Progress::new("restoring");
     let mut progress = |done, of| bar.set(done, of);
@@ -205,6 +208,13 @@ pub fn run(data: &Path, from: &From, json: bool, out: &mut impl io::Write) -> an
 /// If a server runs on the folder, or something cannot be read or written, or too few witnesses answer.
 pub fn adopt(args: &Adopt) -> anyhow::Result<Exit> {
     let operator = Operator::open(&args.data)?;
+    if !operator.has_begun() {
+        bail!(
+            "{} has no ledger.db: put its backup in place, or `whosaw operator restore` makes it of a copy \
+             of the log",
+            args.data.display()
+        );
+    }
     let without = check_names(&operator, &args.without)?;
     let _lock = DataLock::acquire(&args.data)?;
     let asked = operator.ask_witnesses(&without, TIMEOUT)?;

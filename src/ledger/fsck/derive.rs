@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::files::LogFolder;
 use super::made::Maker;
-use super::report::{Findings, Mend};
+use super::report::{Findings, LOST_BATCH, Mend};
 use super::{Fsck, FsckError};
 use crate::digest::StatementId;
 use crate::ledger::queries::rows;
@@ -22,7 +22,9 @@ use crate::statement::leaf::MAX_LEAF;
 use crate::statement::refusal::Verdict;
 use crate::store::StoreError;
 use crate::store::facts::{CachedFacts, FactCache, encode};
+use crate::store::files::{Access, Files};
 use crate::store::journal::{Commit, Journal as _, JournalRead, NewEntry};
+use crate::store::objects::Objects as _;
 use crate::store::sqlite::{QueryReader, SqliteJournal};
 use crate::time::Time;
 use crate::tlog::tree::LeafIndex;
@@ -201,16 +203,35 @@ impl<J: JournalRead> Walk<'_, J> {
     ) -> Result<(), FsckError> {
         let place = format!("batches/{id}");
         let path = self.fsck.data.join(&place);
-        let mut fault = |detail| findings.add("batch", &place, detail, Mend::Backup);
         match fs::read(&path) {
             Ok(list) if is_batch(&list, batch) => {}
-            Ok(_) => fault("not the commitments whose root is in the log"),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                fault("not there: residents cannot show that theirs were entered");
+            Ok(_) => {
+                let detail = "not the commitments whose root is in the log";
+                findings.add("batch", &place, detail, Mend::Backup);
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                if !self.take_list(id, batch)? {
+                    let detail = "not there: residents cannot show that theirs were entered";
+                    findings.add(LOST_BATCH, &place, detail, Mend::Backup);
+                }
             }
             Err(source) => return Err(FsckError::file((path, source))),
         }
         Ok(())
+    }
+
+    /// Copies a list that is missing from the first folder of a restore that has it; false if none has.
+    fn take_list(&self, id: &StatementId, batch: &CommitmentBatch) -> Result<bool, FsckError> {
+        let name = id.to_string();
+        let lists = self.fsck.lists.iter();
+        let mut found = lists.filter_map(|folder| fs::read(folder.join(&name)).ok());
+        let Some(list) = found.find(|list| is_batch(list, batch)) else {
+            return Ok(false);
+        };
+        let data = &self.fsck.data;
+        let staging = data.join("staging/batches");
+        Files::open(&data.join("batches"), &staging, Access::Public)?.create(&name, &list)?;
+        Ok(true)
     }
 }
 

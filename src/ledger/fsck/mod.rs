@@ -25,6 +25,7 @@ use crate::store::facts::FactCache;
 use crate::store::journal::JournalRead as _;
 use crate::store::sqlite::{
     KeyFault, QueryReader, SqliteJournal, SqliteReader, Table, compare_keys, file_faults,
+    vaults_faults,
 };
 use crate::tlog::checkpoint::Origin;
 use crate::tlog::hash::{EMPTY_ROOT, Hash};
@@ -49,6 +50,8 @@ pub struct Fsck {
     pub origin: Origin,
     /// The log and its witnesses.
     pub policy: Policy,
+    /// Folders with copies of `batches/`. A restore takes a list that is missing from the first that has it.
+    pub lists: Vec<PathBuf>,
 }
 
 /// It could not be looked at, or not be repaired.
@@ -68,6 +71,9 @@ impl FsckError {
 
 /// The query index's file in the data folder.
 const QUERIES: &str = "queries.db";
+
+/// What the operator knows of vaults, in the data folder.
+const VAULTS: &str = "vaults.db";
 
 /// Told how many entries of how many are done.
 type Progress<'a> = &'a mut dyn FnMut(u64, u64);
@@ -111,6 +117,12 @@ impl Fsck {
         let mut findings = Findings::default();
         for fault in file_faults(&path)? {
             findings.unsound("database", "ledger.db", fault);
+        }
+        let vaults = self.data.join(VAULTS);
+        if vaults.is_file() {
+            for fault in vaults_faults(&vaults) {
+                findings.add("database", VAULTS, fault, Mend::Backup);
+            }
         }
         let scratch = Scratch::new(&self.data)?;
         if findings.is_unsound() {

@@ -211,7 +211,7 @@ impl Fsck {
             found: last.place.clone(),
             entries: extended,
             taken,
-            repaired: Box::new(self.repair(now, progress)?),
+            repaired: Box::new(self.repair_restored(now, progress)?),
         })
     }
 
@@ -324,6 +324,16 @@ impl Fsck {
                 }
             }
         }
+    }
+
+    /// Repairs what is derived. Lists of batches that no copy has are no reason to begin the restore again.
+    fn repair_restored(&self, now: Time, progress: Progress<'_>) -> Result<Repaired, FsckError> {
+        let mut repaired = self.repair(now, progress)?;
+        if let Repaired::Done { before, after, .. } = &mut repaired {
+            before.note_lost_batches();
+            after.note_lost_batches();
+        }
+        Ok(repaired)
     }
 
     /// Puts the new journal at `path` in place of `ledger.db`, which goes to `damaged/`.

@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::encoding;
+use crate::plain;
 use crate::tlog::hash::Hash;
 
 /// Findings of one code that are listed; the others are counted.
 const LISTED: u64 = 50;
+
+/// The code of a commitment list that is not there.
+pub(super) const LOST_BATCH: &str = "lost-batch";
 
 /// What can be done about a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -71,6 +75,24 @@ impl Report {
     /// Whether all holds.
     pub fn is_clean(&self) -> bool {
         self.findings.is_empty()
+    }
+
+    /// Takes commitment lists that are missing as a note: after a restore nothing else can be done about
+    /// those that no copy has.
+    pub(super) fn note_lost_batches(&mut self) {
+        let (lost, left) = std::mem::take(&mut self.findings)
+            .into_iter()
+            .partition::<Vec<_>, _>(|finding| finding.code == LOST_BATCH);
+        self.findings = left;
+        let more = self.more.remove(LOST_BATCH).unwrap_or_default();
+        if let Some(first) = lost.first() {
+            let lists = plain::count(lost.len() as u64 + more, "commitment list");
+            self.notes.push(format!(
+                "{lists} not there, {} first: without them residents cannot show that their commitments were \
+                 entered. If there is another copy of batches/, put them back from it",
+                first.place
+            ));
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use super::index::{Index, PARTITION, Table};
 use super::journal::{SCHEMA, SqliteJournal, value_at};
 use super::{integer, number};
 use crate::store::StoreError;
+use crate::store::vaults::SCHEMA as VAULTS;
 
 /// Faults that SQLite's own check names at most.
 const FAULTS: i64 = 20;
@@ -41,7 +42,20 @@ pub enum KeyFault {
 /// # Errors
 /// If it cannot be opened as a journal of this program's version.
 pub fn file_faults(journal: &Path) -> Result<Vec<String>, StoreError> {
-    let connection = SCHEMA.open_read_only(journal)?;
+    Ok(faults_in(&SCHEMA.open_read_only(journal)?))
+}
+
+/// As [`file_faults`], of a `vaults.db`. That it cannot be opened is a fault of it.
+pub fn vaults_faults(vaults: &Path) -> Vec<String> {
+    match VAULTS.open_read_only(vaults) {
+        Ok(connection) => faults_in(&connection),
+        // The next start of the server brings it to the last version.
+        Err(StoreError::Older { .. }) => Vec::new(),
+        Err(error) => vec![error.to_string()],
+    }
+}
+
+fn faults_in(connection: &Connection) -> Vec<String> {
     let mut faults = Vec::new();
     let checked = connection.pragma(None, "integrity_check", FAULTS, |row| {
         faults.push(row.get::<_, String>(0)?);
@@ -52,7 +66,7 @@ pub fn file_faults(journal: &Path) -> Result<Vec<String>, StoreError> {
         // So damaged that the check itself ends.
         Err(error) => faults.push(error.to_string()),
     }
-    Ok(faults)
+    faults
 }
 
 /// Tells how the ids and facts in `journal` differ from those in `derived`, and its indexes from

@@ -11,11 +11,11 @@ mod index;
 mod journal;
 mod queries;
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::ErrorKind;
 use std::ops::{Deref, DerefMut};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use super::{StoreError, at, folder_of, sync_folder};
 
 pub(super) use checkpoints::Checkpoints;
-pub use examine::{KeyFault, compare_keys, file_faults, replace_keys};
+pub use examine::{KeyFault, compare_keys, file_faults, replace_keys, vaults_faults};
 pub use index::Table;
 pub use journal::{SqliteJournal, SqliteReader};
 pub use queries::{AgreementRow, Queries, QueryReader, RequestRow, ToldRow, Totals, WindowRows};
@@ -67,6 +67,7 @@ impl Schema {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = connect(path, flags)?;
         self.check(&connection, path)?;
+        make_private(path)?;
         connection.query_row("PRAGMA journal_mode = WAL", (), |_| Ok(()))?;
         connection.execute_batch(SETTINGS)?;
         while self.migrate_once(&mut connection)? {}
@@ -216,6 +217,24 @@ fn create_private(path: &Path) -> Result<(), StoreError> {
             sync_folder(folder_of(path))
         }
     }
+}
+
+/// Takes from others what they may do with a database that was put back with another mode, and with its side
+/// files.
+fn make_private(path: &Path) -> Result<(), StoreError> {
+    for side in ["", "-wal", "-shm"] {
+        let mut file = path.as_os_str().to_owned();
+        file.push(side);
+        let file = Path::new(&file);
+        let mode = match fs::metadata(file) {
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            found => found.map_err(at(file))?.permissions().mode(),
+        };
+        if mode & 0o077 != 0 {
+            fs::set_permissions(file, Permissions::from_mode(0o600)).map_err(at(file))?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether the file system of `path` takes no writes.
@@ -375,8 +394,25 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_was_put_back_readable_to_all_is_made_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let first = ONE.open(&path).unwrap();
+        first.execute("INSERT INTO a VALUES (1)", ()).unwrap();
+        let files = || fs::read_dir(folder.path()).unwrap().map(Result::unwrap);
+        assert_eq!(files().count(), 3);
+        for file in files() {
+            fs::set_permissions(file.path(), Permissions::from_mode(0o644)).unwrap();
+        }
+        let _second = ONE.open(&path).unwrap();
+        for file in files() {
+            let mode = file.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{file:?}");
+        }
+    }
+
+    #[test]
     fn files_are_private_and_commits_durable() {
-        use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.db");
         let connection = ONE.open(&path).unwrap();
