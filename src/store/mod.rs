@@ -27,7 +27,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::ErrorCode;
+use rusqlite::{Connection, ErrorCode};
 use rustix::io::Errno;
 
 use crate::digest::StatementId;
@@ -37,8 +37,13 @@ use crate::digest::StatementId;
 pub enum StoreError {
     #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
-    #[error("the database failed: {0}")]
+    #[error("the database failed: {0}{advice}", advice = remedy(.0))]
     Sqlite(#[from] rusqlite::Error),
+    #[error("{}: {source}{advice}", path.display(), advice = remedy(source))]
+    Database {
+        path: PathBuf,
+        source: rusqlite::Error,
+    },
 
     #[error("{} is another program's file: move it away or name another", path.display())]
     Foreign { path: PathBuf },
@@ -121,7 +126,9 @@ impl StoreError {
         match self {
             Self::Io { source, .. } => is_out_of_files(source),
             // SQLite does not say why it could not open a file.
-            Self::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) => {
+            Self::Sqlite(error) | Self::Database { source: error, .. }
+                if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) =>
+            {
                 let opened = std::fs::File::open("/dev/null");
                 opened.is_err_and(|error| is_out_of_files(&error))
             }
@@ -129,6 +136,45 @@ impl StoreError {
         }
     }
 }
+
+impl StoreError {
+    /// Names the file of a fault that SQLite reports without it.
+    fn of(self, path: &Path) -> Self {
+        match self {
+            Self::Sqlite(source) => Self::Database {
+                path: path.to_owned(),
+                source,
+            },
+            other => other,
+        }
+    }
+
+    /// As [`StoreError::of`], of the file that this connection has open.
+    fn in_database(self, connection: &Connection) -> Self {
+        match connection.path() {
+            Some(path) => self.of(Path::new(path)),
+            None => self,
+        }
+    }
+}
+
+/// What a person can do about a fault that SQLite names only.
+fn remedy(error: &rusqlite::Error) -> &'static str {
+    if matches!(error, rusqlite::Error::QueryReturnedNoRows) {
+        return DAMAGED;
+    }
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => DAMAGED,
+        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => ": the disk is full, or it fails",
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            ": this user may not write it, or not in its folder"
+        }
+        _ => "",
+    }
+}
+
+const DAMAGED: &str = ": the file is damaged. Put its backup in place with the program stopped; \
+                       `whosaw operator restore` makes ledger.db of a copy of the log";
 
 fn is_out_of_files(error: &io::Error) -> bool {
     let full = [Errno::MFILE, Errno::NFILE].map(|errno| Some(errno.raw_os_error()));

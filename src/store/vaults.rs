@@ -218,7 +218,8 @@ impl Vaults {
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        Ok(read(&self.connection())?)
+        let connection = self.connection();
+        read(&connection).map_err(|error| StoreError::from(error).in_database(&connection))
     }
 
     /// Runs `write` in one durable transaction, which an error undoes.
@@ -227,9 +228,17 @@ impl Vaults {
         write: impl FnOnce(&Transaction<'_>) -> Result<T, VaultError>,
     ) -> Result<T, VaultError> {
         let mut connection = self.connection();
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let result = write(&transaction)?;
-        transaction.commit()?;
+        let transact = |connection: &mut Connection| {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let result = write(&transaction)?;
+            transaction.commit()?;
+            Ok(result)
+        };
+        let result = transact(&mut connection).map_err(|error| match error {
+            VaultError::Store(error) => error.in_database(&connection).into(),
+            error => error,
+        })?;
         if let Some(checkpoints) = &self.checkpoints {
             checkpoints.committed(1);
         }

@@ -466,6 +466,11 @@ fn a_damaged_database_of_vaults_is_found() {
     let ran = data.fsck(&["--repair"]);
     assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
     assert_eq!(data.changed_since(&before), Vec::<String>::new());
+    let ran = whosaw(&["operator", "vaults", "--data", &data.path("")]);
+    assert_eq!(ran.code, Some(2), "{}", ran.stdout);
+    for says in [&data.path("vaults.db"), "Put its backup in place"] {
+        assert!(ran.stderr.contains(says), "{}", ran.stderr);
+    }
 }
 
 #[test]

@@ -339,6 +339,18 @@ impl SqliteJournal {
 
 impl Journal for SqliteJournal {
     fn commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
+        let done = self.try_commit(commit);
+        done.map_err(|error| error.in_database(&self.connection))
+    }
+
+    fn advance(&mut self, from: Option<u64>, to: &Head) -> Result<(), StoreError> {
+        let done = self.try_advance(from, to);
+        done.map_err(|error| error.in_database(&self.connection))
+    }
+}
+
+impl SqliteJournal {
+    fn try_commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
         let behavior = TransactionBehavior::Immediate;
         let transaction = self.connection.transaction_with_behavior(behavior)?;
         let (first, size) = (commit.first, size(&transaction)?);
@@ -370,7 +382,7 @@ impl Journal for SqliteJournal {
         Ok(())
     }
 
-    fn advance(&mut self, from: Option<u64>, to: &Head) -> Result<(), StoreError> {
+    fn try_advance(&mut self, from: Option<u64>, to: &Head) -> Result<(), StoreError> {
         let behavior = TransactionBehavior::Immediate;
         let transaction = self.connection.transaction_with_behavior(behavior)?;
         check_advance(head(&transaction)?.as_ref(), size(&transaction)?, from, to)?;
@@ -465,14 +477,14 @@ impl Lend for SqliteJournal {
         &self,
         read: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        read(&self.connection)
+        read(&self.connection).map_err(|error| error.in_database(&self.connection))
     }
 
     fn lend_keys<T>(
         &self,
         read: impl FnOnce(&Connection, &Keys) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        read(&self.connection, &self.keys)
+        self.lend(|connection| read(connection, &self.keys))
     }
 }
 
@@ -487,7 +499,7 @@ impl Lend for SqliteReader {
             Some(connection) => connection,
             None => SCHEMA.open_read_only(&self.0.path)?,
         };
-        let result = read(&connection);
+        let result = read(&connection).map_err(|error| error.in_database(&connection));
         let mut idle = idle();
         if result.is_ok() && idle.len() < IDLE_READERS {
             idle.push(connection);

@@ -63,6 +63,10 @@ impl Schema {
 
     /// Opens the file for writing, creates it if it is missing, and brings it to the last version.
     pub(crate) fn open(&self, path: &Path) -> Result<Database, StoreError> {
+        self.try_open(path).map_err(|error| error.of(path))
+    }
+
+    fn try_open(&self, path: &Path) -> Result<Database, StoreError> {
         create_private(path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = connect(path, flags)?;
@@ -76,8 +80,12 @@ impl Schema {
 
     /// Opens the file for reading; it must be at the last version.
     pub(super) fn open_read_only(&self, path: &Path) -> Result<Connection, StoreError> {
-        let connection = connect_read_only(path)?;
-        match self.check(&connection, path)? {
+        let opened = connect_read_only(path).and_then(|connection| {
+            let found = self.check(&connection, path)?;
+            Ok((connection, found))
+        });
+        let (connection, found) = opened.map_err(|error| error.of(path))?;
+        match found {
             found if found == self.version() => Ok(connection),
             found => Err(StoreError::Older {
                 path: path.to_owned(),
@@ -89,9 +97,10 @@ impl Schema {
 
     /// The version of a file that is there, which may be newer than the last one. Nothing is changed.
     fn found(&self, path: &Path) -> Result<i64, StoreError> {
-        match self.check(&connect_read_only(path)?, path) {
+        let found = connect_read_only(path).and_then(|connection| self.check(&connection, path));
+        match found {
             Err(StoreError::Newer { found, .. }) => Ok(found),
-            found => found,
+            found => found.map_err(|error| error.of(path)),
         }
     }
 
@@ -355,7 +364,10 @@ mod tests {
         };
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.db");
-        assert!(matches!(BROKEN.open(&path), Err(StoreError::Sqlite(_))));
+        assert!(matches!(
+            BROKEN.open(&path),
+            Err(StoreError::Database { .. })
+        ));
         let connection = ONE.open(&path).unwrap();
         assert_eq!(
             connection.query_row(TABLES, (), |row| row.get(0)),
