@@ -60,6 +60,18 @@ fn enough(mut response: Response) -> Response {
     response
 }
 
+/// An answer that there is no such thing.
+fn lost(mut response: Response) -> Response {
+    response.status = 404;
+    response.headers = vec![(
+        "content-type".to_owned(),
+        "application/problem+json".to_owned(),
+    )];
+    response.body =
+        br#"{"type":"/problems/not-found","title":"No","status":404,"detail":""}"#.to_vec();
+    response
+}
+
 fn count(calls: &[String], of: &str) -> usize {
     calls.iter().filter(|call| call.contains(of)).count()
 }
@@ -127,19 +139,13 @@ fn an_interrupted_restore_goes_on_where_it_was() {
 #[test]
 fn a_restore_lists_what_the_server_lost_and_what_could_not_be_done() {
     resident("losing", 2);
-    let (proxy, lost) = (world().proxy(), std::sync::Mutex::new(None));
+    let (proxy, first) = (world().proxy(), std::sync::Mutex::new(None));
     proxy.lie(move |request, mut response| {
-        let mut lost = lost.lock().unwrap();
+        let mut first = first.lock().unwrap();
         if request.path.ends_with("/metadata")
-            && lost.get_or_insert_with(|| request.path.clone()) == &request.path
+            && first.get_or_insert_with(|| request.path.clone()) == &request.path
         {
-            response.status = 404;
-            response.headers = vec![(
-                "content-type".to_owned(),
-                "application/problem+json".to_owned(),
-            )];
-            response.body =
-                br#"{"type":"/problems/not-found","title":"No","status":404,"detail":""}"#.to_vec();
+            response = lost(response);
         }
         response
     });
@@ -160,6 +166,53 @@ fn a_restore_lists_what_the_server_lost_and_what_could_not_be_done() {
     let found: Value = serde_json::from_str(&restored.out).unwrap();
     assert_eq!(found["clips"], 2, "{found}");
     assert_eq!(found["warnings"].as_array().unwrap().len(), 1, "{found}");
+}
+
+/// A batch that was logged before a clip was added does not have its commitments: that its list is lost does not
+/// hold the clip back.
+#[test]
+fn a_lost_batch_holds_back_no_clip_that_was_added_later() {
+    let proxy = world().proxy();
+    let (root, url) = (&world().root, proxy.url());
+    let code = run(root, "operator enrol-code --data operator");
+    std::fs::write(root.join("later.code"), code).unwrap();
+    run(
+        root,
+        &format!(
+            "resident init --home later --server {url} --trust operator/log.policy --code-file later.code \
+             --jurisdiction US-FL --camera front=28.03950,-81.94980"
+        ),
+    );
+    // The log stays as it is at the first look, its batches' lists are lost, and the vault denies all clips.
+    let checkpoint = std::sync::Mutex::new(None);
+    proxy.lie(move |request, mut response| {
+        if request.path == "/log/checkpoint" {
+            let mut first = checkpoint.lock().unwrap();
+            response.body = first.get_or_insert(response.body).clone();
+        } else if request.path.starts_with("/batches/") {
+            response = lost(response);
+        } else if request.path == "/vault/v1/vault" {
+            let mut vault: Value = serde_json::from_slice(&response.body).unwrap();
+            vault["clips"] = serde_json::json!([]);
+            response.body = vault.to_string().into_bytes();
+        }
+        response
+    });
+    let sync = || {
+        let line = "resident sync --home later --json";
+        let synced = Outcome::of(command(root, line).output().unwrap());
+        assert_eq!(synced.code, 2, "the lists are lost: {}", synced.both());
+        serde_json::from_str::<Value>(&synced.out).unwrap()
+    };
+    assert_eq!(sync()["uploads"], 0);
+    let from = filmed(3600);
+    let until = from.checked_add_seconds(60).unwrap();
+    run(
+        root,
+        &format!("resident add {FILM} --home later --camera front --from {from} --until {until}"),
+    );
+    let synced = sync();
+    assert_eq!(synced["uploads"], 1, "{synced}");
 }
 
 /// A server that says that it lost a clip gets nothing that it did not have.

@@ -89,10 +89,10 @@ fn slots(resident: &Resident, clip: &Clip) -> Result<Vec<Commitment>, String> {
         return Ok(Vec::new());
     }
     let id = clip.clip;
-    let batches_due = resident.state.batches_due();
-    if !batches_due.map_err(|error| error.to_string())?.is_empty() {
+    if may_be_in_a_batch(resident, id).map_err(|error| error.to_string())? {
         return Err(format!(
-            "clip {id} is not in the vault any more, and is completed again once all batches are read"
+            "clip {id} is not in the vault any more, and is completed again once all batches that were logged \
+             after it was added are read; if the server has lost one of them, add the film again"
         ));
     }
     let slots = clip.upload.map(Vec::from);
@@ -101,6 +101,18 @@ fn slots(resident: &Resident, clip: &Clip) -> Result<Vec<Commitment>, String> {
             "clip {id} is not in the vault any more, and this device does not have its commitments"
         )
     })
+}
+
+/// Whether a batch that is due may have the clip's commitments: one that was logged after the clip was added.
+fn may_be_in_a_batch(resident: &Resident, clip: HexId) -> Result<bool, ResidentError> {
+    let since = resident.state.scanned_before(clip)?;
+    for batch in resident.state.batches_due()? {
+        let index = resident.ledger.find(&batch)?;
+        if index.is_some_and(|index| index.as_u64() >= since) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Posts a disclosure that the own copy of the log has, with its openings.

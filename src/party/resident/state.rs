@@ -40,7 +40,10 @@ use crate::wire::vault::HexId;
 
 const SCHEMA: Schema = Schema {
     application_id: 0x7768_6f64, // "whod"
-    migrations: &[include_str!("state/schema-1.sql")],
+    migrations: &[
+        include_str!("state/schema-1.sql"),
+        include_str!("state/schema-2.sql"),
+    ],
 };
 
 const BEGIN: &str = "INSERT INTO device

@@ -24,8 +24,9 @@ macro_rules! clips {
 }
 
 const ADD: &str = "INSERT INTO clips
-    (id, camera, position, begins, ends, body_sha256, body_length, sha256, size, upload, stored)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    (id, camera, position, begins, ends, body_sha256, body_length, sha256, size, upload, stored, scanned)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, (SELECT scanned FROM device))";
+const SCANNED: &str = "SELECT scanned FROM clips WHERE id = ?1";
 const ADD_COMMITMENT: &str = "INSERT INTO commitments
     (clip, place, commitment, batch, batch_index, path) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 pub(super) const ALL: &str = clips!("ORDER BY number");
@@ -132,6 +133,15 @@ impl State {
         let mut found = self.list(BY_TIME, window, read)?;
         found.retain(|(_, clip)| clip.matches(scope));
         found.into_iter().map(|found| self.whole(found)).collect()
+    }
+
+    /// How many entries of the log had been looked at when the clip was added: none of these is a batch with its
+    /// commitments.
+    ///
+    /// # Errors
+    /// SQLite's; also for a clip that is not there.
+    pub fn scanned_before(&self, id: HexId) -> Result<u64, StoreError> {
+        self.get(SCANNED, (id.as_bytes(),), |row| row.get(0).map(number))
     }
 
     /// The clips whose upload is under way, in the order of adding.
