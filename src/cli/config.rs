@@ -9,12 +9,16 @@ use std::any::TypeId;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory as _, FromArgMatches as _};
+use rustix::fs::{Mode, OFlags};
+use tokio::signal::unix::Signal;
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
@@ -25,6 +29,9 @@ use crate::logging;
 
 /// Width of the comments in an example, in characters.
 const WIDTH: usize = 100;
+
+/// Bytes of the largest file that is read: every key with its text takes a hundredth of them.
+const MAX_FILE: u64 = 1 << 20;
 
 /// Where options come from.
 #[derive(Debug, clap::Args)]
@@ -57,12 +64,22 @@ impl CommandLine {
         Self(words.into_iter().collect())
     }
 
-    /// The example that `--print-config` asks for.
-    pub fn example(&self) -> Option<String> {
-        let server = Server::find(&self.0)?;
+    /// The example that `--print-config` asks for. Options that the command requires may be missing.
+    ///
+    /// # Errors
+    /// clap's, if another word of the line is wrong.
+    pub fn example(&self) -> Result<Option<String>, clap::Error> {
+        let Some(server) = Server::find(&self.0) else {
+            return Ok(None);
+        };
         // What clap gave up on has no defaults, and `get_flag` would panic.
-        let asked = server.given.value_source("print_config");
-        (asked == Some(ValueSource::CommandLine)).then(|| example(&server.command))
+        if server.given.value_source("print_config") != Some(ValueSource::CommandLine) {
+            return Ok(None);
+        }
+        match grammar().try_get_matches_from(&self.0) {
+            Err(error) if error.kind() != ErrorKind::MissingRequiredArgument => Err(error),
+            _ => Ok(Some(example(&server.command))),
+        }
     }
 
     /// Reads the options. The file is read anew each time.
@@ -79,7 +96,7 @@ impl CommandLine {
             })?;
             words.splice(server.place..server.place, of_file);
         }
-        let matches = Cli::command().try_get_matches_from(words)?;
+        let matches = grammar().try_get_matches_from(words)?;
         let cli = Cli::from_arg_matches(&matches)?;
         let values = server.map(|server| values(&server.command, &matches));
         Ok(Options {
@@ -104,13 +121,26 @@ impl Reload {
         }
     }
 
-    /// Answers a SIGHUP: reads the options again, and then has the server read what it keeps besides.
-    pub fn at_hangup(&mut self, more: impl FnOnce()) {
-        tracing::info!("reading again what may change: SIGHUP");
-        supervisor::reloading();
-        self.read_options();
-        more();
-        supervisor::reloaded();
+    /// Reads the options again at each SIGHUP, and has the server read its other files by `more`. Both
+    /// happen on a thread that may block, so that the server goes on meanwhile. Ends when the task is
+    /// aborted; a reading that has begun is finished.
+    pub async fn at_each(self, mut hangup: Signal, more: impl Fn() + Send + 'static) {
+        let mut reading = (self, more);
+        while hangup.recv().await.is_some() {
+            let again = tokio::task::spawn_blocking(move || {
+                tracing::info!("reading again what may change: SIGHUP");
+                supervisor::reloading();
+                reading.0.read_options();
+                reading.1();
+                supervisor::reloaded();
+                reading
+            });
+            match again.await {
+                Ok(back) => reading = back,
+                // The log has the panic.
+                Err(_) => return,
+            }
+        }
     }
 
     /// Reads the options again. The filter of the log is changed; of every other change the log says
@@ -149,6 +179,40 @@ impl Reload {
     }
 }
 
+/// The program's command line. A variable that is empty counts as unset.
+fn grammar() -> clap::Command {
+    without_empty_variables(Cli::command())
+}
+
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let command = command.mut_args(|arg| {
+        let variable = arg.get_env().and_then(std::env::var_os);
+        match variable.is_some_and(|value| value.is_empty()) {
+            true => arg.env(None::<&'static str>),
+            false => arg,
+        }
+    });
+    command.mut_subcommands(without_empty_variables)
+}
+
+/// The text of a regular file. Any other kind is refused: a pipe would hold up a start, and each SIGHUP.
+fn read_file(path: &Path) -> io::Result<String> {
+    // A pipe without a writer is opened at once.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("this is not a regular file"));
+    }
+    let mut text = String::new();
+    let length = file.take(MAX_FILE + 1).read_to_string(&mut text)?;
+    match u64::try_from(length).is_ok_and(|length| length <= MAX_FILE) {
+        true => Ok(text),
+        false => Err(io::Error::other(format!(
+            "the file is larger than {MAX_FILE} bytes"
+        ))),
+    }
+}
+
 /// A command that takes `--config`, among the words of a command line.
 struct Server {
     command: clap::Command,
@@ -167,7 +231,7 @@ impl Server {
             "witness" if words.get(2)? == "serve" => 3,
             _ => return None,
         };
-        let mut command = Cli::command();
+        let mut command = grammar();
         for word in &words[1..place] {
             command = command.find_subcommand(word)?.clone();
         }
@@ -187,7 +251,7 @@ impl Server {
         let Some(path) = self.given.get_one::<PathBuf>("config") else {
             return Ok(Vec::new());
         };
-        let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let text = read_file(path).map_err(|e| format!("{}: {e}", path.display()))?;
         let found = parse(&self.command, &text).map_err(|fault| fault.at(path, &text))?;
         let given = |arg: &Arg| {
             let source = self.given.value_source(arg.get_id().as_str());

@@ -82,7 +82,8 @@ impl Cli {
 /// Runs the command of a command line, and ends as it does.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let line = CommandLine::new(words);
-    if let Some(example) = line.example() {
+    let example = line.example().unwrap_or_else(|error| error.exit());
+    if let Some(example) = example {
         print!("{example}");
         return ended(LogFormat::Text, output::finish().map(|()| Exit::Yes));
     }

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use tokio::net::TcpListener;
-use tokio::signal::unix::Signal;
 
 use super::config::{Configuration, Reload};
 use super::descriptors::for_connections;
@@ -302,12 +301,15 @@ async fn serve(
         Err(why) => format!("{status}; {why}"),
     });
     let confirming = tokio::spawn(tell_confirmed(service.clone(), status));
-    let reloads = Reloads {
-        service: service.clone(),
-        policy_of: (!args.witnesses.unwitnessed).then(|| operator.clone()),
-        reload,
-    };
-    let reloads = tokio::spawn(reloads.at_each(signals.hangup));
+    // While no witness is asked, log.policy is not read.
+    let policy_of = (!args.witnesses.unwitnessed).then(|| operator.clone());
+    let rereads = service.clone();
+    let reloads = tokio::spawn(reload.at_each(signals.hangup, move || {
+        rereads.keys.reload(&rereads.ledger, rereads.clock.now());
+        if let Some(operator) = &policy_of {
+            reload_policy(&rereads.ledger, operator);
+        }
+    }));
     let stopped = async {
         while !running.is_finished() {
             tokio::time::sleep(Duration::from_millis(200)).await;
@@ -368,31 +370,7 @@ async fn tell_confirmed(service: Arc<Service>, status: String) {
     }
 }
 
-/// What a SIGHUP has read again.
-struct Reloads {
-    service: Arc<Service>,
-    /// Whose log.policy is read; none while no witness is asked.
-    policy_of: Option<Operator>,
-    reload: Reload,
-}
-
-impl Reloads {
-    /// Reads options, keys and policy again at each SIGHUP, until the task is aborted.
-    async fn at_each(mut self, mut hangup: Signal) {
-        while hangup.recv().await.is_some() {
-            let (service, policy_of) = (&self.service, &self.policy_of);
-            self.reload.at_hangup(|| {
-                service.keys.reload(&service.ledger, service.clock.now());
-                if let Some(operator) = policy_of {
-                    // It waits for the witnesses.
-                    tokio::task::block_in_place(|| reload_policy(&service.ledger, operator));
-                }
-            });
-        }
-    }
-}
-
-/// Puts log.policy in force if it has changed and the log may have it.
+/// Puts log.policy in force if it has changed and the log may have it. Waits for the witnesses.
 fn reload_policy(ledger: &Ledger, operator: &Operator) {
     let changed = operator.witnessed_policy().map_err(anyhow::Error::from);
     let changed = changed.and_then(|policy| {

@@ -119,13 +119,13 @@ pub fn init(args: &Init) -> anyhow::Result<Exit> {
 ///
 /// # Errors
 /// If the folder or the socket cannot be opened.
-pub fn serve(args: &Serve, mut reload: Reload) -> anyhow::Result<Exit> {
+pub fn serve(args: &Serve, reload: Reload) -> anyhow::Result<Exit> {
     // One thread reads and answers; a spare board has no more to give.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .max_blocking_threads(DISK_THREADS)
         .enable_all()
         .build()?;
-    let mut signals = runtime.block_on(async { Signals::listen() })?;
+    let signals = runtime.block_on(async { Signals::listen() })?;
     logging::log_panics();
     let listen_on = args.network.listen;
     args.proxies.check_listen(listen_on)?;
@@ -154,11 +154,7 @@ pub fn serve(args: &Serve, mut reload: Reload) -> anyhow::Result<Exit> {
             tracing::warn!(%error, %address, "standard output did not take the address");
         }
         supervisor::ready(&format!("listening on http://{address}"));
-        tokio::spawn(async move {
-            while signals.hangup.recv().await.is_some() {
-                reload.at_hangup(|| {});
-            }
-        });
+        tokio::spawn(reload.at_each(signals.hangup, || {}));
         let limits = Limits {
             requests: args.limits.rate.get(),
             connections: args.limits.address_connections.get(),

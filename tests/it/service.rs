@@ -2,12 +2,15 @@
 //! of its files.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write as _;
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::ledger::{Ledger, OPEN, PATIENCE, done, until, whosaw};
 
@@ -259,6 +262,130 @@ fn options_come_from_a_file_which_is_read_again() {
     let read_again = lines.matches("reading again what may change").count();
     assert_eq!(read_again, 1, "the first one was filtered: {lines}");
     ledger.examine();
+}
+
+/// An empty variable replaces neither a key of the file nor a default.
+#[test]
+fn an_empty_variable_is_unset() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ledger.toml");
+    let start = || {
+        let mut serve = program();
+        serve.args(["serve", "--data", "/nonexistent", "--config"]);
+        serve.arg(&file).env("NOTIFY_SOCKET", "");
+        serve.env("WHOSAW_LOG", "").env("WHOSAW_LOG_FORMAT", "");
+        let ran = serve.output().unwrap();
+        assert_eq!(ran.status.code(), Some(2));
+        String::from_utf8(ran.stderr).unwrap()
+    };
+    fs::write(&file, "[log]\nlog-format = \"json\"\n").unwrap();
+    let json: serde_json::Value = serde_json::from_str(start().trim()).unwrap();
+    assert_eq!(json["level"], "ERROR", "{json}");
+    fs::write(&file, "").unwrap();
+    let text = start();
+    assert!(text.contains("error: /nonexistent"), "{text}");
+    // The filter of the file hides the line with which the process ends.
+    let text = "[log]\nlog-format = \"json\"\nlog-filter = \"off\"\n";
+    fs::write(&file, text).unwrap();
+    assert_eq!(start(), "");
+}
+
+/// Neither a file that is a pipe now nor a service manager that does not read holds up a server: after a
+/// SIGHUP it answers, and one SIGTERM ends it.
+#[test]
+fn a_hangup_holds_up_no_server() {
+    let mut ledger = stopped();
+    let listen = ledger.kill_witness(0);
+    let full = ledger.path("notify");
+    let reader = UnixDatagram::bind(&full).unwrap();
+    loop {
+        // A socket for each message: the queue of the receiver is to be full, and not a sender's.
+        let sender = UnixDatagram::unbound().unwrap();
+        sender.set_nonblocking(true).unwrap();
+        if sender.send_to(b"READY=1", &full).is_err() {
+            break;
+        }
+    }
+    let vkey = ledger.file("operator/log.vkey");
+    let commands = [
+        (vec!["witness", "serve", "--log", &vkey], "north"),
+        (vec!["serve"], "operator"),
+    ];
+    for (words, folder) in commands {
+        let (config, log) = (
+            ledger.path("config.toml"),
+            ledger.path(folder).with_extension("log"),
+        );
+        let _ = fs::remove_file(&config);
+        fs::write(&config, format!("[network]\nlisten = {listen:?}\n")).unwrap();
+        let mut serve = program();
+        serve.args(words).arg("--config").arg(&config);
+        serve.args(["--data", &ledger.file(folder)]);
+        let server = Process::start(serve.env("NOTIFY_SOCKET", &full), &log);
+        let answers = || {
+            until("an answer", || {
+                TcpStream::connect(&listen).ok().and_then(livez)
+            })
+        };
+        answers();
+        server.signal("HUP");
+        has(&log, "reading again what may change");
+        answers();
+        fs::remove_file(&config).unwrap();
+        let made = Command::new("mkfifo").arg(&config).status();
+        assert!(made.unwrap().success());
+        server.signal("HUP");
+        has(&log, "config.toml: this is not a regular file");
+        answers();
+        server.signal("TERM");
+        server.ends_with(0);
+        let lines = fs::read_to_string(&log).unwrap();
+        let dropped = lines
+            .matches("the service manager was not notified")
+            .count();
+        assert_eq!(dropped, 1, "{lines}");
+    }
+    drop(reader);
+}
+
+/// Whether a server answers on this connection at all, whatever it answers.
+fn livez(mut connection: TcpStream) -> Option<()> {
+    connection
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
+    let call = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    connection.write_all(call).ok()?;
+    connection.read_exact(&mut [0]).ok()
+}
+
+/// systemd may give its socket a name in the abstract namespace of Linux, written with `@`.
+#[test]
+fn a_service_manager_may_have_an_abstract_socket() {
+    let ledger = Ledger::without_witnesses(|_| {});
+    let witness = ledger.file("witness");
+    done(&["witness", "init", "--data", &witness, "--name", "w.example"]);
+    let name = format!("whosaw-test-{}", std::process::id());
+    let address = SockAddr::unix(format!("\0{name}")).unwrap();
+    let socket = Socket::new(Domain::UNIX, Type::DGRAM, None).unwrap();
+    socket.bind(&address).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut serve = program();
+    serve.args([
+        "witness",
+        "serve",
+        "--data",
+        &witness,
+        "--listen",
+        "127.0.0.1:0",
+    ]);
+    serve.args(["--log", &ledger.file("operator/log.vkey")]);
+    serve.env("NOTIFY_SOCKET", format!("@{name}"));
+    let server = Process::start(&mut serve, &ledger.path("witness.log"));
+    let mut message = [0; 4096];
+    let length = (&socket).read(&mut message).unwrap();
+    assert!(message[..length].starts_with(b"READY=1\nSTATUS="));
+    server.signal("TERM");
+    server.ends_with(0);
 }
 
 /// Everything below a folder.

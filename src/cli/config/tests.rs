@@ -141,7 +141,7 @@ fn the_example_has_every_key_with_its_default() {
     for command in [&SERVE[..], &WITNESS] {
         let words = command.iter().chain(&["--print-config"]);
         let line = CommandLine::new(words.map(OsString::from));
-        let example = line.example().unwrap();
+        let example = line.example().unwrap().unwrap();
         let required = "[data]\ndata = \"d\"\nlog = [\"l\"]\n";
         let required = match command.len() {
             2 => required.rsplit_once("log").unwrap().0,
@@ -188,5 +188,43 @@ fn every_option_of_a_server_is_a_key() {
             .filter(|arg| arg.get_help_heading().is_none());
         let without: Vec<_> = without.map(key_of).collect();
         assert_eq!(without, ["config", "print-config", "help"]);
+    }
+}
+
+/// A pipe would be waited for, and a device never ends.
+#[test]
+fn a_file_is_regular_and_small() {
+    let refused = |path: &Path, says: &str| {
+        let words = SERVE.iter().map(OsString::from);
+        let line = CommandLine::new(words.chain(["--config".into(), path.into()]));
+        let Err(error) = line.read() else {
+            panic!("{} is read", path.display());
+        };
+        let expected = format!("{}: {says}", path.display());
+        assert!(error.to_string().contains(&expected), "{error}");
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    for path in [&pipe, Path::new("/dev/zero"), folder.path()] {
+        refused(path, "this is not a regular file");
+    }
+    let large = folder.path().join("large");
+    let size = usize::try_from(MAX_FILE).unwrap();
+    std::fs::write(&large, "#".repeat(size + 1)).unwrap();
+    refused(&large, "the file is larger than 1048576 bytes");
+    read(&[&SERVE[..], &["--data", "d"]].concat(), &"#".repeat(size)).unwrap();
+}
+
+#[test]
+fn an_example_is_printed_for_a_line_without_faults_alone() {
+    let example = |words: &[&str]| {
+        let words = SERVE.iter().chain(&["--print-config"]).chain(words);
+        CommandLine::new(words.map(OsString::from)).example()
+    };
+    assert!(example(&[]).unwrap().is_some());
+    for wrong in ["--nonsense", "--rate=x", "word"] {
+        assert!(example(&[wrong]).is_err(), "{wrong}");
     }
 }

@@ -14,7 +14,7 @@ use crate::party::operator::Operator;
 use crate::tlog::note::{KeyName, NoteKey, VerifierKey};
 use crate::tlog::policy::{Policy, PolicyWitness};
 
-/// Name a witness in the trust file; restart `whosaw serve` afterwards
+/// Name a witness in the trust file; SIGHUP has `whosaw serve` read it
 ///
 /// Everyone who reads the log needs the new DIR/log.policy. A checkpoint is published only when the
 /// quorum has cosigned it. One more witness raises the quorum by one, unless you say otherwise: so those
@@ -37,7 +37,7 @@ pub struct AddWitness {
     url: String,
 }
 
-/// Take a witness out of the trust file; restart `whosaw serve` afterwards
+/// Take a witness out of the trust file; SIGHUP has `whosaw serve` read it
 ///
 /// All its keys go. The quorum stays as it is, if there are enough witnesses left, unless you say
 /// otherwise. Everyone who reads the log needs the new file before the server uses a lower quorum: write it
