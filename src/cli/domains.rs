@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::Exit;
 use super::party::Speaker;
+use super::written::Written;
 use crate::client::domain::{Asker, DNS_PORT, RESOLV_CONF, Ways, resolvers};
 use crate::party::keys;
 use crate::party::official::Official;
@@ -131,7 +132,7 @@ impl<S: Speaker> DomainRecord<S> {
         let id = &party.profile().party;
         let (name, url) = (record_name(id), file_url(id));
         if let Some(path) = &self.file {
-            std::fs::write(path, published.file()).with_context(|| path.display().to_string())?;
+            Written::Published.write(path, published.file())?;
         }
         if self.speaker.json() {
             let file: serde_json::Value = serde_json::from_str(&published.file())?;

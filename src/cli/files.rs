@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 
 use super::Exit;
-use super::output::{confirm, read_envelope, tell, write_envelope};
+use super::output::{confirm, read_envelope, tell};
+use super::written::Written;
 use crate::client::attachment_matches;
 use crate::party::home::Home;
 use crate::statement::envelope::Envelope;
@@ -125,7 +126,7 @@ pub fn countersign(args: &Countersign) -> anyhow::Result<Exit> {
         return Ok(Exit::No);
     }
     let output = args.output.as_ref().unwrap_or(&args.file);
-    write_envelope(output, &envelope)?;
+    Written::Envelope.write(output, envelope.to_json())?;
     println!("signed: {}", output.display());
     Ok(Exit::Yes)
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::Exit;
 use super::party::{SignOnly, Speaker};
+use super::written::check_apart;
 use crate::party::keys::{self, Known, Rotation};
 use crate::statement::key::PublicKey;
 use crate::statement::kinds::key_change::{RevocationReason, RevokedKey};
@@ -96,6 +97,9 @@ pub fn run<S: Speaker>(command: &Command<S>) -> anyhow::Result<Exit> {
         Command::Keys(args) => list(args),
         Command::RotateKey(args) => rotate(args),
         Command::AddKey(args) => args.sign_only.finish(&args.speaker, |party| {
+            if let Some(file) = &args.sign_only.sign_only {
+                check_apart(file, &args.output)?;
+            }
             let label = args.label.clone();
             let (envelope, key) = keys::add_for_another(party, args.role, label, &args.output)?;
             let file = args.output.display();

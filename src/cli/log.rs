@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use super::Exit;
 use super::fsck::{self, Fsck};
 use super::output::Output;
+use super::written::Written;
 use crate::client::Client;
 use crate::client::base::BaseUrl;
 use crate::digest::StatementId;
@@ -337,7 +338,7 @@ fn proof(args: &Proof, out: &mut impl io::Write) -> anyhow::Result<Exit> {
     match &args.output {
         None => out.write_all(proof.to_text().as_bytes())?,
         Some(path) => {
-            std::fs::write(path, proof.to_text()).with_context(|| path.display().to_string())?;
+            Written::Proof.write(path, proof.to_text())?;
             let (index, log) = (entry.index, &entry.signed.head.log);
             writeln!(out, "entry {index} of {log}: {}", path.display())?;
         }

@@ -43,6 +43,7 @@ mod supervisor;
 pub mod vendor;
 pub mod waits;
 pub mod witness;
+mod written;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

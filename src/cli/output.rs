@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, bail};
 
+use super::written::Written;
 use crate::digest::StatementId;
 use crate::party::official::logged_json;
 use crate::statement::envelope::Envelope;
@@ -101,20 +102,12 @@ pub fn read_line(path: &Path, what: &str) -> anyhow::Result<String> {
     Ok(line.to_owned())
 }
 
-/// Writes a signed envelope as a file to pass on.
-///
-/// # Errors
-/// If the file cannot be written.
-pub fn write_envelope(path: &Path, envelope: &Envelope) -> anyhow::Result<()> {
-    std::fs::write(path, envelope.to_json()).with_context(|| path.display().to_string())
-}
-
 /// Writes a signed envelope as a file to pass on, and says what it says and what comes `next`.
 ///
 /// # Errors
-/// If the file cannot be written.
+/// If the file is of another kind, or the disk takes nothing.
 pub fn say_written(path: &Path, envelope: &Envelope, next: &str, json: bool) -> anyhow::Result<()> {
-    write_envelope(path, envelope)?;
+    Written::Envelope.write(path, envelope.to_json())?;
     let id = StatementId::of_payload(&envelope.payload);
     let file = path.display().to_string();
     if json {

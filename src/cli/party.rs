@@ -11,6 +11,7 @@ use super::domains::DomainRecord;
 use super::keys;
 use super::output::{say_logged, say_written};
 use super::say::{self, Opening, Say, Unseal};
+use super::written::Written;
 use crate::client::base::BaseUrl;
 use crate::party::home::{Home, Profile, key_path};
 use crate::party::official::{Official, Signatory, fingerprints};
@@ -119,6 +120,7 @@ impl SignOnly {
     ) -> anyhow::Result<Exit> {
         match &self.sign_only {
             Some(file) => {
+                Written::Envelope.check(file)?;
                 let (envelope, _) = sign(&speaker.signatory()?)?;
                 say_written(file, &envelope, SUBMIT, speaker.json())?;
             }

@@ -10,6 +10,7 @@ use super::Exit;
 use super::log::Progress;
 use super::output::{read_envelope, say_logged};
 use super::party::read_trust;
+use super::written::Written;
 use crate::client::base::BaseUrl;
 use crate::client::{Client, ClientError};
 use crate::party::bulk::{Outcome, submit_all};
@@ -85,6 +86,9 @@ fn ledger(args: &Submit) -> anyhow::Result<(Client, Policy)> {
 fn one(args: &Submit, file: &Path) -> anyhow::Result<Exit> {
     let envelope = read_envelope(file)?;
     let (head, statement) = parse_payload(&envelope.payload)?;
+    if let Some(path) = &args.proof {
+        Written::Proof.check(path)?;
+    }
     let (client, policy) = ledger(args)?;
     let logged = match submit_statement(&client, &policy, &envelope) {
         Err(OfficialError::Client(ClientError::Problem(problem)))
@@ -96,7 +100,7 @@ fn one(args: &Submit, file: &Path) -> anyhow::Result<Exit> {
         submitted => submitted?,
     };
     if let (Some(path), Some(proof)) = (&args.proof, &logged.proof) {
-        std::fs::write(path, proof).with_context(|| path.display().to_string())?;
+        Written::Proof.write(path, proof)?;
     }
     let plain = statement.plain(&head.author.to_string());
     say_logged(&logged, &plain, args.json)?;
@@ -223,7 +227,7 @@ fn write_proofs(folder: &Path, outcomes: &[Outcome]) -> anyhow::Result<()> {
             && let Some(proof) = &logged.proof
         {
             let path = folder.join(format!("{}.tlog-proof", logged.id));
-            std::fs::write(&path, proof).with_context(|| path.display().to_string())?;
+            Written::Proof.write(&path, proof)?;
         }
     }
     Ok(())

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::cli::Exit;
 use crate::cli::output::{confirm, tell};
 use crate::cli::party::print_fingerprints;
+use crate::cli::written::Written;
 use crate::client::base::BaseUrl;
 use crate::party::operator::Operator;
 use crate::tlog::note::{KeyName, NoteKey, VerifierKey};
@@ -131,7 +132,7 @@ impl Change {
         policy.check_independent()?;
         let loses = operator.has_begun() && !accept_all(&before, needed, &policy, quorum);
         if let Some(file) = &self.output {
-            std::fs::write(file, policy.to_string()).with_context(|| file.display().to_string())?;
+            Written::Policy.write(file, policy.to_string())?;
         } else {
             let question = format!(
                 "Readers who have the old policy will refuse some checkpoints of {quorum} of {count} \

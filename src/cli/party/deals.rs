@@ -10,6 +10,7 @@ use super::{Own, Speaker as _, log};
 use crate::cli::Exit;
 use crate::cli::files::opening_path;
 use crate::cli::output::say_written;
+use crate::cli::written::Written;
 use crate::digest::StatementId;
 use crate::party::official::media_type;
 use crate::statement::kinds::agreement::{Agreement, EndReason, Instrument, Status, Term};
@@ -176,6 +177,7 @@ pub fn run(command: &Command) -> anyhow::Result<Exit> {
 }
 
 fn agreement(args: &NewAgreement) -> anyhow::Result<Exit> {
+    Written::Envelope.check(&args.output)?;
     let party = args.own.open()?;
     let terms: Option<Vec<Term>> = args.terms.as_deref().map(read_json).transpose()?;
     let terms = terms.unwrap_or_default();
@@ -184,10 +186,10 @@ fn agreement(args: &NewAgreement) -> anyhow::Result<Exit> {
         None => None,
         Some(path) => {
             let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
-            let opening = party.attach(&bytes, media_type(path)?)?;
             let beside = opening_path(&args.output);
-            std::fs::write(&beside, format!("{}\n", opening.encode()))
-                .with_context(|| beside.display().to_string())?;
+            Written::Opening.check(&beside)?;
+            let opening = party.attach(&bytes, media_type(path)?)?;
+            Written::Opening.write(&beside, format!("{}\n", opening.encode()))?;
             Some(opening.digest())
         }
     };

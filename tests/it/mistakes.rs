@@ -1,0 +1,84 @@
+//! Mistakes of people at a terminal: a wrong file name, an act twice, a file too many.
+
+use std::fs;
+use std::path::Path;
+
+use super::ledger::{AGENCY, Ledger, Ran, done, whosaw};
+
+/// What is wrong must be refused, and must say so.
+fn refused(args: &[&str], says: &str) -> Ran {
+    let ran = whosaw(args);
+    assert_eq!(ran.code, Some(2), "{args:?}\n{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stderr.contains(says), "{args:?}: {}", ran.stderr);
+    ran
+}
+
+#[test]
+fn no_output_takes_the_place_of_a_key() {
+    let ledger = Ledger::unserved(|_| {});
+    let data = ledger.file("operator");
+    let key = ledger.file("operator/keys/admin.key");
+    let before = fs::read(&key).unwrap();
+    let sign = [
+        "operator",
+        "suspend",
+        AGENCY,
+        "--reason",
+        "rules-broken",
+        "--data",
+        &data,
+        "--sign-only",
+        &key,
+    ];
+    refused(&sign, "is no signed statement");
+    let name = ledger.policy().witnesses()[0].name.clone();
+    let witness = [
+        "operator",
+        "remove-witness",
+        "--data",
+        &data,
+        "--name",
+        &name,
+        "-o",
+        &key,
+    ];
+    refused(&witness, "is no trust file");
+    let add = [
+        "operator", "add-key", "officer", "--label", "second", "--data", &data,
+    ];
+    let both = ledger.file("both");
+    let other = ledger.file("./both");
+    refused(
+        &[&add[..], &["-o", &both, "--sign-only", &other]].concat(),
+        "two files",
+    );
+    assert!(!Path::new(&both).exists(), "a key was drawn for nothing");
+    refused(
+        &[&add[..], &["-o", &both, "--sign-only", &key]].concat(),
+        "is no signed statement",
+    );
+    assert!(!Path::new(&both).exists(), "a key was drawn for nothing");
+    assert_eq!(fs::read(&key).unwrap(), before);
+}
+
+#[test]
+fn an_output_takes_the_place_of_an_older_one() {
+    let ledger = Ledger::unserved(|_| {});
+    let (data, file) = (ledger.file("operator"), ledger.file("suspend.dsse"));
+    fs::write(&file, "").unwrap();
+    let sign = |reason: &str| {
+        done(&[
+            "operator",
+            "suspend",
+            AGENCY,
+            "--reason",
+            reason,
+            "--data",
+            &data,
+            "--sign-only",
+            &file,
+        ]);
+        fs::read(&file).unwrap()
+    };
+    assert_ne!(sign("rules-broken"), sign("domain-lost"));
+}
