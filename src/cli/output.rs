@@ -160,7 +160,7 @@ pub fn tell(text: &str, json: bool) {
     }
 }
 
-/// Asks a yes-or-no question on a terminal; elsewhere the answer must be given as `--yes`.
+/// Asks a yes-or-no question on a terminal, by standard error: standard output may go into a file. Elsewhere the answer must be given as `--yes`.
 ///
 /// # Errors
 /// If nobody can be asked.
@@ -172,8 +172,7 @@ pub fn confirm(question: &str, yes: bool) -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() {
         anyhow::bail!("{question} Nobody is there to answer: say --yes");
     }
-    print!("{question} [y/N] ");
-    Output::lock().flush()?;
+    print_error(format_args!("{question} [y/N] "));
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::Exit;
 use super::log::Progress;
-use super::output::{read_envelope, say_logged};
+use super::output::{confirm, read_envelope, say_logged, tell};
 use super::party::read_trust;
 use super::written::Written;
 use crate::client::base::BaseUrl;
@@ -16,6 +16,7 @@ use crate::client::{Client, ClientError};
 use crate::party::bulk::{Outcome, submit_all};
 use crate::party::official::{OfficialError, logged_json, submit as submit_statement};
 use crate::plain::count;
+use crate::statement::Statement;
 use crate::statement::envelope::{Envelope, MAX_ENVELOPE};
 use crate::statement::parse_payload;
 use crate::time::Clock;
@@ -57,6 +58,9 @@ pub struct Submit {
     /// The folder to write all proofs to, as ID.tlog-proof
     #[arg(long, value_name = "DIR")]
     proofs: Option<PathBuf>,
+    /// Do not ask before a statement that closes the log for good
+    #[arg(long)]
+    yes: bool,
     /// Print the answer as JSON
     #[arg(long)]
     json: bool,
@@ -76,6 +80,25 @@ pub fn submit(args: &Submit) -> anyhow::Result<Exit> {
     }
 }
 
+/// Whether none of the statements closes the log, or the person means it.
+fn may_close(args: &Submit, envelopes: &[Envelope]) -> anyhow::Result<bool> {
+    let closes = |envelope: &Envelope| {
+        let parsed = parse_payload(&envelope.payload);
+        parsed.is_ok_and(|(_, statement)| matches!(statement, Statement::LogClosed(_)))
+    };
+    if !envelopes.iter().any(closes) {
+        return Ok(true);
+    }
+    let meant = confirm(
+        "One of the statements closes the log for good. Submit it?",
+        args.yes,
+    )?;
+    if !meant {
+        tell("nothing was submitted", args.json);
+    }
+    Ok(meant)
+}
+
 /// The server, and what is believed of it.
 fn ledger(args: &Submit) -> anyhow::Result<(Client, Policy)> {
     let (policy, _) = read_trust(&args.trust)?;
@@ -88,6 +111,9 @@ fn one(args: &Submit, file: &Path) -> anyhow::Result<Exit> {
     let (head, statement) = parse_payload(&envelope.payload)?;
     if let Some(path) = &args.proof {
         Written::Proof.check(path)?;
+    }
+    if !may_close(args, std::slice::from_ref(&envelope))? {
+        return Ok(Exit::No);
     }
     let (client, policy) = ledger(args)?;
     let logged = match submit_statement(&client, &policy, &envelope) {
@@ -198,6 +224,9 @@ fn many(args: &Submit, files: &[PathBuf]) -> anyhow::Result<Exit> {
     let statements = Statements::read(files)?;
     if statements.envelopes.is_empty() && statements.faulty.is_empty() {
         bail!("no statement was found: a file of many has an envelope a line");
+    }
+    if !may_close(args, &statements.envelopes)? {
+        return Ok(Exit::No);
     }
     let (client, policy) = ledger(args)?;
     if let Some(folder) = &args.proofs {

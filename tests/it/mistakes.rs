@@ -82,3 +82,30 @@ fn an_output_takes_the_place_of_an_older_one() {
     };
     assert_ne!(sign("rules-broken"), sign("domain-lost"));
 }
+
+/// A close that was forgotten among other files ends no log: nobody reaches the server, which is not there.
+#[test]
+fn a_log_is_not_closed_by_a_file_too_many() {
+    let ledger = Ledger::unserved(|_| {});
+    let (data, trust) = (ledger.file("operator"), ledger.file("operator/log.policy"));
+    let (suspend, close) = (ledger.file("suspend.dsse"), ledger.file("close.dsse"));
+    let signed = |words: &[&str], file: &str| {
+        done(
+            &[
+                &["operator"],
+                words,
+                &["--data", &data, "--sign-only", file],
+            ]
+            .concat(),
+        );
+    };
+    signed(&["suspend", AGENCY, "--reason", "rules-broken"], &suspend);
+    signed(&["close", "--reason", "discontinued", "--yes"], &close);
+    let server = ["--server", "http://127.0.0.1:1", "--trust", &trust];
+    for files in [&[&close[..]][..], &[&suspend, &close]] {
+        let submit = [&["submit"], files, &server].concat();
+        let ran = refused(&submit, "closes the log for good");
+        assert!(!ran.stderr.contains("127.0.0.1"), "{}", ran.stderr);
+        refused(&[&submit[..], &["--yes"]].concat(), "127.0.0.1");
+    }
+}

@@ -559,7 +559,9 @@ fn what_the_admin_key_signs_is_signed_on_one_machine_and_logged_from_another() {
         let said = done(&sign);
         assert!(said.contains("whosaw submit"), "{command:?}: {said}");
         assert_eq!(ledger.size(), size, "{command:?} logged it");
-        done(&["submit", &file, "--server", &url, "--trust", &trust]);
+        done(&[
+            "submit", &file, "--server", &url, "--trust", &trust, "--yes",
+        ]);
         until("logged", || (ledger.size() == size + 1).then_some(()));
     }
     // What must be uploaded first, or seen elsewhere, is no statement to sign here.
