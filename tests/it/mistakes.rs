@@ -109,3 +109,12 @@ fn a_log_is_not_closed_by_a_file_too_many() {
         refused(&[&submit[..], &["--yes"]].concat(), "127.0.0.1");
     }
 }
+
+#[test]
+fn a_database_without_a_schema_is_damaged() {
+    let ledger = Ledger::unserved(|_| {});
+    fs::write(ledger.path("operator/ledger.db"), "").unwrap();
+    let ran = whosaw(&["operator", "versions", "--data", &ledger.file("operator")]);
+    assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("schema 0: damaged"), "{}", ran.stdout);
+}

@@ -11,7 +11,7 @@ use crate::store::sqlite::{SchemaVersion, schema_versions};
 /// Show the schemas of the data folder's databases, and whether this program knows them
 ///
 /// Run it with the program that you are going to install, before you stop the one that runs: it changes
-/// nothing. Exits 1 if a database has a schema that only a newer program knows.
+/// nothing. Exits 1 if a database has a schema that only a newer program knows, or is damaged.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  whosaw operator versions --data ledger")]
 pub struct Versions {
@@ -41,6 +41,7 @@ pub fn run(args: &Versions) -> anyhow::Result<Exit> {
         println!("whosaw {program}");
         for SchemaVersion { file, found, known } in &versions {
             let state = match found.cmp(known) {
+                _ if *found < 1 => ": damaged, since no program writes such a schema".to_owned(),
                 std::cmp::Ordering::Less => {
                     format!(": the next `whosaw serve` brings it to {known}")
                 }
@@ -52,8 +53,10 @@ pub fn run(args: &Versions) -> anyhow::Result<Exit> {
             println!("{file:<12} schema {found}{state}");
         }
     }
-    Ok(match versions.iter().any(|v| v.found > v.known) {
-        true => Exit::No,
-        false => Exit::Yes,
-    })
+    Ok(
+        match versions.iter().any(|v| !(1..=v.known).contains(&v.found)) {
+            true => Exit::No,
+            false => Exit::Yes,
+        },
+    )
 }
