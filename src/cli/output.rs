@@ -142,6 +142,11 @@ pub fn say_logged(logged: &Logged, plain: &str, json: bool) -> anyhow::Result<()
     }
     println!("{plain}");
     match &logged.proof {
+        Some(_) if logged.known => println!(
+            "in the log already as entry {}, proof verified: nothing new was logged (to repeat an act, \
+             sign it in another minute)",
+            logged.index
+        ),
         Some(_) => println!("logged as entry {}, proof verified", logged.index),
         None => println!(
             "accepted as entry {}; the witnesses have not cosigned it yet: ask for its proof later",

@@ -157,7 +157,9 @@ impl Client {
             http_request("POST", &self.base.join(path), &headers)
         };
         let answer = self.run(("POST", path), request, &body, MAX_JSON)?;
-        self.json(path, &answer.body)
+        let logged: Logged = self.json(path, &answer.body)?;
+        let known = answer.status == 200;
+        Ok(Logged { known, ..logged })
     }
 
     /// The `.tlog-proof` of a statement; `None` while the witnesses' quorum is missing.

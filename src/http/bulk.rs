@@ -471,6 +471,7 @@ impl Call {
             index: entry.index,
             logged_at: entry.logged_at,
             proof,
+            known: entry.known,
         };
         Ok((status, logged))
     }

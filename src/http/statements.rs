@@ -224,6 +224,7 @@ impl Service {
             index: sequenced.index,
             logged_at: sequenced.logged_at,
             proof,
+            known: sequenced.known,
         };
         let mut body = Vec::with_capacity(ANSWER + logged.proof.as_ref().map_or(0, String::len));
         serde_json::to_writer(&mut body, &logged).map_err(ApiError::internal)?;

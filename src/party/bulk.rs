@@ -312,6 +312,7 @@ mod tests {
                     index: LeafIndex::new(u64::from(*number)),
                     logged_at: crate::time::Time::from_unix(0).unwrap(),
                     proof: None,
+                    known: false,
                 };
                 LineAnswer::logged(line, if known { 200 } else { 201 }, logged)
             });

@@ -316,6 +316,7 @@ pub fn logged_json(logged: &Logged) -> serde_json::Value {
         "index": logged.index,
         "logged_at": logged.logged_at,
         "published": logged.proof.is_some(),
+        "known": logged.known,
     })
 }
 

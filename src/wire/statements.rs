@@ -19,6 +19,9 @@ pub struct Logged {
     /// The `.tlog-proof`; absent while the witnesses' quorum is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<String>,
+    /// Whether it was in the log before this call: status 200, not 201. Never known of 202.
+    #[serde(skip)]
+    pub known: bool,
 }
 
 /// One line of the answer of `POST /api/v1/statements` to JSON lines: the answer to one of them.
@@ -90,6 +93,7 @@ impl LineAnswer {
             index: self.index?,
             logged_at: self.logged_at?,
             proof: self.proof,
+            known: self.status == 200,
         }))
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::ledger::{AGENCY, Ledger, Ran, done, whosaw};
+use super::ledger::{AGENCY, Ledger, Ran, done, signed_benefit, whosaw};
 
 /// What is wrong must be refused, and must say so.
 fn refused(args: &[&str], says: &str) -> Ran {
@@ -117,4 +117,20 @@ fn a_database_without_a_schema_is_damaged() {
     let ran = whosaw(&["operator", "versions", "--data", &ledger.file("operator")]);
     assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
     assert!(ran.stdout.contains("schema 0: damaged"), "{}", ran.stdout);
+}
+
+#[test]
+fn what_is_in_the_log_already_is_not_told_as_logged() {
+    let ledger = Ledger::start(|limits| limits.batch_seconds = 3600);
+    ledger.settle();
+    let file = ledger.file("benefit.dsse");
+    fs::write(&file, signed_benefit(&ledger.home("vendor")).to_json()).unwrap();
+    let (url, trust) = (ledger.url(), ledger.file("operator/log.policy"));
+    let submit = ["submit", &file, "--server", &url, "--trust", &trust];
+    assert!(done(&submit).contains("logged as entry"));
+    let again = done(&submit);
+    assert!(again.contains("nothing new was logged"), "{again}");
+    let again = done(&[&submit[..], &["--json"]].concat());
+    let again: serde_json::Value = serde_json::from_str(&again).unwrap();
+    assert_eq!(again["known"], true, "{again}");
 }

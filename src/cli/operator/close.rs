@@ -116,7 +116,11 @@ pub fn run(args: &Close) -> anyhow::Result<Exit> {
             break;
         }
         eprintln!("the log is closed; waiting for the witnesses to cosign its final checkpoint");
-        logged = operator.submit(&envelope)?;
+        let known = logged.known;
+        logged = Logged {
+            known,
+            ..operator.submit(&envelope)?
+        };
     }
     say_logged(&logged, &plain, json)?;
     if !json && logged.proof.is_some() {

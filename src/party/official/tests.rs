@@ -73,6 +73,7 @@ fn answer(index: u64) -> (Logged, Envelope) {
         index,
         logged_at: leaf.logged_at,
         proof: Some(copy.proof(index).unwrap().to_text()),
+        known: false,
     };
     (logged, leaf.envelope)
 }
