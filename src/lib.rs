@@ -3,8 +3,8 @@
 // std's printing macros panic when nobody takes what they print, which would end a server: commands
 // print by the macros of `cli`, servers by `tracing`.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
-// Values out of a log reach all modules but those named below: no arithmetic may overflow on one, and no
-// index may miss, since a panic would end every reader of that log.
+// A panic on a value out of a log would end every reader of that log. So no arithmetic may overflow and no
+// index may miss in the modules that interpret such values. The six modules allowed below do I/O around them.
 #![cfg_attr(
     not(test),
     deny(

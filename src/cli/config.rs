@@ -82,7 +82,7 @@ impl CommandLine {
         }
     }
 
-    /// Reads the options. The file is read anew each time.
+    /// Reads the options. Each call reads the file again.
     ///
     /// # Errors
     /// clap's, which print themselves and end the process with 2; also where the file cannot be read,
