@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The systemd units of contrib/, judged by systemd itself: no key that it does not know, and little that a service which was
-# taken over could reach. tests/it runs their commands.
+# taken over could reach. tests/it runs their commands; tests/units-started.sh starts the units.
 # Usage: tests/units.sh PATH/TO/whosaw
 set -euo pipefail
 whosaw=$(realpath "$1")
