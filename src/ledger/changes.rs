@@ -84,6 +84,11 @@ impl Lacking {
 }
 
 impl Changes {
+    /// The witness of this name is asked no more.
+    pub fn forget(&mut self, witness: &str) {
+        self.lacking.remove(witness);
+    }
+
     /// Takes down a round: what each witness answered, and whether there was a quorum.
     pub fn note(
         &mut self,

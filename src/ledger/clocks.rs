@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::offsets::Offsets;
 use crate::time::{Clock, Moment, Monotonic, Time};
+use crate::tlog::note::VerifierKey;
 use crate::tlog::policy::Policy;
 
 /// Whether the witnesses confirm the server's clock, and by how far theirs are from it.
@@ -54,9 +55,9 @@ impl Clocks {
         Moment { wall, ran }
     }
 
-    /// Takes down that a cosignature of this time by this witness, which holds, `came`.
-    pub fn measure(&self, witness: &str, cosigned: Time, came: Moment) {
-        self.lock().measure(witness, cosigned, came);
+    /// Takes down that a cosignature of this time by this key of a witness, which holds, `came`.
+    pub fn measure(&self, key: &VerifierKey, cosigned: Time, came: Moment) {
+        self.lock().measure(key, cosigned, came);
         self.check();
     }
 

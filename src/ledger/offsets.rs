@@ -16,9 +16,10 @@
 //!
 //! Pure: no clock, no network. Not here: whether a cosignature holds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::time::{Moment, Time};
+use crate::tlog::note::VerifierKey;
 use crate::tlog::policy::{MAX_AHEAD, Policy};
 
 /// The furthest that the clock of a witness may be from this server's for the two to agree, in seconds:
@@ -35,15 +36,16 @@ pub fn offset(cosigned: Time, came: Moment) -> i64 {
     cosigned.seconds_since(came.wall)
 }
 
-/// An offset at the moment at which it was measured.
-#[derive(Debug, Clone, Copy)]
+/// The offset of a key's clock at the moment at which it was measured.
+#[derive(Debug, Clone)]
 struct Measured {
+    key: VerifierKey,
     offset: i64,
     at: Moment,
 }
 
 impl Measured {
-    fn carried_to(self, now: Moment) -> i64 {
+    fn carried_to(&self, now: Moment) -> i64 {
         self.offset.saturating_sub(now.set_since(self.at))
     }
 }
@@ -52,7 +54,8 @@ impl Measured {
 #[derive(Debug)]
 pub struct Offsets {
     policy: Policy,
-    measured: BTreeMap<String, Measured>,
+    /// One for each key: another policy may give a witness's name to another key, whose clock is another one.
+    measured: Vec<Measured>,
 }
 
 impl Offsets {
@@ -60,34 +63,36 @@ impl Offsets {
     pub fn new(policy: Policy) -> Self {
         Self {
             policy,
-            measured: BTreeMap::new(),
+            measured: Vec::new(),
         }
     }
 
-    /// From here on the witnesses of this policy count. What was measured of them before goes on.
+    /// From here on the witnesses of this policy count. What was measured of their keys before goes on.
     pub fn change_policy(&mut self, policy: Policy) {
-        let names: BTreeSet<&str> = policy.witnesses().iter().map(|w| w.name.as_str()).collect();
+        let witnesses = policy.witnesses();
         self.measured
-            .retain(|name, _| names.contains(name.as_str()));
+            .retain(|measured| witnesses.iter().any(|witness| witness.key == measured.key));
         self.policy = policy;
     }
 
-    /// Takes down that a cosignature made at `cosigned` by the witness of this name `came`. It must hold.
-    /// The last one of a witness counts.
-    pub fn measure(&mut self, witness: &str, cosigned: Time, came: Moment) {
-        let measured = Measured {
+    /// Takes down that a cosignature made at `cosigned` by this key `came`. It must hold. The last one of a
+    /// key counts.
+    pub fn measure(&mut self, key: &VerifierKey, cosigned: Time, came: Moment) {
+        self.measured.retain(|measured| measured.key != *key);
+        self.measured.push(Measured {
+            key: key.clone(),
             offset: offset(cosigned, came),
             at: came,
-        };
-        self.measured.insert(witness.to_owned(), measured);
+        });
     }
 
     /// Each witness of the policy by its name, and by how many seconds its clock is ahead of this
-    /// server's `now`; `None` until it has answered.
+    /// server's `now`; `None` until its key has cosigned.
     pub fn at(&self, now: Moment) -> impl Iterator<Item = (&str, Option<i64>)> {
         let witnesses = self.policy.witnesses().iter();
         witnesses.map(move |witness| {
-            let measured = self.measured.get(&witness.name);
+            let mut measured = self.measured.iter();
+            let measured = measured.find(|measured| measured.key == witness.key);
             let offset = measured.map(|measured| measured.carried_to(now));
             (witness.name.as_str(), offset)
         })

@@ -3,7 +3,6 @@
 //! It takes the last head that the [`Sequencer`](super::sequencer) signed and passes over those
 //! between, so witnesses that are slower than the log cost it nothing but checkpoints.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -126,12 +125,13 @@ impl Publisher {
     /// From here on the witnesses of this policy are asked, and its quorum counts.
     fn ask_witnesses_of(&mut self, policy: Policy) {
         let witnesses = self.witnesses.of_policy(policy);
-        let (new, old): (BTreeSet<_>, BTreeSet<_>) = (
-            witnesses.names().collect(),
-            self.witnesses.names().collect(),
-        );
-        self.metrics.introduce(new.difference(&old).copied());
-        self.metrics.forget(old.difference(&new).copied());
+        // A name that has another key is another witness.
+        let kept = |name: &str| self.witnesses.key(name) == witnesses.key(name);
+        let gone = self.witnesses.names().filter(|name| !kept(name));
+        self.metrics.forget(gone.clone());
+        gone.for_each(|name| self.changes.forget(name));
+        let new = witnesses.names().filter(|name| !kept(name));
+        self.metrics.introduce(new);
         self.witnesses = witnesses;
     }
 

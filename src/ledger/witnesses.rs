@@ -22,7 +22,7 @@ use crate::store::StoreError;
 use crate::time::Time;
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::cosignature;
-use crate::tlog::note::{Note, NoteError, NoteSignature, parse_signatures};
+use crate::tlog::note::{Note, NoteError, NoteSignature, VerifierKey, parse_signatures};
 use crate::tlog::policy::{Policy, PolicyError, PolicyWitness, fresh_at};
 use crate::tlog::prove;
 use crate::tlog::tree::TreeSize;
@@ -128,9 +128,16 @@ impl Witnesses {
     }
 
     /// The names of the witnesses in the policy.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
         let witnesses = self.policy.witnesses().iter();
         witnesses.map(|witness| witness.name.as_str())
+    }
+
+    /// The key of the witness of this name in the policy.
+    pub fn key(&self, name: &str) -> Option<&VerifierKey> {
+        let mut witnesses = self.policy.witnesses().iter();
+        let witness = witnesses.find(|witness| witness.name == name);
+        witness.map(|witness| &witness.key)
     }
 
     /// What a published note says, if it satisfies the policy at `now`. Its cosignatures may be of any
@@ -451,10 +458,10 @@ impl Asked {
         match answer.status().as_u16() {
             200 => {
                 let lines = verified(&body, &question.checkpoint, &self.witnesses)?;
-                let measured = |(name, (line, cosigned)): (String, _)| {
-                    self.clocks.measure(&name, cosigned, came);
+                let measured = |(witness, line, cosigned): (&PolicyWitness, _, _)| {
+                    self.clocks.measure(&witness.key, cosigned, came);
                     let offset = offset(cosigned, came);
-                    (name, Cosignature { line, offset })
+                    (witness.name.clone(), Cosignature { line, offset })
                 };
                 Ok(Ok(lines.into_iter().map(measured).collect()))
             }
@@ -467,24 +474,27 @@ impl Asked {
     }
 }
 
-/// The cosignatures by `witnesses` out of an answer with their times, at least one. Lines by unknown keys are left out,
-/// and so are valid ones whose time cannot be written: they count for nothing.
-fn verified(
+/// The cosignatures by `witnesses` out of an answer with their times, at least one, and of each witness the last.
+/// Lines by unknown keys are left out, and so are valid ones whose time cannot be written: they count for nothing.
+fn verified<'a>(
     body: &str,
     checkpoint: &Checkpoint,
-    witnesses: &[PolicyWitness],
-) -> Result<BTreeMap<String, (NoteSignature, Time)>, String> {
+    witnesses: &'a [PolicyWitness],
+) -> Result<Vec<(&'a PolicyWitness, NoteSignature, Time)>, String> {
     let lines = body.strip_suffix('\n').unwrap_or(body);
     let lines = parse_signatures(lines).map_err(|e| e.to_string())?;
-    let mut signatures = BTreeMap::new();
-    for PolicyWitness { name, key, .. } in witnesses {
+    let mut signatures = Vec::new();
+    for witness in witnesses {
+        let key = &witness.key;
+        let mut last = None;
         for line in lines.iter().filter(|line| key.is_claimed_by(line)) {
             match cosignature::verify(key, checkpoint, line) {
-                Ok(time) => drop(signatures.insert(name.clone(), (line.clone(), time))),
+                Ok(time) => last = Some((witness, line.clone(), time)),
                 Err(NoteError::NoTime(_)) => {}
                 Err(error) => return Err(error.to_string()),
             }
         }
+        signatures.extend(last);
     }
     if signatures.is_empty() {
         return Err(WITHOUT.to_owned());

@@ -25,28 +25,42 @@ fn moment(wall: i64, ran: u64) -> Moment {
     }
 }
 
+fn secret(n: u8) -> SigningKey {
+    SigningKey::from_bytes(&[n + 1; 32])
+}
+
+/// The key of the witness `w0`, `w1` and so on.
+pub(in crate::ledger) fn key(n: u8) -> VerifierKey {
+    Cosigner::new(format!("w{n}.example").parse().unwrap(), secret(n)).verifier()
+}
+
 /// `quorum` of `w0`, `w1` and so on; of none, `quorum none`.
 pub(in crate::ledger) fn policy(witnesses: u8, quorum: usize) -> Policy {
-    let key = |n: u8| SigningKey::from_bytes(&[n + 1; 32]);
-    let line = |n: u8| PolicyWitness {
-        name: format!("w{n}"),
-        key: Cosigner::new(format!("w{n}.example").parse().unwrap(), key(n)).verifier(),
+    let line = |n: u8| (format!("w{n}"), key(n));
+    policy_of((0..witnesses).map(line), quorum)
+}
+
+/// `quorum` of the witnesses with these names and keys.
+fn policy_of(witnesses: impl IntoIterator<Item = (String, VerifierKey)>, quorum: usize) -> Policy {
+    let line = |(name, key)| PolicyWitness {
+        name,
+        key,
         url: None,
     };
-    let log = LogSigner::new("ledger.example/log".parse().unwrap(), key(99));
+    let log = LogSigner::new("ledger.example/log".parse().unwrap(), secret(99));
     let log = PolicyLog {
         key: log.verifier(),
         url: None,
     };
-    Policy::of(vec![log], (0..witnesses).map(line).collect(), quorum).unwrap()
+    Policy::of(vec![log], witnesses.into_iter().map(line).collect(), quorum).unwrap()
 }
 
 /// The offsets of witnesses that answered at second 0 with these, where `quorum` of them is one.
 fn offsets(quorum: usize, answers: &[i64]) -> Offsets {
     let count = u8::try_from(answers.len()).unwrap();
     let mut offsets = Offsets::new(policy(count, quorum));
-    for (n, offset) in answers.iter().enumerate() {
-        offsets.measure(&format!("w{n}"), time(*offset), moment(0, 0));
+    for (n, offset) in (0..).zip(answers) {
+        offsets.measure(&key(n), time(*offset), moment(0, 0));
     }
     offsets
 }
@@ -89,14 +103,14 @@ fn those_that_agree_must_make_a_quorum() {
     // Who has not answered does not count.
     let mut offsets = Offsets::new(policy(2, 2));
     assert!(!offsets.confirm(now));
-    offsets.measure("w1", time(0), now);
+    offsets.measure(&key(1), time(0), now);
     assert!(!offsets.confirm(now));
     let known: Vec<_> = offsets.at(now).collect();
     assert_eq!(known, [("w0", None), ("w1", Some(0))]);
-    offsets.measure("w0", time(10), now);
+    offsets.measure(&key(0), time(10), now);
     assert!(offsets.confirm(now));
     // The last answer counts.
-    offsets.measure("w0", time(-3000), now);
+    offsets.measure(&key(0), time(-3000), now);
     assert!(!offsets.confirm(now));
 }
 
@@ -105,7 +119,7 @@ fn those_that_agree_must_make_a_quorum() {
 fn a_change_of_the_policy_keeps_what_was_measured() {
     let now = moment(0, 0);
     let mut offsets = offsets(1, &[0]);
-    offsets.measure("w1", time(5), now);
+    offsets.measure(&key(1), time(5), now);
     offsets.change_policy(policy(3, 2));
     assert!(offsets.confirm(now));
     offsets.change_policy(policy(3, 3));
@@ -116,6 +130,24 @@ fn a_change_of_the_policy_keeps_what_was_measured() {
         !offsets.confirm(now),
         "what is no longer in the policy is forgotten"
     );
+}
+
+/// A name that another policy gives to another key says nothing of that key's clock, also where a thread
+/// that asked the old key measures it late.
+#[test]
+fn another_key_of_the_same_name_has_not_answered() {
+    let now = moment(0, 0);
+    let mut offsets = offsets(1, &[5]);
+    let renamed = policy_of([("w0".to_owned(), key(1))], 1);
+    offsets.change_policy(renamed.clone());
+    assert_eq!(of_first(&offsets, now), None);
+    assert!(!offsets.confirm(now));
+    offsets.measure(&key(1), time(-7), now);
+    offsets.measure(&key(0), time(5), now);
+    assert_eq!(of_first(&offsets, now), Some(-7));
+    offsets.change_policy(renamed);
+    offsets.change_policy(policy(1, 1));
+    assert_eq!(of_first(&offsets, now), None, "the old key was forgotten");
 }
 
 #[test]
@@ -163,7 +195,7 @@ fn a_monotonic_clock_that_stood_still_is_no_proof() {
     let after = moment(HOUR, 5);
     assert_eq!(of_first(&offsets, after), Some(-HOUR + 5));
     assert!(!offsets.confirm(after));
-    offsets.measure("w0", time(HOUR), after);
+    offsets.measure(&key(0), time(HOUR), after);
     assert!(offsets.confirm(moment(HOUR + 7, 12)));
 }
 
@@ -197,7 +229,7 @@ fn no_reading_of_the_clocks_overflows() {
     for (came, now) in [(ends[0], ends[1]), (ends[1], ends[0])] {
         for cosigned in [Time::FIRST, Time::LAST] {
             let mut offsets = Offsets::new(policy(1, 1));
-            offsets.measure("w0", cosigned, came);
+            offsets.measure(&key(0), cosigned, came);
             assert!(!offsets.confirm(now));
             assert_eq!(offsets.confirm(came), cosigned == came.wall);
         }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 use crate::ledger::Answer as Answered;
-use crate::ledger::offsets::tests::policy;
+use crate::ledger::offsets::tests::{key as witness_key, policy};
 use crate::reader::replay;
 use crate::statement::facts::FactMap;
 use crate::statement::kinds::Kind as _;
@@ -153,13 +153,13 @@ fn a_clock_that_is_not_confirmed_dates_nothing() {
     };
     refused(&mut sequencer);
     for offset in [-301, 301] {
-        clocks.measure("w0", now.plus_seconds(offset), clocks.now());
+        clocks.measure(&witness_key(0), now.plus_seconds(offset), clocks.now());
         refused(&mut sequencer);
     }
-    clocks.measure("w0", now.plus_seconds(-300), clocks.now());
+    clocks.measure(&witness_key(0), now.plus_seconds(-300), clocks.now());
     assert_eq!(round(&mut sequencer, &statements[2..3]), [Ok(2)]);
     assert_eq!(round(&mut sequencer, &statements[4..]), [Ok(3)]);
-    clocks.measure("w0", now.plus_seconds(-3000), clocks.now());
+    clocks.measure(&witness_key(0), now.plus_seconds(-3000), clocks.now());
     let after = round(&mut sequencer, &[statements[3], statements[4]]);
     assert_eq!(after, [Err(Reason::LogClosed), Ok(3)]);
 }
