@@ -21,7 +21,7 @@ use crate::http::{
     App, Batcher, Batching, Bundles, Door, Limits, Listening, Lists, MAX_CONNECTIONS, Service,
     SigningKeys, UnderWay, Waiting, listen, open_to_all_sites,
 };
-use crate::ledger::{Ledger, QUEUE};
+use crate::ledger::{Intake, Ledger, QUEUE};
 use crate::logging;
 use crate::party::home::HomeError;
 use crate::party::operator::Operator;
@@ -37,6 +37,9 @@ use crate::wire::signature::Nonces;
 
 /// How long a start waits for a new log's first checkpoint.
 const FIRST_CHECKPOINT: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether the log takes statements.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Bytes that uploads leave free, unless an operator says otherwise: a log of a few hundred thousand
 /// entries, or the months that it takes to notice.
@@ -295,12 +298,13 @@ async fn serve(
         tracing::warn!(%error, %address, "standard output did not take the address");
     }
 
-    let status = format!("serving {} on http://{address}", operator.origin());
-    supervisor::ready(&match service.ledger.check_confirmed() {
-        Ok(()) => status.clone(),
-        Err(why) => format!("{status}; {why}"),
-    });
-    let confirming = tokio::spawn(tell_confirmed(service.clone(), status));
+    let status = Status {
+        serving: format!("serving {} on http://{address}", operator.origin()),
+        service: service.clone(),
+    };
+    let intake = status.intake();
+    supervisor::ready(&status.line(&intake));
+    let telling = tokio::spawn(status.follow(intake));
     // While no witness is asked, log.policy is not read.
     let policy_of = (!args.witnesses.unwitnessed).then(|| operator.clone());
     let rereads = service.clone();
@@ -330,7 +334,7 @@ async fn serve(
         open: open_to_all_sites,
     };
     listen(listening, App::new(service.clone()), shutdown).await;
-    for task in [Some(batches), Some(reloads), Some(confirming), figures]
+    for task in [Some(batches), Some(reloads), Some(telling), figures]
         .into_iter()
         .flatten()
     {
@@ -359,14 +363,35 @@ async fn settle(ledger: &Ledger) {
     }
 }
 
-/// Tells the service manager when the log is confirmed that was not at the start.
-async fn tell_confirmed(service: Arc<Service>, status: String) {
-    let ledger = &service.ledger;
-    if ledger.check_confirmed().is_err()
-        && ledger.wait_confirmed(Duration::MAX).await
-        && ledger.check_confirmed().is_ok()
-    {
-        supervisor::status(&status);
+/// The line about a server that its service manager shows.
+struct Status {
+    /// Which log, and where.
+    serving: String,
+    service: Arc<Service>,
+}
+
+impl Status {
+    fn intake(&self) -> Intake {
+        self.service.ledger.intake(self.service.clock.now())
+    }
+
+    fn line(&self, intake: &Intake) -> String {
+        match intake {
+            Intake::Open => self.serving.clone(),
+            other => format!("{}; {other}", self.serving),
+        }
+    }
+
+    /// Sends the line whenever the log begins or ceases to take statements, until the task is aborted. No
+    /// event tells that a clock was set or has come to a time, so it looks.
+    async fn follow(self, mut shown: Intake) {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let intake = self.intake();
+            if intake != shown && supervisor::status(&self.line(&intake)) {
+                shown = intake;
+            }
+        }
     }
 }
 

@@ -31,9 +31,9 @@ pub fn reloaded() {
     send("READY=1");
 }
 
-/// The server goes on with another `status`, one line for people.
-pub fn status(status: &str) {
-    send(&format!("STATUS={status}"));
+/// The server goes on with another `status`, one line for people: false if the socket did not take it.
+pub fn status(status: &str) -> bool {
+    send(&format!("STATUS={status}"))
 }
 
 /// The server finishes what it has accepted and ends.
@@ -41,15 +41,17 @@ pub fn stopping() {
     send("STOPPING=1");
 }
 
-fn send(state: &str) {
+fn send(state: &str) -> bool {
     let Some(socket) = std::env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else {
-        return;
+        return true;
     };
     let sent = send_to(&socket, state);
-    let dropped_before = DROPPED.swap(sent.is_err(), Ordering::Relaxed);
+    let taken = sent.is_ok();
+    let dropped_before = DROPPED.swap(!taken, Ordering::Relaxed);
     if let (Err(error), false) = (sent, dropped_before) {
         tracing::warn!(%error, "the service manager was not notified");
     }
+    taken
 }
 
 /// Sends to a socket by its path, or by `@` and its name in the abstract namespace of Linux.

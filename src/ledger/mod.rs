@@ -10,6 +10,7 @@ mod changes;
 mod clocks;
 mod confirm;
 pub mod fsck;
+mod intake;
 mod metrics;
 mod offsets;
 mod pruner;
@@ -55,6 +56,7 @@ use confirm::Confirm;
 pub use confirm::{
     Address, Confirmation, Heard, Inquiry, OwnHead, PolicyRefused, Unconfirmed, addresses,
 };
+pub use intake::Intake;
 pub use metrics::Metrics;
 use pruner::Pruner;
 use publisher::Publisher;

@@ -1,5 +1,6 @@
 //! Servers and witnesses whose clocks are wrong.
 
+use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use whosaw::statement::Signed;
 use whosaw::time::{Clock, Monotonic, Time};
 
 use super::http::Call;
-use super::ledger::{Ledger, ORIGIN, PATIENCE, VENDOR, signed_benefit, until, whosaw};
+use super::ledger::{Ledger, OPEN, ORIGIN, PATIENCE, VENDOR, done, signed_benefit, until, whosaw};
 
 const DAY: i64 = 86_400;
 
@@ -278,4 +279,66 @@ fn a_clock_that_is_set_stops_the_log_until_it_is_set_right() {
     threads.join().unwrap();
     ledger.serve();
     ledger.verify();
+}
+
+/// The line that a service manager shows follows what the server can do, from a clock that is behind the log
+/// to the end of the log.
+#[test]
+fn the_status_of_a_service_follows_what_it_can_do() {
+    // As far ahead as witnesses allow, so that the right time is before the first entries.
+    let ahead = 240;
+    let mut ledger = Ledger::unserved(|limits| limits.batch_seconds = 3600);
+    ledger.set_ahead(ahead);
+    ledger.serve();
+    stop(&mut ledger);
+    let path = ledger.file("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let shows = |ending: &str| loop {
+        let mut message = [0; 4096];
+        let length = socket.recv(&mut message).unwrap();
+        let message = std::str::from_utf8(&message[..length]).unwrap();
+        let status = message.split("STATUS=").nth(1).unwrap_or_default();
+        if status.contains("serving ") && status.trim_end().ends_with(ending) {
+            return status.to_owned();
+        }
+    };
+    let notify = format!("NOTIFY_SOCKET={path}");
+    let options = [OPEN, &["--renew", "1"]].concat();
+    let serve = |ledger: &Ledger| ledger.try_serve(&["env", &notify], &options).unwrap();
+    let ends = |server: super::ledger::Server| {
+        server.terminate();
+        assert_eq!(server.ended().code(), Some(0));
+    };
+
+    ledger.set_ahead(0);
+    let server = serve(&ledger);
+    shows("the time of the last entry");
+    ends(server);
+
+    ledger.set_ahead(ahead);
+    let listened = [0, 1].map(|place| ledger.kill_witness(place));
+    let server = serve(&ledger);
+    shows("have confirmed the head of the log since the start");
+    for (place, listened) in listened.iter().enumerate() {
+        ledger.start_witness(place, listened);
+    }
+    let open = shows(&server.authority);
+    assert!(!open.contains(';'), "{open}");
+    ledger.kill_witness(1);
+    ledger.set_ahead(-3000);
+    ledger.start_witness(1, &listened[1]);
+    shows("a clock that agrees with this server's");
+    ledger.kill_witness(1);
+    ledger.set_ahead(ahead);
+    ledger.start_witness(1, &listened[1]);
+    shows(&server.authority);
+    let (data, url) = (
+        ledger.file("operator"),
+        format!("http://{}", server.authority),
+    );
+    let close = ["operator", "close", "--data", &data, "--server", &url];
+    done(&[&close[..], &["--reason", "discontinued", "--yes"]].concat());
+    shows("the log is closed, by entry 2");
+    ends(server);
 }
