@@ -22,11 +22,11 @@ use crate::statement::envelope::Envelope;
 use crate::statement::sealed::{Opening, SealDigest};
 use crate::statement::words::Jurisdiction;
 use crate::time::{Clock, Time};
-use crate::wire::problem::{MEDIA_TYPE as PROBLEM, Problem};
+use crate::wire::problem::Problem;
 use crate::wire::signature::{self, RequestTarget, UPLOAD_OFFSET, UploadField};
 use crate::wire::statements::{Bundle, BundledRequest, Logged};
 use base::BaseUrl;
-use patience::patiently;
+use patience::{is_problem, patiently};
 
 #[cfg(test)]
 mod tests;
@@ -403,12 +403,10 @@ fn refusal(
     response: &mut ureq::http::Response<ureq::Body>,
     limit: u64,
 ) -> ClientError {
-    let content_type = response.headers().get("content-type").cloned();
+    let is_problem = is_problem(response.headers());
     let body = response.body_mut().with_config().limit(limit).read_to_vec();
-    let problem = content_type
-        .filter(|media_type| media_type == PROBLEM)
-        .and_then(|_| serde_json::from_slice(&body.ok()?).ok());
-    match problem {
+    let problem = body.ok().filter(|_| is_problem);
+    match problem.and_then(|body| serde_json::from_slice(&body).ok()) {
         Some(problem) => ClientError::Problem(Box::new(problem)),
         None => {
             let status = response.status().as_u16();

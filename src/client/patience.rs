@@ -10,6 +10,8 @@ use std::time::Duration;
 use ureq::Body;
 use ureq::http::{HeaderMap, Response, StatusCode, header};
 
+use crate::wire::problem::{MEDIA_TYPE, Problem};
+
 /// The longest that one call waits altogether.
 const PATIENCE: Duration = Duration::from_secs(150);
 /// The first wait after an answer without `Retry-After`, such as a proxy's; each further one is twice as long.
@@ -19,10 +21,20 @@ const BLIND_WAITS: u32 = 3;
 /// Bytes of an answer that are read so that its connection can be used again.
 const DRAINED: u64 = 64 << 10;
 
-static OBSERVER: OnceLock<fn(Duration)> = OnceLock::new();
+/// A wait that begins now.
+#[derive(Debug, Clone, Copy)]
+pub struct Waiting<'a> {
+    pub wait: Duration,
+    /// The longest that the same may be waited for, this wait included, until it is given up.
+    pub most: Duration,
+    /// The server's answer; `None` if a proxy answered in its place, or nothing did.
+    pub why: Option<&'a Problem>,
+}
+
+static OBSERVER: OnceLock<fn(&Waiting<'_>)> = OnceLock::new();
 
 /// Has `observer` called before each wait of this process, for people who watch it. The first observer stays.
-pub fn observe(observer: fn(Duration)) {
+pub fn observe(observer: fn(&Waiting<'_>)) {
     let _ = OBSERVER.set(observer);
 }
 
@@ -54,18 +66,30 @@ pub(crate) fn patiently_while<E>(
         if !again() {
             return Ok(response);
         }
+        let is_problem = is_problem(response.headers());
         let body = response.body_mut().with_config().limit(DRAINED);
-        let _ = body.read_to_vec();
-        pause(wait);
+        let body = body.read_to_vec().unwrap_or_default();
+        let why = is_problem.then(|| serde_json::from_slice(&body).ok());
+        pause(&Waiting {
+            wait,
+            most: wait + waits.left(),
+            why: why.flatten().as_ref(),
+        });
     }
 }
 
 /// Waits, and lets the observer know.
-pub(crate) fn pause(wait: Duration) {
+pub(crate) fn pause(waiting: &Waiting<'_>) {
     if let Some(observer) = OBSERVER.get() {
-        observer(wait);
+        observer(waiting);
     }
-    std::thread::sleep(wait);
+    std::thread::sleep(waiting.wait);
+}
+
+/// Whether an answer's body is a problem.
+pub(super) fn is_problem(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(header::CONTENT_TYPE);
+    media_type.is_some_and(|media_type| media_type == MEDIA_TYPE)
 }
 
 /// The waits of one call.
@@ -96,6 +120,11 @@ impl Waits {
         };
         self.waited = self.waited.checked_add(wait)?;
         (self.waited <= PATIENCE).then_some(wait)
+    }
+
+    /// How much longer it may wait.
+    fn left(&self) -> Duration {
+        PATIENCE.saturating_sub(self.waited)
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::official::{Official, OfficialError, check_logged};
-use crate::client::patience::pause;
+use crate::client::patience::{Waiting, pause};
 use crate::client::{Client, ClientError};
 use crate::statement::envelope::Envelope;
 use crate::tlog::policy::Policy;
@@ -99,7 +99,7 @@ pub fn submit_all(
 /// Sends statements in one call: the answers to as many as were answered.
 type Send<'a> = dyn FnMut(&[&Envelope]) -> Result<Vec<LineAnswer>, ClientError> + 'a;
 /// Waits.
-type Sleep<'a> = dyn FnMut(Duration) + 'a;
+type Sleep<'a> = dyn FnMut(&Waiting<'_>) + 'a;
 
 struct Work<'a> {
     envelopes: &'a [Envelope],
@@ -116,6 +116,8 @@ struct Called {
     done: usize,
     /// How long to wait before those that were put off are sent again, in seconds.
     wait: Option<u64>,
+    /// Why the first of those was put off, as the server said.
+    why: Option<Problem>,
 }
 
 impl Work<'_> {
@@ -153,6 +155,7 @@ impl Work<'_> {
                     Called {
                         done: 0,
                         wait: Some(*WAITS.start()),
+                        why: None,
                     }
                 }
             };
@@ -167,7 +170,13 @@ impl Work<'_> {
                 Some(_) => (called.done * 2).clamp(FEW, MOST),
             };
             if let Some(wait) = called.wait {
-                sleep(Duration::from_secs(wait));
+                let wait = Duration::from_secs(wait);
+                let left = u32::try_from(PATIENCE - idle).unwrap_or(u32::MAX);
+                sleep(&Waiting {
+                    wait,
+                    most: wait * left.saturating_add(1),
+                    why: called.why.as_ref(),
+                });
             }
         }
         Ok(())
@@ -198,6 +207,7 @@ impl Work<'_> {
         let mut called = Called {
             done: 0,
             wait: None,
+            why: None,
         };
         let mut put_off = Vec::new();
         for answer in answers {
@@ -213,7 +223,8 @@ impl Work<'_> {
                     let known = status == 200;
                     Outcome::Logged { logged, known }
                 }
-                Err(_) if may_pass(status) || called.wait.is_some() => {
+                Err(problem) if may_pass(status) || called.wait.is_some() => {
+                    called.why.get_or_insert(problem);
                     let wait = retry_after.unwrap_or(1);
                     let wait = wait.clamp(*WAITS.start(), *WAITS.end());
                     called.wait = Some(called.wait.unwrap_or(wait));
@@ -341,8 +352,8 @@ mod tests {
         let mut slept = Vec::new();
         let envelopes = envelopes(7);
         let mut send = |some: &[&Envelope]| Ok(server.answer(some));
-        let outcomes = run(&envelopes, &mut send, &mut |time| {
-            slept.push(time.as_secs())
+        let outcomes = run(&envelopes, &mut send, &mut |waiting| {
+            slept.push(waiting.wait.as_secs())
         })
         .unwrap();
         let refused = |outcome: &Outcome| matches!(outcome, Outcome::Refused(_));
