@@ -320,6 +320,7 @@ impl Copy {
             counted: checkpoint.size,
             checkpoint,
             at,
+            came: None,
             witnesses: vec![("library".to_owned(), Ok(()))],
         };
         let origin = published.checkpoint.origin.as_str();

@@ -15,9 +15,6 @@ use crate::ledger::{Confirmation, Lack};
 use crate::logging;
 use crate::store::space::Volume;
 
-/// A published checkpoint older than this many renewals is stale.
-pub const STALE_RENEWALS: i64 = 3;
-
 /// What must not be so in a ledger that does its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
@@ -29,7 +26,7 @@ pub enum Condition {
     ClockUnconfirmed,
     /// No checkpoint is public.
     Unpublished,
-    /// The published checkpoint is older than [`STALE_RENEWALS`] renewals: its quorum is gone.
+    /// The published checkpoint is older than three renewals, or than readers take: its quorum is gone.
     StaleCheckpoint,
     /// The clock shows a time before the last entry.
     ClockBehind,
@@ -117,12 +114,7 @@ impl Service {
                 let unpublished = ledger.published().is_none();
                 unpublished.then(|| "no quorum of the witnesses has cosigned yet".to_owned())
             }
-            Condition::StaleCheckpoint => {
-                let at = ledger.published()?.at;
-                let most = STALE_RENEWALS * i64::try_from(ledger.renew().as_secs()).ok()?;
-                let age = now.seconds_since(at);
-                (age > most).then(|| format!("a quorum cosigned it {age} s ago, at {at}"))
-            }
+            Condition::StaleCheckpoint => ledger.staleness(),
             Condition::ClockBehind => {
                 let until = ledger.waits_for_clock(now)?;
                 Some(format!(

@@ -187,8 +187,12 @@ impl Service {
             // A moment and not an age: it stays true however late it is read.
             (
                 "published_timestamp",
-                "When the published checkpoint was cosigned, since 1970; 0: none is published",
-                published.map_or(0, |published| published.at.unix()),
+                "When a quorum cosigned the published checkpoint, since 1970; 0: none is published",
+                published.map_or(0, |published| {
+                    // By this server's clock, which may be minutes from the witnesses'.
+                    let came = published.came.map(|came| came.wall);
+                    came.unwrap_or(published.at).unix()
+                }),
             ),
             (
                 "renew",

@@ -278,6 +278,7 @@ mod tests {
             note: vec![round].into(),
             counted: TreeSize::new(1),
             at: "2019-08-01T12:00:00Z".parse().unwrap(),
+            came: None,
             witnesses: Vec::new(),
         }
     }

@@ -14,6 +14,7 @@ mod intake;
 mod metrics;
 mod offsets;
 mod pruner;
+mod published;
 mod publisher;
 mod queries;
 mod reads;
@@ -44,7 +45,6 @@ use crate::store::files::Files;
 use crate::store::instance::Instance;
 use crate::store::sqlite::{QueryReader, SqliteJournal, SqliteReader};
 use crate::time::{Clock, Monotonic, Time};
-use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::note::LogSigner;
 use crate::tlog::policy::Policy;
 use crate::tlog::tree::{LeafIndex, TreeSize};
@@ -59,6 +59,7 @@ pub use confirm::{
 pub use intake::Intake;
 pub use metrics::Metrics;
 use pruner::Pruner;
+pub use published::Published;
 use publisher::Publisher;
 use queries::Indexer;
 use sequencer::Sequencer;
@@ -150,20 +151,6 @@ pub enum SubmitError {
     Unjudgeable,
     #[error("the ledger has stopped")]
     Stopped,
-}
-
-/// A published checkpoint, and what its witnesses are doing.
-#[derive(Debug, Clone)]
-pub struct Published {
-    pub checkpoint: Checkpoint,
-    /// The signed note as served.
-    pub note: Arc<[u8]>,
-    /// The checkpoint's time, by its witnesses (PROTOCOL section 3).
-    pub at: Time,
-    /// How many entries it counts for: all, unless a wrong clock put the last ones ahead of its time.
-    pub counted: TreeSize,
-    /// Each witness of the policy, and why its cosignature was not published when it was asked last.
-    pub witnesses: Vec<(String, Result<(), Lack>)>,
 }
 
 /// An entry under the published checkpoint.
@@ -582,6 +569,11 @@ impl Ledger {
         self.renew
     }
 
+    /// Why the published checkpoint is too old, if it is: see [`Published::staleness`].
+    pub fn staleness(&self) -> Option<String> {
+        self.published()?.staleness(self.renew, self.clocks.now())
+    }
+
     /// Whether the last checkpoint that was shown to the witnesses got no quorum.
     pub fn lacks_quorum(&self) -> bool {
         self.metrics.lacks_quorum()
@@ -758,11 +750,4 @@ fn spawn(
     let thread = std::thread::Builder::new().name(name.to_owned());
     let none = |e| LedgerError::Inconsistent(format!("no thread to be had: {e}"));
     thread.spawn(work).map_err(none)
-}
-
-impl Published {
-    /// Whether the entry at `index` stands under it, and it counts for that entry.
-    pub fn covers(&self, index: LeafIndex) -> bool {
-        index.as_u64() < self.counted.as_u64()
-    }
 }

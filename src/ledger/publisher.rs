@@ -149,9 +149,9 @@ impl Publisher {
             return Ok(self.renew);
         }
         let cosigned = self.witnesses.cosign(head, &self.log)?;
+        let came = self.clocks.now();
         let quorum = cosigned.note.is_some();
-        self.metrics
-            .asked(&cosigned.witnesses, self.clocks.now().wall);
+        self.metrics.asked(&cosigned.witnesses, came.wall);
         if let Some(confirm) = &self.confirm
             && cosigned.witnesses.iter().any(is_absent)
         {
@@ -182,6 +182,7 @@ impl Publisher {
             checkpoint: cosigned.checkpoint,
             note: note.into(),
             at,
+            came: Some(came),
             counted,
             witnesses: cosigned.witnesses,
         }));

@@ -22,6 +22,7 @@ use crate::statement::words::PartyKind;
 use crate::store::files::Access;
 use crate::store::journal::{Commit, Head, Journal, JournalRead, KeyedFact};
 use crate::store::objects::{Objects, Staged};
+use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::hash::leaf_hash;
 use crate::tlog::note::Note;
 use crate::tlog::policy::PolicyLog;

@@ -161,6 +161,7 @@ impl Witnesses {
             checkpoint: witnessed.checkpoint,
             note: note.into(),
             at,
+            came: None,
         })
     }
 

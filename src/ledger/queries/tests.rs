@@ -85,6 +85,7 @@ fn it_follows_what_is_published_across_starts() {
             },
             note: Vec::new().into(),
             at: world.now,
+            came: None,
             counted: TreeSize::new(published),
             witnesses: Vec::new(),
         };

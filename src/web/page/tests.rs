@@ -53,6 +53,7 @@ fn published(world: &World) -> Published {
         checkpoint,
         note: note.to_bytes().into(),
         at: world.now.cut_to_minute(),
+        came: None,
         witnesses: vec![
             ("library".to_owned(), Ok(())),
             (
