@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 
 use super::written::Written;
 use crate::digest::StatementId;
+use crate::party::ending::Ending;
 use crate::party::official::logged_json;
 use crate::statement::envelope::Envelope;
 use crate::statement::parse_payload;
@@ -155,6 +156,33 @@ pub fn say_logged(logged: &Logged, plain: &str, json: bool) -> anyhow::Result<()
     }
     println!("id {}", logged.id);
     Ok(())
+}
+
+/// Says that a log is closed, and whether the witnesses have cosigned its end.
+///
+/// # Errors
+/// None but those of printing.
+pub fn say_ending(ending: &Ending, plain: &str, json: bool) -> anyhow::Result<()> {
+    let logged = &ending.logged;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&ending.to_json())?);
+        return Ok(());
+    }
+    if logged.proof.is_some() {
+        say_logged(logged, plain, false)?;
+    } else {
+        let (index, logged_at) = (logged.index, logged.logged_at);
+        println!("{plain}");
+        println!("logged as entry {index}, dated {logged_at}: proofs of it count from then on");
+        println!("id {}", logged.id);
+    }
+    println!("{ending}");
+    Ok(())
+}
+
+/// Tells people on standard error for what the end of a log is waited for.
+pub fn tell_ending_waits() {
+    eprintln!("the log is closed; waiting for the witnesses to cosign its final checkpoint");
 }
 
 /// Tells people something: on standard error where standard output is for a JSON answer.

@@ -30,7 +30,7 @@ use crate::store::files::{Access, Files};
 use crate::store::lock::DataLock;
 use crate::store::space::Volume;
 use crate::store::vaults::Vaults;
-use crate::time::Clock;
+use crate::time::{Clock, Time};
 use crate::tlog::policy::PolicyError;
 use crate::tlog::tree::LeafIndex;
 use crate::wire::signature::Nonces;
@@ -263,6 +263,9 @@ async fn serve(
     }
     // It may wait for the network.
     let (ledger, running) = tokio::task::block_in_place(|| Ledger::start(config))?;
+    if let Some(until) = ledger.waits_for_clock(clock.now()) {
+        warn_of_clock(until);
+    }
     tokio::select! {
         () = signals.ending.clone().wait() => {}
         () = settle(&ledger) => {}
@@ -384,15 +387,34 @@ impl Status {
 
     /// Sends the line whenever the log begins or ceases to take statements, until the task is aborted. No
     /// event tells that a clock was set or has come to a time, so it looks.
-    async fn follow(self, mut shown: Intake) {
+    async fn follow(self, mut last: Intake) {
+        let mut is_shown = true;
         loop {
             tokio::time::sleep(LOOK).await;
             let intake = self.intake();
-            if intake != shown && supervisor::status(&self.line(&intake)) {
-                shown = intake;
+            if intake != last {
+                match (&last, &intake) {
+                    (_, Intake::WaitsForClock(until)) => warn_of_clock(*until),
+                    (Intake::WaitsForClock(_), _) => {
+                        tracing::info!("the clock is no longer behind the last entry");
+                    }
+                    _ => {}
+                }
+                (last, is_shown) = (intake, false);
             }
+            // A message that the service manager did not take is sent again.
+            is_shown = is_shown || supervisor::status(&self.line(&last));
         }
     }
+}
+
+/// Says that the log is ahead of the clock: each statement is answered 503 until then.
+fn warn_of_clock(until: Time) {
+    tracing::warn!(
+        %until,
+        "nothing is logged yet: the clock is behind the last entry of the log; set it right, or see \"Health\" in \
+         OPERATIONS"
+    );
 }
 
 /// Puts log.policy in force if it has changed and the log may have it. Waits for the witnesses.

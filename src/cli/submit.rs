@@ -8,15 +8,15 @@ use serde_json::{Value, json};
 
 use super::Exit;
 use super::log::Progress;
-use super::output::{confirm, read_envelope, say_logged, tell};
+use super::output::{confirm, read_envelope, say_ending, say_logged, tell, tell_ending_waits};
 use super::party::read_trust;
 use super::written::Written;
 use crate::client::base::BaseUrl;
 use crate::client::{Client, ClientError};
 use crate::party::bulk::{Outcome, submit_all};
+use crate::party::ending::{Ending, closes};
 use crate::party::official::{OfficialError, logged_json, submit as submit_statement};
 use crate::plain::count;
-use crate::statement::Statement;
 use crate::statement::envelope::{Envelope, MAX_ENVELOPE};
 use crate::statement::parse_payload;
 use crate::time::Clock;
@@ -82,10 +82,6 @@ pub fn submit(args: &Submit) -> anyhow::Result<Exit> {
 
 /// Whether none of the statements closes the log, or the person means it.
 fn may_close(args: &Submit, envelopes: &[Envelope]) -> anyhow::Result<bool> {
-    let closes = |envelope: &Envelope| {
-        let parsed = parse_payload(&envelope.payload);
-        parsed.is_ok_and(|(_, statement)| matches!(statement, Statement::LogClosed(_)))
-    };
     if !envelopes.iter().any(closes) {
         return Ok(true);
     }
@@ -129,8 +125,31 @@ fn one(args: &Submit, file: &Path) -> anyhow::Result<Exit> {
         Written::Proof.write(path, proof)?;
     }
     let plain = statement.plain(&head.author.to_string());
-    say_logged(&logged, &plain, args.json)?;
+    match closes(&envelope) {
+        true => say_ending(
+            &ending((&client, &policy), &envelope, logged)?,
+            &plain,
+            args.json,
+        )?,
+        false => say_logged(&logged, &plain, args.json)?,
+    }
     Ok(Exit::Yes)
+}
+
+/// Waits for the final checkpoint of a log that `envelope` has closed.
+fn ending(
+    (client, policy): (&Client, &Policy),
+    envelope: &Envelope,
+    logged: Logged,
+) -> anyhow::Result<Ending> {
+    let trust = (policy, &Clock::system());
+    Ok(Ending::wait(
+        client,
+        trust,
+        envelope,
+        logged,
+        tell_ending_waits,
+    )?)
 }
 
 /// Whether a file holds a statement a line.
@@ -239,7 +258,17 @@ fn many(args: &Submit, files: &[PathBuf]) -> anyhow::Result<Exit> {
     if let Some(folder) = &args.proofs {
         write_proofs(folder, &outcomes)?;
     }
-    let told = Told::of(statements, outcomes);
+    let mut answered = statements.envelopes.iter().zip(&outcomes);
+    let closing = answered.find_map(|(envelope, outcome)| match outcome {
+        Outcome::Logged { logged, .. } if closes(envelope) => Some((envelope, logged.clone())),
+        _ => None,
+    });
+    let ending = closing.map(|(envelope, logged)| ending((&client, &policy), envelope, logged));
+    let ending = ending.transpose()?;
+    let told = Told {
+        ending,
+        ..Told::of(statements, outcomes)
+    };
     match args.json {
         true => println!("{}", serde_json::to_string_pretty(&told.to_json())?),
         false => told.say(),
@@ -269,6 +298,8 @@ struct Told {
     known: Vec<(Place, Logged)>,
     /// With the problem as the server told it, if it was asked.
     refused: Vec<(Place, String, Option<Problem>)>,
+    /// The end of the log, if one of them has closed it.
+    ending: Option<Ending>,
 }
 
 impl Told {
@@ -317,11 +348,15 @@ impl Told {
                 Some(problem) => at(place, json!({ "problem": problem })),
                 None => at(place, json!({ "why": why })),
             });
-        json!({
+        let mut members = json!({
             "logged": all(&self.logged),
             "known": all(&self.known),
             "refused": refused.collect::<Vec<Value>>(),
-        })
+        });
+        if let Some(ending) = &self.ending {
+            members["closed"] = ending.to_json();
+        }
+        members
     }
 
     fn say(&self) {
@@ -340,6 +375,9 @@ impl Told {
         }
         if !self.refused.is_empty() {
             println!("{} refused", self.refused.len());
+        }
+        if let Some(ending) = &self.ending {
+            println!("{ending}");
         }
     }
 }

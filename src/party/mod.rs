@@ -3,6 +3,7 @@
 pub mod agency;
 pub mod bulk;
 pub mod collected;
+pub mod ending;
 pub mod home;
 pub mod keys;
 pub mod notify;

@@ -281,8 +281,8 @@ fn a_clock_that_is_set_stops_the_log_until_it_is_set_right() {
     ledger.verify();
 }
 
-/// The line that a service manager shows follows what the server can do, from a clock that is behind the log
-/// to the end of the log.
+/// The line that a service manager shows follows what the server can do, from a clock that is behind the log,
+/// of which the log and /healthz warn too, to the end of the log.
 #[test]
 fn the_status_of_a_service_follows_what_it_can_do() {
     // As far ahead as witnesses allow, so that the right time is before the first entries.
@@ -314,6 +314,11 @@ fn the_status_of_a_service_follows_what_it_can_do() {
     ledger.set_ahead(0);
     let server = serve(&ledger);
     shows("the time of the last entry");
+    let log = std::fs::read_to_string(ledger.path("serve.log")).unwrap();
+    assert!(log.contains("the clock is behind the last entry"), "{log}");
+    let said = Call::new("GET", "/healthz", []).send(&server.authority);
+    let said = said.unwrap().json();
+    assert_eq!(said["status"], "clock-behind", "{said}");
     ends(server);
 
     ledger.set_ahead(ahead);

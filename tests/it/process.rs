@@ -373,3 +373,55 @@ fn a_closed_log_is_served_and_takes_nothing() {
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["closed"]["index"], end, "{json}");
 }
+
+/// A close that was signed on another machine: the command says that the log is closed, by which entry, and when
+/// the witnesses have cosigned that.
+#[test]
+fn a_close_signed_elsewhere_tells_of_the_end() {
+    let mut ledger = Ledger::start(|limits| limits.batch_seconds = 3600);
+    let (data, file) = (ledger.file("operator"), ledger.file("close.dsse"));
+    let close = ["operator", "close", "--reason", "discontinued", "--yes"];
+    done(&[&close[..], &["--data", &data, "--sign-only", &file]].concat());
+    let listened = [0, 1].map(|place| ledger.kill_witness(place));
+    let (url, trust) = (ledger.url(), ledger.file("operator/log.policy"));
+    let submit = |file: &str| {
+        let mut submit = std::process::Command::new(env!("CARGO_BIN_EXE_whosaw"));
+        submit.args(["submit", file, "--server", &url, "--trust", &trust, "--yes"]);
+        submit
+    };
+    let said = ledger.path("said");
+    let mut command = submit(&file);
+    command.stderr(std::fs::File::create(&said).unwrap());
+    let waits = command
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    until("it waits for the witnesses", || {
+        let said = std::fs::read_to_string(&said).unwrap();
+        said.contains("the log is closed; waiting for the witnesses")
+            .then_some(())
+    });
+    for (place, listened) in listened.iter().enumerate() {
+        ledger.start_witness(place, listened);
+    }
+    let ended = waits.wait_with_output().unwrap();
+    let stdout = String::from_utf8(ended.stdout).unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{stdout}");
+    let end = "the witnesses have cosigned the final checkpoint: the log is closed, and readers count nothing after entry 2";
+    assert!(
+        stdout.contains("logged as entry 2, proof verified"),
+        "{stdout}"
+    );
+    assert!(stdout.trim_end().ends_with(end), "{stdout}");
+
+    // The same again, alone and in a file of many.
+    let again = submit(&file).arg("--json").output().unwrap();
+    let again: serde_json::Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert_eq!(again["cosigned"], true, "{again}");
+    assert_eq!(again["known"], true, "{again}");
+    let many = ledger.file("close.jsonl");
+    let line = [&std::fs::read(&file).unwrap()[..], b"\n"].concat();
+    std::fs::write(&many, line).unwrap();
+    let told = String::from_utf8(submit(&many).output().unwrap().stdout).unwrap();
+    assert!(told.trim_end().ends_with(end), "{told}");
+}

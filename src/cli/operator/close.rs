@@ -1,14 +1,11 @@
 //! `whosaw operator close`: ends a log, also one that a wrong clock has put ahead of the time.
 
-use std::thread;
-use std::time::Duration;
-
 use super::{Own, names_origin};
 use crate::cli::Exit;
-use crate::cli::output::say_logged;
+use crate::cli::output::{say_ending, tell_ending_waits};
 use crate::cli::party::{self, SignOnly, Speaker as _};
-use crate::party::official::{Official, Signatory, logged_json};
-use crate::reader::source::{LogSource as _, UrlSource};
+use crate::party::ending::Ending;
+use crate::party::official::Signatory;
 use crate::statement::envelope::Envelope;
 use crate::statement::kinds::log_closed::{ClosingReason, LogClosed, Successor};
 use crate::statement::rules::ISSUED_BEFORE;
@@ -17,13 +14,6 @@ use crate::statement::{Statement, sign};
 use crate::time::Time;
 use crate::tlog::checkpoint::Origin;
 use crate::tlog::note::VerifierKey;
-use crate::tlog::policy::counts_at;
-use crate::wire::statements::Logged;
-
-/// How often a close asks again for the witnesses' word; the server waits some seconds each time.
-const COSIGNING_ROUNDS: usize = 30;
-/// How long until it looks again for the final checkpoint of a log that is dated ahead.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// Close the log for good: nothing can be added to it any more
 ///
@@ -103,33 +93,13 @@ pub fn run(args: &Close) -> anyhow::Result<Exit> {
     }
     let envelope = signed(&operator, &statement, last);
     let envelope = envelope.map_err(|e| party::admin_key_elsewhere(&operator, e))?;
-    let mut logged = operator.submit(&envelope)?;
+    let logged = operator.submit(&envelope)?;
     let plain = party::plain_own(&operator, &statement);
-    let json = args.own.json;
-    if !counts_at(operator.clock().now(), logged.logged_at) {
-        say_ahead(&operator, &logged, &plain, json)?;
-        return Ok(Exit::Yes);
-    }
-    // Asked again, the server waits for the witnesses anew, and says where the statement stands.
-    for _ in 0..COSIGNING_ROUNDS {
-        if logged.proof.is_some() {
-            break;
-        }
-        eprintln!("the log is closed; waiting for the witnesses to cosign its final checkpoint");
-        let known = logged.known;
-        logged = Logged {
-            known,
-            ..operator.submit(&envelope)?
-        };
-    }
-    say_logged(&logged, &plain, json)?;
-    if !json && logged.proof.is_some() {
-        println!("{COSIGNED}: {origin} is closed");
-    }
+    let (client, trust) = (operator.client(), (operator.policy(), operator.clock()));
+    let ending = Ending::wait(client, trust, &envelope, logged, tell_ending_waits)?;
+    say_ending(&ending, &plain, args.own.json)?;
     Ok(Exit::Yes)
 }
-
-const COSIGNED: &str = "the witnesses have cosigned the final checkpoint";
 
 /// The statement, signed. After a `last` entry that is ahead of the time, it is dated as little ahead as the
 /// rules allow.
@@ -144,30 +114,4 @@ fn signed(
         head.issued_at = head.issued_at.max(earliest);
     }
     Ok(sign(&head, statement, &[&party.home().key(Role::Admin)?]))
-}
-
-/// Says where the end of a log stands whose last entries are dated ahead: no proof of them counts before
-/// their time, and the witnesses cosign the final checkpoint all the same.
-fn say_ahead(operator: &Official, logged: &Logged, plain: &str, json: bool) -> anyhow::Result<()> {
-    if json {
-        println!("{}", serde_json::to_string_pretty(&logged_json(logged))?);
-        return Ok(());
-    }
-    let (index, logged_at) = (logged.index, logged.logged_at);
-    println!("{plain}");
-    println!("logged as entry {index}, dated {logged_at}: proofs of it count from then on");
-    println!("id {}", logged.id);
-    let source = UrlSource::of_server(operator.client().base().as_str())?;
-    for _ in 0..COSIGNING_ROUNDS {
-        let fresh = operator
-            .policy()
-            .verify_fresh(&source.checkpoint()?, operator.clock().now());
-        if fresh.is_ok_and(|cosigned| cosigned.checkpoint.size.as_u64() > index.as_u64()) {
-            println!("{COSIGNED}: the log is closed, and readers count nothing after it");
-            return Ok(());
-        }
-        thread::sleep(LOOK);
-    }
-    println!("the witnesses have not cosigned the final checkpoint yet: see /healthz");
-    Ok(())
 }
