@@ -175,6 +175,11 @@ impl Batching {
         *last = failure;
     }
 
+    /// The log is closed: no batch is due any more, so none fails.
+    fn end(&self) {
+        *self.lock() = None;
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<Failure>> {
         self.failing.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -223,8 +228,7 @@ impl Batcher {
     async fn turn(&self) -> Duration {
         let (service, period) = (&self.service, self.period());
         if service.ledger.closed().is_some() {
-            // No batch is due any more, so none fails.
-            service.batching.note(None);
+            service.batching.end();
             return period;
         }
         let now = service.clock.now();

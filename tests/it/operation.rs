@@ -181,6 +181,25 @@ fn a_second_signal_ends_a_server_at_once() {
     assert_eq!(ledger.submit(&envelope.to_json()).status, 200);
 }
 
+/// A batch that failed is no reason against a closed log, which owes none; and none is counted as logged.
+#[test]
+fn a_closed_log_is_ready_after_a_batch_that_failed() {
+    let ledger = Ledger::start(|limits| limits.batch_seconds = 2);
+    let key = own_key(&ledger, Role::Officer).to_string();
+    operator(&ledger, &["revoke-key", &key, "--reason", "lost"]);
+    until("batches fail", || {
+        (readiness(&ledger) == (503, vec!["batches-fail".to_owned()])).then_some(())
+    });
+    let logged = ledger.figure("whosaw_batches_logged_total");
+    operator(&ledger, &["close", "--reason", "discontinued", "--yes"]);
+    until("the closed log is ready", || {
+        (readiness(&ledger).0 == 200).then_some(())
+    });
+    assert_eq!(get(&ledger, "/healthz").json()["status"], "closed");
+    assert_eq!(ledger.figure("whosaw_batch_failing"), 0.0);
+    assert_eq!(ledger.figure("whosaw_batches_logged_total"), logged);
+}
+
 /// `/readyz` as it is answered: its status, and the names of the checks that do not hold.
 fn readiness(ledger: &Ledger) -> (u16, Vec<String>) {
     let answer = get(ledger, "/readyz");
