@@ -7,7 +7,7 @@
 
 use std::any::TypeId;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -110,6 +110,15 @@ impl CommandLine {
 pub struct Reload {
     line: CommandLine,
     values: Values,
+    live: Live,
+}
+
+/// What a running server takes up without a restart.
+pub struct Live {
+    /// The options, by their keys.
+    pub keys: &'static [&'static str],
+    /// Puts their values in force.
+    pub apply: Box<dyn Fn(&Cli) + Send>,
 }
 
 impl Reload {
@@ -118,7 +127,16 @@ impl Reload {
         Self {
             line,
             values: options.values.clone(),
+            live: Live {
+                keys: &[],
+                apply: Box::new(|_| {}),
+            },
         }
+    }
+
+    /// Of a server that takes up these options without a restart.
+    pub fn with(self, live: Live) -> Self {
+        Self { live, ..self }
     }
 
     /// Reads the options again at each SIGHUP, and has the server read its other files by `more`. Both
@@ -143,8 +161,8 @@ impl Reload {
         }
     }
 
-    /// Reads the options again. The filter of the log is changed; of every other change the log says
-    /// that it waits for the next start. Options that cannot be read change nothing.
+    /// Reads the options again. The filter of the log is changed, and what the server takes up; of every other
+    /// change the log says that it waits for the next start. Options that cannot be read change nothing.
     fn read_options(&mut self) {
         let options = match self.line.read() {
             Ok(options) => options,
@@ -162,19 +180,31 @@ impl Reload {
         let mut changed: Vec<String> = changed.cloned().collect();
         changed.sort_unstable();
         changed.dedup();
-        for key in changed {
-            match (key == LOG_FILTER, options.cli.log_options()) {
-                (true, Some(log)) => {
+        let is_live = |key: &String| key == LOG_FILTER || self.live.keys.contains(&key.as_str());
+        let (taken, waiting): (Vec<String>, Vec<String>) = changed.into_iter().partition(is_live);
+        if taken.iter().any(|key| key != LOG_FILTER) {
+            (self.live.apply)(&options.cli);
+        }
+        for key in taken {
+            let values = options.values.get(&key).cloned().unwrap_or_default();
+            match options.cli.log_options().filter(|_| key == LOG_FILTER) {
+                Some(log) => {
                     logging::set_filter(&log.log_filter);
                     tracing::info!(filter = %log.log_filter, "the log has another filter");
-                    let filter = options.values.get(&key).cloned();
-                    self.values.insert(key, filter.unwrap_or_default());
                 }
-                _ => tracing::warn!(
-                    key,
-                    "an option has changed: it takes effect at the next start"
-                ),
+                None => {
+                    let value = values.join(OsStr::new(" "));
+                    let value = printable(&value.to_string_lossy());
+                    tracing::info!(key, value, "an option has changed: it is in force");
+                }
             }
+            self.values.insert(key, values);
+        }
+        for key in waiting {
+            tracing::warn!(
+                key,
+                "an option has changed: it takes effect at the next start"
+            );
         }
     }
 }

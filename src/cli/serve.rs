@@ -8,13 +8,13 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use tokio::net::TcpListener;
 
-use super::config::{Configuration, Reload};
+use super::config::{Configuration, Live, Reload};
 use super::descriptors::for_connections;
 use super::operator::recover::check_names;
 use super::output::take_failure;
 use super::server::{LogOptions, Proxies, check_folders};
 use super::signals::Signals;
-use super::{Exit, supervisor};
+use super::{Command, Exit, supervisor};
 use crate::client::base::BaseUrl;
 use crate::http::metrics::{self, Metrics};
 use crate::http::{
@@ -50,6 +50,16 @@ const METRICS_CONNECTIONS: usize = 8;
 
 /// Where files of the tiles' copy are written before they are moved to their names.
 const COPY_STAGING: &str = ".staging";
+
+/// Options that a running server takes up at SIGHUP. The log's filter is one more, of every server.
+const LIVE: &[&str] = &[
+    "renew",
+    "rate",
+    "address-limit",
+    "party-limit",
+    "waiting-limit",
+    "address-connections",
+];
 
 /// Requests for metrics per second.
 const METRICS_RATE: u32 = 10;
@@ -139,6 +149,13 @@ struct Witnessing {
     /// checkpoints: for benchmarks, and for trying things out
     #[arg(long)]
     unwitnessed: bool,
+}
+
+impl Witnessing {
+    /// How often an unchanged checkpoint is cosigned anew.
+    fn renewal(&self) -> Duration {
+        Duration::from_secs(self.renew)
+    }
 }
 
 /// How much is taken from whom. An address is an IPv4 address or an IPv6 /64, loopback as any other:
@@ -239,7 +256,7 @@ async fn serve(
     reload: Reload,
 ) -> anyhow::Result<()> {
     let clock = Clock::system();
-    let renew = Duration::from_secs(args.witnesses.renew);
+    let renew = args.witnesses.renewal();
     let mut config = match args.witnesses.unwitnessed {
         true => {
             tracing::warn!(
@@ -308,6 +325,16 @@ async fn serve(
     let intake = status.intake();
     supervisor::ready(&status.line(&intake));
     let telling = tokio::spawn(status.follow(intake));
+    let (changed, at_door) = (service.clone(), door.clone());
+    let reload = reload.with(Live {
+        keys: LIVE,
+        apply: Box::new(move |cli| {
+            if let Command::Serve(args) = &cli.command {
+                changed.ledger.set_renew(args.witnesses.renewal());
+                at_door.set_limits(args.pressure.limits(&args.proxies));
+            }
+        }),
+    });
     // While no witness is asked, log.policy is not read.
     let policy_of = (!args.witnesses.unwitnessed).then(|| operator.clone());
     let rereads = service.clone();

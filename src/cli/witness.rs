@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 
-use super::config::{Configuration, Reload};
+use super::config::{Configuration, Live, Reload};
 use super::descriptors::for_connections;
 use super::output::take_failure;
 use super::server::{LogOptions, Proxies, check_folders};
@@ -115,6 +115,16 @@ pub fn init(args: &Init) -> anyhow::Result<Exit> {
     Ok(Exit::Yes)
 }
 
+fn limits(args: &Serve) -> Limits {
+    Limits {
+        requests: args.limits.rate.get(),
+        connections: args.limits.address_connections.get(),
+        proxies: args.proxies.proxy.clone(),
+        client_field: args.proxies.client_field(),
+        ..Limits::none()
+    }
+}
+
 /// Runs a witness until SIGTERM or SIGINT.
 ///
 /// # Errors
@@ -154,18 +164,21 @@ pub fn serve(args: &Serve, reload: Reload) -> anyhow::Result<Exit> {
             tracing::warn!(%error, %address, "standard output did not take the address");
         }
         supervisor::ready(&format!("listening on http://{address}"));
+        let door = Arc::new(Door::new(limits(args), Arc::default()));
+        let at_door = door.clone();
+        let reload = reload.with(Live {
+            keys: &["rate", "address-connections"],
+            apply: Box::new(move |cli| {
+                if let super::Command::Witness(Command::Serve(args)) = &cli.command {
+                    at_door.set_limits(limits(args));
+                }
+            }),
+        });
         tokio::spawn(reload.at_each(signals.hangup, || {}));
-        let limits = Limits {
-            requests: args.limits.rate.get(),
-            connections: args.limits.address_connections.get(),
-            proxies: args.proxies.proxy.clone(),
-            client_field: args.proxies.client_field(),
-            ..Limits::none()
-        };
         let listening = Listening {
             listener,
             connections,
-            door: Arc::new(Door::new(limits, Arc::default())),
+            door,
             open: |_| true,
         };
         let shutdown = async {

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use axum::extract::FromRequestParts;
@@ -180,15 +180,66 @@ impl Client {
     }
 }
 
-/// What callers have used of their [`Limits`].
-pub struct Door {
-    requests: Option<Buckets<Client>>,
-    files: Option<Buckets<Client>>,
-    address_statements: Option<Buckets<Client>>,
-    party_statements: Option<Buckets<PartyId>>,
+/// What callers have used of the [`Limits`] in force.
+struct Chosen {
+    limits: Limits,
+    requests: Option<Arc<Buckets<Client>>>,
+    files: Option<Arc<Buckets<Client>>>,
+    address_statements: Option<Arc<Buckets<Client>>>,
+    party_statements: Option<Arc<Buckets<PartyId>>>,
     address_waiting: Option<Arc<Places<Client>>>,
     party_waiting: Option<Arc<Places<PartyId>>>,
     connections: Option<Arc<Places<Client>>>,
+}
+
+impl Chosen {
+    fn new(limits: Limits) -> Self {
+        let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
+        let (address, party) = (limits.address_statements, limits.party_statements);
+        let burst = limits.requests.saturating_mul(10);
+        let files = Buckets::new(
+            limits.requests.saturating_mul(FILES_OF_A_CALL),
+            second,
+            burst.saturating_mul(FILES_OF_A_CALL),
+        );
+        Self {
+            requests: Buckets::new(limits.requests, second, burst).map(Arc::new),
+            files: files.map(Arc::new),
+            address_statements: Buckets::new(address, minute, address).map(Arc::new),
+            party_statements: Buckets::new(party, minute, party).map(Arc::new),
+            address_waiting: Places::new(limits.waiting),
+            party_waiting: Places::new(limits.waiting),
+            connections: Places::new(limits.connections),
+            limits,
+        }
+    }
+
+    /// With other limits. What callers have used of those that stay as they are counts on.
+    fn changed_to(&self, limits: Limits) -> Self {
+        let (old, new) = (&self.limits, Self::new(limits));
+        let limits = &new.limits;
+        let kept = |same: bool| if same { self } else { &new };
+        let requests = kept(limits.requests == old.requests);
+        let address = kept(limits.address_statements == old.address_statements);
+        let party = kept(limits.party_statements == old.party_statements);
+        let waiting = kept(limits.waiting == old.waiting);
+        let connections = kept(limits.connections == old.connections);
+        Self {
+            requests: requests.requests.clone(),
+            files: requests.files.clone(),
+            address_statements: address.address_statements.clone(),
+            party_statements: party.party_statements.clone(),
+            address_waiting: waiting.address_waiting.clone(),
+            party_waiting: waiting.party_waiting.clone(),
+            connections: connections.connections.clone(),
+            limits: limits.clone(),
+        }
+    }
+}
+
+/// What callers have used of what one address, and one party, may ask.
+pub struct Door {
+    chosen: RwLock<Arc<Chosen>>,
     strangers_bodies: Option<Arc<Places<Client>>>,
     key_bodies: Option<Arc<Places<PublicKey>>>,
     attachments: Arc<Semaphore>,
@@ -205,23 +256,9 @@ pub struct Door {
 impl Door {
     /// A door by which nobody has come yet; who is refused is counted in `metrics`.
     pub fn new(limits: Limits, metrics: Arc<Metrics>) -> Self {
-        let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
-        let (address, party) = (limits.address_statements, limits.party_statements);
-        let burst = limits.requests.saturating_mul(10);
         let proxies = limits.proxies.iter().map(IpAddr::to_canonical);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
-            requests: Buckets::new(limits.requests, second, burst),
-            files: Buckets::new(
-                limits.requests.saturating_mul(FILES_OF_A_CALL),
-                second,
-                burst.saturating_mul(FILES_OF_A_CALL),
-            ),
-            address_statements: Buckets::new(address, minute, address),
-            party_statements: Buckets::new(party, minute, party),
-            address_waiting: Places::new(limits.waiting),
-            party_waiting: Places::new(limits.waiting),
-            connections: Places::new(limits.connections),
             strangers_bodies: Places::new(STRANGERS_BODIES),
             key_bodies: Places::new(KEY_BODIES),
             attachments: Arc::new(Semaphore::new(ATTACHMENTS)),
@@ -231,8 +268,20 @@ impl Door {
             verifying: Arc::new(Semaphore::new(cores)),
             proxies: proxies.collect(),
             client_field: limits.client_field,
+            chosen: RwLock::new(Arc::new(Chosen::new(limits))),
             metrics,
         }
+    }
+
+    /// Puts other limits in force, but for the proxies and where they name the client, which stay.
+    pub fn set_limits(&self, limits: Limits) {
+        let changed = self.chosen().changed_to(limits);
+        *self.chosen.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(changed);
+    }
+
+    fn chosen(&self) -> Arc<Chosen> {
+        let chosen = self.chosen.read();
+        chosen.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A door that limits requests alone, to `rate` a second from one address.
@@ -251,7 +300,7 @@ impl Door {
 
     /// Lets a connection in, which keeps its place until it is closed. A proxy's are not counted.
     pub fn connect(&self, peer: IpAddr) -> Result<Option<Place<Client>>, ApiError> {
-        match &self.connections {
+        match &self.chosen().connections {
             Some(places) if !self.is_proxy(peer) => {
                 self.place(places, &Client::at(peer), Limit::Connections)
             }
@@ -267,13 +316,13 @@ impl Door {
         path: &str,
         headers: &HeaderMap,
     ) -> Result<Entered, ApiError> {
-        let client = self.client(peer, headers);
+        let (client, chosen) = (self.client(peer, headers), self.chosen());
         let buckets = match path.starts_with(FILES) {
-            true => &self.files,
-            false => &self.requests,
+            true => &chosen.files,
+            false => &chosen.requests,
         };
-        self.token(buckets.as_ref(), &client, Limit::Requests)?;
-        let place = match &self.connections {
+        self.token(buckets.as_deref(), &client, Limit::Requests)?;
+        let place = match &chosen.connections {
             Some(places) if self.is_proxy(peer) => {
                 self.place(places, &client, Limit::Connections)?
             }
@@ -323,13 +372,15 @@ impl Door {
 
     /// Counts a statement of an address before it is looked at.
     pub fn count_statement(&self, client: &Client) -> Result<(), ApiError> {
-        let buckets = self.address_statements.as_ref();
+        let chosen = self.chosen();
+        let buckets = chosen.address_statements.as_deref();
         self.token(buckets, client, Limit::AddressStatements)
     }
 
     /// Counts a statement that a party's live key signed.
     pub fn count_party(&self, party: &PartyId) -> Result<(), ApiError> {
-        let buckets = self.party_statements.as_ref();
+        let chosen = self.chosen();
+        let buckets = chosen.party_statements.as_deref();
         self.token(buckets, party, Limit::PartyStatements)
     }
 
@@ -409,7 +460,7 @@ impl FromRequestParts<Arc<Service>> for Turn {
         let client = parts.extensions.get::<Client>();
         let client = client.ok_or_else(|| ApiError::internal("a request from nowhere"))?;
         door.count_statement(client)?;
-        let address = match &door.address_waiting {
+        let address = match &door.chosen().address_waiting {
             Some(places) => door.place(places, client, Limit::AddressWaiting)?,
             None => None,
         };
@@ -433,13 +484,14 @@ impl Turn {
         ) -> Option<Option<Place<K>>> {
             places.map_or(Some(None), |places| places.take(key).map(Some))
         }
-        let address = take(door.address_waiting.as_ref(), client);
+        let chosen = door.chosen();
+        let address = take(chosen.address_waiting.as_ref(), client);
         let mut turn = Self {
             address: address.ok_or(Limit::AddressWaiting)?,
             parties: Vec::new(),
         };
         for party in parties {
-            let place = take(door.party_waiting.as_ref(), party);
+            let place = take(chosen.party_waiting.as_ref(), party);
             turn.parties.extend(place.ok_or(Limit::PartyWaiting)?);
         }
         Ok(turn)
@@ -462,7 +514,7 @@ impl Service {
         let door = &self.door;
         for party in self.signing_parties(signed)? {
             door.count_party(&party)?;
-            if let Some(places) = &door.party_waiting {
+            if let Some(places) = &door.chosen().party_waiting {
                 turn.parties
                     .extend(door.place(places, &party, Limit::PartyWaiting)?);
             }
@@ -476,8 +528,8 @@ impl Service {
     /// The author that a statement names may be anybody's claim. And what stands in the log, or was
     /// made for another one, is in everyone's hands: it counts against who sends it alone.
     pub(super) fn signing_parties(&self, signed: &Signed) -> Result<BTreeSet<PartyId>, StoreError> {
-        let door = &self.door;
-        if door.party_statements.is_none() && door.party_waiting.is_none() {
+        let chosen = self.door.chosen();
+        if chosen.party_statements.is_none() && chosen.party_waiting.is_none() {
             return Ok(BTreeSet::new());
         }
         let journal = self.ledger.journal();
@@ -557,6 +609,33 @@ mod tests {
         assert!(door.connect(other).is_err());
         drop(place);
         assert!(door.connect(other).is_ok());
+    }
+
+    /// What was used of a limit that did not change counts on, and proxies stay as they are.
+    #[test]
+    fn limits_change_while_callers_come() {
+        let door = door(&["127.0.0.1"]);
+        let peer = "192.0.2.1".parse().unwrap();
+        let place = door.connect(peer).map_err(|_| "the first").unwrap();
+        let enters = || door.enter(peer, "/healthz", &HeaderMap::new()).is_ok();
+        while enters() {}
+        let limits = |requests, connections| Limits {
+            requests,
+            connections,
+            ..Limits::none()
+        };
+        door.set_limits(limits(0, 1));
+        assert!((0..100).all(|_| enters()), "no limit");
+        assert!(door.connect(peer).is_err(), "it is still connected");
+        door.set_limits(limits(0, 2));
+        assert!(door.connect(peer).is_ok());
+        door.set_limits(limits(1, 2));
+        let since = Instant::now();
+        while enters() {
+            assert!(since.elapsed() < Duration::from_secs(60), "never refused");
+        }
+        assert!(door.is_proxy("127.0.0.1".parse().unwrap()));
+        drop(place);
     }
 
     #[test]

@@ -234,7 +234,7 @@ pub struct Ledger {
     followed: watch::Receiver<u64>,
     log: Arc<LogReads>,
     origin: Arc<str>,
-    renew: Duration,
+    renew: Arc<watch::Sender<Duration>>,
     metrics: Metrics,
     confirmation: watch::Receiver<Confirmation>,
     confirm: Arc<Confirm>,
@@ -382,12 +382,13 @@ impl Ledger {
         sequencer.clocks = Some(clocks.clone());
         sequencer.quiet = config.quiet;
         let metrics = sequencer.metrics.clone();
+        let (renew, renewals) = watch::channel(config.renew);
         let publisher = Publisher {
             log: log.clone(),
             witnesses: Witnesses::new(config.policy, config.witness_timeout, clocks.clone()),
             journal: reader.clone(),
             clocks: clocks.clone(),
-            renew: config.renew,
+            renew: renewals,
             progress: progress.clone(),
             publish,
             metrics: metrics.clone(),
@@ -412,7 +413,7 @@ impl Ledger {
             followed,
             log: reads,
             origin,
-            renew: config.renew,
+            renew: renew.into(),
             metrics,
             confirmation,
             confirm,
@@ -566,12 +567,17 @@ impl Ledger {
 
     /// How often the checkpoint is cosigned anew when nothing is added.
     pub fn renew(&self) -> Duration {
-        self.renew
+        *self.renew.borrow()
+    }
+
+    /// Has the checkpoint cosigned anew now, and then this often when nothing is added.
+    pub fn set_renew(&self, renew: Duration) {
+        self.renew.send_replace(renew);
     }
 
     /// Why the published checkpoint is too old, if it is: see [`Published::staleness`].
     pub fn staleness(&self) -> Option<String> {
-        self.published()?.staleness(self.renew, self.clocks.now())
+        self.published()?.staleness(self.renew(), self.clocks.now())
     }
 
     /// Whether the last checkpoint that was shown to the witnesses got no quorum.

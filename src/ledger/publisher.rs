@@ -36,7 +36,8 @@ pub(super) struct Publisher {
     /// For the times of entries.
     pub journal: SqliteReader,
     pub clocks: Arc<Clocks>,
-    pub renew: Duration,
+    /// How often an unchanged checkpoint is cosigned anew.
+    pub renew: watch::Receiver<Duration>,
     pub progress: watch::Receiver<Progress>,
     pub publish: watch::Sender<Option<Published>>,
     pub metrics: Metrics,
@@ -91,7 +92,7 @@ impl Publisher {
             let head = self.progress.borrow_and_update().head.clone();
             let mut again = match &head {
                 Some(head) => self.publish(head)?,
-                None => self.renew,
+                None => *self.renew.borrow_and_update(),
             };
             // Those of the old one confirm the clock until those of the new one were asked.
             if let Some(policy) = policy {
@@ -110,6 +111,7 @@ impl Publisher {
                             Err(_gone) => return false,
                         },
                         () = another(&mut policies) => return true,
+                        Ok(()) = self.renew.changed() => return true,
                         // The clock was set, or the machine stood still: measured anew at once.
                         Ok(()) = confirmed.changed() => return true,
                         () = tokio::time::sleep_until(until) => return true,
@@ -146,7 +148,7 @@ impl Publisher {
             .is_some_and(|confirm| confirm.is_rolled_back())
         {
             // No witness shall see a head that may be of a second history.
-            return Ok(self.renew);
+            return Ok(*self.renew.borrow_and_update());
         }
         let cosigned = self.witnesses.cosign(head, &self.log)?;
         let came = self.clocks.now();
@@ -186,7 +188,7 @@ impl Publisher {
             counted,
             witnesses: cosigned.witnesses,
         }));
-        Ok(self.renew)
+        Ok(*self.renew.borrow_and_update())
     }
 }
 

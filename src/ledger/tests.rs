@@ -245,7 +245,7 @@ impl Run<'_> {
             witnesses: Witnesses::new(policy, Duration::ZERO, clocks.clone()),
             journal: reader,
             clocks,
-            renew: Duration::ZERO,
+            renew: watch::channel(Duration::ZERO).1,
             progress: progress.clone(),
             publish: watch::channel(None).0,
             metrics: sequencer.metrics.clone(),

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use super::http::Call;
 use super::ledger::{Ledger, OPEN, PATIENCE, done, until, whosaw};
 
 /// A process of `whosaw`, which is killed when this is dropped.
@@ -225,7 +226,7 @@ fn the_service_manager_is_notified() {
     }
 }
 
-/// The filter changes at SIGHUP, other options wait for a restart, and a file that is wrong changes nothing.
+/// The filter changes at SIGHUP, others wait for a restart, and a file that is wrong changes nothing.
 #[test]
 fn options_come_from_a_file_which_is_read_again() {
     let mut ledger = stopped();
@@ -256,11 +257,11 @@ fn options_come_from_a_file_which_is_read_again() {
         let sent = Command::new("kill").args(["-HUP", &pid]).status();
         assert!(sent.unwrap().success());
     };
-    write("[log]\nlog-filter = \"whosaw=info\"\nlog-format = \"json\"\n[limits]\nrate = 5\n");
+    write("[log]\nlog-filter = \"whosaw=info\"\nlog-format = \"json\"\n[limits]\nqueue = 5\n");
     hangup(&ledger);
     has(
         &log,
-        "an option has changed: it takes effect at the next start\",\"key\":\"rate\"",
+        "an option has changed: it takes effect at the next start\",\"key\":\"queue\"",
     );
     has(&log, "the log has another filter");
     write("[limits]\nrat = 5\n");
@@ -269,6 +270,45 @@ fn options_come_from_a_file_which_is_read_again() {
     let lines = fs::read_to_string(&log).unwrap();
     let read_again = lines.matches("reading again what may change").count();
     assert_eq!(read_again, 1, "the first one was filtered: {lines}");
+    ledger.examine();
+}
+
+/// Renewals and what callers may ask change at SIGHUP; of what cannot, the log has the name.
+#[test]
+fn what_can_change_changes_without_a_restart() {
+    let mut ledger = stopped();
+    let (file, config) = (ledger.path("ledger.toml"), ledger.file("ledger.toml"));
+    let write = |renew: u32, rate: u32, queue: u32| {
+        let network = "[network]\nmetrics-address = \"127.0.0.1:0\"\n";
+        let witnesses = format!("[witnesses]\nrenew = {renew}\n");
+        let limits = format!("[limits]\nrate = {rate}\nqueue = {queue}\n");
+        fs::write(&file, [network, &witnesses, &limits].concat()).unwrap();
+    };
+    write(1800, 1, 64);
+    ledger.serve_with(&["--config", &config]);
+    let published = || ledger.figure("whosaw_published_timestamp_seconds");
+    let first = published();
+    let status = || ledger.send(&Call::new("GET", "/healthz", [])).status;
+    until("too many calls", || (status() == 429).then_some(()));
+
+    write(1, 0, 65);
+    let said = ledger.reload("it takes effect at the next start");
+    for line in [
+        "it is in force key=\"renew\" value=\"1\"",
+        "it is in force key=\"rate\" value=\"0\"",
+        "it takes effect at the next start key=\"queue\"",
+    ] {
+        assert_eq!(said.matches(line).count(), 1, "{line}: {said}");
+    }
+    assert!((0..100).all(|_| status() == 200));
+    until("renewed as often as it says now", || {
+        (published() >= first + 2.0).then_some(())
+    });
+    assert_eq!(ledger.figure("whosaw_renew_seconds"), 1.0);
+    assert_eq!(ledger.figure("whosaw_queue_limit"), 64.0);
+    // What is in force is not told again; what waits is.
+    let again = ledger.reload("it takes effect at the next start");
+    assert!(!again.contains("it is in force"), "{again}");
     ledger.examine();
 }
 
