@@ -2,7 +2,7 @@
 //! what the record of a log and its findings cost.
 //!
 //! Facts are in memory, as an auditor's; the server's lie behind a cache (see `--bench append`).
-//! `cargo bench --bench rules [-- --entries N]`.
+//! `cargo bench --bench rules [-- --entries N]`; with `--profile dev` it also counts the bytes that they hold.
 
 mod support;
 
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use support::bare;
 use support::workload::{ORIGIN, Workload};
 use support::{microseconds, option, percent, row};
+use whosaw::memory::allocated;
 use whosaw::reader::replay::{self, Logged};
 use whosaw::record::findings::{findings, no_attachments};
 use whosaw::record::{Record, Said};
@@ -72,6 +73,8 @@ fn main() {
         &format!("<= {}", percent(GROWTH)),
     );
 
+    let held = || allocated().map(|allocated| allocated.now);
+    let before = held();
     let mut record = Record::default();
     let entries = envelopes.iter().map(|envelope| logged(envelope, logged_at));
     let said: Vec<Said> = entries
@@ -91,6 +94,7 @@ fn main() {
         microseconds(since.elapsed(), count),
         "",
     );
+    let of_record = held();
     let since = Instant::now();
     let found = findings(&record, now, &no_attachments);
     row(
@@ -99,6 +103,15 @@ fn main() {
         "",
     );
     row("  findings", found.len(), "");
+    let more = |from: Option<usize>, to: Option<usize>| Some(to?.saturating_sub(from?) / count);
+    for (what, bytes) in [
+        ("the record holds, an entry", more(before, of_record)),
+        ("all findings hold, an entry", more(of_record, held())),
+    ] {
+        if let Some(bytes) = bytes {
+            row(what, format!("{bytes} bytes"), "");
+        }
+    }
 }
 
 fn logged(envelope: &Envelope, logged_at: Time) -> Logged {

@@ -2,11 +2,11 @@
 //!
 //! One thread at most makes the page, and one the findings: callers who come meanwhile wait without a thread and
 //! get what it makes. The page is made of a window at the log's end ([`crate::ledger::window`]). The findings rest
-//! on the whole log, whose entries are read once each, when somebody asks for them; `GET /api/v1/findings` is here
-//! too. Readers who believe nobody compute all of it themselves, with `whosaw log findings`.
+//! on the whole log, whose entries are read once each, when somebody asks for them; the record of them, which grows
+//! with the log, is dropped when nobody has asked for a while. `GET /api/v1/findings` is here too. Readers who believe nobody compute all of it themselves, with `whosaw log findings`.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use axum::Extension;
@@ -35,13 +35,79 @@ const DEAR: Duration = Duration::from_millis(20);
 /// Of all time, so much goes to making it at most: one part in so many.
 const SHARE: u32 = 10;
 
+/// How long the record of the whole log is kept after it was used last.
+const UNUSED: Duration = Duration::from_secs(600);
+
 /// What was made last, and what it is made of.
-#[derive(Default)]
 pub struct Kept {
     pub page: OneMaker<Bytes>,
     found: OneMaker<Arc<Found>>,
     /// Of the whole log, for the findings.
     overview: Mutex<Overview>,
+    uses: Mutex<Uses>,
+    /// [`UNUSED`].
+    unused: Duration,
+}
+
+/// Uses of the record of the whole log.
+#[derive(Default)]
+struct Uses {
+    last: Option<Instant>,
+    /// Whether a task waits until it can be dropped.
+    watched: bool,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self {
+            page: OneMaker::default(),
+            found: OneMaker::default(),
+            overview: Mutex::default(),
+            uses: Mutex::default(),
+            unused: UNUSED,
+        }
+    }
+}
+
+impl Kept {
+    /// Takes down that the record is used now. It is dropped once nobody has used it for a while; what was found
+    /// last stays.
+    fn used(self: &Arc<Self>) {
+        let mut uses = lock(&self.uses);
+        uses.last = Some(Instant::now());
+        if !uses.watched {
+            uses.watched = true;
+            tokio::spawn(drop_unused(Arc::downgrade(self), self.unused));
+        }
+    }
+
+    /// Drops the record, and returns `None`; or how long until it may be dropped, if it was used since.
+    fn drop_if_unused(&self) -> Option<Duration> {
+        let mut uses = lock(&self.uses);
+        let passed = uses.last.map_or(self.unused, |last| last.elapsed());
+        if passed < self.unused {
+            return Some(self.unused - passed);
+        }
+        uses.watched = false;
+        drop(uses);
+        // Whoever reads it now holds it for as long as that takes.
+        drop(std::mem::take(&mut *lock(&self.overview)));
+        None
+    }
+}
+
+/// Waits until nobody has used the record for a while, and drops it.
+async fn drop_unused(kept: Weak<Kept>, unused: Duration) {
+    let mut wait = unused;
+    loop {
+        tokio::time::sleep(wait).await;
+        let Some(kept) = kept.upgrade() else { return };
+        let rest = tokio::task::spawn_blocking(move || kept.drop_if_unused()).await;
+        match rest {
+            Ok(Some(rest)) => wait = rest,
+            Ok(None) | Err(_) => return,
+        }
+    }
 }
 
 /// Handlers' access to it.
@@ -218,6 +284,7 @@ pub(super) async fn findings_about(
         None => match kept.found.turn.clone().try_lock_owned() {
             Err(_) => kept.found.last().unwrap_or_default(),
             Ok(turn) => {
+                kept.used();
                 let (kept, began) = (kept.clone(), Instant::now());
                 let work = move || {
                     let found = service.find(&kept, &published, A_FEW)?;
@@ -246,6 +313,7 @@ pub async fn findings_of_all(
             .map_err(ApiError::internal)?
             .into(),
         Some(published) => {
+            kept.used();
             let (whole, under) = (kept.clone(), published.clone());
             let make = move || {
                 let found = service.find(&whole, &under, u64::MAX)?;
@@ -313,18 +381,46 @@ mod tests {
         assert_eq!(most.load(Ordering::SeqCst), 1);
     }
 
-    #[test]
-    fn an_overview_in_which_a_panic_came_is_read_again() {
+    /// The first entry of a log.
+    fn leaf() -> Vec<u8> {
         let world = World::at(Stage::Limits);
         let (logged_at, signed) = &world.history[0];
         let leaf = Leaf {
             logged_at: *logged_at,
             envelope: signed.envelope.clone(),
         };
+        leaf.to_bytes()
+    }
+
+    #[tokio::test]
+    async fn a_record_that_nobody_uses_is_dropped() {
+        let kept = Arc::new(Kept {
+            unused: Duration::from_millis(20),
+            ..Kept::default()
+        });
+        let since = Instant::now();
+        for _ in 0..2 {
+            lock(&kept.overview).add(&leaf()).unwrap();
+            kept.used();
+            while lock(&kept.overview).size() > 0 || lock(&kept.uses).watched {
+                assert!(since.elapsed() < Duration::from_secs(60), "it is kept");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+        let kept = Arc::new(Kept::default());
+        lock(&kept.overview).add(&leaf()).unwrap();
+        kept.used();
+        assert!(kept.drop_if_unused().is_some());
+        assert_eq!(lock(&kept.overview).size(), 1);
+    }
+
+    #[test]
+    fn an_overview_in_which_a_panic_came_is_read_again() {
+        let leaf = leaf();
         let kept = Mutex::<Overview>::default();
         std::thread::scope(|scope| {
             let reads = scope.spawn(|| {
-                lock(&kept).add(&leaf.to_bytes()).unwrap();
+                lock(&kept).add(&leaf).unwrap();
                 let _held = lock(&kept);
                 panic!("injected");
             });
