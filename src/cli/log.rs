@@ -24,6 +24,7 @@ use crate::client::Client;
 use crate::client::base::BaseUrl;
 use crate::digest::StatementId;
 use crate::plain::count;
+use crate::reader::clock::ClockJudgement;
 use crate::reader::follower::{Entry, Follower};
 use crate::reader::replay;
 use crate::reader::source::{self, LogSource};
@@ -78,7 +79,8 @@ pub struct Log {
 ///
 /// Exits 0 when all holds, 1 when something does not, 2 when it could not look. Of a folder, every
 /// file is checked, and one that does not belong is a finding; of an address, the witnesses'
-/// cosignatures must be fresh.
+/// cosignatures must be fresh. Where they are not, the witnesses are asked at their own addresses
+/// whether this machine's clock is wrong, which exits 2.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     whosaw log verify --log https://ledger.example/log --policy log.policy\n  \
@@ -269,10 +271,14 @@ fn verify(args: &Verify, out: &mut impl io::Write) -> anyhow::Result<Exit> {
     } else {
         print_audit(out, &audit)?;
     }
-    Ok(match audit.findings.is_empty() {
-        true => Exit::Yes,
-        false => Exit::No,
-    })
+    match (audit.findings.is_empty(), audit.clock_ahead_seconds) {
+        (false, _) => Ok(Exit::No),
+        (true, None) => Ok(Exit::Yes),
+        (true, Some(ahead)) => bail!(
+            "how new the log is cannot be judged: {}; set the clock by a time service, and verify again",
+            ClockJudgement::Wrong(ahead)
+        ),
+    }
 }
 
 fn print_audit(out: &mut impl io::Write, audit: &Audit) -> io::Result<()> {
@@ -288,6 +294,11 @@ fn print_audit(out: &mut impl io::Write, audit: &Audit) -> io::Result<()> {
     };
     let (size, holds) = (audit.size, audit.findings.is_empty());
     match audit.findings.len() {
+        0 if audit.clock_ahead_seconds.is_some() => writeln!(
+            out,
+            "what was checked holds: {} of {origin}; how new they are was not",
+            count(size, "entry")
+        )?,
         0 => writeln!(out, "all holds: {} of {origin}", count(size, "entry"))?,
         n => writeln!(
             out,

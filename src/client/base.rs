@@ -96,11 +96,16 @@ pub fn is_loopback(host: &str) -> bool {
 
 /// An HTTP agent: statuses are answers, redirects are not followed.
 pub fn agent() -> ureq::Agent {
+    agent_within(CALL_TIME)
+}
+
+/// As [`agent`], whose calls take no longer than `time`.
+pub fn agent_within(time: Duration) -> ureq::Agent {
     ureq::Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
         .timeout_connect(Some(CONNECT_TIME))
-        .timeout_global(Some(CALL_TIME))
+        .timeout_global(Some(time))
         .user_agent(USER_AGENT)
         .build()
         .new_agent()

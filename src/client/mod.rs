@@ -9,6 +9,7 @@ pub mod domain;
 pub mod patience;
 mod transfer;
 pub mod vault;
+pub mod witness;
 
 use std::time::Duration;
 

@@ -8,6 +8,7 @@
 use std::cell::RefCell;
 use std::path::PathBuf;
 
+use super::clock::{self, ClockJudgement, Stale};
 use super::freshness;
 use super::replay::{self, Admitted, Logged};
 use super::source::{LogSource, SourceError, Tiles};
@@ -51,11 +52,8 @@ pub enum FollowError {
     Policy(PolicyError),
     #[error("the ledger's checkpoint does not count: {0}")]
     Checkpoint(PolicyError),
-    #[error(
-        "the ledger shows nothing that witnesses saw within the last hour: it stands still, or hides \
-         what is new, or this machine's clock is wrong: {0}"
-    )]
-    Stale(PolicyError),
+    #[error("{0}")]
+    Stale(Box<Stale>),
     #[error(
         "the ledger went back: it shows {shown} entries, and {seen} were seen before: somebody takes \
          entries away"
@@ -195,7 +193,7 @@ impl<J: Journal> Follower<J> {
         let shown = witnessed.checkpoint.clone();
         let mut stale = fresh.stale;
         if let Some(stale) = stale.take_if(|_| !may_be_final(source, &shown)) {
-            return Err(FollowError::Stale(stale));
+            return Err(self.stale(stale, &note, now));
         }
         let (seen, seen_note) = self.checkpoint()?.unzip();
         self.check_against(source, seen.as_ref(), &shown, &note)?;
@@ -211,7 +209,7 @@ impl<J: Journal> Follower<J> {
         if let Some(stale) = stale
             && self.closed()?.is_none()
         {
-            return Err(FollowError::Stale(stale));
+            return Err(self.stale(stale, &note, now));
         }
         let head = Head {
             size: shown.size.as_u64(),
@@ -228,6 +226,13 @@ impl<J: Journal> Follower<J> {
             marked,
             most_held,
         })
+    }
+
+    /// The error of a checkpoint that is not fresh at `now`.
+    fn stale(&self, fault: PolicyError, note: &[u8], now: Option<Time>) -> FollowError {
+        let clock = now.map(|now| clock::judge(&self.policy, note, now));
+        let clock = clock.unwrap_or(ClockJudgement::Unknown);
+        FollowError::Stale(Box::new(Stale { fault, clock }))
     }
 
     /// The checkpoint shown follows what was seen, as far as sizes and roots tell.

@@ -4,6 +4,7 @@
 //! server is state. [`follower`] keeps a verified copy and never goes back.
 
 pub mod ahead;
+pub mod clock;
 pub mod follower;
 pub mod freshness;
 pub mod replay;

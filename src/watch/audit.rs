@@ -19,6 +19,7 @@ use serde::Serialize;
 
 use super::folder;
 use crate::encoding;
+use crate::reader::clock::{self, ClockJudgement};
 use crate::reader::freshness::{self, Seen};
 use crate::reader::replay::{self, Reading};
 use crate::reader::source::{LogSource, SourceError};
@@ -65,6 +66,10 @@ pub struct Audit {
     /// The end, if the log was closed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closed: Option<ClosedFact>,
+    /// By how many seconds this machine's clock is ahead of the witnesses' (behind, if negative), where it is wrong:
+    /// how fresh the checkpoint is was not judged then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock_ahead_seconds: Option<i64>,
     /// What does not hold; empty if all does.
     pub findings: Vec<Finding>,
 }
@@ -105,6 +110,9 @@ pub fn audit(
         auditor.entries(source, witnessed, progress)?;
         auditor.judge_times(witnessed);
         auditor.forgive_age(checkpoint.size);
+        if let Some(now) = now {
+            auditor.judge_clock(|| clock::judge(policy, &note, now));
+        }
         auditor.tiles(source, checkpoint.size)?;
         if let Some(folder) = folder {
             let written = auditor.folder(folder, checkpoint.size)?;
@@ -119,6 +127,7 @@ pub fn audit(
         cosignatures: witnessed.map(|w| w.cosignatures).unwrap_or_default(),
         unchecked,
         closed: auditor.closed(),
+        clock_ahead_seconds: auditor.clock_ahead,
         findings: auditor.findings,
     })
 }
@@ -134,6 +143,8 @@ struct Auditor {
     first_ahead: Option<(LeafIndex, Time)>,
     /// The tiles of the tree that the entries make, with their bytes.
     tree: BTreeMap<Tile, Vec<u8>>,
+    /// [`Audit::clock_ahead_seconds`].
+    clock_ahead: Option<i64>,
 }
 
 impl Auditor {
@@ -182,6 +193,25 @@ impl Auditor {
             |closed: ClosedFact| closed.index.as_u64().checked_add(1) == Some(size.as_u64());
         if self.closed().is_some_and(is_last) {
             self.findings.retain(|finding| finding.code != STALE);
+        }
+    }
+
+    /// A checkpoint that is not fresh is the log's fault only if this machine's clock is right.
+    fn judge_clock(&mut self, judge: impl FnOnce() -> ClockJudgement) {
+        let is_stale = |finding: &Finding| finding.code == STALE;
+        if !self.findings.iter().any(is_stale) {
+            return;
+        }
+        match judge() {
+            ClockJudgement::Wrong(ahead) => {
+                self.findings.retain(|finding| !is_stale(finding));
+                self.clock_ahead = Some(ahead);
+            }
+            judgement => {
+                for finding in self.findings.iter_mut().filter(|finding| is_stale(finding)) {
+                    finding.detail = format!("{}; {judgement}", finding.detail);
+                }
+            }
         }
     }
 

@@ -347,3 +347,53 @@ fn the_status_of_a_service_follows_what_it_can_do() {
     shows("the log is closed, by entry 2");
     ends(server);
 }
+
+/// A reader whose own clock is wrong is told so by the witnesses, and finds no fault with the log. One whose clock is
+/// right finds that the log stands still, whatever time its server shows.
+#[test]
+fn a_reader_with_a_wrong_clock_could_not_look() {
+    let mut ledger = Ledger::start(|limits| limits.batch_seconds = 3600);
+    let verify = |ledger: &Ledger| {
+        let log = format!("{}/log", ledger.url());
+        let trust = ledger.file("operator/log.policy");
+        ledger.run(&["log", "verify", "--log", &log, "--policy", &trust, "--json"])
+    };
+    for (ahead, says) in [(7200, "s ahead of those of"), (-7200, "s behind those of")] {
+        ledger.set_ahead(ahead);
+        let verified = verify(&ledger);
+        assert_eq!(verified.code, Some(2), "{}", verified.stderr);
+        assert!(verified.stderr.contains(says), "{}", verified.stderr);
+        let audit: Value = serde_json::from_str(&verified.stdout).unwrap();
+        assert_eq!(audit["findings"], json!([]), "{audit}");
+        let found = audit["clock_ahead_seconds"].as_i64().unwrap();
+        assert!((found - ahead).abs() < 600, "{audit}");
+    }
+
+    // Everything runs two hours ago; then the witnesses' clocks are set right, and the server goes on as it was.
+    let mut ledger = Ledger::unserved(|limits| limits.batch_seconds = 3600);
+    let listened = [0, 1].map(|place| ledger.kill_witness(place));
+    let start_witnesses = |ledger: &mut Ledger| {
+        for (place, listened) in listened.iter().enumerate() {
+            ledger.start_witness(place, listened);
+        }
+    };
+    ledger.set_ahead(-7200);
+    start_witnesses(&mut ledger);
+    ledger.serve();
+    for place in [0, 1] {
+        ledger.kill_witness(place);
+    }
+    ledger.set_ahead(0);
+    start_witnesses(&mut ledger);
+    let verified = verify(&ledger);
+    assert_eq!(verified.code, Some(1), "{}", verified.stderr);
+    let audit: Value = serde_json::from_str(&verified.stdout).unwrap();
+    let findings = audit["findings"].as_array().unwrap();
+    assert_eq!(findings.len(), 1, "{audit}");
+    assert_eq!(findings[0]["code"], "stale", "{audit}");
+    let detail = findings[0]["detail"].as_str().unwrap();
+    assert!(
+        detail.ends_with("its witnesses agree with this machine's"),
+        "{detail}"
+    );
+}
