@@ -105,7 +105,7 @@ resident() {
 anchored() {
     for name; do
         for _ in {1..240}; do
-            ! "$whosaw" resident report --home "$name" --json | grep -q '"anchored": 4' || continue 2
+            ! "$whosaw" resident report --home "$name" --json | grep '"anchored": 4' >/dev/null || continue 2
             sleep 0.5
         done
         return 1

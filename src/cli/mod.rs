@@ -1,7 +1,7 @@
 //! The command line: one subcommand, one file, each with its `Args` and `run`.
 
-/// Prints as std's does, for every command below: whoever reads the answer, such as `head`, may stop
-/// reading, and the command still does its work and ends as it would have.
+/// Prints as std's does, for every command below, but without a panic: where standard output takes nothing the
+/// command still does its work, and ends with an error.
 macro_rules! print {
     ($($text:tt)*) => {
         $crate::cli::output::print(::std::format_args!($($text)*))
@@ -92,6 +92,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let log = options.cli.log_options();
     let format = log.map_or_else(LogFormat::default, |log| log.log_format);
     waits::show();
+    output::remember_answered();
     let filter = match log {
         Some(log) => Ok(log.log_filter.clone()),
         None => Filter::of_environment().context(logging::FILTER_VARIABLE),
@@ -108,7 +109,10 @@ fn ended(format: LogFormat, done: anyhow::Result<Exit>) -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) => {
             match format {
-                LogFormat::Text => eprintln!("error: {}", causes(&error)),
+                LogFormat::Text => {
+                    eprintln!("error: {}", causes(&error));
+                    output::tell_answered();
+                }
                 LogFormat::Json => tracing::error!(error = causes(&error), "ended"),
             }
             ExitCode::from(2)

@@ -1,7 +1,7 @@
 //! How commands write files and say what came of a statement.
 
 use std::fmt;
-use std::io::{self, ErrorKind, StdoutLock, Write};
+use std::io::{self, StdoutLock, Write};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,13 +9,15 @@ use anyhow::{Context as _, bail};
 
 use super::written::Written;
 use crate::digest::StatementId;
+use crate::party::answered::{self, Answered};
 use crate::party::ending::Ending;
 use crate::party::official::logged_json;
 use crate::statement::envelope::Envelope;
 use crate::statement::parse_payload;
 use crate::wire::statements::Logged;
 
-/// Standard output, which takes all that nobody reads any more.
+/// Standard output. What it does not take is an error, also where a reader has closed the pipe: the answer was not
+/// read to its end.
 pub struct Output(StdoutLock<'static>);
 
 impl Output {
@@ -27,17 +29,11 @@ impl Output {
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self.0.write(bytes) {
-            Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(bytes.len()),
-            written => written,
-        }
+        self.0.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match self.0.flush() {
-            Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(()),
-            flushed => flushed,
-        }
+        self.0.flush()
     }
 }
 
@@ -45,7 +41,7 @@ impl Write for Output {
 static FAILURE: Mutex<Option<io::Error>> = Mutex::new(None);
 
 /// What `print!` and `println!` of this module do. The command does its work also if standard output
-/// takes nothing, on a full disk for example, and ends with an error then: see [`finish`].
+/// takes nothing, on a full disk for example, and ends with an error then: see [`finish`] and [`tell_answered`].
 pub fn print(text: fmt::Arguments<'_>) {
     if let Err(error) = Output::lock().write_fmt(text) {
         failure().get_or_insert(error);
@@ -71,6 +67,45 @@ pub fn finish() -> anyhow::Result<()> {
     match take_failure().or(flushed) {
         None => Ok(()),
         Some(error) => Err(error).context("standard output"),
+    }
+}
+
+/// Statements that this command has learnt to be logged.
+static ANSWERED: Mutex<Vec<Answered>> = Mutex::new(Vec::new());
+
+/// Such statements that are told by id at most: a bulk submission may have any number, and tells them again when it is
+/// repeated.
+const TOLD: usize = 1000;
+
+/// Has statements that are logged taken down, for [`tell_answered`].
+pub fn remember_answered() {
+    answered::observe(|answered| {
+        let mut all = ANSWERED.lock().unwrap_or_else(PoisonError::into_inner);
+        match all.iter_mut().find(|known| known.id == answered.id) {
+            Some(known) => *known = answered,
+            None => all.push(answered),
+        }
+    });
+}
+
+/// Says on standard error which statements are in the log, where a command ends with an error: its own answer says it
+/// in part or not at all.
+pub fn tell_answered() {
+    let all = ANSWERED.lock().unwrap_or_else(PoisonError::into_inner);
+    for Answered {
+        id,
+        index,
+        is_proven,
+    } in all.iter().take(TOLD)
+    {
+        let entry = index.map_or_else(String::new, |index| format!(" as entry {index}"));
+        match is_proven {
+            true => eprintln!("in the log{entry}: {id}"),
+            false => eprintln!("taken by the ledger{entry}, not proven yet: {id}"),
+        }
+    }
+    if let Some(more) = all.len().checked_sub(TOLD).filter(|more| *more > 0) {
+        eprintln!("and {more} more: the same command says again which");
     }
 }
 

@@ -1,6 +1,7 @@
 //! What each party's own program does, on its own machine, with its own keys.
 
 pub mod agency;
+pub mod answered;
 pub mod bulk;
 pub mod collected;
 pub mod ending;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use super::answered;
 use super::home::{Home, HomeError, Profile};
 use crate::client::base::{BaseUrl, BaseUrlError};
 use crate::client::{Client, ClientError};
@@ -256,6 +257,7 @@ pub fn check_logged(
         return Err(OfficialError::OtherStatement);
     }
     let Some(proof) = &logged.proof else {
+        answered::note(logged.id, Some(logged.index), false);
         return Ok(());
     };
     let proof = TlogProof::parse(proof.as_bytes())?;
@@ -267,7 +269,11 @@ pub fn check_logged(
     let same = parsed.envelope.payload == envelope.payload
         && proof.index == logged.index
         && parsed.logged_at == logged.logged_at;
-    same.then_some(()).ok_or(OfficialError::OtherStatement)
+    if !same {
+        return Err(OfficialError::OtherStatement);
+    }
+    answered::note(logged.id, Some(logged.index), true);
+    Ok(())
 }
 
 /// The media type of a document by its name's ending.

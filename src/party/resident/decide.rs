@@ -15,6 +15,7 @@ use super::state::{Clip, Gift, GivenClip, KeptRefusal};
 use super::{Resident, ResidentError, sync, upload};
 use crate::client::ClientError;
 use crate::digest::{Digest, StatementId};
+use crate::party::answered;
 use crate::seal::commitment::CLIP_COMMITMENTS;
 use crate::seal::rewrap;
 use crate::statement::envelope::Envelope;
@@ -537,12 +538,14 @@ fn settle(
     if let Some(proof) = &logged.proof {
         let now = resident.clock.now();
         let index = gate::check_logged(proof.as_bytes(), &id, &resident.policy, now)?;
+        answered::note(id, Some(index), true);
         resident.state.set_logged(&id, index)?;
         return Ok(Said {
             id,
             index: Some(index),
         });
     }
+    answered::note(id, None, false);
     for _ in 0..ASK.0 {
         std::thread::sleep(ASK.1);
         sync::follow(resident, &|_, _| {}, &mut Vec::new())?;
