@@ -12,6 +12,7 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
+use super::file::{self, Fetched, Form};
 use crate::random;
 use crate::statement::kinds::party::CheckMethod;
 use crate::statement::words::PartyId;
@@ -149,9 +150,11 @@ impl Asker {
             place: url.clone(),
             why: why.chars().filter(|c| !c.is_control()).collect(),
         };
+        let (name, value) = file::AS_IT_IS;
         let mut response = self
             .agent
             .get(&url)
+            .header(name, value)
             .call()
             .map_err(|e| unasked(e.to_string()))?;
         match response.status().as_u16() {
@@ -165,12 +168,10 @@ impl Asker {
             }
             status => return Err(unasked(format!("status {status}"))),
         }
-        let body = response.body_mut().with_config().limit(domain::MAX_FILE);
-        match body.read_to_vec() {
-            Ok(bytes) => Ok(said(Published::from_file(&bytes), &url)),
-            Err(ureq::Error::BodyExceedsLimit(_)) => {
-                Ok(said(Err(domain::FormError::TooLarge), &url))
-            }
+        match file::read(&mut response, Form::Json, domain::MAX_FILE) {
+            Ok(Fetched::File(bytes)) => Ok(said(Published::from_file(&bytes), &url)),
+            Ok(Fetched::TooLarge) => Ok(said(Err(domain::FormError::TooLarge), &url)),
+            Ok(Fetched::Replaced(why)) => Err(unasked(why)),
             Err(error) => Err(unasked(error.to_string())),
         }
     }

@@ -6,6 +6,7 @@
 pub mod base;
 mod bulk;
 pub mod domain;
+pub mod file;
 pub mod patience;
 mod transfer;
 pub mod vault;
@@ -394,7 +395,7 @@ pub fn attachment_matches(opening: &Opening, digest: &SealDigest, bytes: &[u8]) 
 }
 
 /// Whether a status says that the server, or a proxy in its place, did not get to the call.
-fn is_away(status: u16) -> bool {
+pub(crate) fn is_away(status: u16) -> bool {
     matches!(status, 408 | 429 | 502 | 503 | 504)
 }
 

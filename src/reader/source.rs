@@ -8,6 +8,8 @@ use std::io::{self, ErrorKind, Read as _};
 use std::path::PathBuf;
 
 use crate::client::base::{self, BaseUrl};
+use crate::client::file::{self, Fetched, Form};
+use crate::client::is_away;
 use crate::client::patience::patiently;
 use crate::tlog::hash::Hash;
 use crate::tlog::prove::HashTiles;
@@ -19,12 +21,17 @@ const MAX_CHECKPOINT: u64 = 1 << 20;
 const MAX_BUNDLE: u64 = 256 * (2 + 65_535);
 /// The largest hash tile: 256 hashes.
 const MAX_TILE: u64 = 256 * 32;
+/// Bytes of a hash.
+const HASH_SIZE: usize = 32;
 
 /// A file of the log could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
     #[error("{place} cannot be read: {why}")]
     Unreadable { place: String, why: String },
+    /// Something else came in its place, which says nothing of the file.
+    #[error("{place} was not given: {why}")]
+    NotGiven { place: String, why: String },
     #[error("{0} is missing")]
     Missing(String),
     #[error("no log is at {place}: {hint}")]
@@ -38,7 +45,8 @@ pub trait LogSource: Sync {
     /// A file's bytes; `None` if it is not there.
     ///
     /// # Errors
-    /// [`SourceError::Unreadable`], or [`SourceError::Malformed`] if it is larger than it can be.
+    /// [`SourceError::Unreadable`] or [`SourceError::NotGiven`], or [`SourceError::Malformed`] if it is larger than it
+    /// can be.
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>, SourceError>;
 
     /// The note of the latest checkpoint.
@@ -100,19 +108,49 @@ impl HashTiles for Tiles<'_> {
     }
 }
 
-/// The file at `path`, or else the one at `full`: a log that grows drops partial files.
-fn read_either<S: LogSource + ?Sized>(
+/// The file at `path`, or else the one at `full`: a log that grows drops partial files, and mirrors say in many ways that
+/// one is not there.
+///
+/// # Errors
+/// As [`LogSource::read`] of the file at `path`; [`SourceError::Missing`] if neither is there.
+pub fn read_either<S: LogSource + ?Sized>(
     source: &S,
     path: String,
     full: String,
 ) -> Result<(String, Vec<u8>), SourceError> {
-    if let Some(bytes) = source.read(&path)? {
-        return Ok((path, bytes));
+    let fault = match source.read(&path) {
+        Ok(Some(bytes)) => return Ok((path, bytes)),
+        Ok(None) => SourceError::Missing(path.clone()),
+        Err(fault @ SourceError::NotGiven { .. }) => fault,
+        Err(fault) => return Err(fault),
+    };
+    if full == path {
+        return Err(fault);
     }
     match source.read(&full)? {
         Some(bytes) => Ok((full, bytes)),
-        None => Err(SourceError::Missing(path)),
+        None => Err(fault),
     }
+}
+
+/// What belongs to the partial file at `path` of the bytes of a full one, which a mirror may give in its place.
+fn of_partial(path: &str, mut bytes: Vec<u8>) -> Vec<u8> {
+    let whole = usize::from(tile::FULL).saturating_mul(HASH_SIZE);
+    let length = match (Tile::parse(path), EntryTile::parse(path)) {
+        (Ok(tile), _) if tile.width < tile::FULL && bytes.len() == whole => {
+            usize::from(tile.width).saturating_mul(HASH_SIZE)
+        }
+        (_, Ok(bundle)) if bundle.width < tile::FULL => {
+            let Ok(mut entries) = tile::decode_entries(&bytes, tile::FULL) else {
+                return bytes;
+            };
+            entries.truncate(bundle.width.into());
+            tile::encode_entries(&entries).len()
+        }
+        _ => return bytes,
+    };
+    bytes.truncate(length);
+    bytes
 }
 
 /// The largest file that may be at `path`, in bytes.
@@ -208,15 +246,16 @@ impl UrlSource {
         ))?))
     }
 
-    fn fetch(&self, url: &str, limit: u64) -> Result<Option<Vec<u8>>, ureq::Error> {
-        let mut response = patiently(|| self.agent.get(url).call())?;
+    /// The file at `url`; `None` if it is not there.
+    fn fetch(&self, url: &str, limit: u64) -> Result<Option<Fetched>, ureq::Error> {
+        let (name, value) = file::AS_IT_IS;
+        let mut response = patiently(|| self.agent.get(url).header(name, value).call())?;
         match response.status().as_u16() {
-            200 => {
-                let body = response.body_mut().with_config().limit(limit);
-                body.read_to_vec().map(Some)
-            }
-            404 => Ok(None),
-            status => Err(ureq::Error::StatusCode(status)),
+            200 => file::read(&mut response, Form::OfLog, limit).map(Some),
+            404 | 410 => Ok(None),
+            status if is_away(status) || status >= 500 => Err(ureq::Error::StatusCode(status)),
+            // A store that does not list its objects answers 403 for one that is missing, a portal leads elsewhere.
+            status => Ok(Some(Fetched::Replaced(format!("status {status}")))),
         }
     }
 }
@@ -231,10 +270,12 @@ impl LogSource for UrlSource {
             error => Err(error),
         };
         let read = self.fetch(&url, most).or_else(again);
-        read.map_err(|e| match e {
-            ureq::Error::BodyExceedsLimit(_) => SourceError::Malformed(path.to_owned()),
-            e => unreadable(&url, e),
-        })
+        match read.map_err(|e| unreadable(&url, e))? {
+            None => Ok(None),
+            Some(Fetched::File(bytes)) => Ok(Some(of_partial(path, bytes))),
+            Some(Fetched::TooLarge) => Err(SourceError::Malformed(path.to_owned())),
+            Some(Fetched::Replaced(why)) => Err(SourceError::NotGiven { place: url, why }),
+        }
     }
 
     fn no_log(&self) -> SourceError {
@@ -325,7 +366,9 @@ mod tests {
         assert_eq!(read(), Err(SourceError::Malformed("tile/0/000".to_owned())));
         assert_eq!(read(), Ok(None));
         for fault in ["302", "500", ""] {
-            let Err(SourceError::Unreadable { place, why }) = read() else {
+            let (Err(SourceError::Unreadable { place, why })
+            | Err(SourceError::NotGiven { place, why })) = read()
+            else {
                 panic!("unreadable");
             };
             assert!(
@@ -333,6 +376,45 @@ mod tests {
                 "{place}: {why}"
             );
         }
+    }
+
+    /// Whatever a mirror answers for a partial file that it has dropped, the full one is read; where that is not
+    /// given either, it could not be looked.
+    #[test]
+    fn a_partial_file_that_is_gone_is_read_from_the_full_one() {
+        let entries: Vec<Vec<u8>> = (0..=255).map(|n| vec![n; 3]).collect();
+        let full = || tile::encode_entries(&entries);
+        let bundle = EntryTile { index: 0, width: 5 };
+        let page = b"<!DOCTYPE html><title>Log in</title>";
+        for gone in [
+            answer("404 Not Found", b"nothing here"),
+            answer("403 Forbidden", b"<Error>AccessDenied</Error>"),
+            answer("302 Found", b""),
+            answer("200 OK", page),
+            answer("200 OK", b""),
+        ] {
+            let mirror = UrlSource::new(server(vec![gone, answer("200 OK", &full())]));
+            assert_eq!(mirror.entries(bundle).unwrap(), entries[..5]);
+        }
+        // One that gives the full file under the partial one's name.
+        let mirror = UrlSource::new(server(vec![answer("200 OK", &full())]));
+        assert_eq!(mirror.entries(bundle).unwrap(), entries[..5]);
+        let hashes = [7; 8192];
+        let mirror = UrlSource::new(server(vec![answer("200 OK", &hashes)]));
+        assert_eq!(mirror.read("tile/0/000.p/5"), Ok(Some(vec![7; 5 * 32])));
+
+        let refused = || answer("403 Forbidden", b"");
+        let mirror = UrlSource::new(server(vec![refused(), refused()]));
+        let fault = mirror.entries(bundle).unwrap_err();
+        assert!(matches!(fault, SourceError::NotGiven { .. }), "{fault}");
+        // The full one is not asked for twice.
+        let full = EntryTile {
+            width: tile::FULL,
+            ..bundle
+        };
+        let mirror = UrlSource::new(server(vec![answer("404 Not Found", b"")]));
+        let fault = mirror.entries(full).unwrap_err();
+        assert!(matches!(fault, SourceError::Missing(_)), "{fault}");
     }
 
     #[test]

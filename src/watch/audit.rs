@@ -22,7 +22,7 @@ use crate::encoding;
 use crate::reader::clock::{self, ClockJudgement};
 use crate::reader::freshness::{self, Seen};
 use crate::reader::replay::{self, Reading};
-use crate::reader::source::{LogSource, SourceError};
+use crate::reader::source::{LogSource, SourceError, read_either};
 use crate::statement::facts::{ClosedFact, FactMap, FactsExt as _, Whole};
 use crate::statement::refusal::Verdict;
 use crate::time::Time;
@@ -81,6 +81,10 @@ pub enum AuditError {
     Source(#[from] SourceError),
     #[error("the trust file is refused: {0}")]
     Policy(PolicyError),
+    #[error(
+        "the log has grown while it was read, and has dropped partial files since: verify it again"
+    )]
+    Grew,
     #[error("{}: {source}", path.display())]
     Folder {
         path: PathBuf,
@@ -117,6 +121,8 @@ pub fn audit(
         if let Some(folder) = folder {
             let written = auditor.folder(folder, checkpoint.size)?;
             auditor.beyond(source, policy, written)?;
+        } else {
+            auditor.check_growth(source, policy, checkpoint.size)?;
         }
     }
     let checkpoint = witnessed.as_ref().map(|w| &w.checkpoint);
@@ -308,7 +314,7 @@ impl Auditor {
                     leaves.extend(entries);
                     continue;
                 }
-                Err(SourceError::Missing(_)) => "missing-file",
+                Err(SourceError::Missing(_)) => MISSING,
                 Err(SourceError::Malformed(_)) => "wrong-bundle",
                 Err(error) => return Err(error.into()),
             };
@@ -367,22 +373,20 @@ impl Auditor {
     fn tiles(&mut self, source: &dyn LogSource, size: TreeSize) -> Result<(), AuditError> {
         for tile in tile::tiles(size) {
             let path = tile.path();
-            let found = match source.read(&path) {
+            let full = Tile {
+                width: FULL,
+                ..tile
+            };
+            let found = match read_either(source, path.clone(), full.path()) {
+                Ok((read, bytes)) if read == path => Some(bytes),
                 // A log that has grown since keeps the full tile alone.
-                Ok(None) if tile.width < FULL => {
-                    let full = Tile {
-                        width: FULL,
-                        ..tile
-                    };
-                    let bytes = source.read(&full.path())?;
-                    bytes.map(|bytes| bytes.into_iter().take(tile_length(tile)).collect())
-                }
-                Ok(found) => found,
+                Ok((_, bytes)) => Some(bytes.into_iter().take(tile_length(tile)).collect()),
+                Err(SourceError::Missing(_)) => None,
                 Err(SourceError::Malformed(_)) => Some(Vec::new()),
                 Err(error) => return Err(error.into()),
             };
             match (found, self.tree.get(&tile)) {
-                (None, _) => self.find("missing-file", path, "a tile of this size"),
+                (None, _) => self.find(MISSING, path, "a tile of this size"),
                 (Some(found), Some(made)) if found != *made => {
                     self.find("wrong-tile", path, OTHER_HASHES);
                 }
@@ -390,6 +394,24 @@ impl Auditor {
             }
         }
         Ok(())
+    }
+
+    /// A file that was missing says nothing where the log has grown meanwhile: it drops partial files then.
+    fn check_growth(
+        &self,
+        source: &dyn LogSource,
+        policy: &Policy,
+        size: TreeSize,
+    ) -> Result<(), AuditError> {
+        let is_missing = |finding: &Finding| finding.code == MISSING;
+        if !self.findings.iter().any(is_missing) {
+            return Ok(());
+        }
+        let now = signed_by_log(policy, &source.checkpoint()?);
+        match now.is_some_and(|now| now.checkpoint.size > size) {
+            true => Err(AuditError::Grew),
+            false => Ok(()),
+        }
     }
 
     /// Every file in the folder is the log's, older partial ones too. Those that hold more than the
@@ -497,6 +519,7 @@ const LOOKS: u32 = 50;
 const LOOK: Duration = Duration::from_millis(100);
 
 const STALE: &str = "stale";
+const MISSING: &str = "missing-file";
 const OTHER_HASHES: &str = "not the hashes that the entries make";
 const BEYOND: &str = "holds more than the checkpoint does; a server that was stopped between writing \
                       and publishing leaves such files until it starts again";

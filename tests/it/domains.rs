@@ -212,7 +212,7 @@ fn a_file_that_is_none_says_otherwise() {
     let endless = [&b"HTTP/1.1 200 OK\r\n\r\n"[..], &vec![b' '; 1 << 20]].concat();
     for (page, why) in [
         (Page::Of("410 Gone", String::new(), Vec::new()), "410"),
-        (Page::file("<html>"), "line 1, column 1"),
+        (Page::file("not JSON"), "line 1, column 2"),
         (Page::file(&own[..own.len() / 2]), "not of the form"),
         (
             Page::file(&own.replace("sha256:", "sha1:")),
@@ -295,6 +295,25 @@ fn a_web_server_that_is_not_the_names_says_nothing() {
         (Page::Of("500 Oops", String::new(), Vec::new()), "500"),
         (Page::Of("403 Forbidden", String::new(), Vec::new()), "403"),
         (Page::Of("429 Later", String::new(), Vec::new()), "429"),
+        // What comes in the place of a file that is not there, or is not sent as it is.
+        (Page::file("<html>"), "a page for people"),
+        (Page::file(""), "an empty answer"),
+        (
+            Page::Of(
+                "200 OK",
+                "Content-Type: text/html\r\n".to_owned(),
+                b"log in".to_vec(),
+            ),
+            "text/html",
+        ),
+        (
+            Page::Of(
+                "200 OK",
+                "Content-Encoding: gzip\r\n".to_owned(),
+                vec![0x1f, 0x8b],
+            ),
+            "Content-Encoding",
+        ),
         (
             Page::Bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{".to_vec()),
             "",

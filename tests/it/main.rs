@@ -13,6 +13,7 @@ mod keys;
 mod ledger;
 mod log_files;
 mod logging;
+mod mirrors;
 mod mistakes;
 mod operation;
 mod patience;

@@ -87,6 +87,45 @@ fn a_log_that_grows_under_the_audit_is_clean() {
     assert_eq!(found(&of_server(&shown)), []);
 }
 
+/// A log whose checkpoint is newer each time that it is read, and which keeps the files of the newest alone.
+struct Growing {
+    checkpoints: std::sync::Mutex<Vec<Vec<u8>>>,
+    files: Shown,
+}
+
+impl LogSource for Growing {
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>, SourceError> {
+        match path {
+            "checkpoint" => Ok(self.checkpoints.lock().unwrap().pop()),
+            _ => self.files.read(path),
+        }
+    }
+}
+
+/// Where the log has grown under the audit and a partial file is gone, it could not look.
+#[test]
+fn a_partial_file_that_is_gone_from_a_growing_log_is_no_finding() {
+    let sizes = [12, 10].map(|size| Shown::new(&LEAVES[..size], &[]));
+    let note = |shown: &Shown| shown.0["checkpoint"].clone();
+    let audited = |checkpoints| {
+        let source = Growing {
+            checkpoints: std::sync::Mutex::new(checkpoints),
+            files: sizes[0].clone(),
+        };
+        audit(&source, &policy(), Some(now()), None, &mut |_, _| ())
+    };
+    let grew = audited(sizes.iter().map(note).collect());
+    assert!(matches!(grew, Err(AuditError::Grew)), "{grew:?}");
+    // A log that shows the same size still hides the file.
+    let hides = audited(vec![note(&sizes[1]), note(&sizes[1])]).unwrap();
+    assert!(
+        found(&hides)
+            .iter()
+            .all(|(code, _)| *code == "missing-file")
+    );
+    assert!(!hides.findings.is_empty());
+}
+
 /// A server that works in the folder writes tiles before the checkpoint, and takes old ones away.
 #[test]
 fn a_folder_in_which_a_server_works_is_clean() {
