@@ -124,7 +124,7 @@ impl<S: Speaker> DomainRecord<S> {
     pub fn run(&self) -> anyhow::Result<Exit> {
         let party = self.speaker.open()?;
         let mut keys = match self.offline {
-            true => keys::own(party.home())?,
+            true => keys::own(party.home())?.iter().map(|own| own.key).collect(),
             false => expected(&party)?,
         };
         keys.sort();
@@ -163,7 +163,7 @@ fn expected(party: &Official) -> anyhow::Result<Vec<PublicKey>> {
         .into_iter()
         .flat_map(|domain| domain.keys.iter().map(|live| live.key))
         .collect();
-    for key in keys::own(party.home())? {
+    for keys::Own { key, .. } in keys::own(party.home())? {
         if follower.facts().key(&key)?.is_none() {
             keys.push(key);
         }

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::Exit;
+use super::output::{confirm, tell};
 use super::party::{SignOnly, Speaker};
 use super::written::check_apart;
-use crate::party::keys::{self, Known, Rotation};
+use crate::party::keys::{self, Known, Own, Rotation};
 use crate::statement::key::PublicKey;
 use crate::statement::kinds::key_change::{RevocationReason, RevokedKey};
 use crate::statement::words::{Label, Role};
@@ -27,6 +28,9 @@ pub enum Command<S: Speaker> {
 pub struct Keys<S: Speaker> {
     #[command(flatten)]
     speaker: S,
+    /// Do not read the log: the keys in this folder alone
+    #[arg(long)]
+    offline: bool,
 }
 
 /// Replace a key of this folder by a new one
@@ -74,6 +78,8 @@ pub struct AddKey<S: Speaker> {
 }
 
 /// End a key: nothing that it signs counts from here on
+///
+/// This cannot be undone.
 #[derive(Debug, clap::Args)]
 pub struct RevokeKey<S: Speaker> {
     /// The key, as `keys` lists it
@@ -86,6 +92,9 @@ pub struct RevokeKey<S: Speaker> {
     /// Why
     #[arg(long, value_enum)]
     reason: RevocationReason,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
 }
 
 /// Runs the command.
@@ -106,18 +115,45 @@ pub fn run<S: Speaker>(command: &Command<S>) -> anyhow::Result<Exit> {
             let plain = format!("{key} may sign as {}; it lies in {file}", args.role);
             Ok((envelope, plain))
         }),
-        Command::RevokeKey(args) => args.sign_only.finish(&args.speaker, |party| {
-            let revoked = RevokedKey {
-                key: args.key,
-                reason: args.reason,
-            };
-            let plain = format!("{} is revoked", args.key);
-            Ok((keys::end(party, revoked)?, plain))
-        }),
+        Command::RevokeKey(args) => revoke(args),
     }
 }
 
+fn revoke<S: Speaker>(args: &RevokeKey<S>) -> anyhow::Result<Exit> {
+    let question = format!("Revoke the key {} ({}) for good?", args.key, args.reason);
+    if !confirm(&question, args.yes)? {
+        tell("nothing was revoked", args.speaker.json());
+        return Ok(Exit::No);
+    }
+    args.sign_only.finish(&args.speaker, |party| {
+        let revoked = RevokedKey {
+            key: args.key,
+            reason: args.reason,
+        };
+        let plain = format!("{} is revoked", args.key);
+        Ok((keys::end(party, revoked)?, plain))
+    })
+}
+
+/// Lists the keys of the folder, without what only the log knows.
+fn list_offline<S: Speaker>(args: &Keys<S>) -> anyhow::Result<Exit> {
+    let own = keys::own(args.speaker.signatory()?.home())?;
+    if args.speaker.json() {
+        let row = |own: &Own| json!({ "key": own.key, "role": own.role, "file": own.file });
+        let rows: Vec<_> = own.iter().map(row).collect();
+        println!("{}", serde_json::to_string_pretty(&rows)?);
+        return Ok(Exit::Yes);
+    }
+    for Own { key, role, file } in &own {
+        println!("{key}  {:<8} {file}", role.code());
+    }
+    Ok(Exit::Yes)
+}
+
 fn list<S: Speaker>(args: &Keys<S>) -> anyhow::Result<Exit> {
+    if args.offline {
+        return list_offline(args);
+    }
     let party = args.speaker.open()?;
     let (follower, _) = party.follow(&mut |_, _| {})?;
     let known = keys::known(&party, &follower)?;

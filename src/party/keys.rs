@@ -41,6 +41,15 @@ pub enum Rotation {
     Waits { key: PublicKey, until: Time },
 }
 
+/// A key of a party's folder.
+#[derive(Debug)]
+pub struct Own {
+    pub key: PublicKey,
+    pub role: Role,
+    /// The name of its file.
+    pub file: String,
+}
+
 /// All keys that the log has of this party, in its order.
 ///
 /// # Errors
@@ -77,13 +86,15 @@ pub fn known(
 ///
 /// # Errors
 /// If one cannot be read.
-pub fn own(home: &Home) -> Result<Vec<PublicKey>, OfficialError> {
+pub fn own(home: &Home) -> Result<Vec<Own>, OfficialError> {
     let mut own = Vec::new();
     for role in [Role::Admin, Role::Officer, Role::Service] {
         for name in [role.code().to_owned(), next_name(role)] {
             let path = key_path(home.root(), &name);
             if path.exists() {
-                own.push(PublicKey::from(&read_key(&path)?));
+                let key = PublicKey::from(&read_key(&path)?);
+                let file = format!("{name}.key");
+                own.push(Own { key, role, file });
             }
         }
     }

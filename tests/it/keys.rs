@@ -156,18 +156,17 @@ fn keys_are_added_for_others_and_end() {
         (&"sales-7".into(), &Value::Null)
     );
     let key = added["key"].as_str().unwrap();
-    vendor(&ledger, &["revoke-key", key, "--reason", "holder-left"]);
-    assert_eq!(status(&ledger, &signed_benefit(&officer)), 401);
     let home = ledger.file("vendor");
-    let again = [
-        "vendor",
-        "revoke-key",
-        key,
-        "--reason",
-        "lost",
-        "--home",
-        &home,
-    ];
-    assert_eq!(whosaw(&again).code, Some(2));
+    let revoke = ["vendor", "revoke-key", key, "--home", &home, "--reason"];
+    let unasked = whosaw(&[&revoke[..], &["holder-left"]].concat());
+    assert_eq!(unasked.code, Some(2), "{}", unasked.stdout);
+    for says in [key, "for good", "--yes"] {
+        assert!(unasked.stderr.contains(says), "{}", unasked.stderr);
+    }
+    assert_eq!(status(&ledger, &signed_benefit(&officer)), 201);
+    done(&[&revoke[..], &["holder-left", "--yes"]].concat());
+    assert_eq!(status(&ledger, &signed_benefit(&officer)), 401);
+    let again = whosaw(&[&revoke[..], &["lost", "--yes"]].concat());
+    assert_eq!(again.code, Some(2), "{}", again.stderr);
     ledger.verify();
 }

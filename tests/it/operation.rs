@@ -117,7 +117,7 @@ fn keys_that_ended_sign_nothing_and_new_ones_are_found() {
     ledger.settle();
     for (role, reason) in [(Role::Officer, "lost"), (Role::Service, "lost")] {
         let key = own_key(&ledger, role).to_string();
-        operator(&ledger, &["revoke-key", &key, "--reason", reason]);
+        operator(&ledger, &["revoke-key", &key, "--reason", reason, "--yes"]);
     }
     until("batches fail", || {
         (ledger.figure("whosaw_batch_failing") == 1.0).then_some(())

@@ -17,10 +17,11 @@ use super::http::Call;
 use super::ledger::{AGENCY, Ledger, OPEN, ORIGIN, Ran, done, signed_benefit, until, whosaw};
 
 /// What asks a person: nobody is there to answer.
-const ASKS: [&str; 3] = [
+const ASKS: [&str; 4] = [
     "operator approve",
     "operator adopt",
     "operator remove-witness",
+    "operator revoke-key",
 ];
 
 /// A ledger, and the places that the procedures name.
