@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 use serde_json::json;
 
 use super::Exit;
-use super::output::{read_line, say_logged};
+use super::output::{read_line, say_act};
 use super::party::{self, Own, Speaker as _};
 use crate::digest::StatementId;
 use crate::party::agency::{Measures, Received, identity_text, inbox, keep_identity};
@@ -222,12 +222,8 @@ fn request(args: &Request) -> anyhow::Result<Exit> {
     let id = StatementId::of_payload(&envelope.payload);
     keep_identity(&agency, &id, &identity)?;
     let logged = agency.submit(&envelope)?;
-    say_logged(
-        &logged,
-        &statement.plain(&head.author.to_string()),
-        args.own.json,
-    )?;
-    Ok(Exit::Yes)
+    let plain = statement.plain(&head.author.to_string());
+    say_act(&logged, &plain, args.own.json)
 }
 
 /// Longer ones the server does not take, and residents' devices do not read.

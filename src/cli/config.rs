@@ -52,6 +52,8 @@ pub struct CommandLine(Vec<OsString>);
 /// The options of a command, from the command line, the environment and the file.
 pub struct Options {
     pub cli: Cli,
+    /// Whether the command prints its answer as JSON.
+    pub json: bool,
     /// Each key with its value as text; a key without a value is left out.
     values: Values,
 }
@@ -101,9 +103,20 @@ impl CommandLine {
         let values = server.map(|server| values(&server.command, &matches));
         Ok(Options {
             cli,
+            json: asks_for_json(&matches),
             values: values.unwrap_or_default(),
         })
     }
+}
+
+/// Whether the command has an option --json, and it was given.
+fn asks_for_json(matches: &ArgMatches) -> bool {
+    let mut command = matches;
+    while let Some((_, inner)) = command.subcommand() {
+        command = inner;
+    }
+    let given = command.try_get_one::<bool>("json");
+    given.is_ok_and(|json| json.copied() == Some(true))
 }
 
 /// A running server's options, which are read again at each SIGHUP.

@@ -56,16 +56,20 @@ use rustix::process::umask;
 use config::{CommandLine, Reload};
 use server::LogOptions;
 
+use crate::client::ClientError;
 use crate::encoding::printable_lines;
 use crate::logging::{self, Filter, LogFormat};
+use crate::party::official::OfficialError;
+use crate::party::resident::ResidentError;
 use crate::statement::words::PartyKind;
+use crate::wire::problem::Problem;
 
 /// What a command came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// It was done, or the answer is yes.
     Yes,
-    /// The answer is no: a proof does not hold, a request is refused.
+    /// The answer is no: a proof does not hold, the ledger refuses, nothing new was logged.
     No,
 }
 
@@ -86,7 +90,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let example = line.example().unwrap_or_else(|error| error.exit());
     if let Some(example) = example {
         print!("{example}");
-        return ended(LogFormat::Text, output::finish().map(|()| Exit::Yes));
+        return ended(LogFormat::Text, output::finish().map(|()| Exit::Yes), false);
     }
     let options = line.read().unwrap_or_else(|error| error.exit());
     let log = options.cli.log_options();
@@ -101,10 +105,25 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         logging::start(format, &filter);
         dispatch(&options.cli.command, Reload::new(line, &options))
     });
-    ended(format, done)
+    ended(format, done, options.json)
 }
 
-fn ended(format: LogFormat, done: anyhow::Result<Exit>) -> ExitCode {
+/// Ends a command. A refusal by the ledger is the answer to what was asked, and no fault: `json` says whether
+/// answers are printed as JSON.
+fn ended(format: LogFormat, done: anyhow::Result<Exit>, json: bool) -> ExitCode {
+    let done = done.or_else(|error| match refusal(&error) {
+        None => Err(error),
+        Some(problem) => {
+            eprintln!("refused: {}", causes(&error));
+            output::tell_answered();
+            if json {
+                let answer = serde_json::json!({ "problem": problem });
+                println!("{}", serde_json::to_string_pretty(&answer)?);
+                output::finish()?;
+            }
+            Ok(Exit::No)
+        }
+    });
     match done {
         Ok(exit) => exit.into(),
         Err(error) => {
@@ -118,6 +137,29 @@ fn ended(format: LogFormat, done: anyhow::Result<Exit>) -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// The problem with which the ledger refused what a command asked, if that ended it.
+fn refusal(error: &anyhow::Error) -> Option<&Problem> {
+    let mut clients = error.chain().filter_map(|cause| {
+        // Errors that are transparent show the causes of what they hold, and not that itself.
+        let official = match cause.downcast_ref() {
+            Some(OfficialError::Client(client)) => Some(client),
+            _ => None,
+        };
+        let resident = match cause.downcast_ref() {
+            Some(ResidentError::Client(client)) => Some(client),
+            _ => None,
+        };
+        cause
+            .downcast_ref::<ClientError>()
+            .or(official)
+            .or(resident)
+    });
+    clients.find_map(|client| match client {
+        ClientError::Problem(problem) if problem.refusal().is_some() => Some(&**problem),
+        _ => None,
+    })
 }
 
 fn dispatch(command: &Command, reload: Reload) -> anyhow::Result<Exit> {

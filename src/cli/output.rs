@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, bail};
 
+use super::Exit;
 use super::written::Written;
 use crate::digest::StatementId;
 use crate::party::answered::{self, Answered};
@@ -167,7 +168,7 @@ pub fn read_envelope(path: &Path) -> anyhow::Result<Envelope> {
     Envelope::parse(&bytes).with_context(|| path.display().to_string())
 }
 
-/// Says what was logged, and where.
+/// Says what was logged, and where, of a statement that was signed before.
 ///
 /// # Errors
 /// None but those of printing.
@@ -177,16 +178,18 @@ pub fn say_logged(logged: &Logged, plain: &str, json: bool) -> anyhow::Result<()
         return Ok(());
     }
     println!("{plain}");
-    match &logged.proof {
-        Some(_) if logged.known => println!(
-            "in the log already as entry {}, proof verified: nothing new was logged (to repeat an act, \
-             sign it in another minute)",
-            logged.index
+    let index = logged.index;
+    match (logged.known, &logged.proof) {
+        (true, Some(_)) => {
+            println!("in the log already as entry {index}, proof verified: nothing new was logged")
+        }
+        (true, None) => println!(
+            "in the log already as entry {index}, which the witnesses have not cosigned yet: nothing new was \
+             logged"
         ),
-        Some(_) => println!("logged as entry {}, proof verified", logged.index),
-        None => println!(
-            "accepted as entry {}; the witnesses have not cosigned it yet: ask for its proof later",
-            logged.index
+        (false, Some(_)) => println!("logged as entry {index}, proof verified"),
+        (false, None) => println!(
+            "accepted as entry {index}; the witnesses have not cosigned it yet: ask for its proof later"
         ),
     }
     println!("id {}", logged.id);
@@ -219,6 +222,28 @@ pub fn say_ending(ending: &Ending, plain: &str, json: bool) -> anyhow::Result<()
 pub fn tell_ending_waits() {
     eprintln!("the log is closed; waiting for the witnesses to cosign its final checkpoint");
 }
+
+/// As [`say_logged`], of an act that this command has signed now. The answer is no if the log had the same
+/// statement already: the same act in the same minute is the same statement, and did not become an entry.
+///
+/// # Errors
+/// As there.
+pub fn say_act(logged: &Logged, plain: &str, json: bool) -> anyhow::Result<Exit> {
+    say_logged(logged, plain, json)?;
+    Ok(acted(logged, json))
+}
+
+/// Whether an act that this command has signed now became an entry; says how to do it again if not.
+pub fn acted(logged: &Logged, json: bool) -> Exit {
+    if logged.known {
+        tell(AGAIN, json);
+        return Exit::No;
+    }
+    Exit::Yes
+}
+
+const AGAIN: &str = "the same was signed and logged in this minute: if it is to be done twice, run this again in the \
+                     next minute";
 
 /// Tells people something: on standard error where standard output is for a JSON answer.
 pub fn tell(text: &str, json: bool) {

@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use super::Exit;
 use super::domains::DomainRecord;
 use super::keys;
-use super::output::{say_logged, say_written};
+use super::output::{say_act, say_written};
 use super::say::{self, Opening, Say, Unseal};
 use super::written::Written;
 use crate::client::base::BaseUrl;
@@ -109,7 +109,7 @@ pub struct SignOnly {
 
 impl SignOnly {
     /// Logs the statement that `sign` makes, or writes it to the file that was named for it, and says so. The
-    /// text that `sign` returns is printed once it is logged.
+    /// text that `sign` returns is printed once it is logged. The answer is no if the log had it already.
     ///
     /// # Errors
     /// If it cannot be signed or written, or the ledger refuses.
@@ -123,14 +123,14 @@ impl SignOnly {
                 Written::Envelope.check(file)?;
                 let (envelope, _) = sign(&speaker.signatory()?)?;
                 say_written(file, &envelope, SUBMIT, speaker.json())?;
+                Ok(Exit::Yes)
             }
             None => {
                 let party = speaker.open()?;
                 let (envelope, plain) = sign(&party).map_err(|e| admin_key_elsewhere(&party, e))?;
-                say_logged(&party.submit(&envelope)?, &plain, speaker.json())?;
+                say_act(&party.submit(&envelope)?, &plain, speaker.json())
             }
         }
-        Ok(Exit::Yes)
     }
 
     /// [`SignOnly::finish`] for a statement of the speaker alone.
@@ -316,8 +316,7 @@ fn register(args: &Register) -> anyhow::Result<Exit> {
 /// Those of [`submit_own`].
 pub fn log(party: &Official, statement: Statement, role: Role, json: bool) -> anyhow::Result<Exit> {
     let logged = submit_own(party, &statement, role)?;
-    say_logged(&logged, &plain_own(party, &statement), json)?;
-    Ok(Exit::Yes)
+    say_act(&logged, &plain_own(party, &statement), json)
 }
 
 /// Signs a statement of the party alone and logs it.

@@ -147,6 +147,7 @@ pub fn unseal<S: Speaker>(args: &Unseal<S>) -> anyhow::Result<Exit> {
     if closed.is_empty() {
         bail!("nothing is sealed any more in {}", args.statement);
     }
+    let mut exit = Exit::Yes;
     for digest in closed {
         let opening = seals::opening(&party, &digest)?;
         let attached = party.attach(opening.encode().as_bytes(), "text/plain")?;
@@ -154,9 +155,11 @@ pub fn unseal<S: Speaker>(args: &Unseal<S>) -> anyhow::Result<Exit> {
             seal: digest,
             opening: attached.digest(),
         };
-        log(&party, unsealing.into(), Role::Officer, args.speaker.json())?;
+        if log(&party, unsealing.into(), Role::Officer, args.speaker.json())? == Exit::No {
+            exit = Exit::No;
+        }
     }
-    Ok(Exit::Yes)
+    Ok(exit)
 }
 
 /// Runs `opening`.

@@ -11,11 +11,11 @@ use super::log::Progress;
 use super::output::{confirm, read_envelope, say_ending, say_logged, tell, tell_ending_waits};
 use super::party::read_trust;
 use super::written::Written;
+use crate::client::Client;
 use crate::client::base::BaseUrl;
-use crate::client::{Client, ClientError};
 use crate::party::bulk::{Outcome, submit_all};
 use crate::party::ending::{Ending, closes};
-use crate::party::official::{OfficialError, logged_json, submit as submit_statement};
+use crate::party::official::{logged_json, submit as submit_statement};
 use crate::plain::count;
 use crate::statement::envelope::{Envelope, MAX_ENVELOPE};
 use crate::statement::parse_payload;
@@ -112,15 +112,7 @@ fn one(args: &Submit, file: &Path) -> anyhow::Result<Exit> {
         return Ok(Exit::No);
     }
     let (client, policy) = ledger(args)?;
-    let logged = match submit_statement(&client, &policy, &envelope) {
-        Err(OfficialError::Client(ClientError::Problem(problem)))
-            if problem.refusal().is_some() =>
-        {
-            eprintln!("refused: {problem}");
-            return Ok(Exit::No);
-        }
-        submitted => submitted?,
-    };
+    let logged = submit_statement(&client, &policy, &envelope)?;
     if let (Some(path), Some(proof)) = (&args.proof, &logged.proof) {
         Written::Proof.write(path, proof)?;
     }
@@ -260,7 +252,7 @@ fn many(args: &Submit, files: &[PathBuf]) -> anyhow::Result<Exit> {
     }
     let mut answered = statements.envelopes.iter().zip(&outcomes);
     let closing = answered.find_map(|(envelope, outcome)| match outcome {
-        Outcome::Logged { logged, .. } if closes(envelope) => Some((envelope, logged.clone())),
+        Outcome::Logged(logged) if closes(envelope) => Some((envelope, logged.clone())),
         _ => None,
     });
     let ending = closing.map(|(envelope, logged)| ending((&client, &policy), envelope, logged));
@@ -281,7 +273,7 @@ fn many(args: &Submit, files: &[PathBuf]) -> anyhow::Result<Exit> {
 
 fn write_proofs(folder: &Path, outcomes: &[Outcome]) -> anyhow::Result<()> {
     for outcome in outcomes {
-        if let Outcome::Logged { logged, .. } = outcome
+        if let Outcome::Logged(logged) = outcome
             && let Some(proof) = &logged.proof
         {
             let path = folder.join(format!("{}.tlog-proof", logged.id));
@@ -310,7 +302,7 @@ impl Told {
         }
         for (place, outcome) in statements.places.into_iter().zip(outcomes) {
             match outcome {
-                Outcome::Logged { logged, known } => match known {
+                Outcome::Logged(logged) => match logged.known {
                     true => told.known.push((place, logged)),
                     false => told.logged.push((place, logged)),
                 },

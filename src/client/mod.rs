@@ -119,6 +119,8 @@ impl ClientError {
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
+    /// Whether the call was sent again after a `429` or `503`.
+    pub repeated: bool,
     /// The `Upload-Offset` header.
     pub upload_offset: Option<u64>,
     pub body: Vec<u8>,
@@ -147,7 +149,8 @@ impl Client {
         &self.base
     }
 
-    /// Submits a statement; `None` for its proof while the witnesses' quorum is missing.
+    /// Submits a statement; `None` for its proof while the witnesses' quorum is missing. It is `known` if it was
+    /// in the log before this call, whose own attempts after a `429` or `503` do not count.
     ///
     /// # Errors
     /// [`ClientError::Problem`] with the reason for a refusal.
@@ -160,7 +163,8 @@ impl Client {
         };
         let answer = self.run(("POST", path), request, &body, MAX_JSON)?;
         let logged: Logged = self.json(path, &answer.body)?;
-        let known = answer.status == 200;
+        // An attempt that was put off by whoever answered may have reached the log all the same.
+        let known = logged.known && !answer.repeated;
         Ok(Logged { known, ..logged })
     }
 
@@ -345,11 +349,19 @@ impl Client {
         limit: u64,
     ) -> Result<Answer, ClientError> {
         const FORM: &str = "own headers are well formed";
-        let sent = patiently(|| match method {
-            "POST" | "PUT" | "PATCH" => self.agent.run(request().body(body).expect(FORM)),
-            _ => self.agent.run(request().body(()).expect(FORM)),
+        let mut attempts = 0_u32;
+        let sent = patiently(|| {
+            attempts += 1;
+            match method {
+                "POST" | "PUT" | "PATCH" => self.agent.run(request().body(body).expect(FORM)),
+                _ => self.agent.run(request().body(()).expect(FORM)),
+            }
         });
-        self.answer(path, sent, limit)
+        let answer = self.answer(path, sent, limit)?;
+        Ok(Answer {
+            repeated: attempts > 1,
+            ..answer
+        })
     }
 
     /// A successful answer of at most `limit` bytes.
@@ -372,6 +384,7 @@ impl Client {
         let body = body.map_err(transport)?;
         Ok(Answer {
             status,
+            repeated: false,
             upload_offset,
             body,
         })

@@ -164,3 +164,44 @@ fn only_the_rest_of_the_same_content_is_taken() {
         assert!(refused, "{other:?}: {fetched:?}");
     }
 }
+
+/// What a client says of a statement that a server answers with these, one an attempt.
+fn submitted(answers: Vec<String>) -> Logged {
+    let key = SigningKey::from_bytes(&[1; 32]);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        for answer in answers {
+            let (mut stream, _) = listener.accept().unwrap();
+            let (mut call, mut piece) = (Vec::new(), [0; 4096]);
+            while !call.ends_with(b"}") {
+                let length = stream.read(&mut piece).unwrap();
+                call.extend_from_slice(&piece[..length]);
+            }
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    let client = Client::new(BaseUrl::parse(&url).unwrap(), crate::time::Clock::system());
+    let logged = client.submit(&Envelope::sign(vec![1], &[&key])).unwrap();
+    server.join().unwrap();
+    logged
+}
+
+#[test]
+fn a_statement_that_an_own_attempt_brought_was_not_known_before() {
+    let answer = |status: &str, headers: &str, body: &str| {
+        let length = body.len();
+        format!(
+            "HTTP/1.1 {status}\r\nconnection: close\r\n{headers}content-length: {length}\r\n\r\n{body}"
+        )
+    };
+    let id = "00".repeat(32);
+    let known =
+        format!(r#"{{"id":"{id}","index":7,"logged_at":"2019-07-31T14:05:00Z","known":true}}"#);
+    let known = answer("200 OK", "content-type: application/json\r\n", &known);
+    assert!(submitted(vec![known.clone()]).known);
+    for status in ["503 Service Unavailable", "429 Too Many Requests"] {
+        let later = answer(status, "retry-after: 1\r\n", "");
+        assert!(!submitted(vec![later, known.clone()]).known, "{status}");
+    }
+}

@@ -30,7 +30,7 @@ const WAITS: std::ops::RangeInclusive<u64> = 1..=60;
 pub enum Outcome {
     /// It is logged, now or before. Its proof was verified; there is none while the witnesses' quorum
     /// is missing.
-    Logged { logged: Logged, known: bool },
+    Logged(Logged),
     /// The log does not take it.
     Refused(Box<Problem>),
 }
@@ -220,8 +220,7 @@ impl Work<'_> {
                     if let Some(envelope) = self.envelopes.get(place) {
                         (self.check)(&logged, envelope)?;
                     }
-                    let known = status == 200;
-                    Outcome::Logged { logged, known }
+                    Outcome::Logged(logged)
                 }
                 Err(problem) if may_pass(status) || called.wait.is_some() => {
                     called.why.get_or_insert(problem);
@@ -323,7 +322,7 @@ mod tests {
                     index: LeafIndex::new(u64::from(*number)),
                     logged_at: crate::time::Time::from_unix(0).unwrap(),
                     proof: None,
-                    known: false,
+                    known,
                 };
                 LineAnswer::logged(line, if known { 200 } else { 201 }, logged)
             });
@@ -386,7 +385,7 @@ mod tests {
         let outcomes = run(&envelopes, &mut send, &mut |_| {}).unwrap();
         let known: Vec<bool> = outcomes
             .iter()
-            .map(|outcome| matches!(outcome, Outcome::Logged { known: true, .. }))
+            .map(|outcome| matches!(outcome, Outcome::Logged(Logged { known: true, .. })))
             .collect();
         // Those whose answers were lost had been logged.
         assert_eq!(known, [false, true, true]);

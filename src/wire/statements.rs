@@ -19,9 +19,13 @@ pub struct Logged {
     /// The `.tlog-proof`; absent while the witnesses' quorum is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<String>,
-    /// Whether it was in the log before this call: status 200, not 201. Never known of 202.
-    #[serde(skip)]
+    /// Whether it was in the log before this call.
+    #[serde(default, skip_serializing_if = "is_false")]
     pub known: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// One line of the answer of `POST /api/v1/statements` to JSON lines: the answer to one of them.
@@ -42,6 +46,9 @@ pub struct LineAnswer {
     /// The `.tlog-proof`, if the call asked for proofs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<String>,
+    /// Whether it was in the log before this call.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub known: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
     /// Seconds after which the same line may be sent again, if it may.
@@ -62,6 +69,7 @@ impl LineAnswer {
             index: None,
             logged_at: None,
             proof: None,
+            known: false,
             problem: Some(problem),
             retry_after: None,
             signed: None,
@@ -77,6 +85,7 @@ impl LineAnswer {
             index: Some(logged.index),
             logged_at: Some(logged.logged_at),
             proof: logged.proof,
+            known: logged.known,
             problem: None,
             retry_after: None,
             signed: None,
@@ -93,7 +102,7 @@ impl LineAnswer {
             index: self.index?,
             logged_at: self.logged_at?,
             proof: self.proof,
-            known: self.status == 200,
+            known: self.known,
         }))
     }
 }

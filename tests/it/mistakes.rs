@@ -3,7 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use super::ledger::{AGENCY, Ledger, Ran, done, signed_benefit, whosaw};
+use ed25519_dalek::SigningKey;
+use whosaw::statement::key::PublicKey;
+use whosaw::statement::sign;
+use whosaw::statement::words::Role;
+
+use super::ledger::{AGENCY, Ledger, Ran, VENDOR, done, head_of, signed_benefit, until, whosaw};
 
 /// What is wrong must be refused, and must say so.
 fn refused(args: &[&str], says: &str) -> Ran {
@@ -130,7 +135,120 @@ fn what_is_in_the_log_already_is_not_told_as_logged() {
     assert!(done(&submit).contains("logged as entry"));
     let again = done(&submit);
     assert!(again.contains("nothing new was logged"), "{again}");
+    assert!(!again.contains("minute"), "{again}");
     let again = done(&[&submit[..], &["--json"]].concat());
     let again: serde_json::Value = serde_json::from_str(&again).unwrap();
     assert_eq!(again["known"], true, "{again}");
+}
+
+/// The same act in the same minute is one statement: the second one did not become an entry.
+#[test]
+fn the_answer_to_an_act_twice_in_a_minute_is_no() {
+    let ledger = Ledger::start(|limits| limits.batch_seconds = 3600);
+    ledger.settle();
+    let (home, url) = (ledger.file("vendor"), ledger.url());
+    let mut count = 0;
+    let mut act_twice = |more: &[&str]| {
+        count += 1;
+        let count = count.to_string();
+        let who = ["vendor", "benefit", "--home", &home, "--server", &url];
+        let what = ["--giver", VENDOR, "--receiver", AGENCY, "--count", &count];
+        let act = [&who[..], &what, &["--kind", "equipment"], more].concat();
+        done(&act);
+        let size = ledger.size();
+        let twice = whosaw(&act);
+        // Another minute may have begun between the two.
+        (ledger.size() == size).then_some(twice)
+    };
+    let twice = until("done twice in a minute", || act_twice(&[]));
+    assert_eq!(twice.code, Some(1), "{}{}", twice.stdout, twice.stderr);
+    for says in ["in the log already as entry", "in the next minute"] {
+        assert!(twice.stdout.contains(says), "{}", twice.stdout);
+    }
+    let twice = until("done twice in a minute", || act_twice(&["--json"]));
+    assert_eq!(twice.code, Some(1), "{}{}", twice.stdout, twice.stderr);
+    let logged: serde_json::Value = serde_json::from_str(&twice.stdout).unwrap();
+    assert_eq!(logged["known"], true, "{logged}");
+    assert!(
+        twice.stderr.contains("in the next minute"),
+        "{}",
+        twice.stderr
+    );
+}
+
+/// Whichever command the ledger refuses: the answer is no, and as JSON it is the problem.
+#[test]
+fn a_refusal_by_the_ledger_is_the_answer_no() {
+    let ledger = Ledger::start(|limits| limits.batch_seconds = 3600);
+    ledger.settle();
+    let (data, url, trust) = (
+        ledger.file("operator"),
+        ledger.url(),
+        ledger.file("operator/log.policy"),
+    );
+    let file = ledger.file("benefit.dsse");
+    let mut benefit = super::ledger::benefit();
+    benefit.giver = benefit.receiver.clone();
+    let key = ledger.home("vendor").key(Role::Officer).unwrap();
+    let refused = sign(&head_of(VENDOR), &benefit.into(), &[&key]);
+    fs::write(&file, refused.to_json()).unwrap();
+    let stranger = PublicKey::from(&SigningKey::from_bytes(&[7; 32])).to_string();
+    let own = ["--data", &data, "--server", &url];
+    let to = ["--server", &url, "--trust", &trust];
+    let commands: [(&[&str], &[&str], &str); 4] = [
+        (&["submit", &file], &to, "bad-value"),
+        (
+            &[
+                "operator",
+                "suspend",
+                "who.example",
+                "--reason",
+                "rules-broken",
+            ],
+            &own,
+            "unknown-party",
+        ),
+        (
+            &[
+                "operator",
+                "revoke-key",
+                &stranger,
+                "--reason",
+                "lost",
+                "--yes",
+            ],
+            &own,
+            "wrong-reference",
+        ),
+        (
+            &["operator", "close", "--reason", "moved", "--yes"],
+            &own,
+            "bad-value",
+        ),
+    ];
+    let size = ledger.size();
+    for (command, more, code) in commands {
+        let ran = whosaw(&[command, more].concat());
+        assert_eq!(
+            ran.code,
+            Some(1),
+            "{command:?}: {}{}",
+            ran.stdout,
+            ran.stderr
+        );
+        let kind = format!("/problems/{code}");
+        let says = ran.stderr.starts_with("refused: ") && ran.stderr.contains(&kind);
+        assert!(says, "{command:?}: {}", ran.stderr);
+        let ran = whosaw(&[command, more, &["--json"]].concat());
+        assert_eq!(
+            ran.code,
+            Some(1),
+            "{command:?}: {}{}",
+            ran.stdout,
+            ran.stderr
+        );
+        let answer: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!(answer["problem"]["type"], kind, "{command:?}: {answer}");
+    }
+    assert_eq!(ledger.size(), size);
 }

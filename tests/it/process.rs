@@ -222,8 +222,14 @@ fn an_absent_witness_delays_proofs_and_loses_nothing() {
     assert_eq!(answer.status, 202, "{answer:?}");
     let accepted: Logged = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!(
-        (accepted.id, accepted.index.as_u64(), accepted.proof),
-        (id, size, None)
+        (accepted.id, accepted.index.as_u64(), &accepted.proof),
+        (id, size, &None)
+    );
+    let again = ledger.submit(&envelope.to_json());
+    let known: Logged = serde_json::from_slice(&again.body).unwrap();
+    assert_eq!(
+        (again.status, accepted.known, known.known),
+        (202, false, true)
     );
     assert_eq!(
         ledger.size(),

@@ -9,7 +9,7 @@ use super::standing::{confirmation, say_checked};
 use crate::cli::Exit;
 use crate::cli::domains::{Asking, Place};
 use crate::cli::files::add_signature;
-use crate::cli::output::{read_envelope, say_logged, say_written, tell};
+use crate::cli::output::{acted, read_envelope, say_logged, say_written, tell};
 use crate::cli::party::{SignOnly, Speaker as _, admin_key_elsewhere, plain_own, submit_own};
 use crate::party::official::{Official, logged_json};
 use crate::record::domains::Domains;
@@ -85,8 +85,7 @@ pub fn run(args: &Approve) -> anyhow::Result<Exit> {
             return Ok(not_approved(args));
         }
     }
-    log(&operator, &envelope, seen, signed, args.own.json)?;
-    Ok(Exit::Yes)
+    log(&operator, &envelope, seen, signed, args.own.json)
 }
 
 fn not_approved(args: &Approve) -> Exit {
@@ -167,18 +166,22 @@ fn check_day(claim: &DomainCheck, head: &Head, now: Time) -> anyhow::Result<()> 
 }
 
 /// Logs the registration, and what was seen beside it: if the admin key `is_elsewhere`, that is left to a
-/// person.
+/// person. The answer is no if this command has signed what the log had already, and nothing else.
 fn log(
     operator: &Official,
     envelope: &Envelope,
     seen: Seen,
     is_elsewhere: bool,
     json: bool,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Exit> {
     let logged = operator.submit(envelope)?;
     if !json {
         say_logged(&logged, "approved", false)?;
     }
+    let mut exit = match logged.known && !is_elsewhere {
+        true => Exit::No,
+        false => Exit::Yes,
+    };
     let mut shown = logged_json(&logged);
     match seen.0 {
         None => {}
@@ -193,10 +196,11 @@ fn log(
             if !json {
                 say_logged(&confirmed, &plain_own(operator, &statement), false)?;
             }
+            exit = acted(&confirmed, json);
         }
     }
     if json {
         println!("{}", serde_json::to_string_pretty(&shown)?);
     }
-    Ok(())
+    Ok(exit)
 }

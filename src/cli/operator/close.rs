@@ -2,7 +2,7 @@
 
 use super::{Own, names_origin};
 use crate::cli::Exit;
-use crate::cli::output::{say_ending, tell_ending_waits};
+use crate::cli::output::{say_ending, tell, tell_ending_waits};
 use crate::cli::party::{self, SignOnly, Speaker as _};
 use crate::party::ending::Ending;
 use crate::party::official::Signatory;
@@ -98,6 +98,11 @@ pub fn run(args: &Close) -> anyhow::Result<Exit> {
     let (client, trust) = (operator.client(), (operator.policy(), operator.clock()));
     let ending = Ending::wait(client, trust, &envelope, logged, tell_ending_waits)?;
     say_ending(&ending, &plain, args.own.json)?;
+    // A log that was closed before can be closed no second time.
+    if ending.logged.known {
+        tell("the log was closed before", args.own.json);
+        return Ok(Exit::No);
+    }
     Ok(Exit::Yes)
 }
 

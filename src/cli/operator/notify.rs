@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use super::{Exit, Own, party};
-use crate::cli::output::{read_line, read_text, say_logged};
+use crate::cli::output::{acted, read_line, read_text, say_logged};
 use crate::cli::party::Speaker as _;
 use crate::digest::{Digest, StatementId};
 use crate::party::notify::{About, Owner, Waiting, owners, recipient};
@@ -121,7 +121,7 @@ pub fn notify(args: &Notify) -> anyhow::Result<Exit> {
         }
     };
     let sealed = about.messages(&store, &named, &text)?;
-    let mut all = Vec::new();
+    let (mut all, mut exit) = (Vec::new(), Exit::Yes);
     // One statement after another: if one fails, those who were not told yet still wait to be.
     let kept = |untold: &[Owner]| waiting.keep(&[untold, &later].concat());
     kept(&named)?;
@@ -144,13 +144,16 @@ pub fn notify(args: &Notify) -> anyhow::Result<Exit> {
         if !args.own.json {
             say_logged(&logged, &party::plain_own(&operator, &notice), false)?;
         }
+        if acted(&logged, args.own.json) == Exit::No {
+            exit = Exit::No;
+        }
         all.push(logged_json(&logged));
         kept(named.get((n + 1) * MAX_MESSAGES..).unwrap_or_default())?;
     }
     if args.own.json {
         println!("{}", serde_json::to_string_pretty(&all)?);
     }
-    Ok(Exit::Yes)
+    Ok(exit)
 }
 
 /// Runs `vaults`.

@@ -124,7 +124,7 @@ fn a_lost_agency_comes_back_and_owes_what_it_owed() {
         )
     };
     let early = register(&ledger, "agency", "successor");
-    assert_eq!(early.code, Some(2));
+    assert_eq!(early.code, Some(1));
     assert!(
         early.stderr.contains("the operator withdraws it first"),
         "{}",
@@ -158,7 +158,7 @@ fn a_lost_agency_comes_back_and_owes_what_it_owed() {
     ledger.pass_days(16);
     let agreement = id(ok(agree(&ledger, "successor", SUCCESSOR)));
     let barred = ask(&ledger, "successor", &agreement);
-    assert_eq!(barred.code, Some(2), "{}", barred.stdout);
+    assert_eq!(barred.code, Some(1), "{}", barred.stdout);
     assert!(barred.stderr.contains("seal-overdue"), "{}", barred.stderr);
     let (old, new) = (ledger.path("agency/seals"), ledger.path("successor/seals"));
     std::fs::create_dir_all(&new).unwrap();
