@@ -15,6 +15,9 @@ use crate::encoding;
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PublicKey([u8; 32]);
 
+/// Characters of a key in a sentence: 72 bits.
+const SHORT: usize = 12;
+
 /// Decoded keys that each thread remembers: few keys sign most statements, and decoding one costs a
 /// tenth of a verification.
 const REMEMBERED: usize = 128;
@@ -84,6 +87,12 @@ impl PublicKey {
     /// The 32 bytes of RFC 8032.
     pub fn to_bytes(self) -> [u8; 32] {
         self.0
+    }
+
+    /// As people read it: as much of its text as tells keys apart.
+    pub fn short(self) -> String {
+        let text: String = encoding::base64url(self.0).chars().take(SHORT).collect();
+        format!("{}{text}", Self::PREFIX)
     }
 
     /// Whether `signature` (64 bytes) over `message` satisfies the equation without cofactor, and

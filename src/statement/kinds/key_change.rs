@@ -13,7 +13,7 @@ use crate::statement::facts::{Change, Fact, FactKey, Facts, FactsExt};
 use crate::statement::key::PublicKey;
 use crate::statement::refusal::{Reason, Refusal, Verdict};
 use crate::statement::rules::{Entry, wrong_author};
-use crate::statement::words::{PartyId, Role, codes};
+use crate::statement::words::{PartyId, Role, codes, listed};
 
 /// A change of a party's keys.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -99,16 +99,22 @@ impl Kind for KeyChange {
     }
 
     fn plain(&self, who: &str) -> String {
-        let count = |n: usize| match n {
-            1 => "1 key".to_owned(),
-            n => format!("{n} keys"),
+        let added = |new: &NewKey| {
+            let label = new.label.as_ref();
+            let label = label.map_or_else(String::new, |label| format!(" ({label})"));
+            format!("the {} key {}{label}", new.role, new.key.short())
         };
-        format!(
-            "{who} adds {} to {} and revokes {}.",
-            count(self.add.len()),
-            self.party,
-            count(self.revoke.len())
-        )
+        let revoked = |key: &RevokedKey| format!("the key {} ({})", key.key.short(), key.reason);
+        let added: Vec<String> = self.add.iter().map(added).collect();
+        let revoked: Vec<String> = self.revoke.iter().map(revoked).collect();
+        let mut does = Vec::new();
+        if !added.is_empty() {
+            does.push(format!("adds {} to {}", listed(&added), self.party));
+        }
+        if !revoked.is_empty() {
+            does.push(format!("revokes {} of {}", listed(&revoked), self.party));
+        }
+        format!("{who} {}.", does.join(", and "))
     }
 
     fn example() -> Self {
@@ -167,4 +173,29 @@ impl KeyChange {
 /// A public key for examples; anyone can derive its secret.
 pub(crate) fn example_key(n: u8) -> PublicKey {
     PublicKey::from(&ed25519_dalek::SigningKey::from_bytes(&[n; 32]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sentence_names_each_key_with_its_role_or_its_reason() {
+        let both = KeyChange::example();
+        let (new, old) = (example_key(2).short(), example_key(3).short());
+        assert_eq!(old.len(), "ed25519:".len() + 12, "{old}");
+        let added = format!("adds the officer key {new} (detective-4) to lakelandgov.example");
+        let revoked = format!("revokes the key {old} (holder-left) of lakelandgov.example");
+        assert_eq!(both.plain("who"), format!("who {added}, and {revoked}."));
+        let one = KeyChange {
+            add: Vec::new(),
+            ..both.clone()
+        };
+        assert_eq!(one.plain("who"), format!("who {revoked}."));
+        let other = KeyChange {
+            revoke: Vec::new(),
+            ..both
+        };
+        assert_eq!(other.plain("who"), format!("who {added}."));
+    }
 }

@@ -7,10 +7,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
+use crate::plain::count;
 use crate::statement::facts::{Change, DeclaredLimits, Fact, FactKey, Facts, FactsExt, Whole};
 use crate::statement::refusal::{Reason, Refusal, Verdict};
 use crate::statement::rules::{Entry, outside_limits};
-use crate::statement::words::{Label, PartyId, Role, ascending};
+use crate::statement::words::{Label, PartyId, Role, ascending, listed};
 
 /// The most limits that wait for their time at once: every rule that needs the limits reads them.
 const MAX_ANNOUNCED: usize = 16;
@@ -193,15 +194,53 @@ impl Kind for Limits {
     }
 
     fn plain(&self, who: &str) -> String {
+        // Destructured, so that no later member is left out.
+        let Self {
+            rules,
+            vendors,
+            area_m2,
+            window_minutes,
+            footage_age_days,
+            open_requests,
+            total_minutes,
+            deadline_minutes,
+            decision_minutes,
+            seal_days,
+            delay_days,
+            bulletin_days,
+            batch_seconds,
+            new_key_wait_minutes,
+            custody_days,
+            retention_days,
+            notice_minutes,
+            features,
+        } = self;
+        let minutes = |n: &u32| count(*n, "minute");
+        let days = |n: &u32| count(*n, "day");
+        let named = |names: String| match names.is_empty() {
+            true => "none".to_owned(),
+            false => names,
+        };
         format!(
-            "{who} allows requests of at most {} m², {} minutes, footage {} days old, {} open at once \
-             and {} minutes in all for one investigation; sealed fields open within {} days.",
-            self.area_m2,
-            self.window_minutes,
-            self.footage_age_days,
-            self.open_requests,
-            self.total_minutes,
-            self.seal_days
+            "{who} allows requests of at most {area_m2} m², {}, footage {} old, {open_requests} open at once and {} \
+             in all for one investigation, with {decision_minutes} to {} to answer; sealed fields open within {}, and \
+             one court order delays by {}; bulletins end within {}; agencies answer for what they collected within \
+             {}; disclosures stay open, and stored data is kept, for {}; commitment batches are {} apart; new keys wait \
+             {}, later limits {}; vendors: {}; features: {}; rules of version {rules}.",
+            minutes(window_minutes),
+            days(footage_age_days),
+            minutes(total_minutes),
+            minutes(deadline_minutes),
+            days(seal_days),
+            days(delay_days),
+            days(bulletin_days),
+            days(custody_days),
+            days(retention_days),
+            count(*batch_seconds, "second"),
+            minutes(new_key_wait_minutes),
+            minutes(notice_minutes),
+            named(listed(vendors)),
+            named(listed(features)),
         )
     }
 
@@ -216,6 +255,34 @@ impl Kind for Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whoever signs or reads them sees each member.
+    #[test]
+    fn the_sentence_shows_every_member() {
+        let members = serde_json::to_value(Limits::example()).unwrap();
+        let members = members.as_object().unwrap();
+        for (name, value) in members {
+            let mut changed = members.clone();
+            let other = match value.as_u64() {
+                Some(number) => serde_json::Value::from(number + 7_000_003),
+                None => serde_json::json!(["another.example"]),
+            };
+            changed.insert(name.clone(), other);
+            let changed = serde_json::Value::Object(changed).to_string();
+            // No label has a dot.
+            let changed = match name.as_str() {
+                "features" => changed.replace("another.example", "another"),
+                _ => changed,
+            };
+            let limits: Limits = serde_json::from_str(&changed).unwrap();
+            let plain = limits.plain("who");
+            let shown = match value.as_u64() {
+                Some(number) => (number + 7_000_003).to_string(),
+                None => "another".to_owned(),
+            };
+            assert!(plain.contains(&shown), "{name}: {plain}");
+        }
+    }
 
     #[test]
     fn the_limits_for_a_trial_wait_for_nothing_and_are_else_the_first_ones() {
