@@ -62,6 +62,35 @@ pub fn is_hidden(c: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
+/// A name with a character that people cannot see, and that makes it look like another name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the name {name} has the hidden character {}: write it without", code_point(.character))]
+pub struct HiddenCharacter {
+    /// With its hidden characters escaped.
+    name: String,
+    character: char,
+}
+
+/// A character as people look it up.
+fn code_point(c: &char) -> String {
+    format!("U+{:04X}", u32::from(*c))
+}
+
+/// Refuses a name with a hidden character. It is for names that somebody makes now: those in other people's
+/// files and keys are read as they are, and shown by [`printable`].
+///
+/// # Errors
+/// [`HiddenCharacter`], with the first one.
+pub fn check_visible(name: &str) -> Result<(), HiddenCharacter> {
+    match name.chars().find(|c| is_hidden(*c)) {
+        None => Ok(()),
+        Some(character) => Err(HiddenCharacter {
+            name: printable(name),
+            character,
+        }),
+    }
+}
+
 /// A text with its hidden characters escaped: what strangers wrote must not steer a terminal.
 pub fn printable(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());
@@ -142,6 +171,23 @@ mod tests {
         );
         assert!(shown.ends_with("\\nb é 猫"), "{shown}");
         assert_eq!(printable_lines(written), "a[2J\nb é 猫");
+    }
+
+    #[test]
+    fn a_name_with_a_hidden_character_is_refused_and_the_character_named() {
+        assert_eq!(check_visible("redaktion-süd.example"), Ok(()));
+        for (name, says) in [
+            (
+                "north\u{202e}",
+                "north\\u{202e} has the hidden character U+202E",
+            ),
+            ("no\u{200b}rth", "U+200B"),
+            ("\u{9b}north", "U+009B"),
+        ] {
+            let refused = check_visible(name).unwrap_err().to_string();
+            assert!(refused.contains(says), "{refused}");
+            assert!(!refused.contains(is_hidden), "{refused:?}");
+        }
     }
 
     #[test]

@@ -23,6 +23,7 @@ use super::written::Written;
 use crate::client::Client;
 use crate::client::base::BaseUrl;
 use crate::digest::StatementId;
+use crate::encoding::printable;
 use crate::plain::count;
 use crate::reader::clock::ClockJudgement;
 use crate::reader::follower::{Entry, Follower};
@@ -312,7 +313,7 @@ fn print_audit(out: &mut impl io::Write, audit: &Audit) -> io::Result<()> {
     }
     writeln!(out, "  root {}", audit.root)?;
     for (witness, time) in &audit.cosignatures {
-        writeln!(out, "  cosigned by {witness} at {time}")?;
+        writeln!(out, "  cosigned by {} at {time}", printable(witness))?;
     }
     for name in &audit.unchecked {
         writeln!(
@@ -397,6 +398,7 @@ fn what_it_proves(bytes: &[u8], policy: &Policy) -> anyhow::Result<String> {
     writeln!(text, "  id {}", entry.signed.id)?;
     writeln!(text, "  logged at {} (to the minute)", entry.logged_at)?;
     for (witness, time) in &witnessed.cosignatures {
+        let witness = printable(witness);
         writeln!(text, "  {witness} vouches for the log as of {time}")?;
     }
     writeln!(

@@ -13,6 +13,7 @@ use super::output::{say_act, say_written};
 use super::say::{self, Opening, Say, Unseal};
 use super::written::Written;
 use crate::client::base::BaseUrl;
+use crate::encoding::printable;
 use crate::party::home::{Home, Profile, key_path};
 use crate::party::official::{Official, Signatory, fingerprints};
 use crate::statement::envelope::Envelope;
@@ -249,7 +250,7 @@ pub fn read_trust(path: &Path) -> anyhow::Result<(Policy, String)> {
 pub fn print_fingerprints(policy: &Policy) {
     println!("compare these with what others have:");
     for (what, key) in fingerprints(policy) {
-        println!("  {what:<22} {key}");
+        println!("  {:<22} {}", printable(&what), printable(&key));
     }
 }
 

@@ -16,6 +16,7 @@ use super::server::{LogOptions, Proxies, check_folders};
 use super::signals::Signals;
 use super::{Command, Exit, supervisor};
 use crate::client::base::BaseUrl;
+use crate::encoding::printable;
 use crate::http::metrics::{self, Metrics};
 use crate::http::{
     App, Batcher, Batching, Bundles, Door, Limits, Listening, Lists, MAX_CONNECTIONS, Service,
@@ -457,7 +458,8 @@ fn reload_policy(ledger: &Ledger, operator: &Operator) {
     match changed {
         Ok(None) => {}
         Ok(Some(policy)) => {
-            let names: Vec<_> = policy.witnesses().iter().map(|w| w.name.as_str()).collect();
+            let names = policy.witnesses().iter().map(|w| printable(&w.name));
+            let names: Vec<String> = names.collect();
             tracing::info!(
                 witnesses = names.join(" "),
                 "log.policy has changed: these witnesses are asked now"

@@ -10,7 +10,7 @@ use ed25519_dalek::SigningKey;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::encoding;
+use crate::encoding::{self, HiddenCharacter};
 use crate::random;
 use crate::statement::key::PublicKey;
 use crate::statement::kinds::party::{CheckMethod, NewKey};
@@ -42,6 +42,8 @@ pub enum HomeError {
     Missing(PathBuf),
     #[error("{}: {source}", path.display())]
     Policy { path: PathBuf, source: PolicyError },
+    #[error(transparent)]
+    Name(#[from] HiddenCharacter),
 }
 
 /// Who a party is.

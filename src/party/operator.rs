@@ -20,6 +20,7 @@ use super::home::{
     Home, HomeError, Profile, key_path, new_key, new_ml_dsa_key, read_key, read_ml_dsa_key,
     write_key, write_ml_dsa_key,
 };
+use crate::encoding::check_visible;
 use crate::ledger::fsck::Fsck;
 use crate::ledger::{Config, Inquiry, LedgerError, LogFiles, OwnHead, Unconfirmed};
 use crate::statement::envelope::Envelope;
@@ -57,13 +58,14 @@ impl Operator {
     /// Makes the folder of a new ledger: its keys, its policy without witnesses, its first limits.
     ///
     /// # Errors
-    /// If there is one already, or the folder cannot be written.
+    /// If there is one already, the folder cannot be written, or the origin has a hidden character.
     pub fn init(
         root: &Path,
         profile: Profile,
         origin: Origin,
         limits: &Limits,
     ) -> Result<Self, HomeError> {
+        check_visible(origin.as_str())?;
         let home = Home::create(root, profile)?;
         let (key, ml_dsa_key) = (new_key(), new_ml_dsa_key());
         write_key(&key_path(root, "log"), &key)?;

@@ -11,6 +11,7 @@ use std::fmt;
 use super::checkpoint::{Checkpoint, CheckpointError, Origin};
 use super::cosignature;
 use super::note::{KeyName, Note, NoteError, NoteKey, VerifierKey};
+use crate::encoding::{HiddenCharacter, check_visible};
 use crate::time::Time;
 
 /// The oldest cosignature that is fresh, in seconds before the clock that judges it.
@@ -38,6 +39,8 @@ pub enum PolicyError {
     NoWitnesses,
     #[error("the policy's quorum is met by keys of the operator alone")]
     NotIndependent,
+    #[error(transparent)]
+    Name(#[from] HiddenCharacter),
     #[error(transparent)]
     Note(#[from] NoteError),
     #[error(transparent)]
@@ -151,6 +154,19 @@ pub fn fresh_at(now: Time) -> (Option<Time>, Option<Time>) {
     (oldest, now.checked_add_seconds(MAX_AHEAD))
 }
 
+impl PolicyWitness {
+    /// A line for a witness that somebody names now. Policies that others have written are read as they are: to
+    /// the specification a name is opaque bytes.
+    ///
+    /// # Errors
+    /// [`PolicyError::Name`] if the name, or that of the key, has a character that people cannot see.
+    pub fn new(name: String, key: VerifierKey, url: Option<String>) -> Result<Self, PolicyError> {
+        check_visible(&name)?;
+        check_visible(key.name.as_str())?;
+        Ok(Self { name, key, url })
+    }
+}
+
 impl Policy {
     /// A policy of logs whose checkpoints need `threshold` of `witnesses`; those that share the name
     /// of their keys are one witness, who may cosign with any of them.
@@ -215,26 +231,11 @@ impl Policy {
         let mut quorum_seen = false;
         for (i, line) in text.split('\n').enumerate() {
             let words: Vec<&str> = line.split([' ', '\t']).filter(|w| !w.is_empty()).collect();
-            let result = match words.as_slice() {
+            let control = line.chars().find(|c| c.is_ascii_control() && *c != '\t');
+            let result = match control {
                 _ if i >= MAX_LINES => Err("more than 1024 lines".to_owned()),
-                _ if line.bytes().any(|b| b < 0x20 && b != b'\t' || b == 0x7f) => {
-                    Err("control characters".to_owned())
-                }
-                [] => Ok(()),
-                [first, ..] if first.starts_with('#') => Ok(()),
-                ["log", key, url @ ..] if url.len() <= 1 => policy.add_log(key, url.first()),
-                ["witness", name, key, url @ ..] if url.len() <= 1 => {
-                    policy.add_witness(name, key, url.first())
-                }
-                ["group", name, threshold, members @ ..] => {
-                    policy.add_group(name, threshold, members)
-                }
-                ["quorum", name] if !quorum_seen => {
-                    quorum_seen = true;
-                    policy.set_quorum(name)
-                }
-                ["quorum", _] => Err("a second quorum".to_owned()),
-                [word, ..] => Err(format!("`{word}` with these words is not understood")),
+                Some(c) => Err(format!("the control character U+{:04X}", u32::from(c))),
+                None => policy.add_line(&words, &mut quorum_seen),
             };
             let line = i.saturating_add(1);
             result.map_err(|fault| PolicyError::Line { line, fault })?;
@@ -246,6 +247,24 @@ impl Policy {
             return Err(PolicyError::NoLog);
         }
         Ok(policy)
+    }
+
+    fn add_line(&mut self, words: &[&str], quorum_seen: &mut bool) -> Result<(), String> {
+        match words {
+            [] => Ok(()),
+            [first, ..] if first.starts_with('#') => Ok(()),
+            ["log", key, url @ ..] if url.len() <= 1 => self.add_log(key, url.first()),
+            ["witness", name, key, url @ ..] if url.len() <= 1 => {
+                self.add_witness(name, key, url.first())
+            }
+            ["group", name, threshold, members @ ..] => self.add_group(name, threshold, members),
+            ["quorum", name] if !*quorum_seen => {
+                *quorum_seen = true;
+                self.set_quorum(name)
+            }
+            ["quorum", _] => Err("a second quorum".to_owned()),
+            [word, ..] => Err(format!("`{word}` with these words is not understood")),
+        }
     }
 
     fn add_log(&mut self, key: &str, url: Option<&&str>) -> Result<(), String> {

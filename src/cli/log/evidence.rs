@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use super::{Exit, print_json, read_policy};
+use crate::encoding::printable;
 use crate::time::Time;
 use crate::tlog::checkpoint::Checkpoint;
 use crate::tlog::cosignature;
@@ -136,7 +137,7 @@ fn seen(
         let key = &witness.key;
         let mut lines = note.signatures_by(key);
         let time = lines.find_map(|line| cosignature::verify(key, checkpoint, line).ok())?;
-        Some((witness.name.clone(), time))
+        Some((printable(&witness.name), time))
     });
     cosigned.collect()
 }

@@ -13,6 +13,7 @@ use crate::cli::Exit;
 use crate::cli::fsck::{exit, print_repaired, repaired_json};
 use crate::cli::log::{Progress, print_json};
 use crate::cli::output::Output;
+use crate::encoding::printable;
 use crate::ledger::fsck::{Copy, Recovered, Recovery, Repaired};
 use crate::party::operator::Operator;
 use crate::reader::source;
@@ -219,13 +220,13 @@ pub fn adopt(args: &Adopt) -> anyhow::Result<Exit> {
     let _lock = DataLock::acquire(&args.data)?;
     let asked = operator.ask_witnesses(&without, TIMEOUT)?;
     if let Some(why) = asked.proof() {
-        println!("{why}");
+        println!("{}", printable(&why));
         println!("this folder has an old copy of the log: restore it by `whosaw operator restore`");
         return Ok(Exit::No);
     }
     if !asked.is_enough(&operator.home().policy()?) {
         for (name, why) in asked.reasons() {
-            println!("{name} {why}");
+            println!("{} {why}", printable(&name));
         }
         bail!(
             "too few witnesses have confirmed that this folder has the whole log: try again, or leave one \

@@ -186,17 +186,20 @@ fn lines(args: &AddWitness) -> anyhow::Result<Vec<PolicyWitness>> {
             other.name
         );
     }
-    let line = |key: &VerifierKey| PolicyWitness {
-        name: match key.key {
+    let line = |key: &VerifierKey| {
+        let name = match key.key {
             NoteKey::MlDsa44Cosignature(_) if args.vkey.len() > 1 => {
                 format!("{}-ml-dsa-44", args.name)
             }
             _ => args.name.clone(),
-        },
-        key: key.clone(),
-        url: Some(args.url.clone()),
+        };
+        Ok(PolicyWitness::new(
+            name,
+            key.clone(),
+            Some(args.url.clone()),
+        )?)
     };
-    Ok(args.vkey.iter().map(line).collect())
+    args.vkey.iter().map(line).collect()
 }
 
 #[cfg(test)]
@@ -223,7 +226,7 @@ mod tests {
     fn a_witness_of_two_keys_has_two_lines() {
         let ed25519 = |host: &str| Cosigner::new(name(host), new_key()).verifier();
         let ml_dsa = |host: &str| Cosigner::ml_dsa_44(name(host), new_ml_dsa_key()).verifier();
-        let names = |vkey: Vec<VerifierKey>| {
+        let named = |name: &str, vkey: Vec<VerifierKey>| {
             let args = AddWitness {
                 change: Change {
                     data: PathBuf::new(),
@@ -232,19 +235,24 @@ mod tests {
                     yes: false,
                     json: false,
                 },
-                name: "w".to_owned(),
+                name: name.to_owned(),
                 vkey,
                 url: "https://w.example".to_owned(),
             };
             let lines = lines(&args);
             lines.map(|lines| lines.into_iter().map(|line| line.name).collect::<Vec<_>>())
         };
+        let names = |vkey| named("w", vkey);
         assert_eq!(names(vec![ed25519("w.example")]).unwrap(), ["w"]);
         assert_eq!(names(vec![ml_dsa("w.example")]).unwrap(), ["w"]);
         let both = vec![ed25519("w.example"), ml_dsa("w.example")];
         assert_eq!(names(both).unwrap(), ["w", "w-ml-dsa-44"]);
         let two = vec![ed25519("w.example"), ml_dsa("x.example")];
         assert!(names(two).is_err());
+        for (name, host) in [("w\u{202e}", "w.example"), ("w", "w\u{202e}.example")] {
+            let refused = named(name, vec![ed25519(host)]).unwrap_err().to_string();
+            assert!(refused.contains("U+202E"), "{refused}");
+        }
     }
 
     /// For all small policies, against a count of all sets of witnesses.

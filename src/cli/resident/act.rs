@@ -14,6 +14,7 @@ use super::{
 use crate::cli::Exit;
 use crate::cli::output::{confirm, read_line};
 use crate::cli::party::{print_fingerprints, read_trust};
+use crate::encoding::printable;
 use crate::party::official::fingerprints;
 use crate::party::resident::decide::{self, Wish};
 use crate::party::resident::state::Attack;
@@ -402,6 +403,7 @@ pub(super) fn check_decision(args: &CheckDecision) -> anyhow::Result<Exit> {
         proved.batch_index, proved.log
     );
     for (witness, time) in &proved.cosignatures {
+        let witness = printable(witness);
         println!("  the log as of {time} is vouched for by {witness}");
     }
     println!(

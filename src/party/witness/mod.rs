@@ -19,6 +19,7 @@ use super::home::{
     write_ml_dsa_key,
 };
 use crate::digest::Digest;
+use crate::encoding::check_visible;
 use crate::store::StoreError;
 use crate::store::lock::DataLock;
 use crate::store::secrets::make_folder;
@@ -79,8 +80,9 @@ impl Witness {
     /// Makes a witness's folder and keys; what verifies its cosignatures, Ed25519 first.
     ///
     /// # Errors
-    /// If there is one already.
+    /// If there is one already, or the name has a hidden character.
     pub fn init(root: &Path, name: KeyName) -> Result<Vec<VerifierKey>, HomeError> {
+        check_visible(name.as_str())?;
         let file = |source: std::io::Error| HomeError::File {
             path: root.to_owned(),
             why: source.to_string(),

@@ -63,6 +63,15 @@ fn folder() -> Digest {
 }
 
 #[test]
+fn a_witness_has_a_name_that_people_see() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = Witness::init(folder.path(), "news\u{202e}.example".parse().unwrap());
+    let refused = made.unwrap_err().to_string();
+    assert!(refused.contains("U+202E"), "{refused}");
+    assert!(!folder.path().join("keys").exists());
+}
+
+#[test]
 fn a_witness_never_cosigns_two_histories() {
     let place = Place::new();
     let witness = place.open();

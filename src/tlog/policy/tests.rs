@@ -60,6 +60,21 @@ fn policies_are_read_and_written() {
     assert!(met(&["w0", "w2"]) && met(&["w3"]) && !met(&["w1"]) && !met(&[]));
 }
 
+/// To the specification a name is opaque bytes: what others wrote is read, and none is written like it.
+#[test]
+fn names_with_hidden_characters_are_read_and_not_made() {
+    let name = "w\u{202e}9";
+    let key = cosigner(9).verifier();
+    let lines = format!("witness {name} {key}\nquorum {name}\n");
+    let read = policy(&lines);
+    assert_eq!(read.witnesses()[4].name, name);
+    assert_eq!(Policy::parse(&read.to_string()), Ok(read));
+    PolicyWitness::new("w9".to_owned(), key.clone(), None).unwrap();
+    let made = PolicyWitness::new(name.to_owned(), key, None);
+    let refused = made.unwrap_err().to_string();
+    assert!(refused.contains("U+202E"), "{refused}");
+}
+
 #[test]
 fn every_fault_names_its_line() {
     for (lines, said) in [
@@ -91,7 +106,7 @@ fn every_fault_names_its_line() {
         ("quorum w0\nquorum w1\n", "a second quorum"),
         ("nonsense\n", "`nonsense` with these words"),
         ("quorum\n", "`quorum` with these words"),
-        ("\u{1}quorum w0\n", "control characters"),
+        ("\u{1}quorum w0\n", "control character U+0001"),
         ("", "no `quorum` line"),
     ] {
         assert!(fault(lines).contains(said), "{lines:?}: {}", fault(lines));
