@@ -9,15 +9,13 @@ use std::any::TypeId;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::Read as _;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory as _, FromArgMatches as _};
-use rustix::fs::{Mode, OFlags};
 use tokio::signal::unix::Signal;
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
@@ -26,6 +24,7 @@ use super::server::LOG_FILTER;
 use super::{Cli, supervisor};
 use crate::encoding::printable;
 use crate::logging;
+use crate::store::own;
 
 /// Width of the comments in an example, in characters.
 const WIDTH: usize = 100;
@@ -238,21 +237,16 @@ fn without_empty_variables(command: clap::Command) -> clap::Command {
     command.mut_subcommands(without_empty_variables)
 }
 
-/// The text of a regular file. Any other kind is refused: a pipe would hold up a start, and each SIGHUP.
-fn read_file(path: &Path) -> io::Result<String> {
-    // A pipe without a writer is opened at once.
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("this is not a regular file"));
-    }
+/// The text of a regular file.
+fn read_file(path: &Path) -> Result<String, String> {
+    let file = own::open(path).map_err(|e| e.to_string())?;
+    let fault = |why: String| format!("{}: {why}", path.display());
     let mut text = String::new();
-    let length = file.take(MAX_FILE + 1).read_to_string(&mut text)?;
+    let length = file.take(MAX_FILE + 1).read_to_string(&mut text);
+    let length = length.map_err(|e| fault(e.to_string()))?;
     match u64::try_from(length).is_ok_and(|length| length <= MAX_FILE) {
         true => Ok(text),
-        false => Err(io::Error::other(format!(
-            "the file is larger than {MAX_FILE} bytes"
-        ))),
+        false => Err(fault(format!("the file is larger than {MAX_FILE} bytes"))),
     }
 }
 
@@ -294,7 +288,7 @@ impl Server {
         let Some(path) = self.given.get_one::<PathBuf>("config") else {
             return Ok(Vec::new());
         };
-        let text = read_file(path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let text = read_file(path)?;
         let found = parse(&self.command, &text).map_err(|fault| fault.at(path, &text))?;
         let given = |arg: &Arg| {
             let source = self.given.value_source(arg.get_id().as_str());

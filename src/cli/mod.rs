@@ -163,10 +163,15 @@ fn refusal(error: &anyhow::Error) -> Option<&Problem> {
 }
 
 fn dispatch(command: &Command, reload: Reload) -> anyhow::Result<Exit> {
-    if let Command::Serve(_) | Command::Witness(_) | Command::Operator(_) = command {
-        // Files of these folders belong to their owner alone, whatever umask the process was given. The
-        // public ones get their modes explicitly.
-        umask(Mode::RWXG | Mode::RWXO);
+    // Files of these folders belong to their owner alone, whatever umask the process was given. The public ones
+    // get their modes explicitly.
+    let given = umask(Mode::RWXG | Mode::RWXO);
+    if !matches!(
+        command,
+        Command::Serve(_) | Command::Witness(_) | Command::Operator(_)
+    ) {
+        // Nobody else may write in another party's folder either, or it is refused when it is opened.
+        umask(given | Mode::WGRP | Mode::WOTH);
     }
     let exit = match command {
         // Servers are useful although nobody learned their address from standard output.

@@ -12,7 +12,7 @@ use super::config::{Configuration, Live, Reload};
 use super::descriptors::for_connections;
 use super::operator::recover::check_names;
 use super::output::take_failure;
-use super::server::{LogOptions, Proxies, check_folders};
+use super::server::{LogOptions, Proxies};
 use super::signals::Signals;
 use super::{Command, Exit, supervisor};
 use crate::client::base::BaseUrl;
@@ -229,7 +229,6 @@ pub fn run(args: &Args, reload: Reload) -> anyhow::Result<Exit> {
         );
     }
     let operator = Operator::open(&args.data.data)?;
-    check_folders(&args.data.data)?;
     if let Some(origin) = &args.data.origin
         && origin != operator.origin().as_str()
     {

@@ -1,13 +1,11 @@
 //! The options and the steps that both servers share: `whosaw serve` and `whosaw witness serve`.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
 
 use anyhow::bail;
 
 use crate::http::ClientField;
 use crate::logging::{Filter, LogFormat};
-use crate::store::secrets::check_folder;
 
 /// The key of [`LogOptions::log_filter`].
 pub const LOG_FILTER: &str = "log-filter";
@@ -49,15 +47,6 @@ impl Proxies {
         }
         Ok(())
     }
-}
-
-/// Checks that the owner of a server's data folder alone may write in it and in its `keys/`.
-///
-/// # Errors
-/// If others may, or one of the folders is missing.
-pub fn check_folders(data: &Path) -> anyhow::Result<()> {
-    check_folder(data)?;
-    Ok(check_folder(&data.join("keys"))?)
 }
 
 /// How a server logs.

@@ -11,12 +11,13 @@ use tokio::net::TcpListener;
 use super::config::{Configuration, Live, Reload};
 use super::descriptors::for_connections;
 use super::output::take_failure;
-use super::server::{LogOptions, Proxies, check_folders};
+use super::server::{LogOptions, Proxies};
 use super::signals::Signals;
 use super::{Exit, supervisor};
 use crate::http::{Door, Limits, Listening, listen, witness::router};
 use crate::logging;
 use crate::party::witness::Witness;
+use crate::store::own;
 use crate::time::Clock;
 use crate::tlog::note::{KeyName, VerifierKey};
 
@@ -142,7 +143,8 @@ pub fn serve(args: &Serve, reload: Reload) -> anyhow::Result<Exit> {
     let connections = for_connections(CONNECTIONS)?;
     let mut logs: Vec<VerifierKey> = Vec::new();
     for path in &args.data.log {
-        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        let text = std::io::read_to_string(own::open(path)?);
+        let text = text.with_context(|| path.display().to_string())?;
         logs.push(
             text.trim_end()
                 .parse()
@@ -150,7 +152,6 @@ pub fn serve(args: &Serve, reload: Reload) -> anyhow::Result<Exit> {
         );
     }
     let witness = Arc::new(Witness::open(&args.data.data, logs)?);
-    check_folders(&args.data.data)?;
     runtime.block_on(async {
         let listener = TcpListener::bind(listen_on)
             .await

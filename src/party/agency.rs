@@ -13,7 +13,7 @@ use crate::statement::kinds::access_request::AccessRequest;
 use crate::statement::kinds::disclosure::Disclosure;
 use crate::statement::scope::Scope;
 use crate::statement::words::PartyId;
-use crate::store::secrets::SecretFile;
+use crate::store::secrets::{SecretFile, make_folder};
 use crate::store::sqlite::SqliteJournal;
 use crate::time::Time;
 use crate::tlog::tree::LeafIndex;
@@ -62,7 +62,7 @@ pub fn keep_identity(
     use age::secrecy::ExposeSecret as _;
     let path = identity_path(agency, request);
     let folder = path.parent().expect("a file in a folder");
-    std::fs::create_dir_all(folder).map_err(|e| OfficialError::file(folder, e))?;
+    make_folder(folder)?;
     Ok(SecretFile::at(path).write_new(identity.to_string().expose_secret().as_bytes())?)
 }
 

@@ -4,6 +4,8 @@
 //! anyone.
 
 use std::fs;
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use ed25519_dalek::SigningKey;
@@ -15,8 +17,8 @@ use crate::random;
 use crate::statement::key::PublicKey;
 use crate::statement::kinds::party::{CheckMethod, NewKey};
 use crate::statement::words::{Jurisdiction, Label, Name, PartyId, PartyKind, Role};
-use crate::store::StoreError;
 use crate::store::secrets::{SecretFile, make_folder};
+use crate::store::{StoreError, own};
 use crate::tlog::mldsa::MlDsaSecretKey;
 use crate::tlog::policy::{Policy, PolicyError};
 
@@ -81,12 +83,12 @@ impl Home {
         if path.exists() {
             return Err(HomeError::Exists(root.to_owned()));
         }
-        make_folder(&root.join("keys"))?;
+        make_home(root)?;
         for role in [Role::Admin, Role::Officer, Role::Service] {
             write_key(&key_path(root, role.code()), &new_key())?;
         }
         let text = serde_json::to_string_pretty(&profile).expect("words serialise");
-        fs::write(&path, text + "\n").map_err(file(&path))?;
+        write_public(&path, &(text + "\n"))?;
         Ok(Self {
             root: root.to_owned(),
             profile,
@@ -96,10 +98,10 @@ impl Home {
     /// Opens a party's folder.
     ///
     /// # Errors
-    /// [`HomeError::Missing`] if there is none.
+    /// [`HomeError::Missing`] if there is none; those of [`own::check_home`].
     pub fn open(root: &Path) -> Result<Self, HomeError> {
         let path = root.join(PROFILE);
-        let text = fs::read_to_string(&path).map_err(|_| HomeError::Missing(root.to_owned()))?;
+        let text = read_first(root, PROFILE)?;
         let profile = serde_json::from_str(&text).map_err(file(&path))?;
         Ok(Self {
             root: root.to_owned(),
@@ -143,13 +145,24 @@ impl Home {
             .collect()
     }
 
+    /// The public key of a role as a registration lists it.
+    ///
+    /// # Errors
+    /// Those of [`Home::key`].
+    pub fn new_key(&self, role: Role) -> Result<NewKey, HomeError> {
+        Ok(NewKey {
+            key: PublicKey::from(&self.key(role)?),
+            role,
+            label: (role == Role::Officer).then(|| self.profile.officer_label.clone()),
+        })
+    }
+
     /// Writes a file of the folder that holds no secret.
     ///
     /// # Errors
     /// If it cannot be written.
     pub fn write(&self, name: &str, text: &str) -> Result<(), HomeError> {
-        let path = self.root.join(name);
-        fs::write(&path, text).map_err(file(&path))
+        write_public(&self.root.join(name), text)
     }
 
     /// Where the trust file lies.
@@ -163,9 +176,46 @@ impl Home {
     /// If the file is missing or is no policy.
     pub fn policy(&self) -> Result<Policy, HomeError> {
         let path = self.policy_path();
-        let text = fs::read_to_string(&path).map_err(file(&path))?;
+        let text = own::read_text(&path)?;
         Policy::parse(&text).map_err(|source| HomeError::Policy { path, source })
     }
+}
+
+/// Makes the folder of a party or a witness, with its folder of keys.
+///
+/// # Errors
+/// If the folder is there, and others may write in it or read its secrets.
+pub(super) fn make_home(root: &Path) -> Result<(), HomeError> {
+    make_folder(root)?;
+    own::check_home(root)?;
+    Ok(make_folder(&root.join("keys"))?)
+}
+
+/// The text of the file by which a folder of keys is known, once the folder is safe.
+///
+/// # Errors
+/// [`HomeError::Missing`] if there is no such file; those of [`own::check_home`].
+pub(super) fn read_first(root: &Path, name: &str) -> Result<String, HomeError> {
+    let read = own::check_home(root).and_then(|()| own::read_text(&root.join(name)));
+    read.map_err(|error| match error {
+        StoreError::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
+            HomeError::Missing(root.to_owned())
+        }
+        other => other.into(),
+    })
+}
+
+/// Writes a file that holds no secret, and that nobody else may write, whatever umask the process has.
+///
+/// # Errors
+/// The disk's.
+pub(super) fn write_public(path: &Path, text: &str) -> Result<(), HomeError> {
+    let mut options = fs::OpenOptions::new();
+    let options = options.write(true).create(true).truncate(true).mode(0o644);
+    let written = options
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(file(path))
 }
 
 fn file<E: std::fmt::Display>(path: &Path) -> impl FnOnce(E) -> HomeError {
@@ -248,6 +298,9 @@ fn read_seed(path: &Path, prefix: &str) -> Result<Zeroizing<[u8; 32]>, HomeError
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     fn profile() -> Profile {
@@ -271,7 +324,7 @@ mod tests {
         assert_eq!(home.new_keys().unwrap(), again.new_keys().unwrap());
         let created = Home::create(folder.path(), profile());
         assert!(matches!(created, Err(HomeError::Exists(_))));
-        assert!(matches!(home.policy(), Err(HomeError::File { .. })));
+        assert!(matches!(home.policy(), Err(HomeError::Store(_))));
         fs::write(key_path(folder.path(), "admin"), "nonsense").unwrap();
         let Err(error) = home.key(Role::Admin) else {
             panic!("nonsense is no key");
@@ -295,8 +348,43 @@ mod tests {
             write_ml_dsa_key(&ml_dsa, &other).is_err(),
             "never overwritten"
         );
-        let mode =
-            std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&ml_dsa).unwrap().permissions());
+        let mode = fs::metadata(&ml_dsa).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_looked_into_is_not_called_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = Home::open(folder.path());
+        assert!(matches!(missing, Err(HomeError::Missing(_))));
+        // What no permission lets through and what is no folder are both no absence.
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        let error = Home::open(&file).unwrap_err();
+        assert!(!matches!(error, HomeError::Missing(_)), "{error}");
+        assert!(
+            error.to_string().contains(file.to_str().unwrap()),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_folder_in_which_others_write_becomes_no_home_and_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let set_mode =
+            |mode| fs::set_permissions(folder.path(), Permissions::from_mode(mode)).unwrap();
+        set_mode(0o777);
+        let refused = |made: Result<Home, HomeError>| {
+            let error = made.unwrap_err().to_string();
+            assert!(error.contains("`chmod go-w "), "{error}");
+        };
+        refused(Home::create(folder.path(), profile()));
+        assert!(!folder.path().join("keys").exists());
+        set_mode(0o700);
+        Home::create(folder.path(), profile()).unwrap();
+        let path = folder.path().join(PROFILE);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o022, 0);
+        set_mode(0o770);
+        refused(Home::open(folder.path()));
     }
 }

@@ -20,7 +20,7 @@ use crate::statement::kinds::demand_response::DemandResponse;
 use crate::statement::kinds::legal_demand::LegalDemand;
 use crate::statement::kinds::notice::MAX_MESSAGES;
 use crate::store::StoreError;
-use crate::store::secrets::SecretFile;
+use crate::store::secrets::{SecretFile, make_folder};
 use crate::store::sqlite::SqliteJournal;
 use crate::store::vaults::{ClipId, VaultError, VaultId, Vaults};
 use crate::wire::notice::{Message, MessageError};
@@ -238,7 +238,7 @@ impl Waiting {
             return self.forget();
         }
         let folder = self.0.path().parent().expect("a file in a folder");
-        std::fs::create_dir_all(folder).map_err(|error| self.file(error))?;
+        make_folder(folder)?;
         let lines: String = owners.iter().map(|owner| format!("{owner}\n")).collect();
         Ok(self.0.replace(lines.as_bytes())?)
     }

@@ -32,7 +32,8 @@ use crate::statement::{Author, Head, Signed, Statement, sign};
 use crate::store::files::{Access, Files};
 use crate::store::instance::Instance;
 use crate::store::journal::JournalRead as _;
-use crate::store::secrets::{SecretFile, check_owner};
+use crate::store::own::{self, check_owner};
+use crate::store::secrets::SecretFile;
 use crate::store::sqlite::SqliteJournal;
 use crate::time::{Clock, Monotonic};
 use crate::tlog::checkpoint::Origin;
@@ -411,7 +412,7 @@ fn file_fault(path: &Path, why: impl ToString) -> HomeError {
 }
 
 fn read_vkey(path: &Path) -> Result<VerifierKey, HomeError> {
-    let text = fs::read_to_string(path).map_err(|e| file_fault(path, e))?;
+    let text = own::read_text(path)?;
     text.trim_end().parse().map_err(|e| file_fault(path, e))
 }
 

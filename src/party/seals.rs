@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use super::official::{OfficialError, Signatory};
 use crate::random;
 use crate::statement::sealed::{Opening, SealDigest};
-use crate::store::secrets::SecretFile;
+use crate::store::secrets::{SecretFile, make_folder};
 
 /// Seals a value under a fresh salt and keeps the opening; its digest.
 ///
@@ -20,7 +20,7 @@ pub fn seal(party: &Signatory, name: &str, value: &str) -> Result<SealDigest, Of
     let digest = opening.digest();
     let path = path(party, &digest);
     let folder = path.parent().expect("a file in a folder");
-    std::fs::create_dir_all(folder).map_err(|e| OfficialError::file(folder, e))?;
+    make_folder(folder)?;
     SecretFile::at(path).write_new(opening.encode().as_bytes())?;
     Ok(digest)
 }

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tempfile::NamedTempFile;
 
 use super::objects::{Objects, Staged, check_path, is_segment};
-use super::{StoreError, at, folder_of, sync_folder};
+use super::{StoreError, at, folder_of, own, sync_folder};
 
 mod growing;
 #[cfg(test)]
@@ -182,11 +182,10 @@ impl Files {
     fn open_file(&self, path: &str) -> Result<Option<(File, u64)>, StoreError> {
         look();
         let path = self.0.locate(path)?;
-        let opened = File::open(&path).and_then(|file| Ok((file.metadata()?, file)));
-        match opened {
-            Ok((metadata, file)) => Ok(metadata.is_file().then_some((file, metadata.len()))),
-            Err(error) if is_absence(&error) => Ok(None),
-            Err(error) => Err(at(&path)(error)),
+        match own::open_found(&path) {
+            Err(StoreError::Io { source, .. }) if is_absence(&source) => Ok(None),
+            Err(StoreError::NotRegular { .. }) if path.is_dir() => Ok(None),
+            opened => opened.map(|(file, found)| Some((file, found.len()))),
         }
     }
 

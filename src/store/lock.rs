@@ -7,7 +7,7 @@ use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use super::{StoreError, at};
+use super::{StoreError, at, own};
 
 /// Holds a data folder for as long as it lives.
 #[derive(Debug)]
@@ -19,6 +19,7 @@ impl DataLock {
     /// # Errors
     /// [`StoreError::Locked`] if somebody has it; [`StoreError::Io`] on a read-only disk.
     pub fn acquire(folder: &Path) -> Result<Self, StoreError> {
+        own::check_kind(&folder.join("lock"))?;
         Self::lock(folder, Self::open(folder))
     }
 
@@ -27,6 +28,7 @@ impl DataLock {
     /// # Errors
     /// [`StoreError::Locked`] if somebody has it.
     pub fn acquire_to_read(folder: &Path) -> Result<Self, StoreError> {
+        own::check_kind(&folder.join("lock"))?;
         let file = match Self::open(folder) {
             // The lock itself needs no writing, and where there is no file, the folder can be locked.
             Err(error) if error.kind() == ErrorKind::ReadOnlyFilesystem => {

@@ -5,7 +5,8 @@
 //! * [`journal`]: entries, ids, facts and the head of a log; engines [`sqlite`] and [`memory`].
 //! * [`objects`]: create-only files (tiles, attachments, clips); engine [`files`].
 //! * [`vaults`]: what the operator knows of residents' vaults, in a database of its own.
-//! * [`secrets`]: a party's key files. [`lock`]: one process to one data folder.
+//! * [`secrets`]: a party's key files. [`own`]: who may write and read in a folder of keys. [`lock`]: one process to
+//!   one data folder.
 //!
 //! Nothing here judges a statement, hashes a tree, or reads a clock: whoever calls brings the time.
 //! What a method reports as done is on the disk: it survives a crash of the machine.
@@ -18,6 +19,7 @@ pub mod journal;
 pub mod lock;
 pub mod memory;
 pub mod objects;
+pub mod own;
 pub mod secrets;
 pub mod space;
 pub mod sqlite;
@@ -104,13 +106,26 @@ pub enum StoreError {
     /// What is stored cannot have been written by this program.
     #[error("{0}")]
     Damaged(String),
-    #[error("others than its owner may use the key {0}: run `chmod 600 {0}`", path.display())]
+    #[error("others than its owner may use the secret {0}: run `chmod 600 {0}`", path.display())]
     KeyExposed { path: PathBuf },
     #[error(
         "others than its owner may write in the folder {0}, and could replace keys and data: run `chmod go-w {0}`",
         path.display()
     )]
     FolderExposed { path: PathBuf },
+    #[error(
+        "others than its owner may write the file {0}, and could replace what it says: run `chmod go-w {0}`",
+        path.display()
+    )]
+    FileExposed { path: PathBuf },
+    #[error(
+        "{} belongs to the user with the number {owner}, who could replace what it says: give it to the owner of \
+         its folder by `chown`",
+        path.display()
+    )]
+    FileOfAnother { path: PathBuf, owner: u32 },
+    #[error("{}: this is not a regular file, and no other kind is read", path.display())]
+    NotRegular { path: PathBuf },
     #[error(
         "{} belongs to the user with the number {owner}, who could not read what another writes in it: run this as \
          that user, as with `runuser -u NAME -- whosaw …`",

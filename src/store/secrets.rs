@@ -2,15 +2,15 @@
 //!
 //! What a file holds is its caller's matter. It is kept in buffers that are wiped, and never shown.
 
-use std::fs::{DirBuilder, File, Permissions};
+use std::fs::{DirBuilder, Permissions};
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
-use super::{StoreError, at, folder_of, sync_folder};
+use super::{StoreError, at, folder_of, own, sync_folder};
 
 /// How the names of files begin that are not in their place yet.
 pub(crate) const STAGED: &str = ".new-key-";
@@ -71,11 +71,10 @@ impl SecretFile {
     /// Reads the file.
     ///
     /// # Errors
-    /// [`StoreError::KeyExposed`] if its group or others have any permission on it.
+    /// [`StoreError::KeyExposed`] if its group or others have any permission on it; those of [`own::open`].
     pub fn read(&self) -> Result<Zeroizing<Vec<u8>>, StoreError> {
         let path = &self.0;
-        let mut file = File::open(path).map_err(at(path))?;
-        let metadata = file.metadata().map_err(at(path))?;
+        let (mut file, metadata) = own::open_found(path)?;
         if metadata.permissions().mode() & 0o077 != 0 {
             return Err(StoreError::KeyExposed { path: path.clone() });
         }
@@ -85,35 +84,6 @@ impl SecretFile {
         file.read_exact(&mut secret).map_err(at(path))?;
         Ok(secret)
     }
-}
-
-/// Checks that the owner of a folder alone may add and replace files in it.
-///
-/// # Errors
-/// [`StoreError::FolderExposed`] if its group or others may write in it.
-pub fn check_folder(path: &Path) -> Result<(), StoreError> {
-    let metadata = std::fs::metadata(path).map_err(at(path))?;
-    if metadata.permissions().mode() & 0o022 != 0 {
-        return Err(StoreError::FolderExposed {
-            path: path.to_owned(),
-        });
-    }
-    Ok(())
-}
-
-/// Checks that a folder belongs to the user as whom this program runs.
-///
-/// # Errors
-/// [`StoreError::FolderOfAnother`] if it does not.
-pub fn check_owner(path: &Path) -> Result<(), StoreError> {
-    let owner = std::fs::metadata(path).map_err(at(path))?.uid();
-    if owner != rustix::process::geteuid().as_raw() {
-        return Err(StoreError::FolderOfAnother {
-            path: path.to_owned(),
-            owner,
-        });
-    }
-    Ok(())
 }
 
 /// Makes a private folder (0700) and those above it that are missing; one that is there stays as it is.
@@ -131,20 +101,6 @@ mod tests {
     use std::fs;
 
     use super::*;
-
-    #[test]
-    fn a_folder_of_another_user_is_refused() {
-        let own = tempfile::tempdir().unwrap();
-        check_owner(own.path()).unwrap();
-        // Root owns every folder that it has not given away, and nobody else owns the root folder.
-        let mut other = Path::new("/");
-        if rustix::process::geteuid().is_root() {
-            other = own.path();
-            std::os::unix::fs::chown(other, Some(65_534), None).unwrap();
-        }
-        let refused = check_owner(other).unwrap_err().to_string();
-        assert!(refused.contains("runuser"), "{refused}");
-    }
 
     #[test]
     fn a_key_is_written_once_and_stays_private() {

@@ -11,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Socket, Type};
+use whosaw::store::own;
 
 use super::http::Call;
 use super::ledger::{Ledger, OPEN, PATIENCE, done, until, whosaw};
@@ -549,6 +550,26 @@ fn a_folder_in_which_others_may_write_is_refused() {
         !ledger.path("operator/ledger.db").exists(),
         "nothing was begun"
     );
+    // Single files: what others may write is not believed, and what is secret is not shared.
+    fs::write(ledger.path("operator/ledger.db"), "").unwrap();
+    for (command, file, mode, remedy) in [
+        (&serve[..], "operator/party.json", 0o620, "go-w"),
+        (&serve, "operator/log.policy", 0o602, "go-w"),
+        (&serve, "operator/ledger.db", 0o660, "go-w"),
+        (&serve, "operator/keys/officer.key", 0o640, "600"),
+        (&serve, "operator/keys/admin.key", 0o604, "600"),
+        (&cosign, "witness/witness.name", 0o620, "go-w"),
+        (&cosign, "witness/keys/witness.key", 0o604, "600"),
+    ] {
+        let path = ledger.path(file);
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let refused = whosaw(&[command, &["--listen", "127.0.0.1:0"]].concat());
+        assert_eq!(refused.code, Some(2), "{file}: {}", refused.stderr);
+        let advice = format!("chmod {remedy} {}", path.display());
+        assert!(refused.stderr.contains(&advice), "{}", refused.stderr);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    fs::remove_file(ledger.path("operator/ledger.db")).unwrap();
     // Others may pass through the folder to its log.
     let mut serve = program();
     serve.args([
@@ -568,6 +589,96 @@ fn a_folder_in_which_others_may_write_is_refused() {
     });
     server.signal("TERM");
     server.ends_with(0);
+}
+
+/// The check of modes looks at every file that a program keeps in a folder with keys.
+#[test]
+fn every_file_of_a_folder_with_keys_is_looked_at() {
+    let ledger = Ledger::start(|_| {});
+    ledger.settle();
+    let code = ledger.enrol_code(64, 4);
+    ledger.resident("me", &ledger.url(), &code);
+    ledger.add_clip("me", "examples/doorbell.mp4");
+    done(&["resident", "sync", "--home", &ledger.file("me")]);
+    for home in ["operator", "north", "vendor", "agency", "me"] {
+        for entry in fs::read_dir(ledger.path(home)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let name = name.trim_end_matches("-wal").trim_end_matches("-shm");
+            assert!(own::NAMES.contains(&name), "{home}/{name}");
+        }
+    }
+}
+
+/// A pipe in the place of a file is refused by its name: neither a start, nor a command, nor a SIGHUP waits for
+/// whoever would write in it.
+#[test]
+fn a_pipe_in_the_place_of_a_file_stops_nobody() {
+    let mut ledger = Ledger::start(|limits| limits.batch_seconds = 3600);
+    let data = ledger.file("operator");
+    let root = ledger.path("");
+    let pipe = |file: &str| {
+        let path = root.join(file);
+        fs::rename(&path, path.with_extension("aside")).unwrap();
+        let made = Command::new("mkfifo")
+            .args(["-m", "600"])
+            .arg(&path)
+            .status();
+        assert!(made.unwrap().success());
+    };
+    let put_back = |file: &str| {
+        let path = root.join(file);
+        fs::rename(path.with_extension("aside"), &path).unwrap();
+    };
+    for file in ["operator/log.policy", "operator/keys/service.key"] {
+        pipe(file);
+        let log = ledger.reload("this is not a regular file");
+        assert!(log.contains(&ledger.file(file)), "{log}");
+        put_back(file);
+    }
+    assert_eq!(ledger.send(&Call::new("GET", "/livez", [])).status, 200);
+    ledger.terminate();
+    assert!(ledger.take_server().ended().success());
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--data", &data];
+    let keys = ["operator", "keys", "--offline", "--data", &data];
+    let versions = ["operator", "versions", "--data", &data];
+    let fsck = ["log", "fsck", "--data", &data];
+    let commands: [(&str, &[&str]); 12] = [
+        ("operator/party.json", &serve),
+        ("operator/party.json", &keys),
+        ("operator/log.policy", &serve),
+        ("operator/log.vkey", &serve),
+        ("operator/keys/log.key", &serve),
+        ("operator/keys/admin.key", &keys),
+        ("operator/ledger.db", &serve),
+        ("operator/ledger.db", &versions),
+        ("operator/ledger.db", &fsck),
+        ("operator/vaults.db", &serve),
+        ("operator/queries.db", &versions),
+        ("operator/lock", &serve),
+    ];
+    for (file, command) in commands {
+        pipe(file);
+        let ran = whosaw(command);
+        assert_eq!(ran.code, Some(2), "{file} {command:?}: {}", ran.stdout);
+        let says = format!("{}: this is not a regular file", ledger.file(file));
+        assert!(
+            ran.stderr.contains(&says),
+            "{file} {command:?}: {}",
+            ran.stderr
+        );
+        put_back(file);
+    }
+    let vkey = ledger.file("operator/log.vkey");
+    let witness = ["witness", "serve", "--listen", "127.0.0.1:0", "--data"];
+    for file in ["east/witness.name", "east/keys/witness.key"] {
+        let _ = fs::remove_dir_all(ledger.path("east"));
+        let folder = ledger.file("east");
+        done(&["witness", "init", "--data", &folder, "--name", "e.example"]);
+        pipe(file);
+        let ran = whosaw(&[&witness[..], &[folder.as_str(), "--log", &vkey]].concat());
+        assert_eq!(ran.code, Some(2), "{file}: {}", ran.stdout);
+        assert!(ran.stderr.contains(&ledger.file(file)), "{}", ran.stderr);
+    }
 }
 
 /// `--unwitnessed` publishes, at the start and at each renewal, and connects to no witness of log.policy.

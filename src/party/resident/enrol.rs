@@ -22,7 +22,7 @@ use crate::seal::commitment::CLIP_COMMITMENTS;
 use crate::seal::keys::Phrase;
 use crate::seal::rewrap::MAX_HEADER;
 use crate::statement::words::Jurisdiction;
-use crate::store::secrets::SecretFile;
+use crate::store::secrets::{SecretFile, make_folder};
 use crate::time::Clock;
 use crate::wire::vault::StoredClip;
 
@@ -257,7 +257,7 @@ fn prepare(place: &Place<'_>, clock: &Clock) -> Result<Client, ResidentError> {
         return Err(ResidentError::Exists(home.to_owned()));
     }
     let client = check(place, clock)?;
-    fs::create_dir_all(home.join(CLIPS)).map_err(ResidentError::file(home))?;
+    make_folder(&home.join(CLIPS))?;
     fs::set_permissions(home, Permissions::from_mode(0o700)).map_err(ResidentError::file(home))?;
     // A follower's file without a state is left from an attempt that failed.
     let _ = fs::remove_file(home.join(FOLLOWER));

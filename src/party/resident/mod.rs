@@ -31,6 +31,7 @@ pub mod state;
 pub mod sync;
 pub mod upload;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use ed25519_dalek::SigningKey;
@@ -41,9 +42,9 @@ use crate::seal::clip::OpenError;
 use crate::seal::keys::{Phrase, PhraseError, Seed};
 use crate::seal::rewrap::HeaderError;
 use crate::statement::kinds::disclosure::Disclosure;
-use crate::store::StoreError;
 use crate::store::lock::DataLock;
 use crate::store::secrets::{STAGED, SecretFile};
+use crate::store::{StoreError, own};
 use crate::time::{Clock, Time};
 use crate::tlog::policy::{Policy, PolicyError};
 use crate::wire::vault::HexId;
@@ -162,13 +163,19 @@ impl Resident {
 
     /// As [`Resident::open`], for the program that restores it.
     fn open_unfinished(root: &Path, clock: Clock) -> Result<Self, ResidentError> {
+        match own::check_home(root) {
+            Err(StoreError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                return Err(ResidentError::Missing(root.to_owned()));
+            }
+            checked => checked?,
+        }
         if !has_resident(root)? {
             return Err(ResidentError::Missing(root.to_owned()));
         }
         let lock = DataLock::acquire(root)?;
         let state = State::open(&root.join(STATE))?;
         remove_unfinished(root, &state)?;
-        let policy = read_policy(&root.join(POLICY))?;
+        let policy = trusted(&own::read_text(&root.join(POLICY))?)?;
         let client = Client::new(BaseUrl::parse(&state.server)?, clock.clone());
         Ok(Self {
             root: root.to_owned(),
@@ -286,7 +293,11 @@ fn read_phrase(root: &Path) -> Result<Phrase, ResidentError> {
 /// Reads a trust file, and refuses one that trusts the operator alone, or more than one log.
 fn read_policy(path: &Path) -> Result<Policy, ResidentError> {
     let text = std::fs::read_to_string(path).map_err(ResidentError::file(path))?;
-    let policy = Policy::parse(&text)?;
+    trusted(&text)
+}
+
+fn trusted(text: &str) -> Result<Policy, ResidentError> {
+    let policy = Policy::parse(text)?;
     policy.check_independent()?;
     match policy.origins().len() {
         1 => Ok(policy),

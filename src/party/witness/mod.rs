@@ -9,20 +9,18 @@ mod store;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
 use self::store::{Record, folder_of};
 use super::home::{
-    HomeError, key_path, new_key, new_ml_dsa_key, read_key, read_ml_dsa_key, write_key,
-    write_ml_dsa_key,
+    HomeError, key_path, make_home, new_key, new_ml_dsa_key, read_first, read_key, read_ml_dsa_key,
+    write_key, write_ml_dsa_key, write_public,
 };
 use crate::digest::Digest;
 use crate::encoding::check_visible;
 use crate::store::StoreError;
 use crate::store::lock::DataLock;
-use crate::store::secrets::make_folder;
 use crate::time::Time;
 use crate::tlog::checkpoint::{Checkpoint, Origin};
 use crate::tlog::cosignature::{self, Cosigner};
@@ -83,18 +81,14 @@ impl Witness {
     /// If there is one already, or the name has a hidden character.
     pub fn init(root: &Path, name: KeyName) -> Result<Vec<VerifierKey>, HomeError> {
         check_visible(name.as_str())?;
-        let file = |source: std::io::Error| HomeError::File {
-            path: root.to_owned(),
-            why: source.to_string(),
-        };
         if root.join(NAME).exists() {
             return Err(HomeError::Exists(root.to_owned()));
         }
-        make_folder(&root.join("keys"))?;
+        make_home(root)?;
         let (ed25519, ml_dsa_44) = (new_key(), new_ml_dsa_key());
         write_key(&key_path(root, ED25519), &ed25519)?;
         write_ml_dsa_key(&key_path(root, ML_DSA_44), &ml_dsa_44)?;
-        fs::write(root.join(NAME), format!("{name}\n")).map_err(file)?;
+        write_public(&root.join(NAME), &format!("{name}\n"))?;
         Ok(vec![
             Cosigner::new(name.clone(), ed25519).verifier(),
             Cosigner::ml_dsa_44(name, ml_dsa_44).verifier(),
@@ -107,8 +101,7 @@ impl Witness {
     /// If there is no witness, another process runs it, or what it kept is damaged; for a key that is
     /// no log's.
     pub fn open(root: &Path, log_keys: Vec<VerifierKey>) -> Result<Self, HomeError> {
-        let name = fs::read_to_string(root.join(NAME));
-        let name = name.map_err(|_| HomeError::Missing(root.to_owned()))?;
+        let name = read_first(root, NAME)?;
         let name: KeyName = name.trim_end().parse().map_err(|error| HomeError::File {
             path: root.join(NAME),
             why: format!("{error}"),

@@ -1,3 +1,5 @@
+use std::fs;
+
 use super::*;
 use crate::tlog::hash::leaf_hash;
 use crate::tlog::note::LogSigner;

@@ -16,13 +16,13 @@ use std::io::ErrorKind;
 use std::ops::{Deref, DerefMut};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use super::{StoreError, at, folder_of, sync_folder};
+use super::{StoreError, at, folder_of, own, sync_folder};
 
 pub(super) use checkpoints::Checkpoints;
 pub use examine::{KeyFault, compare_keys, file_faults, replace_keys, vaults_faults};
@@ -46,6 +46,9 @@ const SETTINGS: &str = "
 /// Copies the write-ahead log into the database and empties it; answers whether a reader prevented that.
 pub(super) const EMPTY_WAL: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 
+/// Endings of the files of a database.
+pub(super) const SIDES: [&str; 3] = ["", "-wal", "-shm"];
+
 const TABLES: &str = "SELECT count(*) FROM sqlite_schema";
 
 /// What a file of ours holds.
@@ -67,6 +70,7 @@ impl Schema {
     }
 
     fn try_open(&self, path: &Path) -> Result<Database, StoreError> {
+        check_kinds(path)?;
         create_private(path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = connect(path, flags)?;
@@ -231,16 +235,14 @@ fn create_private(path: &Path) -> Result<(), StoreError> {
 /// Takes from others what they may do with a database that was put back with another mode, and with its side
 /// files.
 fn make_private(path: &Path) -> Result<(), StoreError> {
-    for side in ["", "-wal", "-shm"] {
-        let mut file = path.as_os_str().to_owned();
-        file.push(side);
-        let file = Path::new(&file);
-        let mode = match fs::metadata(file) {
+    for side in SIDES {
+        let file = beside(path, side);
+        let mode = match fs::metadata(&file) {
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            found => found.map_err(at(file))?.permissions().mode(),
+            found => found.map_err(at(&file))?.permissions().mode(),
         };
         if mode & 0o077 != 0 {
-            fs::set_permissions(file, Permissions::from_mode(0o600)).map_err(at(file))?;
+            fs::set_permissions(&file, Permissions::from_mode(0o600)).map_err(at(&file))?;
         }
     }
     Ok(())
@@ -253,6 +255,7 @@ fn is_on_read_only_disk(path: &Path) -> bool {
 }
 
 fn connect_read_only(path: &Path) -> Result<Connection, StoreError> {
+    check_kinds(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     match is_on_read_only_disk(path) {
         true => connect_immutable(path, flags),
@@ -262,9 +265,7 @@ fn connect_read_only(path: &Path) -> Result<Connection, StoreError> {
 
 /// Opens a file that cannot change: a write-ahead log is not read then, so there must be none.
 fn connect_immutable(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push("-wal");
-    if fs::metadata(&beside).is_ok_and(|wal| wal.len() > 0) {
+    if fs::metadata(beside(path, "-wal")).is_ok_and(|wal| wal.len() > 0) {
         return Err(StoreError::Unread {
             path: path.to_owned(),
         });
@@ -279,6 +280,21 @@ fn connect_immutable(path: &Path, flags: OpenFlags) -> Result<Connection, StoreE
     let uri: String = absolute.as_os_str().as_bytes().iter().map(uri).collect();
     let uri = format!("file://{uri}?immutable=1");
     connect(Path::new(&uri), flags | OpenFlags::SQLITE_OPEN_URI)
+}
+
+/// SQLite would wait for a pipe in the place of a database or of a file beside it.
+fn check_kinds(path: &Path) -> Result<(), StoreError> {
+    for side in SIDES {
+        own::check_kind(&beside(path, side))?;
+    }
+    Ok(())
+}
+
+/// The file of a database with this ending: the database itself has none.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut file = path.as_os_str().to_owned();
+    file.push(ending);
+    file.into()
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
