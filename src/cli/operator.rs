@@ -141,7 +141,8 @@ pub struct Init {
 /// Sign the log's first two entries, so that the server can begin the log without admin.key
 ///
 /// Writes DIR/genesis.jsonl: who runs the log, and the limits in DIR/limits.json. The first `whosaw serve`
-/// logs them, within 7 days, and refuses them if limits.json was changed since: run this again then.
+/// logs them, within 7 days, and refuses them if limits.json was changed since: run this again then. Keep what
+/// this prints: `whosaw operator keys` and `whosaw log show '#0'` have to show the same once the log has begun.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  whosaw operator genesis --data ledger")]
 pub struct Genesis {
@@ -194,8 +195,10 @@ pub fn run(command: &Command) -> anyhow::Result<Exit> {
             let kept = Operator::open(&args.data)?.keep_genesis(&Clock::system())?;
             println!(
                 "wrote {}: the first `whosaw serve` logs it, within 7 days; no admin.key is needed for that",
-                kept.display()
+                kept.path.display()
             );
+            println!("admin key  {}", kept.admin);
+            println!("entry 0    {}", kept.first);
             Ok(Exit::Yes)
         }
         Command::AddWitness(args) => witnesses::add(args),

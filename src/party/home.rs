@@ -132,16 +132,9 @@ impl Home {
     /// # Errors
     /// Those of [`Home::key`].
     pub fn new_keys(&self) -> Result<Vec<NewKey>, HomeError> {
-        let new = |role| {
-            Ok(NewKey {
-                key: PublicKey::from(&self.key(role)?),
-                role,
-                label: (role == Role::Officer).then(|| self.profile.officer_label.clone()),
-            })
-        };
         [Role::Admin, Role::Officer, Role::Service]
             .into_iter()
-            .map(new)
+            .map(|role| self.new_key(role))
             .collect()
     }
 

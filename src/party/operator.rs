@@ -7,9 +7,11 @@
 //! A vkey has a file of its own: other programs read one line and no more. A folder without
 //! `log.ml-dsa-44.vkey` is an older one, whose log signs by Ed25519 alone.
 
+mod genesis;
+
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
-use std::io::{ErrorKind, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,22 +25,19 @@ use super::home::{
 use crate::encoding::check_visible;
 use crate::ledger::fsck::Fsck;
 use crate::ledger::{Config, Inquiry, LedgerError, LogFiles, OwnHead, Unconfirmed};
-use crate::statement::envelope::Envelope;
 use crate::statement::kinds::limits::Limits;
-use crate::statement::kinds::party::{CheckMethod, DomainCheck, Party};
-use crate::statement::refusal::Refusal;
-use crate::statement::words::{Day, PartyKind, Role};
-use crate::statement::{Author, Head, Signed, Statement, sign};
+use crate::statement::words::{PartyKind, Role};
 use crate::store::files::{Access, Files};
 use crate::store::instance::Instance;
 use crate::store::journal::JournalRead as _;
 use crate::store::own::{self, check_owner};
-use crate::store::secrets::SecretFile;
 use crate::store::sqlite::SqliteJournal;
 use crate::time::{Clock, Monotonic};
 use crate::tlog::checkpoint::Origin;
 use crate::tlog::note::{LogSigner, VerifierKey};
 use crate::tlog::policy::{Policy, PolicyError, PolicyLog};
+
+pub use genesis::KeptGenesis;
 
 const VKEY: &str = "log.vkey";
 const ML_DSA_44_VKEY: &str = "log.ml-dsa-44.vkey";
@@ -324,84 +323,6 @@ impl Operator {
         keys.extend(next);
         Ok(keys)
     }
-
-    /// The first two statements of the log, as [`Operator::keep_genesis`] kept them, or signed now.
-    ///
-    /// # Errors
-    /// If they, or keys or limits, cannot be read.
-    pub fn genesis(&self, clock: &Clock) -> Result<Vec<Signed>, HomeError> {
-        let path = self.home.root().join(GENESIS);
-        let envelopes = match fs::read_to_string(&path) {
-            Ok(lines) => {
-                let parsed = lines.lines().map(|line| Envelope::parse(line.as_bytes()));
-                parsed.collect::<Result<Vec<_>, Refusal>>()
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(self.sign_genesis(clock)?),
-            Err(error) => return Err(file_fault(&path, error)),
-        };
-        let signed = envelopes.and_then(|all| all.into_iter().map(Signed::from_envelope).collect());
-        let signed: Vec<Signed> = signed.map_err(|refusal: Refusal| file_fault(&path, refusal))?;
-        let limits = Statement::from(self.first_limits()?);
-        if !signed.iter().any(|signed| signed.statement == limits) {
-            let why =
-                "does not hold the limits in limits.json: run `whosaw operator genesis` again";
-            return Err(file_fault(&path, why));
-        }
-        Ok(signed)
-    }
-
-    fn first_limits(&self) -> Result<Limits, HomeError> {
-        let path = self.limits_path();
-        let text = fs::read_to_string(&path).map_err(|e| file_fault(&path, e))?;
-        serde_json::from_str(&text).map_err(|e| file_fault(&path, e))
-    }
-
-    /// Signs the first two statements of the log and keeps them in the folder, for a server that has no
-    /// admin key to begin the log with; where they are kept.
-    ///
-    /// # Errors
-    /// If keys or limits cannot be read, or the file cannot be written.
-    pub fn keep_genesis(&self, clock: &Clock) -> Result<PathBuf, HomeError> {
-        let path = self.home.root().join(GENESIS);
-        let mut lines = Vec::new();
-        for envelope in self.sign_genesis(clock)? {
-            lines.extend(envelope.to_json());
-            lines.push(b'\n');
-        }
-        SecretFile::at(&path).replace(&lines)?;
-        Ok(path)
-    }
-
-    /// Who runs the log, and what it allows.
-    fn sign_genesis(&self, clock: &Clock) -> Result<Vec<Envelope>, HomeError> {
-        let profile = self.home.profile();
-        let now = clock.now();
-        let head = Head {
-            log: self.origin.to_string(),
-            issued_at: now.cut_to_minute(),
-            author: Author::Issuer(profile.party.clone()),
-        };
-        let party = Party {
-            party: profile.party.clone(),
-            kind: PartyKind::Operator,
-            name: profile.name.clone(),
-            jurisdiction: profile.jurisdiction.clone(),
-            keys: self.home.new_keys()?,
-            domain_check: DomainCheck {
-                method: profile.domain_check.unwrap_or(CheckMethod::NotChecked),
-                checked_on: Day::of(now),
-            },
-            succeeds: None,
-        };
-        let limits = self.first_limits()?;
-        let admin = self.home.key(Role::Admin)?;
-        let officer = self.home.key(Role::Officer)?;
-        let service = self.home.key(Role::Service)?;
-        Ok(vec![
-            sign(&head, &party.into(), &[&admin, &officer, &service]),
-            sign(&head, &limits.into(), &[&admin]),
-        ])
-    }
 }
 
 fn file_fault(path: &Path, why: impl ToString) -> HomeError {
@@ -435,7 +356,7 @@ mod tests {
     use crate::tlog::hash::leaf_hash;
     use crate::tlog::tree::TreeSize;
 
-    fn operator(root: &Path) -> Operator {
+    pub(super) fn operator(root: &Path) -> Operator {
         let profile = Profile {
             party: "ledger.example".parse().unwrap(),
             kind: PartyKind::Operator,
@@ -481,46 +402,6 @@ mod tests {
             1,
             "a folder made before there were two"
         );
-    }
-
-    #[test]
-    fn entry_0_claims_what_the_operator_publishes() {
-        for claim in [None, Some(CheckMethod::WellKnown)] {
-            let folder = tempfile::tempdir().unwrap();
-            operator(folder.path());
-            let path = folder.path().join("party.json");
-            let text = fs::read_to_string(&path).unwrap();
-            let mut profile: Profile = serde_json::from_str(&text).unwrap();
-            profile.domain_check = claim;
-            fs::write(&path, serde_json::to_string(&profile).unwrap()).unwrap();
-            let opened = Operator::open(folder.path()).unwrap();
-            let genesis = opened.genesis(&Clock::system()).unwrap();
-            let Statement::Party(party) = &genesis[0].statement else {
-                panic!("entry 0 is the operator's");
-            };
-            let said = claim.unwrap_or(CheckMethod::NotChecked);
-            assert_eq!(party.domain_check.method, said);
-        }
-    }
-
-    #[test]
-    fn first_entries_signed_elsewhere_are_logged_unless_the_limits_changed() {
-        let folder = tempfile::tempdir().unwrap();
-        let operator = operator(folder.path());
-        let clock = Clock::system();
-        operator.keep_genesis(&clock).unwrap();
-        let kept = operator.genesis(&clock).unwrap();
-        fs::remove_file(key_path(folder.path(), "admin")).unwrap();
-        let ids = |all: &[Signed]| all.iter().map(|signed| signed.id).collect::<Vec<_>>();
-        assert_eq!(ids(&operator.genesis(&clock).unwrap()), ids(&kept));
-        let mut limits = Limits::example();
-        limits.window_minutes += 1;
-        let text = serde_json::to_string(&limits).unwrap();
-        fs::write(operator.limits_path(), text).unwrap();
-        let error = operator.genesis(&clock).unwrap_err();
-        assert!(error.to_string().contains("operator genesis"), "{error}");
-        fs::write(folder.path().join(GENESIS), "{}").unwrap();
-        assert!(operator.genesis(&clock).is_err());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rusqlite::Connection;
-use whosaw::digest::Digest;
+use whosaw::digest::{Digest, StatementId};
 use whosaw::statement::envelope::Envelope;
 use whosaw::statement::key::PublicKey;
 use whosaw::statement::kinds::limits::Limits;
@@ -440,6 +440,24 @@ fn a_ledger_lives_without_its_admin_key_on_the_server() {
         stage.new_witness(place);
     }
     stage.play_block(&next());
+    let begun = next();
+    stage.play_block(&begun);
+    let [offline, on_server, first] = [1, 3, 4].map(|line| commands(&begun).swap_remove(line));
+    let admin = stage.run("offline", &offline).stdout;
+    let admin = admin.split_whitespace().next().unwrap().to_owned();
+    let listed = stage.run("server", &on_server).stdout;
+    assert!(listed.contains(&format!("{admin}  admin")), "{listed}");
+    let again = stage.run("offline", "whosaw operator genesis --data ceremony");
+    assert!(
+        again.stdout.contains(&format!("admin key  {admin}")),
+        "{}",
+        again.stdout
+    );
+    let kept = fs::read_to_string(stage.ledger.path("operator/genesis.jsonl")).unwrap();
+    let kept = Envelope::parse(kept.lines().next().unwrap().as_bytes()).unwrap();
+    let id = StatementId::of_payload(&kept.payload).to_string();
+    let shown = stage.run("server", &first).stdout;
+    assert!(shown.contains(&id), "{shown}");
     stage.play_block(&next());
 
     stage.ledger.init("agency", "agency", AGENCY);
