@@ -165,7 +165,7 @@ impl StoreError {
     }
 
     /// As [`StoreError::of`], of the file that this connection has open.
-    fn in_database(self, connection: &Connection) -> Self {
+    pub(crate) fn in_database(self, connection: &Connection) -> Self {
         match connection.path() {
             Some(path) => self.of(Path::new(path)),
             None => self,

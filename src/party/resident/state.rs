@@ -270,9 +270,11 @@ impl State {
         };
         fs::metadata(path).map_err(missing)?;
         let database = SCHEMA.open(path)?;
-        let (server, jurisdiction, vault) = database.query_row(DEVICE, (), |row| {
+        let device = database.query_row(DEVICE, (), |row| {
             Ok((row.get(0)?, text(row, 1)?, HexId::from_bytes(row.get(2)?)))
-        })?;
+        });
+        let device = device.map_err(|error| StoreError::from(error).in_database(&database));
+        let (server, jurisdiction, vault) = device?;
         Ok(Self {
             database,
             server,
@@ -294,9 +296,9 @@ impl State {
             return work();
         }
         let begun = Transaction::new_unchecked(&self.database, TransactionBehavior::Immediate);
-        let transaction = begun.map_err(StoreError::from)?;
+        let transaction = self.named(begun)?;
         let done = work()?;
-        transaction.commit().map_err(StoreError::from)?;
+        self.named(transaction.commit())?;
         Ok(done)
     }
 
@@ -377,7 +379,8 @@ impl State {
 
     /// Runs a statement; how many rows it changed.
     fn change(&self, sql: &str, values: impl Params) -> Result<usize, StoreError> {
-        Ok(self.database.prepare_cached(sql)?.execute(values)?)
+        let prepared = self.database.prepare_cached(sql);
+        self.named(prepared.and_then(|mut statement| statement.execute(values)))
     }
 
     /// The row that a query answers with.
@@ -387,7 +390,8 @@ impl State {
         values: impl Params,
         read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        Ok(self.database.prepare_cached(sql)?.query_row(values, read)?)
+        let prepared = self.database.prepare_cached(sql);
+        self.named(prepared.and_then(|mut query| query.query_row(values, read)))
     }
 
     /// The row that a query answers with, if there is one.
@@ -397,8 +401,8 @@ impl State {
         values: impl Params,
         read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<T>, StoreError> {
-        let mut query = self.database.prepare_cached(sql)?;
-        Ok(query.query_row(values, read).optional()?)
+        let prepared = self.database.prepare_cached(sql);
+        self.named(prepared.and_then(|mut query| query.query_row(values, read).optional()))
     }
 
     /// The rows that a query answers with.
@@ -408,9 +412,13 @@ impl State {
         values: impl Params,
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>, StoreError> {
-        let mut query = self.database.prepare_cached(sql)?;
-        let rows = query.query_map(values, read)?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let prepared = self.database.prepare_cached(sql);
+        self.named(prepared.and_then(|mut query| query.query_map(values, read)?.collect()))
+    }
+
+    /// What was done in the database. A fault names its file.
+    fn named<T>(&self, done: rusqlite::Result<T>) -> Result<T, StoreError> {
+        done.map_err(|error| StoreError::from(error).in_database(&self.database))
     }
 }
 

@@ -166,7 +166,7 @@ impl Queries {
     /// # Errors
     /// SQLite's.
     pub fn size(&self) -> Result<u64, StoreError> {
-        size(&self.connection)
+        size(&self.connection).map_err(|error| error.in_database(&self.connection))
     }
 
     /// Takes in what the entries up to `size` brought.
@@ -174,6 +174,11 @@ impl Queries {
     /// # Errors
     /// SQLite's; nothing was taken in then.
     pub fn follow(&mut self, size: u64, rows: &[ToldRow]) -> Result<(), StoreError> {
+        let followed = self.try_follow(size, rows);
+        followed.map_err(|error| error.in_database(&self.connection))
+    }
+
+    fn try_follow(&mut self, size: u64, rows: &[ToldRow]) -> Result<(), StoreError> {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -231,15 +236,22 @@ impl QueryReader {
         Self(path)
     }
 
+    /// Opens the file and reads it. A fault names it.
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&mut Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut connection = SCHEMA.open_read_only(&self.0)?;
+        read(&mut connection).map_err(|error| error.of(&self.0))
+    }
+
     /// Leaf indices of the requests of a jurisdiction whose deadline is after `now`, ascending.
     ///
     /// # Errors
     /// SQLite's.
     pub fn open_requests(&self, of: &Jurisdiction, now: Time) -> Result<Vec<u64>, StoreError> {
-        let connection = SCHEMA.open_read_only(&self.0)?;
-        let mut statement = connection.prepare(OPEN)?;
-        let rows = statement.query_map((of.to_string(), now.unix()), |row| row.get(0))?;
-        Ok(rows.map(|row| row.map(number)).collect::<Result<_, _>>()?)
+        let values = (of.to_string(), now.unix());
+        self.read(|connection| positions(connection, OPEN, values))
     }
 
     /// The latest `most` entries that are not routine, and at most so many statements of agreements before them;
@@ -248,44 +260,14 @@ impl QueryReader {
     /// # Errors
     /// SQLite's.
     pub fn window(&self, most: u64, agreements: u64, now: Time) -> Result<WindowRows, StoreError> {
-        let mut connection = SCHEMA.open_read_only(&self.0)?;
-        let at_once = connection.transaction()?;
-        let from = at_once
-            .query_row(FIRST_OF_LATEST, (integer(most),), |row| row.get(0))
-            .optional()?;
-        // The one before them is not among them.
-        let from = from.map_or(0, |position| number(position) + 1);
-        let entries = positions(&at_once, TOLD, (integer(from),))?;
-        let mut before = Vec::new();
-        for (kind, most) in [(Agreement::NAME, agreements), (Limits::NAME, LIMITS)] {
-            let values = (kind, integer(from), integer(most));
-            before.extend(positions(&at_once, TOLD_BEFORE, values)?);
-        }
-        let count = |sql, value: &dyn rusqlite::ToSql| {
-            let count = at_once.query_row(sql, [value], |row| row.get(0));
-            count.map(number)
-        };
-        let in_force = at_once.query_row(IN_FORCE, (), |row| row.get(0))?;
-        Ok(WindowRows {
-            size: size(&at_once)?,
-            from,
-            entries,
-            before,
-            totals: Totals {
-                agreements_in_force: number(in_force),
-                requests: count(COUNTED, &AccessRequest::NAME)?,
-                requests_open: count(OPEN_OF_ALL, &now.unix())?,
-                disclosures: count(COUNTED, &Disclosure::NAME)?,
-            },
-        })
+        self.read(|connection| window(&connection.transaction()?, most, agreements, now))
     }
-
     /// Entries that were gone through.
     ///
     /// # Errors
     /// SQLite's.
     pub fn size(&self) -> Result<u64, StoreError> {
-        size(&SCHEMA.open_read_only(&self.0)?)
+        self.read(|connection| size(connection))
     }
 
     /// The entries from `first` to before `end` that are not routine, with their types.
@@ -293,12 +275,13 @@ impl QueryReader {
     /// # Errors
     /// SQLite's.
     pub fn told(&self, first: u64, end: u64) -> Result<Vec<(u64, String)>, StoreError> {
-        let connection = SCHEMA.open_read_only(&self.0)?;
-        let mut statement = connection.prepare(TOLD_BETWEEN)?;
-        let rows = statement.query_map((integer(first), integer(end)), |row| {
-            Ok((number(row.get(0)?), row.get(1)?))
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        self.read(|connection| {
+            let mut statement = connection.prepare(TOLD_BETWEEN)?;
+            let rows = statement.query_map((integer(first), integer(end)), |row| {
+                Ok((number(row.get(0)?), row.get(1)?))
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
     }
 
     /// Whether the counts are those of the rows.
@@ -306,9 +289,10 @@ impl QueryReader {
     /// # Errors
     /// SQLite's.
     pub fn counts_hold(&self) -> Result<bool, StoreError> {
-        let connection = SCHEMA.open_read_only(&self.0)?;
-        let miscounted: i64 = connection.query_row(MISCOUNTED, (), |row| row.get(0))?;
-        Ok(miscounted == 0)
+        self.read(|connection| {
+            let miscounted: i64 = connection.query_row(MISCOUNTED, (), |row| row.get(0))?;
+            Ok(miscounted == 0)
+        })
     }
 
     /// The requests among the entries from `first` to before `end`, as they stand in the file.
@@ -316,13 +300,50 @@ impl QueryReader {
     /// # Errors
     /// SQLite's.
     pub fn requests(&self, first: u64, end: u64) -> Result<Vec<(u64, String, i64)>, StoreError> {
-        let connection = SCHEMA.open_read_only(&self.0)?;
-        let mut statement = connection.prepare(REQUESTS)?;
-        let rows = statement.query_map((integer(first), integer(end)), |row| {
-            Ok((number(row.get(0)?), row.get(1)?, row.get(2)?))
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        self.read(|connection| {
+            let mut statement = connection.prepare(REQUESTS)?;
+            let rows = statement.query_map((integer(first), integer(end)), |row| {
+                Ok((number(row.get(0)?), row.get(1)?, row.get(2)?))
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
     }
+}
+
+fn window(
+    at_once: &Transaction<'_>,
+    most: u64,
+    agreements: u64,
+    now: Time,
+) -> Result<WindowRows, StoreError> {
+    let from = at_once
+        .query_row(FIRST_OF_LATEST, (integer(most),), |row| row.get(0))
+        .optional()?;
+    // The one before them is not among them.
+    let from = from.map_or(0, |position| number(position) + 1);
+    let entries = positions(at_once, TOLD, (integer(from),))?;
+    let mut before = Vec::new();
+    for (kind, most) in [(Agreement::NAME, agreements), (Limits::NAME, LIMITS)] {
+        let values = (kind, integer(from), integer(most));
+        before.extend(positions(at_once, TOLD_BEFORE, values)?);
+    }
+    let count = |sql, value: &dyn rusqlite::ToSql| {
+        let count = at_once.query_row(sql, [value], |row| row.get(0));
+        count.map(number)
+    };
+    let in_force = at_once.query_row(IN_FORCE, (), |row| row.get(0))?;
+    Ok(WindowRows {
+        size: size(at_once)?,
+        from,
+        entries,
+        before,
+        totals: Totals {
+            agreements_in_force: number(in_force),
+            requests: count(COUNTED, &AccessRequest::NAME)?,
+            requests_open: count(OPEN_OF_ALL, &now.unix())?,
+            disclosures: count(COUNTED, &Disclosure::NAME)?,
+        },
+    })
 }
 
 fn positions(
@@ -337,4 +358,38 @@ fn positions(
 
 fn size(connection: &Connection) -> Result<u64, StoreError> {
     Ok(number(connection.query_row(SIZE, (), |row| row.get(0))?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever reads of a fault knows which file to put back or to remove.
+    #[test]
+    fn a_fault_names_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("queries.db");
+        let mut queries = Queries::open(&path).unwrap();
+        let reader = QueryReader::new(path.clone());
+        let other = Connection::open(&path).unwrap();
+        for table in ["followed", "requests", "told", "counts", "agreements"] {
+            other.execute_batch(&format!("DROP TABLE {table}")).unwrap();
+        }
+        let now = Time::from_unix(0).unwrap();
+        let faults = [
+            queries.size().unwrap_err(),
+            queries.follow(1, &[]).unwrap_err(),
+            reader.size().unwrap_err(),
+            reader
+                .open_requests(&"US-FL".parse().unwrap(), now)
+                .unwrap_err(),
+            reader.window(1, 1, now).unwrap_err(),
+            reader.told(0, 1).unwrap_err(),
+            reader.counts_hold().unwrap_err(),
+            reader.requests(0, 1).unwrap_err(),
+        ];
+        for fault in faults.map(|fault| fault.to_string()) {
+            assert!(fault.starts_with(path.to_str().unwrap()), "{fault}");
+        }
+    }
 }

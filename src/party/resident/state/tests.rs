@@ -114,6 +114,25 @@ fn scope(from: Time, until: Time) -> Scope {
     }
 }
 
+/// Within a transaction and outside of one.
+#[test]
+fn a_fault_names_the_file() {
+    let (_folder, path, state) = new_state();
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other
+        .execute_batch("PRAGMA foreign_keys = OFF; DROP TABLE cameras; DROP TABLE gifts;")
+        .unwrap();
+    let faults = [
+        state.cameras().unwrap_err(),
+        state.add_camera(&camera_at(PLACE)).unwrap_err(),
+        state.move_camera(&camera_at(PLACE)).unwrap_err(),
+        state.put_gift(&gift(1, None, &[])).unwrap_err(),
+    ];
+    for fault in faults.map(|fault| fault.to_string()) {
+        assert!(fault.starts_with(path.to_str().unwrap()), "{fault}");
+    }
+}
+
 #[test]
 fn a_clip_matches_by_place_and_time_both() {
     let (_folder, _, state) = new_state();
