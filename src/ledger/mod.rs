@@ -285,6 +285,10 @@ pub enum LedgerError {
     Store(#[from] StoreError),
     #[error("{0}; nothing was changed: examine it with `whosaw log fsck`")]
     Inconsistent(String),
+    #[error(
+        "{0}; nothing was changed: go forward to the last checkpoint by `whosaw operator restore`"
+    )]
+    Old(String),
     #[error("the log's first statements are refused: {0}")]
     Genesis(Refusal),
     #[error("the log's first statements were not made: {0}")]

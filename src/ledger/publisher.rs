@@ -223,8 +223,8 @@ fn counted(journal: &impl JournalRead, size: TreeSize, at: Time) -> Result<TreeS
 /// What is in public is this log's: nothing may be signed beside it.
 ///
 /// # Errors
-/// [`LedgerError::Inconsistent`] if the log did not sign it, or if journal and tiles hold less or
-/// something else.
+/// [`LedgerError::Inconsistent`] if the log did not sign it, or if the tiles hold something else;
+/// [`LedgerError::Old`] if the journal holds less.
 pub(super) fn check_published(
     journal: &impl JournalRead,
     log: &LogReads,
@@ -243,8 +243,9 @@ pub(super) fn check_published(
     }
     let (size, entries) = (published.size, journal.size()?);
     if size.as_u64() > entries {
-        let why = format!("has {size} entries, and the journal {entries}: an old ledger.db?");
-        return Err(fault(why));
+        return Err(LedgerError::Old(format!(
+            "the published checkpoint has {size} entries, and ledger.db {entries}: it is older than the log"
+        )));
     }
     let root = prove::root(size, log).map_err(|e| fault(format!("lacks its tiles: {e}")))?;
     if root != published.root {

@@ -476,6 +476,9 @@ fn check_last_bundle(journal: &impl Journal, log: &LogFiles, size: u64) -> Resul
     let entries = journal.leaves(size - u64::from(last.width)..size)?;
     match log.read(&last.path())? {
         Some(bytes) if bytes == tile::encode_entries(&entries) => Ok(()),
+        None if log.is_empty()? => Err(LedgerError::Old(format!(
+            "ledger.db has {size} entries, and log/ has no file: the log may be longer where it is published"
+        ))),
         _ => Err(LedgerError::Inconsistent(format!(
             "log/{} is missing or does not hold the journal's entries",
             last.path()
@@ -486,7 +489,7 @@ fn check_last_bundle(journal: &impl Journal, log: &LogFiles, size: u64) -> Resul
 /// Refuses where journal, head and tiles do not agree; signs and writes nothing.
 ///
 /// # Errors
-/// [`LedgerError::Inconsistent`].
+/// [`LedgerError::Inconsistent`]; [`LedgerError::Old`] where all files of the log are gone.
 pub(super) fn check(
     journal: &impl Journal,
     log: &LogFiles,

@@ -65,6 +65,14 @@ impl LogFiles {
         }
     }
 
+    /// Whether there is no file at all. Costs a look at every file if there are some.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) fn is_empty(&self) -> Result<bool, StoreError> {
+        Ok(patiently(|| self.0.list(""))?.is_empty())
+    }
+
     /// The entries of a bundle.
     ///
     /// # Errors
