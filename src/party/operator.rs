@@ -168,6 +168,14 @@ impl Operator {
         self.home.root().join("ledger.db").exists()
     }
 
+    /// Whether the folder has files of a log that has begun.
+    pub fn has_log_files(&self) -> bool {
+        let log = self.home.root().join("log");
+        ["checkpoint", "tile"]
+            .iter()
+            .any(|name| log.join(name).exists())
+    }
+
     fn policy_fault(&self, source: PolicyError) -> HomeError {
         HomeError::Policy {
             path: self.home.policy_path(),

@@ -252,3 +252,41 @@ fn a_refusal_by_the_ledger_is_the_answer_no() {
     }
     assert_eq!(ledger.size(), size);
 }
+
+/// An operator who has lost ledger.db is told so, and nothing is made in its place.
+#[test]
+fn a_folder_without_ledger_db_is_not_adopted() {
+    let mut ledger = Ledger::start(|limits| limits.batch_seconds = 3600);
+    ledger.terminate();
+    assert!(ledger.take_server().ended().success());
+    let data = ledger.file("operator");
+    let kept = ledger.path("ledger.db");
+    fs::rename(ledger.path("operator/ledger.db"), &kept).unwrap();
+    for side in ["ledger.db-wal", "ledger.db-shm"] {
+        let _ = fs::remove_file(ledger.path("operator").join(side));
+    }
+    let adopt = ["operator", "adopt", "--data", &data, "--yes"];
+    let ran = refused(&adopt, "has no ledger.db");
+    assert!(ran.stderr.contains("operator restore"), "{}", ran.stderr);
+    assert_eq!(ran.stdout, "");
+    assert!(!ledger.path("operator/ledger.db").exists());
+    let ran = whosaw(&["operator", "versions", "--data", &data]);
+    assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
+    assert!(
+        ran.stdout.contains("ledger.db    missing"),
+        "{}",
+        ran.stdout
+    );
+    // Before a log begins there is none to miss.
+    let fresh = Ledger::without_witnesses(|_| {});
+    let data = fresh.file("operator");
+    let said = done(&["operator", "versions", "--data", &data]);
+    assert!(said.contains("ledger.db    not there yet"), "{said}");
+    refused(
+        &["operator", "adopt", "--data", &data, "--yes"],
+        "has no ledger.db",
+    );
+    // The file that was put back is adopted.
+    fs::rename(&kept, ledger.path("operator/ledger.db")).unwrap();
+    done(&adopt);
+}

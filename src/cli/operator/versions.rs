@@ -11,7 +11,8 @@ use crate::store::sqlite::{SchemaVersion, schema_versions};
 /// Show the schemas of the data folder's databases, and whether this program knows them
 ///
 /// Run it with the program that you are going to install, before you stop the one that runs: it changes
-/// nothing. Exits 1 if a database has a schema that only a newer program knows, or is damaged.
+/// nothing. Exits 1 if a database has a schema that only a newer program knows, or is damaged, or if the log
+/// has begun and ledger.db is missing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  whosaw operator versions --data ledger")]
 pub struct Versions {
@@ -30,6 +31,7 @@ pub struct Versions {
 pub fn run(args: &Versions) -> anyhow::Result<Exit> {
     let operator = Operator::open(&args.data)?;
     let versions = schema_versions(operator.home().root())?;
+    let has_log = operator.has_log_files();
     let program = env!("CARGO_PKG_VERSION");
     if args.json {
         let row =
@@ -40,6 +42,10 @@ pub fn run(args: &Versions) -> anyhow::Result<Exit> {
     } else {
         println!("whosaw {program}");
         for SchemaVersion { file, found, known } in &versions {
+            let Some(found) = found else {
+                println!("{file:<12} {}", if has_log { MISSING } else { NOT_BEGUN });
+                continue;
+            };
             let state = match found.cmp(known) {
                 _ if *found < 1 => ": damaged, since no program writes such a schema".to_owned(),
                 std::cmp::Ordering::Less => {
@@ -53,10 +59,17 @@ pub fn run(args: &Versions) -> anyhow::Result<Exit> {
             println!("{file:<12} schema {found}{state}");
         }
     }
-    Ok(
-        match versions.iter().any(|v| !(1..=v.known).contains(&v.found)) {
-            true => Exit::No,
-            false => Exit::Yes,
-        },
-    )
+    let is_refused = |v: &SchemaVersion| match v.found {
+        Some(found) => !(1..=v.known).contains(&found),
+        None => has_log,
+    };
+    Ok(match versions.iter().any(is_refused) {
+        true => Exit::No,
+        false => Exit::Yes,
+    })
 }
+
+/// Of a ledger.db that is not there.
+const MISSING: &str = "missing: put its backup in place, then `whosaw operator restore`, which also makes it of a \
+                       copy of the log";
+const NOT_BEGUN: &str = "not there yet: the first `whosaw serve` makes it";

@@ -184,9 +184,11 @@ impl Drop for Database {
     }
 }
 
+const LEDGER: &str = "ledger.db";
+
 /// The databases of a data folder, by the names of their files.
 const DATABASES: [(&str, &Schema); 4] = [
-    ("ledger.db", &journal::SCHEMA),
+    (LEDGER, &journal::SCHEMA),
     ("vaults.db", &super::vaults::SCHEMA),
     ("queries.db", &queries::SCHEMA),
     ("follower.db", &journal::SCHEMA),
@@ -197,26 +199,36 @@ const DATABASES: [(&str, &Schema); 4] = [
 pub struct SchemaVersion {
     /// The name of its file.
     pub file: &'static str,
-    /// Of the file.
-    pub found: i64,
+    /// Of the file, if there is one.
+    pub found: Option<i64>,
     /// The last one that this program knows.
     pub known: i64,
 }
 
-/// The schemas of the databases that are in a data folder. Nothing is changed, and a server may run.
+/// The schemas of the databases that are in a data folder, and of `ledger.db` also if it is missing. Nothing is
+/// changed, and a server may run.
 ///
 /// # Errors
 /// If a database cannot be read, or is another program's.
 pub fn schema_versions(folder: &Path) -> Result<Vec<SchemaVersion>, StoreError> {
-    let is_there = |(name, _): &(&str, &Schema)| folder.join(name).exists();
     let read = |(file, schema): (&'static str, &Schema)| {
-        Ok(SchemaVersion {
+        let path = folder.join(file);
+        let found = match path.try_exists().map_err(at(&path))? {
+            true => Some(schema.found(&path)?),
+            false if file == LEDGER => None,
+            false => return Ok(None),
+        };
+        Ok(Some(SchemaVersion {
             file,
-            found: schema.found(&folder.join(file))?,
+            found,
             known: schema.version(),
-        })
+        }))
     };
-    DATABASES.into_iter().filter(is_there).map(read).collect()
+    DATABASES
+        .into_iter()
+        .map(read)
+        .filter_map(Result::transpose)
+        .collect()
 }
 
 /// SQLite gives its side files the mode of the main one.
