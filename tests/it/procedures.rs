@@ -623,6 +623,39 @@ fn a_registration_signed_by_another_is_not_approved() {
     assert_eq!(ledger.size(), size);
 }
 
+/// A registration that was signed by an admin key before another took its place is signed again.
+#[test]
+fn a_registration_signed_by_a_replaced_admin_key_says_what_to_do() {
+    let ledger = Ledger::start(|limits| limits.batch_seconds = 3600);
+    ledger.settle();
+    ledger.init("agency", "second", "second.example");
+    let (home, file) = (ledger.file("second"), ledger.file("second.dsse"));
+    done(&["agency", "register", "--home", &home, "-o", &file]);
+    let (data, url, signed) = (
+        ledger.file("operator"),
+        ledger.url(),
+        ledger.file("signed.dsse"),
+    );
+    let key = PublicKey::from(&ledger.home("operator").key(Role::Admin).unwrap()).to_string();
+    let approve = ["operator", "approve", "--yes", "--data", &data];
+    let sign = |to: &str| done(&[&approve[..], &[file.as_str(), "--sign-only", to]].concat());
+    sign(&signed);
+    let at = ["--data", &data, "--server", &url];
+    done(&[&["operator", "rotate-key", "admin"][..], &at].concat());
+    let size = ledger.size();
+    let log = |signed: &str| whosaw(&[&approve[..], &[signed, "--server", &url]].concat());
+    let ran = log(&signed);
+    assert_eq!(ran.code, Some(2), "{}", ran.stdout);
+    for says in [&key, "revoked it", "--sign-only", "second.example"] {
+        assert!(ran.stderr.contains(says), "{}", ran.stderr);
+    }
+    assert_eq!(ledger.size(), size);
+    let again = ledger.file("again.dsse");
+    sign(&again);
+    let ran = log(&again);
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+}
+
 /// Another witness takes the place of one of three. At each stage those readers accept the log of whom the
 /// document says so, whichever witness is away.
 #[test]

@@ -14,7 +14,7 @@ use crate::cli::party::{SignOnly, Speaker as _, admin_key_elsewhere, plain_own, 
 use crate::party::official::{Official, logged_json};
 use crate::record::domains::Domains;
 use crate::statement::envelope::Envelope;
-use crate::statement::facts::FactsExt as _;
+use crate::statement::facts::{FactsExt as _, KeyFact};
 use crate::statement::kinds::party::{CheckMethod, DomainCheck, Party};
 use crate::statement::words::{Day, Role};
 use crate::statement::{Head, Statement, parse_payload};
@@ -102,14 +102,23 @@ fn is_signed(operator: &Official, envelope: &Envelope, party: &Party) -> anyhow:
     };
     let (follower, _) = operator.follow(&mut |_, _| {})?;
     let own = &operator.profile().party;
-    let fact = follower.facts().key(key)?;
-    let is_admin = fact.is_some_and(|fact| {
-        fact.party.as_ref() == Some(own) && fact.role == Some(Role::Admin) && fact.revoked.is_none()
-    });
-    if !is_admin {
-        bail!("{key} has signed this registration too, and the log has no such admin key of {own}");
+    let is_admin =
+        |fact: &KeyFact| fact.party.as_ref() == Some(own) && fact.role == Some(Role::Admin);
+    let fact = follower.facts().key(key)?.filter(is_admin);
+    match fact.map(|fact| fact.revoked) {
+        Some(None) => Ok(true),
+        Some(Some(entry)) => bail!(
+            "{key} has signed this registration too, and was an admin key of {own} until entry {entry} revoked it. \
+             Sign the registration with the key that has replaced it: run `whosaw operator approve --sign-only` where \
+             that key is, on the file that {} made",
+            party.party
+        ),
+        None => {
+            bail!(
+                "{key} has signed this registration too, and the log has no such admin key of {own}"
+            )
+        }
     }
-    Ok(true)
 }
 
 /// What was seen under the party's host name that the registration does not say itself.
