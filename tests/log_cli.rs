@@ -465,6 +465,35 @@ fn with_demands() -> Vec<Vec<u8>> {
     leaves
 }
 
+/// A report of another checkpoint, or a person's own file of that name, is not lost.
+#[test]
+fn a_report_is_not_written_over_another_file() {
+    let folder = ledger(&with_demands());
+    let write = |more: &str| {
+        let words = format!("report transparency --format csv -o tables {LOG}{more}");
+        run(folder.path(), &words)
+    };
+    let (code, out, err) = write("");
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(out.contains("tables/about.csv"), "{out}");
+    // The same again changes nothing, and is no loss.
+    assert_eq!(write("").0, 0);
+    let tables = folder.path().join("tables");
+    let [about, other] = ["about.csv", "voluntary_requests.csv"].map(|name| tables.join(name));
+    std::fs::write(&about, "my notes").unwrap();
+    std::fs::remove_file(&other).unwrap();
+    let (code, out, err) = write("");
+    assert_eq!((code, out.as_str()), (2, ""));
+    for says in ["tables/about.csv", "--force"] {
+        assert!(err.contains(says), "{err}");
+    }
+    assert_eq!(std::fs::read_to_string(&about).unwrap(), "my notes");
+    assert!(!other.exists(), "nothing is written beside it");
+    assert_eq!(write(" --force").0, 0);
+    assert_ne!(std::fs::read_to_string(&about).unwrap(), "my notes");
+    assert!(other.exists());
+}
+
 #[test]
 fn reports_come_out_of_the_log_alone() {
     let folder = ledger(&with_demands());

@@ -1,7 +1,7 @@
 //! `log report`: what the log says, in the tables that others publish.
 
 use std::fs;
-use std::io;
+use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -14,6 +14,7 @@ use crate::record::report::{
     markdown, transparency,
 };
 use crate::statement::words::{PartyId, PartyKind};
+use crate::store::{StoreError, own};
 
 /// Report what the log says, in tables that anyone can compute again
 ///
@@ -152,9 +153,13 @@ struct Print {
     /// Name in CSV and markdown the entries that each row rests on, for `log show '#INDEX'`
     #[arg(long)]
     cite: bool,
-    /// Write into this folder: a file for each table of CSV with about.csv, else one file
+    /// Write into this folder: a file for each table of CSV with about.csv, else one file. Never over a
+    /// file with other content
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
+    /// Write over files of these names in the folder
+    #[arg(long, requires = "output")]
+    force: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -290,24 +295,47 @@ impl Print {
         folder: &Path,
         out: &mut impl io::Write,
     ) -> anyhow::Result<()> {
-        fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-        let mut put = |name: String, text: String| -> anyhow::Result<()> {
-            let path = folder.join(name);
-            fs::write(&path, text).with_context(|| path.display().to_string())?;
-            Ok(writeln!(out, "{}", path.display())?)
-        };
-        match self.format {
+        let files = match self.format {
             Format::Json => {
                 let text = serde_json::to_string_pretty(&json(report))? + "\n";
-                put(format!("{}.json", report.name), text)
+                vec![(format!("{}.json", report.name), text)]
             }
-            Format::Md => put(format!("{}.md", report.name), markdown(report, self.cite)),
+            Format::Md => vec![(format!("{}.md", report.name), markdown(report, self.cite))],
             Format::Csv => {
-                for table in report.tables() {
-                    put(format!("{table}.csv"), csv(report, table, self.cite))?;
-                }
-                put("about.csv".to_owned(), csv_about(report))
+                let table = |table: &str| (format!("{table}.csv"), csv(report, table, self.cite));
+                let mut files: Vec<_> = report.tables().into_iter().map(table).collect();
+                files.push(("about.csv".to_owned(), csv_about(report)));
+                files
             }
+        };
+        fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        let path = |name: &str| folder.join(name);
+        for (name, text) in files.iter().filter(|_| !self.force) {
+            check_free(&path(name), text)?;
         }
+        for (name, text) in &files {
+            let path = path(name);
+            fs::write(&path, text).with_context(|| path.display().to_string())?;
+            writeln!(out, "{}", path.display())?;
+        }
+        Ok(())
     }
+}
+
+/// Whether `text` may be written to `path`: there is no file, or one with this text.
+fn check_free(path: &Path, text: &str) -> anyhow::Result<()> {
+    let context = || path.display().to_string();
+    let mut found = match own::open(path) {
+        Err(StoreError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => return Ok(()),
+        opened => opened?,
+    };
+    let mut bytes = Vec::new();
+    found.read_to_end(&mut bytes).with_context(context)?;
+    if bytes != text.as_bytes() {
+        bail!(
+            "{} is there with other content: say --force to write over it, or name another folder",
+            path.display()
+        );
+    }
+    Ok(())
 }
