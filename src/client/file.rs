@@ -6,7 +6,7 @@
 use std::io::Read as _;
 
 use ureq::Body;
-use ureq::http::{HeaderMap, Response, header};
+use ureq::http::{Response, header};
 
 /// Asks a server not to compress the file. Whoever compresses it all the same sends something else than the file.
 pub const AS_IT_IS: (&str, &str) = ("accept-encoding", "identity");
@@ -34,45 +34,62 @@ pub enum Fetched {
 /// # Errors
 /// If the answer breaks off.
 pub fn read(response: &mut Response<Body>, form: Form, limit: u64) -> Result<Fetched, ureq::Error> {
-    if let Some(why) = replaced(response.headers(), form) {
-        return Ok(Fetched::Replaced(why));
+    let text = |name| {
+        response
+            .headers()
+            .get(name)?
+            .to_str()
+            .ok()
+            .map(str::to_owned)
+    };
+    let encoding: Option<String> = text(header::CONTENT_ENCODING);
+    let encoding = encoding.as_deref().map_or("", str::trim);
+    if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
+        return Ok(Fetched::Replaced(format!(
+            "it was sent with the Content-Encoding {encoding:?}, which nobody asked for: its server must send it as it is"
+        )));
     }
+    let media_type = text(header::CONTENT_TYPE).unwrap_or_default();
     let mut bytes = Vec::new();
     let mut body = response.body_mut().as_reader().take(limit + 1);
     body.read_to_end(&mut bytes).map_err(ureq::Error::Io)?;
     let length = bytes.len() as u64;
-    Ok(match is_page(&bytes) {
-        true => Fetched::Replaced("a page for people came in its place".to_owned()),
-        false if bytes.is_empty() => {
-            Fetched::Replaced("an empty answer came in its place".to_owned())
-        }
-        false if length > limit => Fetched::TooLarge,
-        false => Fetched::File(bytes),
+    Ok(match replacement(&bytes, &media_type, form) {
+        Some(what) => Fetched::Replaced(format!("{what} came in its place")),
+        None if length > limit => Fetched::TooLarge,
+        None => Fetched::File(bytes),
     })
 }
 
-/// What came instead, as far as the head of an answer says so.
-fn replaced(headers: &HeaderMap, form: Form) -> Option<String> {
-    let text = |name| headers.get(name)?.to_str().ok();
-    let encoding = text(header::CONTENT_ENCODING).map(str::trim);
-    if let Some(encoding) =
-        encoding.filter(|it| !it.is_empty() && !it.eq_ignore_ascii_case("identity"))
-    {
-        return Some(format!(
-            "it was sent with the Content-Encoding {encoding:?}, which nobody asked for: its server must send it as it is"
-        ));
+/// What these bytes are, if they are no file of this form. Their type alone does not tell: many servers have one for all
+/// files without an ending.
+fn replacement(bytes: &[u8], media_type: &str, form: Form) -> Option<String> {
+    if bytes.is_empty() {
+        return Some("an empty answer".to_owned());
     }
-    let media_type = text(header::CONTENT_TYPE)?.split(';').next()?.trim();
-    let is = |other: &&str| media_type.eq_ignore_ascii_case(other);
+    if is_page(bytes) {
+        return Some("a page for people".to_owned());
+    }
+    let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok();
+    if is_json {
+        return (form == Form::OfLog).then(|| "a JSON text".to_owned());
+    }
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
     let pages = [
         "text/html",
         "application/xhtml+xml",
         "application/xml",
         "text/xml",
     ];
-    let json = ["application/json", "application/problem+json"];
-    let other = pages.iter().any(&is) || form == Form::OfLog && json.iter().any(is);
-    other.then(|| format!("an answer of type {media_type:?} came in its place"))
+    let is_called_page = pages.iter().any(|page| page.eq_ignore_ascii_case(essence));
+    (is_called_page && is_prose(bytes)).then(|| format!("an answer of type {essence:?}"))
+}
+
+/// Whether these bytes are a text and no signed note.
+fn is_prose(bytes: &[u8]) -> bool {
+    let printed = |c: char| !c.is_control() || matches!(c, '\t' | '\r' | '\n');
+    str::from_utf8(bytes)
+        .is_ok_and(|text| text.chars().all(printed) && !text.contains("\n\n\u{2014} "))
 }
 
 /// Whether these bytes begin as a page does, whatever its server calls it. No hash, entry or note begins so.
@@ -114,6 +131,16 @@ mod tests {
         ] {
             assert_eq!(read_as(Form::OfLog, fields, hashes), file(), "{fields:?}");
         }
+        // A server may have one type for all files without an ending.
+        let html = [("content-type", "Text/HTML; charset=utf-8")];
+        let binary = [0, 2, 0xff, 0xfe];
+        let note = "ledger.example/log\n1\nroot\n\n\u{2014} ledger.example x\n";
+        for body in [&binary[..], note.as_bytes()] {
+            assert_eq!(
+                read_as(Form::OfLog, &html, body),
+                Fetched::File(body.to_vec())
+            );
+        }
         let json = [("content-type", "application/json")];
         assert_eq!(
             read_as(Form::Json, &json, b"{}"),
@@ -128,7 +155,7 @@ mod tests {
                 b"not found",
             ),
             (&[("content-type", "application/xml")], b"<Error/>"),
-            (&json, b"{}"),
+            (&json, b"{\"error\": 404}"),
             (&[], b""),
             (&[], b" \r\n<!DOCTYPE html><title>Log in</title>"),
             (&[("content-type", "text/plain")], b"<HTML>"),
