@@ -307,10 +307,8 @@ async fn serve(
         Some(address) => Some(serve_metrics(address, service.clone()).await?),
         None => None,
     };
-    let batcher = Batcher {
-        service: service.clone(),
-        operator: operator.home().profile().party.clone(),
-    };
+    let party = operator.home().profile().party.clone();
+    let batcher = tokio::task::block_in_place(|| Batcher::new(service.clone(), party));
     let batches = tokio::spawn(batcher.run());
     println!("log {}", operator.origin());
     println!("listening on http://{address}");
@@ -570,7 +568,7 @@ fn lists(root: &Path, copy: Option<&Path>) -> anyhow::Result<Lists> {
     let copy = copy
         .map(|copy| open(copy, &copy.join(COPY_STAGING)))
         .transpose()?;
-    Ok(Lists::new(own, &root.join("batches"), copy)?)
+    Ok(Lists::new(own, copy)?)
 }
 
 fn open(

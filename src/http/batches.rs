@@ -1,7 +1,6 @@
 //! `/batches/{id}`, and the task that makes batches: once a period, empty or not.
 
 use std::fmt;
-use std::fs;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,25 +11,18 @@ use ed25519_dalek::SigningKey;
 use prometheus_client::metrics::counter::Counter;
 
 use super::{ApiError, Path, Service, Shared};
-use crate::digest::StatementId;
 use crate::ledger::SubmitError;
 use crate::random;
 use crate::seal::batch::Batch;
 use crate::seal::commitment::Commitment;
 use crate::statement::facts::{FactsExt as _, Whole};
 use crate::statement::kinds::commitment_batch::{CommitmentBatch, SIZES};
-use crate::statement::leaf::Leaf;
 use crate::statement::refusal::Reason;
 use crate::statement::words::{PartyId, Role};
 use crate::statement::{Author, Head, Signed, sign};
-use crate::store::StoreError;
 use crate::store::facts::JournalFacts;
-use crate::store::files::Files;
-use crate::store::journal::JournalRead as _;
-use crate::store::objects::Objects as _;
 use crate::store::vaults::PreparedBatch;
 use crate::time::Time;
-use crate::tlog::tree::LeafIndex;
 
 /// `GET /batches/{id}`.
 pub async fn read(State(service): Shared, Path(id): Path<String>) -> Result<Response, ApiError> {
@@ -54,63 +46,6 @@ const HOUSEKEEPING: Duration = Duration::from_secs(600);
 const RETRY: Duration = Duration::from_secs(30);
 /// The shortest wait after a batch that came too soon.
 const SHORTEST: Duration = Duration::from_secs(1);
-
-/// The lists of the batches' commitments, each under its statement's id.
-pub struct Lists {
-    own: Files,
-    copy: Option<Files>,
-}
-
-impl Lists {
-    /// The lists in `own`, the files of `folder`. `copy` gets those that it lacks.
-    ///
-    /// # Errors
-    /// The store's; a list that `copy` has with other bytes.
-    pub fn new(
-        own: Files,
-        folder: &std::path::Path,
-        copy: Option<Files>,
-    ) -> Result<Self, StoreError> {
-        let lists = Self { own, copy };
-        let Some(copy) = &lists.copy else {
-            return Ok(lists);
-        };
-        let io = |source| StoreError::Io {
-            path: folder.to_owned(),
-            source,
-        };
-        for entry in fs::read_dir(folder).map_err(io)? {
-            let name = entry.map_err(io)?.file_name();
-            let Some(name) = name
-                .to_str()
-                .filter(|name| name.parse::<StatementId>().is_ok())
-            else {
-                continue;
-            };
-            if copy.file(name)?.is_none()
-                && let Some(list) = lists.own.read(name)?
-            {
-                copy.create(name, &list)?;
-            }
-        }
-        Ok(lists)
-    }
-
-    fn read(&self, id: StatementId) -> Result<Option<Vec<u8>>, StoreError> {
-        self.own.read(&id.to_string())
-    }
-
-    /// Durable in both places when it returns.
-    fn create(&self, id: StatementId, list: &[u8]) -> Result<(), StoreError> {
-        let mut places = self.copy.iter().chain([&self.own]);
-        places.try_for_each(|files| files.create(&id.to_string(), list))
-    }
-
-    fn remove(&self, id: StatementId) -> Result<(), StoreError> {
-        let mut places = self.copy.iter().chain([&self.own]);
-        places.try_for_each(|files| files.remove(&id.to_string()))
-    }
-}
 
 /// How the making of batches fares.
 #[derive(Debug, Default)]
@@ -187,15 +122,28 @@ impl Batching {
 
 /// Makes commitment batches for a running service.
 pub struct Batcher {
-    pub service: Arc<Service>,
-    pub operator: PartyId,
+    service: Arc<Service>,
+    operator: PartyId,
+    /// The vaults' database is up to the log.
+    recalled: bool,
 }
 
 impl Batcher {
+    /// Brings the vaults' database up to the log. Call it before residents can reach the service: a commitment that
+    /// comes later is taken for one that no batch in the log has. Blocks.
+    pub fn new(service: Arc<Service>, operator: PartyId) -> Self {
+        let recalled = service.recall_batches().is_ok();
+        Self {
+            service,
+            operator,
+            recalled,
+        }
+    }
+
     /// Makes a batch each period, and keeps house at least as often, until cancelled.
     pub async fn run(self) {
         let mut left = self.until_due();
-        let mut recalled = false;
+        let mut recalled = self.recalled;
         loop {
             while !left.is_zero() {
                 self.keep_house().await;
@@ -342,29 +290,6 @@ impl Batcher {
 }
 
 impl Service {
-    /// Finds the batches in the log that the vaults' database does not know, since it was restored from a
-    /// backup: what they have is never logged twice.
-    fn recall_batches(&self) -> Result<(), ApiError> {
-        let (journal, size) = (self.ledger.journal(), self.ledger.size().as_u64());
-        let facts = JournalFacts(journal);
-        for index in self.vaults.batches_seen()?..size {
-            let fact = facts.batch(&LeafIndex::new(index))?;
-            let Some((fact, leaf)) = fact.zip(journal.leaf(index)?) else {
-                continue;
-            };
-            let leaf = Leaf::parse(&leaf).map_err(ApiError::internal)?;
-            let id = StatementId::of_payload(&leaf.envelope.payload);
-            let list = self.batches.read(id)?.unwrap_or_default();
-            let (commitments, rest) = list.as_chunks::<32>();
-            if !rest.is_empty() || commitments.len() as u64 != u64::from(fact.size) {
-                tracing::warn!(%id, "the commitments of a batch are lost: some may be logged again");
-                continue;
-            }
-            self.vaults.recall_batch(commitments)?;
-        }
-        Ok(self.vaults.see_batches(size)?)
-    }
-
     /// When the last commitment batch was logged, cut to the minute.
     pub(super) fn last_batch(&self) -> Option<Time> {
         let facts = JournalFacts(self.ledger.journal());

@@ -231,6 +231,11 @@ impl Service {
             "Commitments that are in no logged batch yet",
             gauge(self.vaults.waiting_commitments()?),
         );
+        registry.register(
+            "batch_lists_lost",
+            "Batches in the log whose lists of commitments are lost",
+            gauge(self.vaults.lost_lists()?.len() as u64),
+        );
         registry.register_with_unit(
             "last_batch_timestamp",
             "When the last commitment batch was logged, cut to the minute, since 1970; 0: never",

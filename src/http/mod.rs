@@ -20,6 +20,7 @@ mod health;
 mod keys;
 mod limits;
 mod listen;
+mod lists;
 pub mod metrics;
 mod overview;
 mod page;
@@ -64,13 +65,14 @@ use crate::store::vaults::Vaults;
 use crate::time::{Clock, Time};
 use crate::wire::signature::Nonces;
 
-pub use batches::{Batcher, Batching, Lists};
+pub use batches::{Batcher, Batching};
 pub use bundles::Bundles;
 pub use disclosures::UnderWay;
 pub use door::{Door, Limits};
 pub use forwarded::ClientField;
 pub use keys::SigningKeys;
 pub use listen::{Listening, MAX_CONNECTIONS, listen};
+pub use lists::Lists;
 pub use problem::ApiError;
 pub use waiting::Waiting;
 
@@ -120,6 +122,7 @@ impl Service {
             self.clips.sweep().map_err(ApiError::from),
             self.forget_unlogged(),
             self.forget_handed_over(),
+            self.find_lost_lists(),
         ] {
             if let Err(error) = result {
                 tracing::warn!(?error, "housekeeping was not finished");

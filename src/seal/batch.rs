@@ -43,6 +43,25 @@ impl Batch {
         }
     }
 
+    /// The batch of the commitments in `list`, 32 bytes each, if they are the `size` ones that hash to `root`.
+    ///
+    /// # Errors
+    /// [`ListError`] says what is wrong with the list.
+    pub fn from_list(list: &[u8], size: u32, root: &Digest) -> Result<Self, ListError> {
+        let (commitments, rest) = list.as_chunks::<32>();
+        let count = commitments.len() as u64;
+        let is_full = count == u64::from(size) && count >= MIN_SIZE && count.is_power_of_two();
+        if !rest.is_empty() || !is_full || !commitments.is_sorted_by(|a, b| a < b) {
+            return Err(ListError::Form);
+        }
+        let commitments = commitments.iter().map(|c| Commitment::from_bytes(*c));
+        let batch = Self::new(commitments, || unreachable!("it is full"));
+        match batch.root() == *root {
+            true => Ok(batch),
+            false => Err(ListError::Root),
+        }
+    }
+
     /// The commitments in ascending order, random ones among them.
     pub fn commitments(&self) -> &[Commitment] {
         &self.commitments
@@ -87,6 +106,15 @@ fn levels(commitments: &[Commitment]) -> Vec<Vec<Digest>> {
         (below.len() > 1).then(|| pairs.iter().map(|[l, r]| node_hash(l, r)).collect())
     })
     .collect()
+}
+
+/// Why bytes are not the list of a batch's commitments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ListError {
+    #[error("these are not its commitments: 32 bytes each, ascending, as many as the log says")]
+    Form,
+    #[error("these are other commitments than those that the log has the root of")]
+    Root,
 }
 
 /// Why a commitment is not shown to be in a batch.

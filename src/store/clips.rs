@@ -262,7 +262,11 @@ impl Clips {
         }
         // Durable before the row: without it, the folder shows that the clip was complete.
         self.0.files.move_folder(&waits, &stays)?;
-        let added = self.0.vaults.add_clip(vault, clip, stored, commitments);
+        let vaults = &self.0.vaults;
+        let added = match is_aside {
+            true => vaults.add_clip_again(vault, clip, stored, commitments),
+            false => vaults.add_clip(vault, clip, stored, commitments),
+        };
         if added.is_err() && !is_aside {
             self.0.files.move_folder(&stays, &waits)?;
         }

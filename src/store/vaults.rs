@@ -149,6 +149,7 @@ pub(super) const SCHEMA: Schema = Schema {
         include_str!("vaults/schema-3.sql"),
         include_str!("vaults/schema-4.sql"),
         include_str!("vaults/schema-5.sql"),
+        include_str!("vaults/schema-6.sql"),
     ],
 };
 

@@ -146,6 +146,22 @@ impl World {
         database.query_row(count, [], |row| row.get(0)).unwrap()
     }
 
+    /// No commitment is in two batches of the log; how many there are.
+    fn logged_once(&self) -> usize {
+        let mut commitments = BTreeSet::new();
+        for batch in files(&self.ledger.path("operator/batches")) {
+            // One that was prepared at a stop may not be in the log.
+            let id = batch.file_name().unwrap().to_str().unwrap();
+            let call = Call::new("GET", format!("/batches/{id}"), []);
+            let read = self.ledger.send(&call);
+            for commitment in read.body.chunks(32).filter(|_| read.status == 200) {
+                let is_new = commitments.insert(commitment.to_vec());
+                assert!(is_new, "it is logged twice");
+            }
+        }
+        commitments.len()
+    }
+
     /// The clips that are put aside.
     fn aside(&self) -> BTreeSet<String> {
         let data = self.ledger.file("operator");
@@ -267,21 +283,8 @@ fn devices_make_good_what_an_older_database_lost() {
         .filter(|file| std::fs::read(file).unwrap() == film);
     assert_eq!(opened.count(), 1, "{evidence:?}");
     world.anchored(&last);
-    let mut commitments = BTreeSet::new();
-    for batch in files(&world.ledger.path("operator/batches")) {
-        // One that was prepared at the stop may not be in the log.
-        let id = batch.file_name().unwrap().to_str().unwrap();
-        let read = world
-            .ledger
-            .send(&Call::new("GET", format!("/batches/{id}"), []));
-        for commitment in read.body.chunks(32).filter(|_| read.status == 200) {
-            assert!(
-                commitments.insert(commitment.to_vec()),
-                "it is logged twice"
-            );
-        }
-    }
-    assert!(commitments.len() >= 128, "{}", commitments.len());
+    let commitments = world.logged_once();
+    assert!(commitments >= 128, "{commitments}");
     let again: Value = serde_json::from_str(&world.must(&["sync", "--json"])).unwrap();
     assert_eq!(
         (&again["uploads"], &again["handed_over"]),
@@ -443,4 +446,84 @@ fn a_vault_that_the_database_forgot_is_opened_again() {
         assert!(std::fs::read(&out).unwrap() == std::fs::read(FILM).unwrap());
         std::fs::remove_file(&out).unwrap();
     }
+}
+
+/// A list that is lost is looked for at each start and while the server runs, until it is found. Until then nothing
+/// is logged that may be in it; nothing is logged twice.
+#[test]
+fn a_lost_list_is_looked_for_until_it_is_found() {
+    let mut world = World::new();
+    // The backup has commitments that wait, in no batch that was prepared: of such a one it would have the list.
+    loop {
+        world.add(10);
+        back_up(&world.ledger);
+        let database = Connection::open(world.ledger.path("backup.db")).unwrap();
+        let prepared = "SELECT count(*) FROM prepared_batch";
+        let prepared: i64 = database.query_row(prepared, [], |row| row.get(0)).unwrap();
+        if world.waiting("backup.db") > 0 && prepared == 0 {
+            break;
+        }
+    }
+    let held = waiting_in(&world.ledger.path("backup.db"));
+    until("its batch is logged", || {
+        let logged = waiting_in(&world.ledger.path("operator/vaults.db"));
+        logged.is_disjoint(&held).then_some(())
+    });
+    let authority = world.stop();
+    put_back(&world.ledger);
+    let (batches, lost) = (
+        world.ledger.path("operator/batches"),
+        world.ledger.path("lost"),
+    );
+    std::fs::create_dir(&lost).unwrap();
+    let mut moved = Vec::new();
+    for list in files(&batches) {
+        let bytes = std::fs::read(&list).unwrap();
+        if bytes.chunks(32).any(|one| held.contains(one)) {
+            let to = lost.join(list.file_name().unwrap());
+            std::fs::rename(&list, &to).unwrap();
+            moved.push((to, list));
+        }
+    }
+    assert!(!moved.is_empty());
+    let figure = |ledger: &Ledger| ledger.figure("whosaw_batch_lists_lost");
+    let count = moved.len() as f64;
+
+    // Further batches do not pass it, nor does another start.
+    for starts in 1..=2 {
+        world.ledger.serve_at(&authority);
+        assert_eq!(figure(&world.ledger), count);
+        let before = world.ledger.figure("whosaw_batches_logged_total");
+        world.add(20);
+        until("two more batches", || {
+            let logged = world.ledger.figure("whosaw_batches_logged_total");
+            (logged >= before + 2.0).then_some(())
+        });
+        let waiting = waiting_in(&world.ledger.path("operator/vaults.db"));
+        assert!(waiting.is_superset(&held), "they may be in the lost list");
+        assert_eq!(figure(&world.ledger), count);
+        world.stop();
+        let log = std::fs::read_to_string(world.ledger.path("serve.log")).unwrap();
+        let named = log.matches("the list of this batch's commitments is lost");
+        assert_eq!(named.count(), starts * moved.len(), "once a start: {log}");
+    }
+
+    world.ledger.serve_at(&authority);
+    for (from, to) in moved {
+        std::fs::rename(from, to).unwrap();
+    }
+    until("found", || (figure(&world.ledger) == 0.0).then_some(()));
+    let waiting = waiting_in(&world.ledger.path("operator/vaults.db"));
+    assert!(waiting.is_disjoint(&held));
+    world.logged_once();
+    world.ledger.examine();
+}
+
+/// The commitments in this `vaults.db` that it knows in no logged batch.
+fn waiting_in(file: &Path) -> BTreeSet<Vec<u8>> {
+    let database = Connection::open(file).unwrap();
+    let select = "SELECT commitment FROM commitments WHERE state < 2";
+    let mut found = database.prepare(select).unwrap();
+    let found = found.query_map([], |row| row.get(0)).unwrap();
+    found.map(Result::unwrap).collect()
 }

@@ -14,7 +14,6 @@ use crate::digest::StatementId;
 use crate::ledger::queries::rows;
 use crate::reader::replay;
 use crate::seal::batch::Batch;
-use crate::seal::commitment::Commitment;
 use crate::statement::Statement;
 use crate::statement::facts::Pending;
 use crate::statement::kinds::commitment_batch::CommitmentBatch;
@@ -242,16 +241,5 @@ fn new_entry(id: StatementId, admitted: bool) -> NewEntry {
 }
 
 fn is_batch(list: &[u8], batch: &CommitmentBatch) -> bool {
-    let commitments: Vec<[u8; 32]> = match list.as_chunks() {
-        (commitments, []) => commitments.to_vec(),
-        _ => return false,
-    };
-    // In order, without repetition and complete: so nothing is filled up.
-    commitments.is_sorted_by(|a, b| a < b)
-        && commitments.len() == batch.size as usize
-        && Batch::new(commitments.into_iter().map(Commitment::from_bytes), || {
-            unreachable!("the rules admit full batches only")
-        })
-        .root()
-            == batch.root
+    Batch::from_list(list, batch.size, &batch.root).is_ok()
 }

@@ -338,22 +338,8 @@ fn fetch_batch(resident: &Resident, id: &StatementId) -> Result<Fetched, Residen
 
 /// The commitments of a batch, if they are those that the log has the root of.
 fn read_batch(bytes: &[u8], fact: &BatchFact) -> Result<Batch, String> {
-    let (each, rest) = bytes.as_chunks::<32>();
-    let commitments: Vec<_> = each
-        .iter()
-        .map(|bytes| Commitment::from_bytes(*bytes))
-        .collect();
-    let ascending = commitments.windows(2).all(|pair| pair[0] < pair[1]);
-    if !rest.is_empty() || !ascending || commitments.len() as u64 != u64::from(fact.size) {
-        return Err("the server gives something else than its commitments".to_owned());
-    }
-    let batch = Batch::new(commitments, || {
-        unreachable!("rules: sizes are powers of two from 64")
-    });
-    if batch.root() != fact.root {
-        return Err("the server gives other commitments than those in the log".to_owned());
-    }
-    Ok(batch)
+    Batch::from_list(bytes, fact.size, &fact.root)
+        .map_err(|why| format!("the server's list: {why}"))
 }
 
 /// Notes which own commitments are in a batch, and takes them out of those that are `unanchored`.

@@ -3,7 +3,9 @@
 //! A commitment waits, then is in the prepared batch, then is logged. The batch is written down
 //! before its statement is submitted: after a crash the same statement is submitted again, and the
 //! log answers with the first index, so that no commitment is lost or logged twice. A file that was
-//! restored from a backup learns the batches that the log has got since ([`Vaults::recall_batch`]).
+//! restored from a backup learns the batches that the log has got since ([`Vaults::recall_batch`]). If the list of
+//! such a batch is lost, the commitments that waited may be in it: they are held until it is found
+//! ([`Vaults::lose_list`]), so that none is logged twice.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction};
 
@@ -15,8 +17,9 @@ use crate::store::sqlite::{integer, number};
 const QUEUE: &str =
     "INSERT INTO commitments (commitment, state) VALUES (?1, 0) ON CONFLICT DO NOTHING";
 /// Which of too many it is, is nobody's to choose.
-const WAITING: &str =
-    "SELECT commitment FROM commitments WHERE state = 0 ORDER BY random() LIMIT ?1";
+const WAITING: &str = "SELECT commitment FROM commitments
+    WHERE state = 0 AND commitment NOT IN (SELECT commitment FROM held_commitments)
+    ORDER BY random() LIMIT ?1";
 const UNLOGGED: &str = "SELECT count(*) FROM commitments WHERE state < 2";
 const TAKE: &str = "UPDATE commitments SET state = 1 WHERE commitment = ?1 AND state = 0";
 const LOGGED: &str = "UPDATE commitments SET state = 2 WHERE state = 1";
@@ -26,6 +29,16 @@ const PREPARE: &str =
 const PREPARED: &str = "SELECT id, statement, commitments FROM prepared_batch";
 const RECALL: &str = "INSERT INTO commitments (commitment, state) VALUES (?1, 2)
     ON CONFLICT DO UPDATE SET state = 2";
+const LOSE: &str =
+    "INSERT INTO lost_lists (batch, log_index) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+const LOST: &str = "SELECT batch, log_index FROM lost_lists ORDER BY log_index";
+const FOUND: &str = "DELETE FROM lost_lists WHERE batch = ?1";
+const HOLD_ALL: &str = "INSERT OR IGNORE INTO held_commitments (commitment)
+    SELECT commitment FROM commitments WHERE state < 2";
+const HOLD: &str = "INSERT OR IGNORE INTO held_commitments (commitment)
+    SELECT commitment FROM commitments WHERE commitment = ?1 AND state < 2 AND EXISTS (SELECT 1 FROM lost_lists)";
+const LET_GO: &str = "DELETE FROM held_commitments WHERE commitment = ?1";
+const LET_ALL_GO: &str = "DELETE FROM held_commitments WHERE NOT EXISTS (SELECT 1 FROM lost_lists)";
 const SEEN: &str = "SELECT size FROM batches_seen";
 const SEE: &str = "INSERT INTO batches_seen (only, size) VALUES (1, ?1)
     ON CONFLICT DO UPDATE SET size = max(size, ?1)";
@@ -121,11 +134,45 @@ impl Vaults {
 
     /// Notes that the log has a batch with these commitments: none of them is queued any more.
     pub fn recall_batch(&self, commitments: &[[u8; 32]]) -> Result<(), VaultError> {
+        self.write(|tx| Ok(recall(tx, commitments)?))
+    }
+
+    /// Notes that the log has, at entry `index`, a batch whose list nobody has: the commitments that wait now are
+    /// held. False if that was noted before.
+    pub fn lose_list(&self, batch: StatementId, index: u64) -> Result<bool, VaultError> {
         self.write(|tx| {
-            let mut recall = tx.prepare_cached(RECALL)?;
-            for commitment in commitments {
-                recall.execute((commitment,))?;
+            let values = (batch.as_bytes(), integer(index));
+            let is_new = tx.prepare_cached(LOSE)?.execute(values)? > 0;
+            if is_new {
+                tx.prepare_cached(HOLD_ALL)?.execute(())?;
             }
+            Ok(is_new)
+        })
+    }
+
+    /// The batches whose lists nobody has, each with its entry, in the order of the log.
+    pub fn lost_lists(&self) -> Result<Vec<(StatementId, u64)>, StoreError> {
+        self.read(|db| {
+            let mut lost = db.prepare_cached(LOST)?;
+            let lost = lost.query_map((), |row| {
+                let batch = row.get(0).map(StatementId::from_bytes)?;
+                Ok((batch, row.get(1).map(number)?))
+            })?;
+            lost.collect()
+        })
+    }
+
+    /// Notes that the list of a batch was found, and has these commitments. Once no list is lost, the commitments
+    /// that were held and are in none of the lists join the next batch.
+    pub fn find_list(
+        &self,
+        batch: StatementId,
+        commitments: &[[u8; 32]],
+    ) -> Result<(), VaultError> {
+        self.write(|tx| {
+            recall(tx, commitments)?;
+            tx.prepare_cached(FOUND)?.execute((batch.as_bytes(),))?;
+            tx.prepare_cached(LET_ALL_GO)?.execute(())?;
             Ok(())
         })
     }
@@ -167,6 +214,24 @@ pub(super) fn queue(tx: &Transaction<'_>, commitments: &[[u8; 32]]) -> rusqlite:
         queued += queue.execute((commitment,))? as u64;
     }
     Ok(queued)
+}
+
+/// Holds commitments that wait, if a list is lost.
+pub(super) fn hold(tx: &Transaction<'_>, commitments: &[[u8; 32]]) -> rusqlite::Result<()> {
+    let mut hold = tx.prepare_cached(HOLD)?;
+    for commitment in commitments {
+        hold.execute((commitment,))?;
+    }
+    Ok(())
+}
+
+fn recall(tx: &Transaction<'_>, commitments: &[[u8; 32]]) -> rusqlite::Result<()> {
+    let (mut recall, mut let_go) = (tx.prepare_cached(RECALL)?, tx.prepare_cached(LET_GO)?);
+    for commitment in commitments {
+        recall.execute((commitment,))?;
+        let_go.execute((commitment,))?;
+    }
+    Ok(())
 }
 
 fn prepared(db: &Connection) -> rusqlite::Result<Option<PreparedBatch>> {

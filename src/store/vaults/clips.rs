@@ -65,6 +65,32 @@ impl Vaults {
         clip: Clip,
         commitments: &[[u8; 32]],
     ) -> Result<(), VaultError> {
+        self.add(vault_id, clip_id, clip, commitments, false)
+    }
+
+    /// As [`Vaults::add_clip`], for a clip that was complete before this file was restored from a backup: its
+    /// commitments are held while a list is lost that may have them.
+    ///
+    /// # Errors
+    /// Those of [`Vaults::add_clip`].
+    pub fn add_clip_again(
+        &self,
+        vault_id: VaultId,
+        clip_id: ClipId,
+        clip: Clip,
+        commitments: &[[u8; 32]],
+    ) -> Result<(), VaultError> {
+        self.add(vault_id, clip_id, clip, commitments, true)
+    }
+
+    fn add(
+        &self,
+        vault_id: VaultId,
+        clip_id: ClipId,
+        clip: Clip,
+        commitments: &[[u8; 32]],
+        again: bool,
+    ) -> Result<(), VaultError> {
         let mut queued = self.queued();
         let before = queued.get(&vault_id).copied().unwrap_or(0);
         let more = self.write(|tx| {
@@ -85,6 +111,9 @@ impl Vaults {
                 }
             }
             let more = batches::queue(tx, commitments)?;
+            if again {
+                batches::hold(tx, commitments)?;
+            }
             let quota = vault.quota_clips.saturating_add(SPARE_CLIPS) * UPLOAD_SLOTS as u64;
             match before + more <= quota {
                 true => Ok(more),

@@ -241,6 +241,48 @@ fn a_prepared_batch_survives_until_it_is_logged() {
     assert_eq!(vaults.prepared_batch().unwrap(), None);
 }
 
+/// What may be in a batch whose list is lost joins no other one until the list is found.
+#[test]
+fn commitments_are_held_while_a_list_is_lost_that_may_have_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let vaults = enrolled(&folder);
+    let id = |n| ClipId::from_bytes([n; 16]);
+    vaults
+        .add_clip(VAULT, id(1), clip(1), &[[1; 32], [2; 32]])
+        .unwrap();
+    assert!(vaults.lose_list(statement(1), 7).unwrap());
+    assert!(vaults.lose_list(statement(2), 9).unwrap());
+    // One that was complete before the backup, and a new one.
+    vaults
+        .add_clip_again(VAULT, id(2), clip(2), &[[3; 32]])
+        .unwrap();
+    vaults.add_clip(VAULT, id(3), clip(3), &[[4; 32]]).unwrap();
+    assert!(
+        !vaults.lose_list(statement(1), 7).unwrap(),
+        "noted before: nothing more is held"
+    );
+    let pending = |vaults: &Vaults| vaults.pending_commitments(MOST).unwrap();
+    assert_eq!(pending(&vaults), [[4; 32]]);
+    assert_eq!(vaults.waiting_commitments().unwrap(), 4);
+    drop(vaults);
+
+    let vaults = open(&folder);
+    let lost = [(statement(1), 7), (statement(2), 9)];
+    assert_eq!(vaults.lost_lists().unwrap(), lost);
+    vaults.find_list(statement(2), &[[1; 32], [8; 32]]).unwrap();
+    assert_eq!(vaults.lost_lists().unwrap(), lost[..1]);
+    assert_eq!(pending(&vaults), [[4; 32]], "the other list may have them");
+    vaults.find_list(statement(1), &[[3; 32], [9; 32]]).unwrap();
+    assert_eq!(vaults.lost_lists().unwrap(), []);
+    assert_eq!(pending(&vaults), [[2; 32], [4; 32]], "in none of the lists");
+    // Nothing is lost any more.
+    vaults.remove_clip(VAULT, id(1)).unwrap();
+    vaults
+        .add_clip_again(VAULT, id(4), clip(4), &[[5; 32]])
+        .unwrap();
+    assert_eq!(pending(&vaults), [[2; 32], [4; 32], [5; 32]]);
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Add(Vec<u8>),
