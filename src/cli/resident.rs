@@ -30,6 +30,7 @@ pub enum Command {
     #[command(subcommand)]
     Camera(CameraCommand),
     Add(Add),
+    Drop(DropArgs),
     Open(Open),
     Sync(Sync),
     Inbox(InboxArgs),
@@ -143,7 +144,8 @@ pub struct CameraAdd {
 /// Seal a clip, and store it
 ///
 /// The file is encrypted on this device, byte for byte, and stays as it is. If the upload is
-/// interrupted, `whosaw resident sync` finishes it. Eight commitments go along, whatever they stand
+/// interrupted or refused, the clip is kept here, and `whosaw resident sync` goes on with it until the vault has
+/// it or you give it up (`whosaw resident drop`). Eight commitments go along, whatever they stand
 /// for, so that nobody can tell a refusal from a clip.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  \
@@ -166,6 +168,24 @@ pub struct Add {
     /// A small picture of it (JPEG, at most 256 KiB), sealed too
     #[arg(long, value_name = "FILE")]
     thumbnail: Option<PathBuf>,
+}
+
+/// Give up a clip that the vault does not have
+///
+/// A clip that the vault does not take is kept on this device: every `sync` tries it again, and exits 2. This shows
+/// it with the file and its size, asks, and deletes it: there may be no other copy. A clip that the server lost, or that
+/// a restore could not fetch, is not asked for any more; what the log says of it stays in the report.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+    whosaw resident drop 9f2c51d8a04be7360c5d1f8e2b7a4c96 --home me")]
+pub struct DropArgs {
+    /// The clip's id
+    clip: HexId,
+    #[command(flatten)]
+    own: Own,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
 }
 
 /// Fetch one of your clips from the vault, and open it
@@ -337,6 +357,7 @@ pub fn run(command: &Command) -> anyhow::Result<Exit> {
         Command::Enrol(args) => act::enrol(args),
         Command::Camera(CameraCommand::Add(args)) => act::add_camera(args),
         Command::Add(args) => act::add(args),
+        Command::Drop(args) => act::give_up(args),
         Command::Open(args) => act::open(args),
         Command::Sync(args) => act::sync(args),
         Command::Inbox(args) => act::show_inbox(args),

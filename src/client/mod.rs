@@ -66,7 +66,12 @@ pub enum ClientError {
     #[error("{0}")]
     Problem(Box<Problem>),
     #[error("{url} cannot be reached: {why}; is the server running, and is this its address?")]
-    Transport { url: String, why: String },
+    Transport {
+        url: String,
+        why: String,
+        /// That of a proxy's answer in the server's place.
+        status: Option<u16>,
+    },
     #[error("{url} would send {length} bytes, where at most {most} are taken")]
     TooLarge { url: String, length: u64, most: u64 },
     #[error("{url} answered what this program does not understand: {why}")]
@@ -79,6 +84,7 @@ impl ClientError {
         Self::Transport {
             url: url.to_owned(),
             why: printable(&why.to_string()),
+            status: None,
         }
     }
 
@@ -112,6 +118,21 @@ impl ClientError {
             Self::Transport { .. } => true,
             Self::TooLarge { .. } | Self::Unexpected { .. } => false,
         }
+    }
+
+    /// Whether the server asked for more patience than there is, whatever the call is.
+    pub fn asks_for_patience(&self) -> bool {
+        let status = match self {
+            Self::Problem(problem) => Some(problem.status),
+            Self::Transport { status, .. } => *status,
+            Self::TooLarge { .. } | Self::Unexpected { .. } => None,
+        };
+        matches!(status, Some(429 | 503))
+    }
+
+    /// Whether the server says that a part of the clip is missing there.
+    pub(crate) fn is_incomplete_clip(&self) -> bool {
+        matches!(self, Self::Problem(problem) if problem.kind == "/problems/incomplete-clip")
     }
 }
 
@@ -190,6 +211,14 @@ impl Client {
         let path = "/healthz";
         let health: Health = self.json(path, &self.get(path, MAX_JSON)?.body)?;
         Ok(health.waits_until)
+    }
+
+    /// Whether the server answers at all.
+    pub fn answers(&self) -> bool {
+        match self.get("/livez", MAX_JSON) {
+            Ok(_) => true,
+            Err(error) => !error.is_away(),
+        }
     }
 
     /// Uploads an attachment, signed by a party's service key.
@@ -428,7 +457,11 @@ fn refusal(
             let why = format!("status {status}");
             // A proxy's answer in the server's place.
             match is_away(status) {
-                true => ClientError::transport(&url, why),
+                true => ClientError::Transport {
+                    url,
+                    why,
+                    status: Some(status),
+                },
                 false => ClientError::unexpected(&url, why),
             }
         }

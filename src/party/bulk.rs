@@ -275,6 +275,7 @@ mod tests {
         ClientError::Transport {
             url: "http://x".to_owned(),
             why: "no route".to_owned(),
+            status: None,
         }
     }
 

@@ -115,7 +115,7 @@ pub enum VaultError {
     UploadOffset { arrived: u64 },
     #[error("another call writes this part now")]
     UploadBusy,
-    #[error("upload its {0} first")]
+    #[error("the server does not have its {0}: upload the parts of a clip before it is completed")]
     MissingPart(&'static str),
     #[error("the clip was never complete: name its commitments")]
     NoCommitments,

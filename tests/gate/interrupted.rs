@@ -171,28 +171,99 @@ fn a_clip_that_was_called_kept_is_kept_whatever_the_server_answers() {
     device.must(&format!("open {first} -o refused-later.mp4"));
 }
 
-/// `add` discards only what the server will never take: its operator makes room, and corrects its names.
+/// `add` keeps what it has sealed whatever the server answers. Its owner alone gives it up, after being shown the file.
 #[test]
-fn an_add_keeps_a_clip_that_the_operator_can_make_room_for() {
+fn a_clip_is_given_up_by_its_owner_alone() {
     let proxy = world().proxy();
     let device = resident("no-room", &proxy);
-    for (status, code, member, kept) in [
-        (507, "insufficient-storage", None, 1),
-        (400, "bad-request", Some("Host"), 2),
-        (507, "quota", None, 2),
-    ] {
+    let waiting = || device.state().clips_to_store().unwrap();
+    let answers = [
+        (413, "too-large"),
+        (507, "quota"),
+        (507, "insufficient-storage"),
+        (409, "log-closed"),
+        (409, "other-content"),
+        (404, "not-found"),
+        (422, "some-reason"),
+    ];
+    for (n, (status, code)) in (1..).zip(answers) {
         proxy.lie(
             move |request, response| match request.path.starts_with("/vault/v1/clips/") {
-                true => problem(response, status, code, member),
+                true => problem(response, status, code, None),
                 false => response,
             },
         );
         let added = Outcome::of(add(&device, FILM).output().unwrap());
         assert_eq!(added.code, 2, "{}", added.both());
-        let is_kept = added.err.contains("sealed and kept here");
-        assert_eq!(is_kept, code != "quota", "{}", added.err);
-        assert_eq!(device.state().clips_to_store().unwrap().len(), kept);
+        added.refused("sealed and kept here");
+        added.refused("`whosaw resident drop");
+        assert_eq!(waiting().len(), n, "{code}");
     }
+    let report = device.run("report");
+    let kept = report
+        .out
+        .matches("kept on this device alone, and not stored");
+    assert_eq!(kept.count(), answers.len(), "{}", report.both());
+
+    let clip = waiting()[0];
+    let folder = device.path.join(format!("clips/{clip}"));
+    let bytes = std::fs::metadata(folder.join("body")).unwrap().len();
+    let asked = device.run(&format!("drop {clip}"));
+    assert_eq!(asked.code, 2, "{}", asked.both());
+    for says in [
+        &format!("clips/{clip}/body"),
+        &format!("{bytes} bytes"),
+        "--yes",
+    ] {
+        asked.refused(says);
+    }
+    assert!(waiting().contains(&clip) && folder.exists());
+    device.must(&format!("drop {clip} --yes"));
+    assert!(!waiting().contains(&clip) && !folder.exists());
+    device
+        .run(&format!("drop {clip} --yes"))
+        .refused("there is no clip");
+
+    proxy.lie(|_, response| response);
+    let other = waiting()[0];
+    let synced = device.must("sync");
+    let finished = format!("{} interrupted uploads finished", answers.len() - 1);
+    assert!(synced.contains(&finished), "{synced}");
+    device
+        .run(&format!("drop {other} --yes"))
+        .refused("the vault has clip");
+    assert_eq!(device.state().clips().unwrap().len(), answers.len() - 1);
+}
+
+/// An upload that breaks off each time, while the server answers other calls, holds up no other.
+#[test]
+fn an_upload_that_breaks_off_holds_up_no_other() {
+    let proxy = world().proxy();
+    let device = resident("breaks-off", &proxy);
+    proxy.cut_off(Some("/vault/v1/clips/"));
+    for _ in 0..3 {
+        add(&device, FILM).output().unwrap();
+    }
+    let waiting = || device.state().clips_to_store().unwrap();
+    let first = waiting()[0];
+    let path: &str = Box::leak(format!("/vault/v1/clips/{first}").into_boxed_str());
+    proxy.cut_off(Some(path));
+    let synced = device.run("sync");
+    assert_eq!(synced.code, 2, "{}", synced.both());
+    synced.refused(&format!("clip {first} is kept here, and not stored yet"));
+    assert_eq!(waiting(), [first], "the others are stored");
+
+    // A server that answers nothing is not asked for each.
+    proxy.cut_off(Some("/vault/v1/clips/"));
+    for _ in 0..2 {
+        add(&device, FILM).output().unwrap();
+    }
+    proxy.cut_off(Some("/"));
+    let before = proxy.calls().len();
+    device.run("sync").refused("cannot be read");
+    let calls = &proxy.calls()[before..];
+    let uploads = calls.iter().filter(|call| call.contains("/clips/"));
+    assert_eq!(uploads.count(), 1, "{calls:?}");
 }
 
 /// The folder of a program that kept `resident.json` is not taken for an empty one.

@@ -72,6 +72,16 @@ fn lost(mut response: Response) -> Response {
     response
 }
 
+/// An answer that the server failed.
+fn failed(mut response: Response) -> Response {
+    response = lost(response);
+    response.status = 500;
+    response.body =
+        br#"{"type":"/problems/internal","title":"The server failed","status":500,"detail":""}"#
+            .to_vec();
+    response
+}
+
 fn count(calls: &[String], of: &str) -> usize {
     calls.iter().filter(|call| call.contains(of)).count()
 }
@@ -135,30 +145,52 @@ fn an_interrupted_restore_goes_on_where_it_was() {
     restore("owner", "returned", &proxy).refused("holds a resident already");
 }
 
-/// What the server lost of one clip, and what a sync could not do, does not undo the rest, and is told.
+/// What the server does not give of one clip, and what a sync could not do, does not undo the rest, and is told; the
+/// next sync gets what there is by then.
 #[test]
-fn a_restore_lists_what_the_server_lost_and_what_could_not_be_done() {
+fn a_restore_goes_on_past_what_the_server_does_not_give() {
     resident("losing", 2);
-    let (proxy, first) = (world().proxy(), std::sync::Mutex::new(None));
-    proxy.lie(move |request, mut response| {
-        let mut first = first.lock().unwrap();
-        if request.path.ends_with("/metadata")
-            && first.get_or_insert_with(|| request.path.clone()) == &request.path
-        {
-            response = lost(response);
-        }
-        response
-    });
-    let restored = restore("losing", "lossy", &proxy);
-    assert_eq!(restored.code, 1, "{}", restored.both());
-    let found: Value = serde_json::from_str(&restored.out).unwrap();
-    assert_eq!(found["clips"], 1, "{found}");
-    let damaged = found["damaged"].as_array().unwrap();
-    assert_eq!(damaged.len(), 1, "{found}");
-    let why = damaged[0].as_str().unwrap();
-    assert!(why.ends_with("the server has lost its metadata"), "{found}");
+    let proxy = world().proxy();
+    type Answer = fn(Response) -> Response;
+    let answers: [(&str, &str, Answer); 2] = [
+        ("lost-part", "the server has lost its metadata", lost),
+        ("no-part", "the server does not give its metadata", failed),
+    ];
+    for (home, says, answer) in answers {
+        let first = std::sync::Mutex::new(None);
+        proxy.lie(move |request, response| {
+            let mut first = first.lock().unwrap();
+            let is_first = request.path.ends_with("/metadata")
+                && first.get_or_insert_with(|| request.path.clone()) == &request.path;
+            if is_first { answer(response) } else { response }
+        });
+        let restored = restore("losing", home, &proxy);
+        assert_eq!(restored.code, 1, "{}", restored.both());
+        let found: Value = serde_json::from_str(&restored.out).unwrap();
+        assert_eq!(found["clips"], 1, "{found}");
+        let damaged = found["damaged"].as_array().unwrap();
+        assert_eq!(damaged.len(), 1, "{found}");
+        assert!(damaged[0].as_str().unwrap().contains(says), "{found}");
 
-    proxy.lie(|_, response| response);
+        let resident = |words: &str| {
+            let line = format!("resident {words} --home {home}");
+            Outcome::of(command(&world().root, &line).output().unwrap())
+        };
+        let still = resident("sync");
+        assert_eq!(still.code, 2, "{}", still.both());
+        still.refused("is in the vault and not on this device");
+        proxy.lie(|_, response| response);
+        let synced = resident("sync --json");
+        assert_eq!(synced.code, 0, "{}", synced.both());
+        let synced: Value = serde_json::from_str(&synced.out).unwrap();
+        assert_eq!(synced["fetched"], 1, "{synced}");
+        let report: Value = serde_json::from_str(&resident("report --json").out).unwrap();
+        let clips = report["clips"].as_array().unwrap();
+        assert_eq!(clips.len(), 2, "{report}");
+        let anchored = clips.iter().all(|clip| clip["anchored"] == 4);
+        assert!(anchored, "batches from before are read again: {report}");
+    }
+
     proxy.cut_off(Some("/bundles/"));
     let restored = restore("losing", "warned", &proxy);
     assert_eq!(restored.code, 2, "{}", restored.both());
@@ -166,6 +198,50 @@ fn a_restore_lists_what_the_server_lost_and_what_could_not_be_done() {
     let found: Value = serde_json::from_str(&restored.out).unwrap();
     assert_eq!(found["clips"], 2, "{found}");
     assert_eq!(found["warnings"].as_array().unwrap().len(), 1, "{found}");
+}
+
+/// A clip of which the server has lost the body is named as lost, with what its owner can do, until the owner gives it
+/// up.
+#[test]
+fn a_clip_that_the_server_lost_for_good_is_named_until_it_is_given_up() {
+    let proxy = world().proxy();
+    let device = world().device(&proxy);
+    let clip = device.state().clips().unwrap()[0].clip;
+    let path = format!("/vault/v1/clips/{clip}");
+    proxy.lie(move |request, mut response| {
+        if request.path == "/vault/v1/vault" {
+            let mut vault: Value = serde_json::from_slice(&response.body).unwrap();
+            vault["clips"] = serde_json::json!([]);
+            response.body = vault.to_string().into_bytes();
+        } else if request.path == path {
+            response = failed(response);
+            response.status = 409;
+            response.body =
+                br#"{"type":"/problems/incomplete-clip","title":"A part of the clip is missing",
+                "status":409,"detail":"the server does not have its body"}"#
+                    .to_vec();
+        }
+        response
+    });
+    for _ in 0..2 {
+        let synced = device.run("sync");
+        assert_eq!(synced.code, 2, "{}", synced.both());
+        synced.refused(&format!("the server has lost clip {clip}"));
+        synced.refused(&format!("`whosaw resident drop {clip}` ends this warning"));
+    }
+    let calls = proxy.calls();
+    let again = format!("PUT /vault/v1/clips/{clip}/header");
+    assert!(calls.contains(&again), "what the device has is sent again");
+    let asked = device.run(&format!("drop {clip}"));
+    asked.refused("--yes");
+    device.must(&format!("drop {clip} --yes"));
+    let synced = device.must("sync");
+    assert!(!synced.contains("lost"), "{synced}");
+    let report = device.must("report");
+    assert!(
+        report.contains("the server lost it, and you gave it up"),
+        "{report}"
+    );
 }
 
 /// A batch that was logged before a clip was added does not have its commitments: that its list is lost does not
@@ -204,7 +280,7 @@ fn a_lost_batch_holds_back_no_clip_that_was_added_later() {
         assert_eq!(synced.code, 2, "the lists are lost: {}", synced.both());
         serde_json::from_str::<Value>(&synced.out).unwrap()
     };
-    assert_eq!(sync()["uploads"], 0);
+    assert_eq!(sync()["completed_again"], 0);
     let from = filmed(3600);
     let until = from.checked_add_seconds(60).unwrap();
     run(
@@ -212,7 +288,7 @@ fn a_lost_batch_holds_back_no_clip_that_was_added_later() {
         &format!("resident add {FILM} --home later --camera front --from {from} --until {until}"),
     );
     let synced = sync();
-    assert_eq!(synced["uploads"], 1, "{synced}");
+    assert_eq!(synced["completed_again"], 1, "{synced}");
 }
 
 /// A server that says that it lost a clip gets nothing that it did not have.
@@ -229,7 +305,8 @@ fn a_server_that_denies_a_clip_is_sent_nothing_new() {
         response
     });
     let synced: Value = serde_json::from_str(&device.must("sync --json")).unwrap();
-    assert_eq!(synced["uploads"], 1, "{synced}");
+    assert_eq!(synced["completed_again"], 1, "{synced}");
+    assert_eq!(synced["uploads"], 0, "nothing was interrupted: {synced}");
     let calls = proxy.calls_with_sizes().into_iter();
     let about_clips = calls.filter(|(call, _)| call.contains("/vault/v1/clips/"));
     let sizes: Vec<usize> = about_clips.map(|(_, size)| size).collect();

@@ -260,7 +260,8 @@ fn devices_make_good_what_an_older_database_lost() {
     assert_eq!(before_sync.code, Some(1), "{}", before_sync.stdout);
     let synced: Value = serde_json::from_str(&world.must(&["sync", "--json"])).unwrap();
     assert_eq!(synced["warnings"], serde_json::json!([]), "{synced}");
-    assert_eq!(synced["uploads"], since.len(), "{synced}");
+    assert_eq!(synced["completed_again"], since.len(), "{synced}");
+    assert_eq!(synced["uploads"], 0, "{synced}");
     assert_eq!(
         synced["handed_over"],
         serde_json::json!([disclosure]),
@@ -287,7 +288,7 @@ fn devices_make_good_what_an_older_database_lost() {
     assert!(commitments >= 128, "{commitments}");
     let again: Value = serde_json::from_str(&world.must(&["sync", "--json"])).unwrap();
     assert_eq!(
-        (&again["uploads"], &again["handed_over"]),
+        (&again["completed_again"], &again["handed_over"]),
         (&0.into(), &serde_json::json!([]))
     );
     world.ledger.examine();
@@ -439,7 +440,7 @@ fn a_vault_that_the_database_forgot_is_opened_again() {
         world.must(&["enrol", "--code-file", &code]);
         let synced = world.must(&["sync", "--json"]);
         let synced: Value = serde_json::from_str(&synced).unwrap();
-        assert_eq!(synced["uploads"], 1, "{synced}");
+        assert_eq!(synced["completed_again"], 1, "{synced}");
         assert_eq!(synced["warnings"], serde_json::json!([]), "{synced}");
         assert!(!world.aside().contains(&clip));
         world.must(&["open", &clip, "--output", &out]);

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::show::*;
 use super::{
-    Add, Allow, CameraAdd, CheckDecision, Enrol, InboxArgs, Init, Open, Publish, Refuse,
+    Add, Allow, CameraAdd, CheckDecision, DropArgs, Enrol, InboxArgs, Init, Open, Publish, Refuse,
     ReportArgs, Restore, Sync, Withdraw,
 };
 use crate::cli::Exit;
@@ -21,7 +21,7 @@ use crate::party::resident::state::Attack;
 use crate::party::resident::sync::{self, Synced};
 use crate::party::resident::upload::{self, Film};
 use crate::party::resident::{
-    Resident, ResidentError, again, decision_file, enrol, inbox, publish, report,
+    Resident, ResidentError, again, decision_file, enrol, inbox, kept, publish, report,
 };
 use crate::plain::count;
 use crate::seal::keys::Phrase;
@@ -167,6 +167,25 @@ pub(super) fn add(args: &Add) -> anyhow::Result<Exit> {
     Ok(Exit::Yes)
 }
 
+pub(super) fn give_up(args: &DropArgs) -> anyhow::Result<Exit> {
+    let resident = args.own.resident()?;
+    let found = kept::find(&resident, args.clip)?;
+    if !args.own.json {
+        print_kept(&found);
+    }
+    if !confirm("Give it up, for good?", args.yes)? {
+        println!("nothing was given up");
+        return Ok(Exit::No);
+    }
+    let left = kept::give_up(&resident, &found)?;
+    match args.own.json {
+        true => print_json(&found)?,
+        false => println!("given up: clip {}", args.clip),
+    }
+    print_warnings(left.as_slice());
+    Ok(Exit::Yes)
+}
+
 pub(super) fn open(args: &Open) -> anyhow::Result<Exit> {
     let resident = args.own.resident()?;
     if args.output.exists() {
@@ -207,6 +226,14 @@ pub(super) fn sync(args: &Sync) -> anyhow::Result<Exit> {
     );
     if synced.uploads > 0 {
         println!("{} finished", count(synced.uploads, "interrupted upload"));
+    }
+    if synced.completed_again > 0 {
+        let clips = count(synced.completed_again, "clip");
+        println!("{clips} completed again: the server had lost that they were complete");
+    }
+    if synced.fetched > 0 {
+        let clips = count(synced.fetched, "clip");
+        println!("{clips} fetched that could not be fetched when this device was restored");
     }
     for id in &synced.handed_over {
         println!("handed over: disclosure {id}");

@@ -11,6 +11,7 @@ use crate::encoding::printable;
 use crate::party::resident::decide::{Offer, Said};
 use crate::party::resident::gate::Fault;
 use crate::party::resident::inbox::{Answer, Checkpoint, Inbox, Item};
+use crate::party::resident::kept::{Kept, What};
 use crate::party::resident::notices::Notices;
 use crate::party::resident::publish::{self, Published};
 use crate::party::resident::report::Report;
@@ -282,6 +283,30 @@ pub(super) fn print_published(server: &str, published: &Published) -> anyhow::Re
     Ok(())
 }
 
+pub(super) fn print_kept(kept: &Kept) {
+    let id = kept.clip;
+    match &kept.known {
+        Some(clip) => println!(
+            "clip {id} of {}, {} until {}",
+            clip.camera.name, clip.from, clip.until
+        ),
+        None => println!("clip {id}, which this device could not fetch when it was restored"),
+    }
+    if let Some(why) = &kept.why {
+        println!("  not stored: {}", printable(why));
+    }
+    match &kept.what {
+        What::NotStored { file, bytes } => println!(
+            "  its sealed copy, {bytes} bytes, is {}: it is deleted, and there may be no other",
+            file.display()
+        ),
+        What::Lost => {
+            println!("  the server has lost it: this device does not ask for it any more")
+        }
+        What::NotFetched => println!("  this device does not ask for it any more"),
+    }
+}
+
 pub(super) fn print_said(said: &Said, what: &str, json: bool) -> anyhow::Result<()> {
     if json {
         return print_json(said);
@@ -303,6 +328,9 @@ pub(super) fn print_report(report: &Report) {
             "clip {}  {}, {} until {}",
             clip.clip, clip.camera, clip.from, clip.until
         );
+        if let Some(why) = &clip.not_in_vault {
+            println!("  {}", printable(why));
+        }
         for line in &clip.lines {
             match line.index {
                 Some(index) => println!("  {}  (entry {index})", line.text),

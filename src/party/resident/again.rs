@@ -11,7 +11,8 @@ use serde_json::value::RawValue;
 
 use super::gate::{Fault, Given};
 use super::state::{Clip, Gift};
-use super::{Resident, ResidentError, decide};
+use super::{Resident, ResidentError, decide, upload};
+use crate::plain;
 use crate::seal::commitment::Commitment;
 use crate::store::StoreError;
 use crate::wire::vault::{Disclose, HexId};
@@ -55,8 +56,8 @@ pub(super) fn complete(
     };
     let mut missing = resident.state.stored_clips()?;
     missing.retain(|clip| !listed.contains(clip));
-    let mut done = 0;
-    for id in missing {
+    let (count, mut done) = (missing.len(), 0);
+    for (place, id) in missing.into_iter().enumerate() {
         let Some(clip) = resident.state.clip(id)? else {
             continue;
         };
@@ -67,14 +68,38 @@ pub(super) fn complete(
                 continue;
             }
         };
-        match resident.client.complete(id, &slots, &key) {
+        match complete_one(resident, id, &slots) {
             Ok(()) => done += 1,
+            Err(ResidentError::Client(error)) if error.is_incomplete_clip() => {
+                warnings.push(format!(
+                    "the server has lost clip {id}: if you have the film, add it again; \
+                     `whosaw resident drop {id}` ends this warning"
+                ));
+            }
+            Err(ResidentError::Client(error)) if resident.is_server_away(&error) => {
+                let left = plain::count(count - place, "clip");
+                warnings.push(format!("{left} not in the vault any more: {error}"));
+                break;
+            }
             Err(error) => {
                 warnings.push(format!("clip {id} is not in the vault any more: {error}"));
             }
         }
     }
     Ok(done)
+}
+
+/// Completes a clip with these commitments. If a part is missing, sends again the two small ones, which this device
+/// has.
+fn complete_one(resident: &Resident, id: HexId, slots: &[Commitment]) -> Result<(), ResidentError> {
+    let (client, key) = (&resident.client, resident.seed.vault_key());
+    match client.complete(id, slots, &key) {
+        Err(error) if error.is_incomplete_clip() => {
+            upload::send_small(resident, id)?;
+            Ok(client.complete(id, slots, &key)?)
+        }
+        completed => Ok(completed?),
+    }
 }
 
 /// The commitments to complete a clip with again: the same, unless a batch in the log has them, or the log

@@ -16,6 +16,7 @@ use crate::client::Client;
 use crate::client::base::BaseUrl;
 use crate::client::vault::Part;
 use crate::digest::Digest;
+use crate::plain;
 use crate::random;
 use crate::seal::clip::{METADATA_BLOCK, open_bytes};
 use crate::seal::commitment::CLIP_COMMITMENTS;
@@ -24,7 +25,7 @@ use crate::seal::rewrap::MAX_HEADER;
 use crate::statement::words::Jurisdiction;
 use crate::store::secrets::{SecretFile, make_folder};
 use crate::time::Clock;
-use crate::wire::vault::StoredClip;
+use crate::wire::vault::{HexId, StoredClip};
 
 /// Where a resident begins.
 #[derive(Debug, Clone)]
@@ -79,7 +80,8 @@ pub fn init(
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Found {
     pub clips: usize,
-    /// Clips whose metadata or header the server has lost, or is not what this phrase sealed, each with the reason.
+    /// Clips whose metadata or header the server does not give, or is not what this phrase sealed, each with the
+    /// reason: each later sync tries them again.
     pub damaged: Vec<String>,
     pub commitments_anchored: usize,
     pub refusals: usize,
@@ -165,8 +167,8 @@ fn begun(place: &Place<'_>, phrase: &Phrase, clock: &Clock) -> Result<bool, Resi
     }
 }
 
-/// Fetches the clips that the device does not have yet; those that the server has lost or this phrase did not
-/// seal, each with the reason.
+/// Fetches the clips that the device does not have yet; those that it could not fetch, or that this phrase did not
+/// seal, each with the reason. A later sync tries these again.
 fn fetch_clips(
     resident: &Resident,
     stored: &[StoredClip],
@@ -176,31 +178,83 @@ fn fetch_clips(
     let count = stored.len() as u64;
     for (done, stored) in (0..).zip(stored) {
         progress(done, count);
-        let state = &resident.state;
-        if state.clip(stored.clip)?.is_some() {
+        if resident.state.clip(stored.clip)?.is_some() {
             continue;
         }
-        match fetch(resident, stored)? {
-            Ok(clip) => state.atomic(|| {
-                state.add_camera(&clip.camera)?;
-                state.add_clip(&clip)
-            })?,
-            Err(why) => damaged.push(format!("{}: {why}", stored.clip)),
+        match fetch(resident, stored.clip)? {
+            Ok(clip) => keep(resident, &clip)?,
+            Err(why) => {
+                resident.state.add_unfetched(stored.clip)?;
+                damaged.push(format!("{}: {why}", stored.clip));
+            }
         }
     }
     Ok(damaged)
 }
 
-/// Fetches what is small of a clip, and checks that it is what this phrase sealed.
-fn fetch(resident: &Resident, stored: &StoredClip) -> Result<Result<Clip, String>, ResidentError> {
-    let (id, key) = (stored.clip, resident.seed.vault_key());
+/// Fetches the clips that a restore could not fetch; how many it got.
+///
+/// # Errors
+/// Those of the files and the database.
+pub(super) fn fetch_rest(
+    resident: &Resident,
+    warnings: &mut Vec<String>,
+) -> Result<usize, ResidentError> {
+    // While the device is restored that was tried a moment ago.
+    if resident.state.restoring()? {
+        return Ok(0);
+    }
+    let missing = resident.state.unfetched()?;
+    let (count, mut done) = (missing.len(), 0);
+    for (place, id) in missing.into_iter().enumerate() {
+        match fetch(resident, id) {
+            Ok(Ok(clip)) => {
+                keep(resident, &clip)?;
+                done += 1;
+            }
+            Ok(Err(why)) => warnings.push(format!(
+                "clip {id} is in the vault and not on this device: {why}; `whosaw resident drop {id}` ends this warning"
+            )),
+            Err(ResidentError::Client(error)) => {
+                let left = plain::count(count - place, "clip");
+                warnings.push(format!("{left} in the vault and not on this device: {error}"));
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
+}
+
+/// Keeps a clip that was fetched. Batches that were read before may have its commitments.
+fn keep(resident: &Resident, clip: &Clip) -> Result<(), ResidentError> {
+    let state = &resident.state;
+    state.atomic(|| {
+        state.add_camera(&clip.camera)?;
+        state.add_clip(clip)?;
+        state.set_fetched(clip.clip)?;
+        sync::fetch_all_batches(resident)
+    })
+}
+
+/// Fetches what is small of a clip, and checks that it is what this phrase sealed; else the reason, which is of this
+/// clip alone.
+///
+/// # Errors
+/// If the server does not answer, and those of the files.
+fn fetch(resident: &Resident, id: HexId) -> Result<Result<Clip, String>, ResidentError> {
+    let key = resident.seed.vault_key();
     let most = MAX_HEADER as u64;
     let part = |part: Part, most| match resident.client.part(id, part, most, &key) {
         Ok(bytes) => Ok(Ok(bytes)),
         Err(error) if matches!(error.status(), Some(404 | 410)) => {
             Ok(Err(format!("the server has lost its {}", part.name())))
         }
-        Err(error) => Err(error),
+        Err(error) if resident.is_server_away(&error) => Err(error),
+        Err(error) => Ok(Err(format!(
+            "the server does not give its {}: {error}",
+            part.name()
+        ))),
     };
     let header = match part(Part::Header, most)? {
         Ok(header) => header,
@@ -226,7 +280,11 @@ fn fetch(resident: &Resident, stored: &StoredClip) -> Result<Result<Clip, String
         Err(why) => return Ok(Err(why)),
     };
     upload::keep(&resident.clip_folder(id), &header, &sealed)?;
-    let commitments = upload::commitments(resident, id, &metadata.body_digest)?;
+    let commitments = match upload::commitments(resident, id, &metadata.body_digest) {
+        Ok(commitments) => commitments,
+        Err(error @ ResidentError::Open { .. }) => return Ok(Err(error.to_string())),
+        Err(error) => return Err(error),
+    };
     Ok(Ok(Clip {
         clip: id,
         camera: metadata.camera,
@@ -239,6 +297,8 @@ fn fetch(resident: &Resident, stored: &StoredClip) -> Result<Result<Clip, String
         commitments,
         upload: None,
         stored: true,
+        why: None,
+        given_up: false,
         anchors: [const { None }; CLIP_COMMITMENTS],
     }))
 }

@@ -8,6 +8,7 @@
 //! * [`upload`]: sealing clips and storing them
 //! * [`sync`]: the one pattern of requests that every device makes, whatever its owner decided
 //! * [`again`]: what a server lost that was restored from a backup
+//! * [`kept`]: clips that the vault does not have, and giving one up
 //! * [`gate`]: every check that stands between a clip and whoever asks for it; pure
 //! * [`inbox`], [`decide`]: what is asked, and the answers
 //! * [`publish`]: a clip for everybody
@@ -23,6 +24,7 @@ pub mod decision_file;
 pub mod enrol;
 pub mod gate;
 pub mod inbox;
+pub mod kept;
 pub mod ledger;
 pub mod notices;
 pub mod publish;
@@ -108,7 +110,7 @@ pub enum ResidentError {
     Backwards,
     #[error(
         "clip {clip} is sealed and kept here, and not stored yet ({why}): `whosaw resident sync` \
-         goes on with it"
+         goes on with it, and `whosaw resident drop {clip}` gives it up"
     )]
     NotStored { clip: HexId, why: Box<Self> },
     #[error(
@@ -208,6 +210,12 @@ impl Resident {
             policy: &self.policy,
             seen,
         }
+    }
+
+    /// Whether an error is of the server and not of the one call: it asks for patience, or it answers no other call
+    /// either.
+    fn is_server_away(&self, error: &ClientError) -> bool {
+        error.asks_for_patience() || (error.is_away() && !self.client.answers())
     }
 
     fn clip_folder(&self, clip: HexId) -> PathBuf {

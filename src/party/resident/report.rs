@@ -39,6 +39,9 @@ pub struct ClipReport {
     pub until: Time,
     /// How many of its four commitments stand in the log.
     pub anchored: usize,
+    /// Why it is not in the vault, or was not when the device last asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_in_vault: Option<String>,
     /// As far as the device knows, nobody but its owner can have opened it, and nothing of it was
     /// given; not said while a notice that may be for this owner could not be read.
     pub nobody: bool,
@@ -140,9 +143,19 @@ fn clip_report(
         from: clip.from,
         until: clip.until,
         anchored: clip.anchors.iter().flatten().count(),
+        not_in_vault: not_in_vault(clip),
         nobody: !attacked && !lines.iter().any(opened) && !notices.untold(),
         lines,
     })
+}
+
+fn not_in_vault(clip: &Clip) -> Option<String> {
+    match (clip.stored, &clip.why) {
+        (true, _) if clip.given_up => Some("the server lost it, and you gave it up".to_owned()),
+        (true, _) => None,
+        (false, None) => Some("kept on this device alone: `sync` stores it".to_owned()),
+        (false, Some(why)) => Some(format!("kept on this device alone, and not stored: {why}")),
+    }
 }
 
 fn gift_lines(resident: &Resident, gift: &Gift) -> Result<Vec<Line>, ResidentError> {

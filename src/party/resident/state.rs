@@ -43,6 +43,7 @@ const SCHEMA: Schema = Schema {
     migrations: &[
         include_str!("state/schema-1.sql"),
         include_str!("state/schema-2.sql"),
+        include_str!("state/schema-3.sql"),
     ],
 };
 
@@ -114,6 +115,12 @@ pub struct Clip {
     /// The vault has it.
     #[serde(skip)]
     pub stored: bool,
+    /// Why it was not stored when that was tried last.
+    #[serde(skip)]
+    pub why: Option<String>,
+    /// Its owner gave it up after the server had lost it.
+    #[serde(skip)]
+    pub given_up: bool,
     /// Where each commitment stands, once it is known.
     pub anchors: [Option<Anchor>; CLIP_COMMITMENTS],
 }

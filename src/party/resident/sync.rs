@@ -14,7 +14,7 @@ use super::gate::{self, Fault};
 use super::inbox::{self, Checkpoint, Held, Inbox};
 use super::notices::Notices;
 use super::state::{Anchor, Attack, Gift, GivenClip, KeptRefusal, State};
-use super::{BUNDLE, Progress, Resident, ResidentError, again, decide, notices, upload};
+use super::{BUNDLE, Progress, Resident, ResidentError, again, decide, enrol, notices, upload};
 use crate::client::ClientError;
 use crate::digest::StatementId;
 use crate::plain;
@@ -39,8 +39,12 @@ const FORBIDDEN: &str = "`whosaw log verify` names the rule";
 pub struct Synced {
     pub checkpoint: Checkpoint,
     pub new_entries: u64,
-    /// Interrupted uploads that were finished, and clips that were completed again for a server that lost them.
+    /// Interrupted uploads that were finished.
     pub uploads: usize,
+    /// Clips that were completed again for a server that had lost them.
+    pub completed_again: usize,
+    /// Clips that a restore could not fetch, and that were fetched now.
+    pub fetched: usize,
     /// Batches whose commitments were fetched and checked.
     pub batches: usize,
     /// Notices whose messages were fetched, checked and tried.
@@ -54,7 +58,7 @@ pub struct Synced {
 }
 
 /// Follows the log, and does what is due. While a device is being restored, it also recognises the refusals that
-/// the phrase made before this device knew them, and does not go on without a batch that may hold them.
+/// the phrase made before this device knew them, and does not go on without a server that answers.
 ///
 /// # Errors
 /// A log that deceives, first of all; nothing is handed over then.
@@ -65,8 +69,9 @@ pub fn sync(resident: &mut Resident, progress: Progress<'_>) -> Result<Synced, R
     let since = resident.state.scanned()?;
     follow(resident, progress, &mut warnings)?;
     let known = resident.state.scanned()?;
+    let fetched = enrol::fetch_rest(resident, &mut warnings)?;
     let batches = fetch_batches(resident, progress, &mut warnings)?;
-    let again = again::complete(resident, &mut warnings)?;
+    let completed_again = again::complete(resident, &mut warnings)?;
     let not_looked = match resident.client.bundle(&resident.state.jurisdiction) {
         Ok(bundle) => {
             let held = Held {
@@ -106,7 +111,9 @@ pub fn sync(resident: &mut Resident, progress: Progress<'_>) -> Result<Synced, R
     Ok(Synced {
         checkpoint: Checkpoint::from(&seen),
         new_entries: resident.state.scanned()? - since,
-        uploads: uploads + again,
+        uploads,
+        completed_again,
+        fetched,
         batches,
         notices,
         handed_over,
@@ -293,6 +300,9 @@ fn fetch_batches(
             Fetched::Wrong(why) => {
                 warnings.push(format!("batch {}: {why}", short(&id)));
             }
+            Fetched::Away(error) if !resident.is_server_away(&error) => {
+                warnings.push(format!("batch {}: {error}", short(&id)));
+            }
             Fetched::Away(error) if resident.state.restoring()? => return Err(error.into()),
             Fetched::Away(error) => {
                 // The next call would fail in the same way.
@@ -302,10 +312,23 @@ fn fetch_batches(
             }
         }
     }
-    if !candidates.is_empty() && resident.state.batches_due()?.is_empty() {
-        resident.state.forget_maybe_refused()?;
+    let state = &resident.state;
+    if !candidates.is_empty() && state.batches_due()?.is_empty() && state.unfetched()?.is_empty() {
+        state.forget_maybe_refused()?;
     }
     Ok(done)
+}
+
+/// Has all batches of the log that were looked at fetched again: a clip was restored that they may have.
+pub(super) fn fetch_all_batches(resident: &Resident) -> Result<(), ResidentError> {
+    for index in (0..resident.state.scanned()?).map(LeafIndex::new) {
+        if resident.ledger.facts().batch(&index)?.is_some()
+            && let Some(entry) = resident.ledger.entry(index)?
+        {
+            resident.state.add_batch_due(&entry.signed.id)?;
+        }
+    }
+    Ok(())
 }
 
 /// What came of a batch that is due.

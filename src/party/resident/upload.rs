@@ -12,7 +12,6 @@ use sha2::{Digest as _, Sha256};
 
 use super::state::{Camera, Clip, State};
 use super::{Progress, Resident, ResidentError};
-use crate::client::ClientError;
 use crate::client::vault::Part;
 use crate::digest::Digest;
 use crate::encoding::{self, json_error};
@@ -77,11 +76,11 @@ pub struct Film<'a> {
     pub thumbnail: Option<&'a Path>,
 }
 
-/// Seals a film and stores it.
+/// Seals a film and stores it. Once it is sealed it is kept, whatever the server answers, until it is stored or its
+/// owner gives it up ([`super::kept`]).
 ///
 /// # Errors
-/// Those of the files and of the server; [`ResidentError::NotStored`] if the clip is kept, and
-/// [`finish`] goes on with it.
+/// Those of the files; [`ResidentError::NotStored`] if the clip is kept, and [`finish`] goes on with it.
 pub fn add(
     resident: &mut Resident,
     film: &Film<'_>,
@@ -98,11 +97,6 @@ pub fn add(
     remember(&resident.state, clip)?;
     match store(resident, id, progress) {
         Ok(()) => Ok(id),
-        // Only here, where the owner sees the error: a clip that was once called kept is never discarded.
-        Err(ResidentError::Client(error)) if is_final(&error) => {
-            discard(resident, id)?;
-            Err(error.into())
-        }
         Err(why) => Err(ResidentError::NotStored {
             clip: id,
             why: Box::new(why),
@@ -110,8 +104,8 @@ pub fn add(
     }
 }
 
-/// Stores every clip whose upload was interrupted; how many were stored. Each clip that the server refuses is
-/// kept, is a warning, and does not hold up the others.
+/// Stores every clip whose upload was interrupted; how many were stored. Each clip that the server refuses, or whose
+/// upload breaks off while the server answers other calls, is kept, is a warning, and does not hold up the others.
 ///
 /// # Errors
 /// The database's.
@@ -119,20 +113,25 @@ pub fn finish(resident: &mut Resident, warnings: &mut Vec<String>) -> Result<usi
     let waiting = resident.state.clips_to_store()?;
     let (count, mut stored) = (waiting.len(), 0);
     for (place, clip) in waiting.into_iter().enumerate() {
-        match store(resident, clip, &|_, _| {}) {
-            Ok(()) => stored += 1,
-            Err(ResidentError::Client(error)) if error.is_away() => {
-                // The next call would fail in the same way.
-                let left = plain::count(count - place, "upload");
-                warnings.push(format!("{left} not finished: {error}"));
-                break;
+        let error = match store(resident, clip, &|_, _| {}) {
+            Ok(()) => {
+                stored += 1;
+                continue;
             }
-            Err(error) => {
-                warnings.push(format!(
-                    "clip {clip} is kept here, and not stored yet: {error}"
-                ));
-            }
+            Err(error) => error,
+        };
+        if let ResidentError::Client(error) = &error
+            && resident.is_server_away(error)
+        {
+            // The next call would fail in the same way.
+            let left = plain::count(count - place, "upload");
+            warnings.push(format!("{left} not finished: {error}"));
+            break;
         }
+        warnings.push(format!(
+            "clip {clip} is kept here, and not stored yet: {error}; if that does not change, \
+             `whosaw resident drop {clip}` gives it up"
+        ));
     }
     Ok(stored)
 }
@@ -214,6 +213,8 @@ fn seal(
         }),
         upload: None,
         stored: false,
+        why: None,
+        given_up: false,
         anchors: [const { None }; CLIP_COMMITMENTS],
     };
     let metadata = Metadata {
@@ -273,9 +274,12 @@ fn remember(state: &State, mut clip: Clip) -> Result<(), StoreError> {
     })
 }
 
-/// Uploads the parts and completes the clip. Every step may be done twice.
+/// Uploads the parts and completes the clip. Every step may be done twice. Keeps the reason if it fails.
 fn store(resident: &mut Resident, id: HexId, progress: Progress<'_>) -> Result<(), ResidentError> {
-    send(resident, id, progress)?;
+    if let Err(error) = send(resident, id, progress) {
+        resident.state.set_why(id, &error.to_string())?;
+        return Err(error);
+    }
     resident.state.set_stored(id)?;
     let body = resident.clip_folder(id).join("body");
     fs::remove_file(&body).map_err(ResidentError::file(&body))
@@ -285,15 +289,9 @@ fn send(resident: &Resident, id: HexId, progress: Progress<'_>) -> Result<(), Re
     let Some(slots) = resident.state.clip(id)?.and_then(|clip| clip.to_store()) else {
         return Ok(());
     };
+    send_small(resident, id)?;
     let (client, key) = (&resident.client, resident.seed.vault_key());
-    let folder = resident.clip_folder(id);
-    let read = |name: &str| {
-        let path = folder.join(name);
-        fs::read(&path).map_err(ResidentError::file(&path))
-    };
-    client.put_part(id, Part::Header, &read("header")?, &key)?;
-    client.put_part(id, Part::Metadata, &read("metadata")?, &key)?;
-    let path = folder.join("body");
+    let path = resident.clip_folder(id).join("body");
     let mut file = File::open(&path).map_err(ResidentError::file(&path))?;
     let found = file.metadata().map_err(ResidentError::file(&path))?;
     let length = found.len();
@@ -302,26 +300,16 @@ fn send(resident: &Resident, id: HexId, progress: Progress<'_>) -> Result<(), Re
     Ok(client.complete(id, &slots, &key)?)
 }
 
-/// Whether the server will not take the clip, however often it is asked. Its operator can make room on the disk,
-/// and can correct the names that the server answers to.
-fn is_final(error: &ClientError) -> bool {
-    let ClientError::Problem(problem) = error else {
-        return false;
-    };
-    let operators = problem.kind == "/problems/insufficient-storage"
-        || problem.member.as_deref() == Some("Host");
-    matches!(problem.status, 400 | 403 | 409 | 413 | 422 | 507)
-        && !operators
-        && !error.is_other_offset()
-}
-
-/// Forgets a clip that the server will not take.
-fn discard(resident: &mut Resident, id: HexId) -> Result<(), ResidentError> {
-    resident.state.remove_clip(id)?;
-    // The server may hold some of its parts; if it does not, there is nothing to delete.
-    let _ = resident.client.delete_clip(id, &resident.seed.vault_key());
+/// Uploads the two small parts of a clip, which the device keeps.
+pub(super) fn send_small(resident: &Resident, id: HexId) -> Result<(), ResidentError> {
     let folder = resident.clip_folder(id);
-    fs::remove_dir_all(&folder).map_err(ResidentError::file(&folder))
+    for part in [Part::Header, Part::Metadata] {
+        let path = folder.join(part.name());
+        let bytes = fs::read(&path).map_err(ResidentError::file(&path))?;
+        let key = resident.seed.vault_key();
+        resident.client.put_part(id, part, &bytes, &key)?;
+    }
+    Ok(())
 }
 
 /// Opens an own clip, fetched from the vault, into `output`, which must be fresh.

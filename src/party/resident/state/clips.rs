@@ -16,7 +16,8 @@ use crate::wire::vault::HexId;
 macro_rules! clips {
     ($rest:literal) => {
         concat!(
-            "SELECT number, id, camera, position, begins, ends, body_sha256, body_length, sha256, size, upload, stored
+            "SELECT number, id, camera, position, begins, ends, body_sha256, body_length, sha256, size, upload, stored,
+                 why, given_up
              FROM clips ",
             $rest
         )
@@ -25,18 +26,24 @@ macro_rules! clips {
 
 const ADD: &str = "INSERT INTO clips
     (id, camera, position, begins, ends, body_sha256, body_length, sha256, size, upload, stored, scanned)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, (SELECT scanned FROM device))";
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, iif(?10 IS NULL, 0, (SELECT scanned FROM device)))";
 const SCANNED: &str = "SELECT scanned FROM clips WHERE id = ?1";
 const ADD_COMMITMENT: &str = "INSERT INTO commitments
     (clip, place, commitment, batch, batch_index, path) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 pub(super) const ALL: &str = clips!("ORDER BY number");
 pub(super) const BY_ID: &str = clips!("WHERE id = ?1");
 pub(super) const BY_NUMBER: &str = clips!("WHERE number = ?1");
-pub(super) const BY_TIME: &str =
-    clips!("INDEXED BY clips_by_end WHERE ends > ?1 AND begins < ?2 ORDER BY number");
+pub(super) const BY_TIME: &str = clips!(
+    "INDEXED BY clips_by_end WHERE ends > ?1 AND begins < ?2 AND NOT given_up ORDER BY number"
+);
 pub(super) const TO_STORE: &str = "SELECT id FROM clips WHERE NOT stored ORDER BY number";
-const STORED: &str = "SELECT id FROM clips WHERE stored ORDER BY number";
-pub(super) const SET_STORED: &str = "UPDATE clips SET stored = 1 WHERE id = ?1";
+const STORED: &str = "SELECT id FROM clips WHERE stored AND NOT given_up ORDER BY number";
+pub(super) const SET_STORED: &str = "UPDATE clips SET stored = 1, why = NULL WHERE id = ?1";
+const SET_WHY: &str = "UPDATE clips SET why = ?2 WHERE id = ?1";
+const GIVE_UP: &str = "UPDATE clips SET given_up = 1 WHERE id = ?1";
+const UNFETCHED: &str = "SELECT clip FROM unfetched ORDER BY clip";
+const ADD_UNFETCHED: &str = "INSERT INTO unfetched (clip) VALUES (?1) ON CONFLICT DO NOTHING";
+const FETCHED: &str = "DELETE FROM unfetched WHERE clip = ?1";
 const REMOVE: &str = "DELETE FROM clips WHERE id = ?1";
 const RELEASE: &str = "UPDATE refusals SET carried_by = NULL WHERE carried_by = ?1";
 pub(super) const COMMITMENTS: &str = "SELECT place, commitment, batch, batch_index, path
@@ -136,7 +143,7 @@ impl State {
     }
 
     /// How many entries of the log had been looked at when the clip was added: none of these is a batch with its
-    /// commitments.
+    /// commitments. 0 for one that was restored.
     ///
     /// # Errors
     /// SQLite's; also for a clip that is not there.
@@ -152,7 +159,7 @@ impl State {
         self.list(TO_STORE, (), |row| row.get(0).map(HexId::from_bytes))
     }
 
-    /// The clips that the vault has, in the order of adding.
+    /// The clips that the vault has, in the order of adding, but for those given up.
     ///
     /// # Errors
     /// SQLite's.
@@ -166,6 +173,46 @@ impl State {
     /// SQLite's.
     pub fn set_stored(&self, id: HexId) -> Result<(), StoreError> {
         self.change(SET_STORED, (id.as_bytes(),)).map(drop)
+    }
+
+    /// Keeps why the clip was not stored.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn set_why(&self, id: HexId, why: &str) -> Result<(), StoreError> {
+        self.change(SET_WHY, (id.as_bytes(), why)).map(drop)
+    }
+
+    /// Notes that the owner gave up a clip that the server lost.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn give_up(&self, id: HexId) -> Result<(), StoreError> {
+        self.change(GIVE_UP, (id.as_bytes(),)).map(drop)
+    }
+
+    /// Clips that the vault lists and that could not be fetched when the device was restored.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn unfetched(&self) -> Result<Vec<HexId>, StoreError> {
+        self.list(UNFETCHED, (), |row| row.get(0).map(HexId::from_bytes))
+    }
+
+    /// Keeps such a clip.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn add_unfetched(&self, id: HexId) -> Result<(), StoreError> {
+        self.change(ADD_UNFETCHED, (id.as_bytes(),)).map(drop)
+    }
+
+    /// Forgets such a clip: it was fetched, or its owner gave it up. False if it is none.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn set_fetched(&self, id: HexId) -> Result<bool, StoreError> {
+        Ok(self.change(FETCHED, (id.as_bytes(),))? > 0)
     }
 
     /// Forgets a clip. Refusals that its upload was to carry wait for the next one.
@@ -230,6 +277,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<(i64, Clip)> {
         commitments: [Commitment::from_bytes([0; 32]); CLIP_COMMITMENTS],
         upload: upload.and_then(|slots| slots_of(&slots)),
         stored: row.get(11)?,
+        why: row.get(12)?,
+        given_up: row.get(13)?,
         anchors: [const { None }; CLIP_COMMITMENTS],
     };
     Ok((row.get(0)?, clip))

@@ -39,7 +39,7 @@ pub(super) const ATTACKED: &str = "SELECT EXISTS (SELECT 1 FROM attacks WHERE cl
 const ADD_ATTACK: &str =
     "INSERT INTO attacks (log_index, disclosure, clip, why) VALUES (?1, ?2, ?3, ?4)";
 const BATCHES_DUE: &str = "SELECT batch FROM batches_due ORDER BY number";
-const ADD_BATCH_DUE: &str = "INSERT INTO batches_due (batch) VALUES (?1)";
+const ADD_BATCH_DUE: &str = "INSERT INTO batches_due (batch) VALUES (?1) ON CONFLICT DO NOTHING";
 const BATCH_DONE: &str = "DELETE FROM batches_due WHERE batch = ?1";
 const MAYBE_REFUSED: &str = "SELECT request FROM maybe_refused";
 const ADD_MAYBE_REFUSED: &str = "INSERT INTO maybe_refused (request) VALUES (?1)";
@@ -173,7 +173,7 @@ impl State {
         self.list(BATCHES_DUE, (), |row| statement_id(row, 0))
     }
 
-    /// Keeps a batch to be fetched.
+    /// Keeps a batch to be fetched, unless it is kept.
     ///
     /// # Errors
     /// SQLite's.

@@ -60,6 +60,8 @@ fn clip(n: u32) -> Clip {
         commitments: std::array::from_fn(commitment),
         upload: Some(std::array::from_fn(commitment)),
         stored: false,
+        why: None,
+        given_up: false,
         anchors: [const { None }; CLIP_COMMITMENTS],
     }
 }
