@@ -85,7 +85,7 @@ fn add(path: &Path, n: u32) -> (Duration, u64) {
     let since = Instant::now();
     let state = State::open(path).expect("its own file");
     let kept = state.atomic(|| {
-        state.carry_refusals(added.clip, DECISION_SLOTS)?;
+        state.carry_refusals(added.clip, DECISION_SLOTS, |_| commitment())?;
         state.add_clip(&added)
     });
     kept.expect("a new clip");
@@ -164,6 +164,8 @@ fn stored(n: u32) -> Clip {
         commitments: [(); 4].map(|()| commitment()),
         upload: Some([(); 8].map(|()| commitment())),
         stored: true,
+        why: None,
+        given_up: false,
         anchors: [(); 4].map(|()| Some(anchor())),
     }
 }

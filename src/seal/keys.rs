@@ -10,7 +10,7 @@
 //! | `vault` | the Ed25519 key that signs the calls to the vault |
 //! | `request/<statement id>` | the one-time Ed25519 key that answers this request |
 //! | `salt/<body digest>/<i>` | the salt of the clip's commitment `i`, from 0 |
-//! | `decision/<statement id>` | the salt of the commitment to a refusal of this request |
+//! | `decision/<statement id>/<clip id>` | the salt of the commitment to a refusal of this request, carried by the upload of this clip |
 //! | `public/<commitment>` | the one-time Ed25519 key that publishes a clip by this commitment |
 //! | `notice` | the age X25519 identity that opens notices to the owner |
 //!
@@ -28,6 +28,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::digest::{Digest, StatementId};
+use crate::encoding;
 use crate::seal::commitment::Commitment;
 use crate::seal::notice::NoticeKey;
 use crate::seal::{FileKey, Identity};
@@ -125,9 +126,10 @@ impl Seed {
         self.derive(&format!("salt/{body}/{i}"))
     }
 
-    /// The salt of the commitment to a refusal of `request`.
-    pub fn decision_salt(&self, request: &StatementId) -> Zeroizing<[u8; 32]> {
-        self.derive(&format!("decision/{request}"))
+    /// The salt of the commitment to a refusal of `request` that the upload of `clip` carries. Each clip has an id of
+    /// its own, so that two uploads never carry one commitment, whatever devices have this seed.
+    pub fn decision_salt(&self, request: &StatementId, clip: &[u8; 16]) -> Zeroizing<[u8; 32]> {
+        self.derive(&format!("decision/{request}/{}", encoding::hex(clip)))
     }
 
     /// What opens notices to this resident, and nothing else: the operator knows its recipient.

@@ -14,10 +14,10 @@ use crate::proxy::{Proxy, Response};
 use crate::support::{Outcome, command, run};
 use crate::world::{Device, filmed, world};
 
-const FILM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/doorbell.mp4");
+pub const FILM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/doorbell.mp4");
 
 /// A new resident behind a proxy, without clips.
-fn resident(home: &str, proxy: &Proxy) -> Device {
+pub fn resident(home: &str, proxy: &Proxy) -> Device {
     let root = &world().root;
     let code = run(root, "operator enrol-code --data operator");
     std::fs::write(root.join(format!("{home}.code")), code).unwrap();
@@ -35,7 +35,8 @@ fn resident(home: &str, proxy: &Proxy) -> Device {
     }
 }
 
-fn add(device: &Device, film: &str) -> std::process::Command {
+/// The command that adds a film to a device.
+pub fn add(device: &Device, film: &str) -> std::process::Command {
     let from = filmed(3600);
     let until = from.checked_add_seconds(60).unwrap();
     let home = &device.home;
@@ -124,7 +125,7 @@ fn an_add_killed_while_it_seals_leaves_no_clip() {
 }
 
 /// A problem in place of an answer.
-fn problem(mut response: Response, status: u16, code: &str, member: Option<&str>) -> Response {
+pub fn problem(mut response: Response, status: u16, code: &str, member: Option<&str>) -> Response {
     response.status = status;
     response.headers = vec![(
         "content-type".to_owned(),

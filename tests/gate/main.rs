@@ -9,6 +9,7 @@ mod notices;
 mod proxy;
 mod published;
 mod restored;
+mod sets;
 mod support;
 mod world;
 

@@ -20,6 +20,8 @@ pub struct Response {
     pub body: Vec<u8>,
 }
 
+/// Path and body of each call.
+type Posted = Vec<(String, Vec<u8>)>;
 type Headers = Vec<(String, String)>;
 type Lie = Box<dyn Fn(&Request, Response) -> Response + Send>;
 
@@ -33,6 +35,7 @@ pub struct Proxy {
     cut_off: Arc<Mutex<Option<&'static str>>>,
     sent: Arc<Mutex<Vec<u8>>>,
     calls: Arc<Mutex<Vec<(String, usize)>>>,
+    posted: Arc<Mutex<Posted>>,
 }
 
 impl Proxy {
@@ -46,6 +49,7 @@ impl Proxy {
             cut_off: Arc::default(),
             sent: Arc::default(),
             calls: Arc::default(),
+            posted: Arc::default(),
         };
         let own = proxy.clone();
         std::thread::spawn(move || {
@@ -93,6 +97,11 @@ impl Proxy {
         self.calls.lock().unwrap().clone()
     }
 
+    /// Path and body of every `POST` so far, in order.
+    pub fn posted(&self) -> Posted {
+        self.posted.lock().unwrap().clone()
+    }
+
     fn serve(&self, stream: TcpStream) -> Option<()> {
         let mut device = BufReader::new(stream);
         let request = read_request(&mut device)?;
@@ -104,6 +113,10 @@ impl Proxy {
             format!("{} {}", request.method, request.path),
             request.body.len(),
         ));
+        if request.method == "POST" {
+            let posted = (request.path.clone(), request.body.clone());
+            self.posted.lock().unwrap().push(posted);
+        }
         let cut_off = *self.cut_off.lock().unwrap();
         if cut_off.is_some_and(|beginning| request.path.starts_with(beginning)) {
             return None;

@@ -195,7 +195,7 @@ struct Town {
     /// By how much a resident's clock is off, in seconds.
     skews: Vec<i64>,
     /// Refusals that wait for the next upload.
-    refusals: Vec<Vec<Commitment>>,
+    refusals: Vec<Vec<StatementId>>,
     refused: usize,
     clips: Vec<Clip>,
     /// The clip that a resident has of an incident.
@@ -507,9 +507,7 @@ impl Town {
             Event::Ask(incident, agency) => self.ask(at, incident, agency),
             Event::Answer(request, resident, true) => self.consent(at, request, resident),
             Event::Answer(request, resident, false) => {
-                let id = self.requests[request].id;
-                let opening = decision_opening(&self.residents[resident].decision_salt(&id), &id);
-                self.refusals[resident].push(Commitment::of(&opening));
+                self.refusals[resident].push(self.requests[request].id);
                 self.refused += 1;
             }
             Event::Collect(disclosure, agency, officer) => {
@@ -610,8 +608,15 @@ impl Town {
                 Commitment::of(&clip_opening(&salt, &body, &key))
             }),
         };
-        let carried: Vec<Commitment> = self.refusals[resident].iter().take(4).copied().collect();
-        self.refusals[resident].drain(..carried.len());
+        let (clip, _) = body.as_bytes().split_first_chunk().unwrap();
+        let count = self.refusals[resident].len().min(4);
+        let refused = self.refusals[resident].drain(..count);
+        let carried: Vec<Commitment> = refused
+            .map(|id| {
+                let salt = self.residents[resident].decision_salt(&id, clip);
+                Commitment::of(&decision_opening(&salt, &id))
+            })
+            .collect();
         let dice = &mut self.dice;
         self.waiting
             .extend(upload_slots(commitments, &carried, || dice.bytes()));

@@ -477,9 +477,7 @@ pub fn refuse(resident: &Resident, request: &StatementId) -> Result<(), Resident
     let refusal = KeptRefusal {
         request: *request,
         envelope: to_value(&decision(resident, request)),
-        commitment: sync::decision_commitment(resident, request),
-        carried_by: None,
-        anchor: None,
+        carried: None,
     };
     Ok(resident.state.add_refusal(&refusal)?)
 }

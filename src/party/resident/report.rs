@@ -214,14 +214,14 @@ fn gift_lines(resident: &Resident, gift: &Gift) -> Result<Vec<Line>, ResidentErr
 }
 
 fn decision_line(refusal: &KeptRefusal) -> DecisionLine {
-    let text = match (&refusal.anchor, refusal.carried_by) {
+    let text = match (refusal.anchor(), &refusal.carried) {
         (Some(_), _) => "you refused; its commitment stands in the log, and you can prove it",
         (None, Some(_)) => "you refused; its commitment waits for the next batch",
         (None, None) => "you refused; its commitment goes with the next clip you add",
     };
     DecisionLine {
         request: refusal.request,
-        batch: refusal.anchor.as_ref().map(|anchor| anchor.batch),
+        batch: refusal.anchor().map(|anchor| anchor.batch),
         text: text.to_owned(),
     }
 }
@@ -278,19 +278,20 @@ fn decision_file(
     resident: &Resident,
     refusal: &KeptRefusal,
 ) -> Result<Option<DecisionFile>, ResidentError> {
-    let Some(anchor) = &refusal.anchor else {
+    let Some((carried, anchor)) = refusal.carried.as_ref().zip(refusal.anchor()) else {
         return Ok(None);
     };
     let Some(index) = resident.ledger.find(&anchor.batch)? else {
         return Ok(None);
     };
-    let salt = resident.seed.decision_salt(&refusal.request);
+    let clip = carried.clip.as_bytes();
+    let salt = resident.seed.decision_salt(&refusal.request, clip);
     Ok(Some(DecisionFile {
         envelope: refusal.envelope.clone(),
         opening: decision_opening(&salt, &refusal.request)
             .encode()
             .to_owned(),
-        commitment: refusal.commitment,
+        commitment: carried.commitment,
         batch: anchor.batch,
         index: anchor.index,
         path: anchor.path.clone(),

@@ -44,6 +44,7 @@ const SCHEMA: Schema = Schema {
         include_str!("state/schema-1.sql"),
         include_str!("state/schema-2.sql"),
         include_str!("state/schema-3.sql"),
+        include_str!("state/schema-4.sql"),
     ],
 };
 
@@ -163,10 +164,32 @@ pub struct KeptRefusal {
     pub request: StatementId,
     /// The signed `decision`.
     pub envelope: serde_json::Value,
+    /// None until the upload of a clip carries it.
+    pub carried: Option<Carried>,
+}
+
+impl KeptRefusal {
+    /// Where its commitment stands, once that is known.
+    pub fn anchor(&self) -> Option<&Anchor> {
+        self.carried.as_ref()?.anchor.as_ref()
+    }
+}
+
+/// The commitment to a refusal, which the upload of a clip carries.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Carried {
+    pub clip: HexId,
     pub commitment: Commitment,
-    /// The clip whose upload carries the commitment.
-    pub carried_by: Option<HexId>,
+    /// Where it stands, once that is known.
     pub anchor: Option<Anchor>,
+}
+
+/// A request that a lost device may have refused.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MaybeRefused {
+    pub request: StatementId,
+    pub index: LeafIndex,
+    pub deadline: Time,
 }
 
 /// An own `disclosure`.

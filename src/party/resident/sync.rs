@@ -13,24 +13,29 @@ use serde::Serialize;
 use super::gate::{self, Fault};
 use super::inbox::{self, Checkpoint, Held, Inbox};
 use super::notices::Notices;
-use super::state::{Anchor, Attack, Gift, GivenClip, KeptRefusal, State};
+use super::state::{Anchor, Attack, Carried, Gift, GivenClip, KeptRefusal, MaybeRefused, State};
 use super::{BUNDLE, Progress, Resident, ResidentError, again, decide, enrol, notices, upload};
 use crate::client::ClientError;
 use crate::digest::StatementId;
 use crate::plain;
 use crate::reader::follower::{Entry, Portion};
 use crate::seal::batch::Batch;
-use crate::seal::commitment::{Commitment, decision_opening};
+use crate::seal::commitment::Commitment;
 use crate::statement::facts::{BatchFact, FactsExt as _};
 use crate::statement::key::PublicKey;
 use crate::statement::kinds::disclosure::{Disclosure, short};
 use crate::statement::{Author, Statement};
 use crate::store::StoreError;
 use crate::store::secrets::SecretFile;
+use crate::time::SECS_PER_DAY;
 use crate::tlog::tree::LeafIndex;
+use crate::wire::vault::HexId;
 
 /// Entries that are looked at before what was found in them is saved.
 const SAVED_AT_ONCE: u64 = 8192;
+/// How long before a batch the deadline of a request may have passed whose refusal it has, in seconds: it goes with the
+/// next clip that is added.
+const REFUSED_BEFORE: i64 = 30 * SECS_PER_DAY;
 /// Why an entry is forbidden, if that is not known more exactly.
 const FORBIDDEN: &str = "`whosaw log verify` names the rule";
 
@@ -187,8 +192,14 @@ fn look_at(resident: &Resident, entry: &Entry) -> Result<(), ResidentError> {
     let state = &resident.state;
     notices::note(resident, entry, None)?;
     if asks_here(resident, entry) {
-        if state.restoring()? {
-            state.add_maybe_refused(&entry.signed.id)?;
+        if state.restoring()?
+            && let Statement::AccessRequest(request) = &entry.signed.statement
+        {
+            state.add_maybe_refused(&MaybeRefused {
+                request: entry.signed.id,
+                index: entry.index,
+                deadline: request.deadline,
+            })?;
         }
         state.open_request(entry.index, None)?;
     }
@@ -279,19 +290,17 @@ fn fetch_batches(
     progress: Progress<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<usize, ResidentError> {
-    let candidates = resident.state.maybe_refused()?.into_iter();
-    let candidates: Vec<_> = candidates
-        .map(|request| (request, decision_commitment(resident, &request)))
-        .collect();
+    let candidates = resident.state.maybe_refused()?;
     let mut unanchored: BTreeSet<_> = resident.state.unanchored()?.into_iter().collect();
     let due = resident.state.batches_due()?;
     let (count, mut done) = (due.len() as u64, 0);
     for (place, id) in (0..).zip(due) {
         progress(place, count);
         match fetch_batch(resident, &id)? {
-            Fetched::Batch(batch) => {
+            Fetched::Batch(batch, entry) => {
                 resident.state.atomic(|| {
-                    find_own(resident, id, &batch, &candidates, &mut unanchored)?;
+                    let own = find_own(&resident.state, id, &batch, &mut unanchored)?;
+                    find_refusals(resident, &entry, &batch, &own, &candidates)?;
                     resident.state.batch_done(&id)
                 })?;
                 done += 1;
@@ -333,7 +342,7 @@ pub(super) fn fetch_all_batches(resident: &Resident) -> Result<(), ResidentError
 
 /// What came of a batch that is due.
 enum Fetched {
-    Batch(Batch),
+    Batch(Batch, Entry),
     /// The log holds no such batch.
     None,
     /// The server gives something else, or does not have it.
@@ -346,12 +355,13 @@ fn fetch_batch(resident: &Resident, id: &StatementId) -> Result<Fetched, Residen
     let Some(index) = resident.ledger.find(id)? else {
         return Ok(Fetched::None);
     };
-    let Some(fact) = resident.ledger.facts().batch(&index)? else {
+    let fact = resident.ledger.facts().batch(&index)?;
+    let Some((fact, entry)) = fact.zip(resident.ledger.entry(index)?) else {
         return Ok(Fetched::None);
     };
     Ok(match resident.client.batch(id, fact.size) {
         Ok(bytes) => match read_batch(&bytes, &fact) {
-            Ok(batch) => Fetched::Batch(batch),
+            Ok(batch) => Fetched::Batch(batch, entry),
             Err(why) => Fetched::Wrong(why),
         },
         Err(error) if error.is_away() => Fetched::Away(error),
@@ -365,50 +375,72 @@ fn read_batch(bytes: &[u8], fact: &BatchFact) -> Result<Batch, String> {
         .map_err(|why| format!("the server's list: {why}"))
 }
 
-/// Notes which own commitments are in a batch, and takes them out of those that are `unanchored`.
+/// Notes which own commitments are in a batch, and takes them out of those that are `unanchored`. Answers with the
+/// clips that have some of them.
 fn find_own(
-    resident: &Resident,
+    state: &State,
     id: StatementId,
     batch: &Batch,
-    candidates: &[(StatementId, Commitment)],
     unanchored: &mut BTreeSet<Commitment>,
-) -> Result<(), StoreError> {
-    let state = &resident.state;
-    let anchor = |commitment: &Commitment| {
-        let index = batch.index(commitment)?;
-        Some(Anchor {
-            batch: id,
-            index: u32::try_from(index).ok()?,
-            path: batch.path(index)?,
-        })
-    };
-    for (request, commitment) in candidates {
-        if let Some(anchor) = anchor(commitment)
-            && !state.has_refused(request)?
-        {
-            state.add_refusal(&KeptRefusal {
-                request: *request,
-                envelope: decide::to_value(&decide::decision(resident, request)),
-                commitment: *commitment,
-                carried_by: None,
-                anchor: Some(anchor),
-            })?;
-        }
-    }
+) -> Result<BTreeSet<HexId>, StoreError> {
+    let mut clips = BTreeSet::new();
     for commitment in batch.commitments() {
         if unanchored.remove(commitment)
-            && let Some(anchor) = anchor(commitment)
+            && let Some(anchor) = anchor_in(batch, id, commitment)
         {
             state.anchor(commitment, &anchor)?;
+            let own = state.clip_of(commitment)?;
+            clips.extend(own.map(|(clip, _)| clip.clip));
+        }
+    }
+    Ok(clips)
+}
+
+/// Recognises refusals in a batch that a lost device made: the salt of each names the clip that carried it, which is one
+/// of `own` in the same batch. Tries the requests that were open when the batch was logged, and those whose deadline
+/// had passed a while before.
+fn find_refusals(
+    resident: &Resident,
+    entry: &Entry,
+    batch: &Batch,
+    own: &BTreeSet<HexId>,
+    candidates: &[MaybeRefused],
+) -> Result<(), StoreError> {
+    let state = &resident.state;
+    let was_asked = |maybe: &&MaybeRefused| {
+        let over = entry.logged_at.seconds_since(maybe.deadline);
+        maybe.index < entry.index && over <= REFUSED_BEFORE
+    };
+    for maybe in candidates.iter().filter(was_asked) {
+        let request = &maybe.request;
+        for clip in own {
+            let commitment = upload::decision_commitment(resident, request, *clip);
+            if let Some(anchor) = anchor_in(batch, entry.signed.id, &commitment)
+                && !state.has_refused(request)?
+            {
+                state.add_refusal(&KeptRefusal {
+                    request: *request,
+                    envelope: decide::to_value(&decide::decision(resident, request)),
+                    carried: Some(Carried {
+                        clip: *clip,
+                        commitment,
+                        anchor: Some(anchor),
+                    }),
+                })?;
+            }
         }
     }
     Ok(())
 }
 
-/// The commitment to this resident's refusal of a request.
-pub(super) fn decision_commitment(resident: &Resident, request: &StatementId) -> Commitment {
-    let salt = resident.seed.decision_salt(request);
-    Commitment::of(&decision_opening(&salt, request))
+/// A commitment's place in a batch.
+fn anchor_in(batch: &Batch, id: StatementId, commitment: &Commitment) -> Option<Anchor> {
+    let index = batch.index(commitment)?;
+    Some(Anchor {
+        batch: id,
+        index: u32::try_from(index).ok()?,
+        path: batch.path(index)?,
+    })
 }
 
 /// Forgets requests whose deadline has passed, unless they are remembered for the report, and those

@@ -10,16 +10,16 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::state::{Camera, Clip, State};
+use super::state::{Camera, Clip};
 use super::{Progress, Resident, ResidentError};
 use crate::client::vault::Part;
-use crate::digest::Digest;
+use crate::digest::{Digest, StatementId};
 use crate::encoding::{self, json_error};
 use crate::plain;
 use crate::random;
 use crate::seal::clip::{self, SealedClip};
 use crate::seal::commitment::{
-    CLIP_COMMITMENTS, Commitment, DECISION_SLOTS, clip_opening, upload_slots,
+    CLIP_COMMITMENTS, Commitment, DECISION_SLOTS, clip_opening, decision_opening, upload_slots,
 };
 use crate::seal::padding::padme;
 use crate::seal::recipient::Recipient;
@@ -94,7 +94,7 @@ pub fn add(
     }
     let clip = seal(resident, film, camera, progress)?;
     let id = clip.clip;
-    remember(&resident.state, clip)?;
+    remember(resident, clip)?;
     match store(resident, id, progress) {
         Ok(()) => Ok(id),
         Err(why) => Err(ResidentError::NotStored {
@@ -164,6 +164,16 @@ pub fn opening(
 ) -> Result<Opening, ResidentError> {
     let salt = resident.seed.clip_salt(body_digest, i);
     Ok(clip_opening(&salt, body_digest, &resident.file_key(clip)?))
+}
+
+/// The commitment to this resident's refusal of a request, which the upload of `clip` carries.
+pub(super) fn decision_commitment(
+    resident: &Resident,
+    request: &StatementId,
+    clip: HexId,
+) -> Commitment {
+    let salt = resident.seed.decision_salt(request, clip.as_bytes());
+    Commitment::of(&decision_opening(&salt, request))
 }
 
 /// Keeps what is small of a clip in its folder.
@@ -264,10 +274,14 @@ fn thumbnail(path: &Path) -> Result<Vec<u8>, ResidentError> {
     ))
 }
 
-/// Keeps a sealed clip, with the eight commitments of its upload; refusals among them are marked as carried by it.
-fn remember(state: &State, mut clip: Clip) -> Result<(), StoreError> {
+/// Keeps a sealed clip, with the eight commitments of its upload; refusals among them are marked as carried by it. The
+/// eight are sent for this clip alone, together, as often as it takes: two sets that shared some would show which of
+/// them are refusals.
+fn remember(resident: &Resident, mut clip: Clip) -> Result<(), StoreError> {
+    let (state, id) = (&resident.state, clip.clip);
+    let commit = |request: &StatementId| decision_commitment(resident, request, id);
     state.atomic(|| {
-        let decisions = state.carry_refusals(clip.clip, DECISION_SLOTS)?;
+        let decisions = state.carry_refusals(id, DECISION_SLOTS, commit)?;
         let slots = upload_slots(clip.commitments, &decisions, random::bytes);
         clip.upload = Some(slots);
         state.add_clip(&clip)

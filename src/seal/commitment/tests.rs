@@ -25,10 +25,10 @@ fn known_commitments() {
         "7a0ffa52eece8d668431446bf1a824e32082d8f223599a44e4b72aaff7cc1488"
     );
     let request = StatementId::from_bytes([0x11; 32]);
-    let decision = decision_opening(&seed().decision_salt(&request), &request);
+    let decision = decision_opening(&seed().decision_salt(&request, &[0x44; 16]), &request);
     assert_eq!(
         Commitment::of(&decision).to_string(),
-        "29e4f1c57ce249c94b53f886f29b31794bdd7409c3a9b062807bb91f4e23681c"
+        "f7616e16164dc084abb63d5a086d2709938e801bf64320cdaf2aaac1e9205e62"
     );
 }
 

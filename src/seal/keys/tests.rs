@@ -55,8 +55,8 @@ fn every_key_of_a_known_phrase() {
             "1ceb4124ed1c2e077127f64c20fd7e05d381a4b3c740a65d46ad5a64c4c27308",
         ),
         (
-            hex(*seed.decision_salt(&request)),
-            "60c6390c58d722ad04a6ed62e1797df6221a5329a59b36a2583667b1eec0ce49",
+            hex(*seed.decision_salt(&request, &[0x44; 16])),
+            "13f53694d7b3f020514a5136a694f0a82d79a196e355ea20fbfcb58eb096657d",
         ),
         (
             public_key(&seed.public_key(&Commitment::from_bytes([0x33; 32]))),

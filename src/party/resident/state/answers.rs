@@ -4,8 +4,8 @@ use rusqlite::Row;
 use serde_json::Value;
 
 use super::{
-    Gift, GivenClip, KeptRefusal, State, anchor, anchor_columns, damaged, integer, leaf_index,
-    statement_id, time,
+    Carried, Gift, GivenClip, KeptRefusal, State, anchor, anchor_columns, damaged, integer,
+    leaf_index, statement_id, time,
 };
 use crate::digest::StatementId;
 use crate::seal::commitment::Commitment;
@@ -14,17 +14,16 @@ use crate::time::Time;
 use crate::tlog::tree::LeafIndex;
 use crate::wire::vault::HexId;
 
-const REFUSALS: &str = "SELECT request, envelope, commitment, carried_by, batch, batch_index, path
+const REFUSALS: &str = "SELECT request, envelope, carried_by, commitment, batch, batch_index, path
     FROM refusals ORDER BY number";
 const REFUSED: &str = "SELECT EXISTS (SELECT 1 FROM refusals WHERE request = ?1)";
 const ADD_REFUSAL: &str = "INSERT INTO refusals
-    (request, envelope, commitment, carried_by, batch, batch_index, path)
+    (request, envelope, carried_by, commitment, batch, batch_index, path)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-const REMOVE_UNSENT: &str =
-    "DELETE FROM refusals WHERE request = ?1 AND carried_by IS NULL AND batch IS NULL";
-const CARRY: &str = "UPDATE refusals SET carried_by = ?1 WHERE number IN (
-    SELECT number FROM refusals WHERE carried_by IS NULL AND batch IS NULL ORDER BY number LIMIT ?2)
-    RETURNING commitment";
+const REMOVE_UNSENT: &str = "DELETE FROM refusals WHERE request = ?1 AND carried_by IS NULL";
+pub(super) const TO_CARRY: &str =
+    "SELECT number, request FROM refusals WHERE carried_by IS NULL ORDER BY number LIMIT ?1";
+const CARRY: &str = "UPDATE refusals SET carried_by = ?2, commitment = ?3 WHERE number = ?1";
 
 /// The columns that [`read`] takes, before a condition and an order.
 macro_rules! gifts {
@@ -61,12 +60,18 @@ impl State {
     /// SQLite's.
     pub fn refusals(&self) -> Result<Vec<KeptRefusal>, StoreError> {
         self.list(REFUSALS, (), |row| {
+            let carried = match row.get::<_, Option<_>>(2)?.map(HexId::from_bytes) {
+                None => None,
+                Some(clip) => Some(Carried {
+                    clip,
+                    commitment: row.get(3).map(Commitment::from_bytes)?,
+                    anchor: anchor(row, 4)?,
+                }),
+            };
             Ok(KeptRefusal {
                 request: statement_id(row, 0)?,
                 envelope: json(row, 1)?,
-                commitment: row.get(2).map(Commitment::from_bytes)?,
-                carried_by: row.get::<_, Option<_>>(3)?.map(HexId::from_bytes),
-                anchor: anchor(row, 4)?,
+                carried,
             })
         })
     }
@@ -84,15 +89,16 @@ impl State {
     /// # Errors
     /// SQLite's; also if the request was refused before.
     pub fn add_refusal(&self, refusal: &KeptRefusal) -> Result<(), StoreError> {
-        let (batch, index, path) = match refusal.anchor.as_ref().map(anchor_columns) {
+        let carried = refusal.carried.as_ref();
+        let (batch, index, path) = match refusal.anchor().map(anchor_columns) {
             Some((batch, index, path)) => (Some(batch), Some(index), Some(path)),
             None => (None, None, None),
         };
         let values = (
             refusal.request.as_bytes(),
             refusal.envelope.to_string(),
-            refusal.commitment.as_bytes(),
-            refusal.carried_by.as_ref().map(HexId::as_bytes),
+            carried.map(|carried| carried.clip.as_bytes()),
+            carried.map(|carried| carried.commitment.as_bytes()),
             batch,
             index,
             path,
@@ -108,14 +114,29 @@ impl State {
         self.change(REMOVE_UNSENT, (request.as_bytes(),)).map(drop)
     }
 
-    /// Notes that the upload of `clip` carries the commitments of the oldest refusals that wait, at most so many;
-    /// answers with them.
+    /// Notes that the upload of `clip` carries the oldest refusals that wait, at most so many; answers with their
+    /// commitments, which `commit` makes for this clip.
     ///
     /// # Errors
     /// SQLite's.
-    pub fn carry_refusals(&self, clip: HexId, most: usize) -> Result<Vec<Commitment>, StoreError> {
-        let values = (clip.as_bytes(), integer(most as u64));
-        self.list(CARRY, values, |row| row.get(0).map(Commitment::from_bytes))
+    pub fn carry_refusals(
+        &self,
+        clip: HexId,
+        most: usize,
+        commit: impl Fn(&StatementId) -> Commitment,
+    ) -> Result<Vec<Commitment>, StoreError> {
+        self.atomic(|| {
+            let waiting: Vec<(i64, StatementId)> =
+                self.list(TO_CARRY, (integer(most as u64),), |row| {
+                    Ok((row.get(0)?, statement_id(row, 1)?))
+                })?;
+            let carry = |(number, request): (i64, StatementId)| {
+                let commitment = commit(&request);
+                self.change(CARRY, (number, clip.as_bytes(), commitment.as_bytes()))?;
+                Ok(commitment)
+            };
+            waiting.into_iter().map(carry).collect()
+        })
     }
 
     /// All disclosures, in the order of giving.

@@ -45,12 +45,13 @@ const UNFETCHED: &str = "SELECT clip FROM unfetched ORDER BY clip";
 const ADD_UNFETCHED: &str = "INSERT INTO unfetched (clip) VALUES (?1) ON CONFLICT DO NOTHING";
 const FETCHED: &str = "DELETE FROM unfetched WHERE clip = ?1";
 const REMOVE: &str = "DELETE FROM clips WHERE id = ?1";
-const RELEASE: &str = "UPDATE refusals SET carried_by = NULL WHERE carried_by = ?1";
+const RELEASE: &str = "UPDATE refusals SET carried_by = NULL, commitment = NULL
+    WHERE carried_by = ?1 AND batch IS NULL";
 pub(super) const COMMITMENTS: &str = "SELECT place, commitment, batch, batch_index, path
     FROM commitments WHERE clip = ?1 ORDER BY place";
 pub(super) const WHOSE: &str = "SELECT clip, place FROM commitments WHERE commitment = ?1";
 pub(super) const UNANCHORED: &str = "SELECT commitment FROM commitments WHERE batch IS NULL
-    UNION ALL SELECT commitment FROM refusals WHERE batch IS NULL";
+    UNION ALL SELECT commitment FROM refusals WHERE batch IS NULL AND commitment IS NOT NULL";
 pub(super) const ANCHOR: &str = "UPDATE commitments SET batch = ?2, batch_index = ?3, path = ?4
     WHERE commitment = ?1 AND batch IS NULL";
 pub(super) const ANCHOR_REFUSAL: &str =
@@ -215,7 +216,8 @@ impl State {
         Ok(self.change(FETCHED, (id.as_bytes(),))? > 0)
     }
 
-    /// Forgets a clip. Refusals that its upload was to carry wait for the next one.
+    /// Forgets a clip. Refusals that its upload was to carry, and that no batch is known to have, go with the next clip,
+    /// under other commitments.
     ///
     /// # Errors
     /// SQLite's.

@@ -2,7 +2,9 @@
 
 use rusqlite::Row;
 
-use super::{Attack, SeenRequest, State, integer, leaf_index, statement_id, text, time};
+use super::{
+    Attack, MaybeRefused, SeenRequest, State, integer, leaf_index, statement_id, text, time,
+};
 use crate::digest::StatementId;
 use crate::store::StoreError;
 use crate::tlog::tree::LeafIndex;
@@ -41,8 +43,10 @@ const ADD_ATTACK: &str =
 const BATCHES_DUE: &str = "SELECT batch FROM batches_due ORDER BY number";
 const ADD_BATCH_DUE: &str = "INSERT INTO batches_due (batch) VALUES (?1) ON CONFLICT DO NOTHING";
 const BATCH_DONE: &str = "DELETE FROM batches_due WHERE batch = ?1";
-const MAYBE_REFUSED: &str = "SELECT request FROM maybe_refused";
-const ADD_MAYBE_REFUSED: &str = "INSERT INTO maybe_refused (request) VALUES (?1)";
+const MAYBE_REFUSED: &str =
+    "SELECT request, log_index, deadline FROM maybe_refused ORDER BY log_index";
+const ADD_MAYBE_REFUSED: &str =
+    "INSERT INTO maybe_refused (request, log_index, deadline) VALUES (?1, ?2, ?3)";
 const FORGET_MAYBE_REFUSED: &str = "DELETE FROM maybe_refused";
 
 impl State {
@@ -193,17 +197,24 @@ impl State {
     ///
     /// # Errors
     /// SQLite's.
-    pub fn maybe_refused(&self) -> Result<Vec<StatementId>, StoreError> {
-        self.list(MAYBE_REFUSED, (), |row| statement_id(row, 0))
+    pub fn maybe_refused(&self) -> Result<Vec<MaybeRefused>, StoreError> {
+        self.list(MAYBE_REFUSED, (), |row| {
+            Ok(MaybeRefused {
+                request: statement_id(row, 0)?,
+                index: leaf_index(row, 1)?,
+                deadline: time(row, 2)?,
+            })
+        })
     }
 
     /// Keeps a request that a lost device may have refused.
     ///
     /// # Errors
     /// SQLite's.
-    pub fn add_maybe_refused(&self, request: &StatementId) -> Result<(), StoreError> {
-        self.change(ADD_MAYBE_REFUSED, (request.as_bytes(),))
-            .map(drop)
+    pub fn add_maybe_refused(&self, request: &MaybeRefused) -> Result<(), StoreError> {
+        let index = integer(request.index.as_u64());
+        let values = (request.request.as_bytes(), index, request.deadline.unix());
+        self.change(ADD_MAYBE_REFUSED, values).map(drop)
     }
 
     /// Forgets all requests that a lost device may have refused.

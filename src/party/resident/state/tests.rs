@@ -78,9 +78,16 @@ fn refusal(n: u8) -> KeptRefusal {
     KeptRefusal {
         request: StatementId::from_bytes([n; 32]),
         envelope: json!({ "payload": n }),
-        commitment: Commitment::from_bytes([n; 32]),
-        carried_by: None,
-        anchor: None,
+        carried: None,
+    }
+}
+
+/// A commitment to a refusal that the upload of clip `by` carries.
+fn commit(by: u8) -> impl Fn(&StatementId) -> Commitment {
+    move |request| {
+        let mut bytes = *request.as_bytes();
+        bytes[31] = by;
+        Commitment::from_bytes(bytes)
     }
 }
 
@@ -283,37 +290,48 @@ fn every_answer_reads_back() {
         state.add_refusal(&refusal(n)).unwrap();
     }
     assert!(state.add_refusal(&refusal(6)).is_err(), "once each");
-    let carried = state.carry_refusals(clips[0].clip, DECISION_SLOTS).unwrap();
-    assert_eq!(carried, [1, 2, 3, 4].map(|n| refusal(n).commitment));
-    state.anchor(&refusal(2).commitment, &an_anchor()).unwrap();
-    state.anchor(&refusal(5).commitment, &an_anchor()).unwrap();
+    let of = |n: u8, by: u8| commit(by)(&refusal(n).request);
+    let carried = state.carry_refusals(clips[0].clip, DECISION_SLOTS, commit(90));
+    assert_eq!(carried.unwrap(), [1, 2, 3, 4].map(|n| of(n, 90)));
+    state.anchor(&of(2, 90), &an_anchor()).unwrap();
     // Its batch is known, or its commitment was sent: neither is forgotten.
-    for n in [2, 3, 5, 6] {
+    for n in [2, 3, 6] {
         state.remove_unsent_refusal(&refusal(n).request).unwrap();
     }
-    let kept = state.refusals().unwrap();
-    let kept: Vec<_> = kept
-        .iter()
-        .map(|r| (r.request, r.carried_by, r.anchor.is_some()))
-        .collect();
-    let by = Some(clips[0].clip);
-    let expected = [
-        (1, by, false),
-        (2, by, true),
-        (3, by, false),
-        (4, by, false),
-        (5, None, true),
+    let kept = |by: HexId, rows: [(u8, Option<u8>, bool); 5]| {
+        rows.map(|(n, salt, anchored)| KeptRefusal {
+            carried: salt.map(|salt| Carried {
+                clip: if salt == 90 { clips[0].clip } else { by },
+                commitment: of(n, salt),
+                anchor: anchored.then(an_anchor),
+            }),
+            ..refusal(n)
+        })
+    };
+    let first = clips[0].clip;
+    let rows = [
+        (1, Some(90), false),
+        (2, Some(90), true),
+        (3, Some(90), false),
+        (4, Some(90), false),
+        (5, None, false),
     ];
-    assert_eq!(
-        kept,
-        expected.map(|(n, by, anchored)| (refusal(n).request, by, anchored))
-    );
+    assert_eq!(state.refusals().unwrap(), kept(first, rows));
     assert!(state.has_refused(&refusal(5).request).unwrap());
-    // Those of a clip that is forgotten go with the next one, but what the log has.
-    state.remove_clip(clips[0].clip).unwrap();
-    assert_eq!(state.clip(clips[0].clip).unwrap(), None);
-    let carried = state.carry_refusals(clips[1].clip, DECISION_SLOTS).unwrap();
-    assert_eq!(carried, [1, 3, 4].map(|n| refusal(n).commitment));
+    // Those of a clip that is forgotten go with the next one under other commitments, but what the log has.
+    state.remove_clip(first).unwrap();
+    assert_eq!(state.clip(first).unwrap(), None);
+    let second = clips[1].clip;
+    let carried = state.carry_refusals(second, DECISION_SLOTS, commit(91));
+    assert_eq!(carried.unwrap(), [1, 3, 4, 5].map(|n| of(n, 91)));
+    let rows = [
+        (1, Some(91), false),
+        (2, Some(90), true),
+        (3, Some(91), false),
+        (4, Some(91), false),
+        (5, Some(91), false),
+    ];
+    assert_eq!(state.refusals().unwrap(), kept(second, rows));
 
     let consent = gift(11, Some(21), &[clips[0].clip, clips[1].clip]);
     let public = gift(12, None, &[clips[1].clip]);
@@ -415,8 +433,13 @@ fn everything_found_in_the_log_reads_back() {
     }
     state.batch_done(&id(9)).unwrap();
     assert_eq!(state.batches_due().unwrap(), [id(8)]);
-    state.add_maybe_refused(&id(7)).unwrap();
-    assert_eq!(state.maybe_refused().unwrap(), [id(7)]);
+    let maybe = MaybeRefused {
+        request: id(7),
+        index: index(4),
+        deadline: start(),
+    };
+    state.add_maybe_refused(&maybe).unwrap();
+    assert_eq!(state.maybe_refused().unwrap(), [maybe]);
     state.forget_maybe_refused().unwrap();
     assert_eq!(state.maybe_refused().unwrap(), []);
     assert!(!state.recipient_sent().unwrap() && !state.restoring().unwrap());
@@ -513,7 +536,7 @@ fn cost_of_add(count: u32) -> (u64, u64) {
     let added = clip(count);
     state
         .atomic(|| {
-            state.carry_refusals(added.clip, DECISION_SLOTS)?;
+            state.carry_refusals(added.clip, DECISION_SLOTS, commit(9))?;
             state.add_clip(&added)
         })
         .unwrap();
@@ -552,6 +575,8 @@ fn one_clip_is_read_without_the_others() {
     assert_eq!(state.clips_in(&asked).unwrap().len(), 2);
     assert_eq!(state.clips_to_store().unwrap(), []);
     assert_eq!(state.unanchored().unwrap(), []);
+    let carried = state.carry_refusals(one.clip, DECISION_SLOTS, commit(9));
+    assert_eq!(carried.unwrap(), []);
     assert_eq!(state.gifts_of(one.clip).unwrap(), []);
     assert_eq!(state.gifts_to_hand_over().unwrap(), []);
     assert_eq!(state.requests_about(one.clip).unwrap(), []);
@@ -573,6 +598,7 @@ fn one_clip_is_read_without_the_others() {
         clips::UNANCHORED,
         clips::ANCHOR,
         clips::ANCHOR_REFUSAL,
+        answers::TO_CARRY,
         answers::GIFTS_OF,
         answers::TO_HAND_OVER,
         requests::SEEN_ABOUT,
