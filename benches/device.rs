@@ -79,7 +79,7 @@ fn fill(path: &Path, count: u32) {
 fn add(path: &Path, n: u32) -> (Duration, u64) {
     let added = Clip {
         stored: false,
-        anchors: [const { None }; 4],
+        anchors: vec![None; 4],
         ..stored(n)
     };
     let since = Instant::now();
@@ -161,11 +161,12 @@ fn stored(n: u32) -> Clip {
         body_length: 1 << 20,
         sha256: digest(),
         size: 1 << 20,
-        commitments: [(); 4].map(|()| commitment()),
+        commitments: (0..4).map(|_| commitment()).collect(),
         upload: Some([(); 8].map(|()| commitment())),
         stored: true,
         why: None,
+        to_enter: false,
         given_up: false,
-        anchors: [(); 4].map(|()| Some(anchor())),
+        anchors: (0..4).map(|_| Some(anchor())).collect(),
     }
 }

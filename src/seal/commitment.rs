@@ -16,6 +16,9 @@ use crate::statement::sealed::Opening;
 /// How many commitments, each with a salt of its own, a device enters for one clip.
 pub const CLIP_COMMITMENTS: usize = 4;
 
+/// The most commitments of one clip, where it enters further ones since a list is lost that may have the first.
+pub const MAX_CLIP_COMMITMENTS: usize = 4 * CLIP_COMMITMENTS;
+
 /// How many commitments every upload carries.
 pub const UPLOAD_SLOTS: usize = 8;
 

@@ -11,6 +11,7 @@
 //! | `request/<statement id>` | the one-time Ed25519 key that answers this request |
 //! | `salt/<body digest>/<i>` | the salt of the clip's commitment `i`, from 0 |
 //! | `decision/<statement id>/<clip id>` | the salt of the commitment to a refusal of this request, carried by the upload of this clip |
+//! | `filler/<clip id>/<i>` | filler `i` of a set in which the clip enters further commitments |
 //! | `public/<commitment>` | the one-time Ed25519 key that publishes a clip by this commitment |
 //! | `notice` | the age X25519 identity that opens notices to the owner |
 //!
@@ -130,6 +131,13 @@ impl Seed {
     /// its own, so that two uploads never carry one commitment, whatever devices have this seed.
     pub fn decision_salt(&self, request: &StatementId, clip: &[u8; 16]) -> Zeroizing<[u8; 32]> {
         self.derive(&format!("decision/{request}/{}", encoding::hex(clip)))
+    }
+
+    /// Filler `i` of a set in which `clip` enters further commitments: it looks as random as they do, and each device
+    /// with this seed makes the same.
+    pub fn filler(&self, clip: &[u8; 16], i: usize) -> Commitment {
+        let filler = self.derive(&format!("filler/{}/{i}", encoding::hex(clip)));
+        Commitment::from_bytes(*filler)
     }
 
     /// What opens notices to this resident, and nothing else: the operator knows its recipient.

@@ -4,10 +4,12 @@
 use std::process::Stdio;
 
 use serde_json::Value;
+use whosaw::party::resident::state::State;
 
 use crate::proxy::{Proxy, Response};
-use crate::support::{Outcome, command, run};
-use crate::world::{filmed, world};
+use crate::support::{Outcome, command, run, until};
+use crate::world::{Device, filmed, world};
+use crate::{interrupted, sets};
 
 const FILM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/porch.mp4");
 
@@ -34,7 +36,7 @@ fn resident(home: &str, clips: usize) {
             ),
         );
     }
-    crate::support::until(|| {
+    until(|| {
         let report = run(root, &format!("resident report --home {home} --json"));
         let report: Value = serde_json::from_str(&report).unwrap();
         let clips = report["clips"].as_array().unwrap();
@@ -289,6 +291,115 @@ fn a_lost_batch_holds_back_no_clip_that_was_added_later() {
     );
     let synced = sync();
     assert_eq!(synced["completed_again"], 1, "{synced}");
+}
+
+/// A clip whose commitments may be in a batch whose list is lost enters others at the next sync, and can be given by
+/// them. Each device of the phrase makes the same set.
+#[test]
+fn a_clip_that_waits_for_a_lost_list_enters_other_commitments() {
+    let proxy = world().proxy();
+    let device = interrupted::resident("awaiting", &proxy);
+    let request = &world().request;
+    device.must("sync");
+    device.must(&format!("refuse {request}"));
+    let add = |device: &Device| {
+        let ran = Outcome::of(interrupted::add(device, FILM).output().unwrap());
+        assert_eq!(ran.code, 0, "{}", ran.both());
+    };
+    add(&device);
+    let clip = device.state().clips().unwrap()[0].clip;
+    // The list of the batch that has its commitments is lost.
+    let first = device.state().clips().unwrap()[0].commitments[0];
+    let batches = world().root.join("operator/batches");
+    let mut batch = None;
+    until(|| {
+        let lists = std::fs::read_dir(&batches).unwrap().flatten();
+        let has = |list: &std::fs::DirEntry| {
+            let list = std::fs::read(list.path()).unwrap_or_default();
+            list.chunks(32).any(|one| one == first.as_bytes())
+        };
+        let list = lists.into_iter().find(has);
+        batch = list.map(|list| list.file_name().into_string().unwrap());
+        batch.is_some()
+    });
+    let list = format!("/batches/{}", batch.unwrap());
+    proxy.lie(move |request, response| match request.path == list {
+        true => lost(response),
+        false => response,
+    });
+    let sync = |device: &Device| -> Value {
+        let synced = device.run("sync --json");
+        serde_json::from_str(&synced.out).unwrap()
+    };
+    until(|| sync(&device)["entered_again"] == 1);
+    let of_clip = |state: &State| state.clip(clip).unwrap().unwrap();
+    assert_eq!(of_clip(&device.state()).commitments.len(), 8);
+    assert!(
+        device.state().refusals().unwrap()[0].carried.is_none(),
+        "the refusal goes with the next clip"
+    );
+    let sent = sets::sets(&proxy);
+    assert_eq!(sent.len(), 2);
+    sets::assert_disjoint(&sent);
+
+    // A device that is restored meanwhile.
+    restore("awaiting", "awaiting-twin", &proxy);
+    let twin = Device {
+        home: "awaiting-twin".to_owned(),
+        path: world().root.join("awaiting-twin"),
+    };
+    assert_eq!(of_clip(&twin.state()).commitments.len(), 8);
+    assert_eq!(sets::sets(&proxy), sent, "the same set");
+    for device in [&device, &twin] {
+        until(|| {
+            sync(device);
+            of_clip(&device.state()).is_anchored()
+        });
+        let anchors = of_clip(&device.state()).anchors;
+        assert!(anchors[4..].iter().all(Option::is_some), "by the later set");
+    }
+    assert_eq!(sets::sets(&proxy), sent, "once is enough");
+    device.run(&format!("publish {clip} --yes"));
+    assert!(
+        device
+            .run("report")
+            .out
+            .contains("published: everybody may fetch it")
+    );
+    add(&device);
+    assert!(device.state().refusals().unwrap()[0].carried.is_some());
+    sets::assert_disjoint(&sets::sets(&proxy));
+
+    // The lists are found again.
+    proxy.lie(|_, response| response);
+    device.must("sync");
+    let anchors = of_clip(&device.state()).anchors;
+    assert!(anchors.iter().all(Option::is_some), "{anchors:?}");
+}
+
+/// Lists that do not come for now are waited for: their clips are named, and enter nothing.
+#[test]
+fn a_clip_whose_batch_is_not_to_be_had_is_named() {
+    let proxy = world().proxy();
+    let device = interrupted::resident("unread", &proxy);
+    device.must("sync");
+    let added = Outcome::of(interrupted::add(&device, FILM).output().unwrap());
+    assert_eq!(added.code, 0, "{}", added.both());
+    let clip = device.state().clips().unwrap()[0].clip;
+    proxy.cut_off(Some("/batches/"));
+    until(|| {
+        let synced = device.run("sync");
+        let says = synced
+            .err
+            .contains("1 clip cannot be given until the list of the batch in entry");
+        says && synced.err.contains(&clip.to_string())
+    });
+    assert_eq!(sets::sets(&proxy).len(), 1);
+    proxy.cut_off(None);
+    until(|| {
+        device.must("sync");
+        device.state().clip(clip).unwrap().unwrap().is_anchored()
+    });
 }
 
 /// A server that says that it lost a clip gets nothing that it did not have.

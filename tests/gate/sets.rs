@@ -12,10 +12,10 @@ use crate::proxy::Proxy;
 use crate::support::{Outcome, command, copy, until};
 use crate::world::{Device, world};
 
-type Set = BTreeSet<String>;
+pub type Set = BTreeSet<String>;
 
 /// Each set that came through the proxy, with the path of its clip.
-fn sets(proxy: &Proxy) -> BTreeSet<(String, Set)> {
+pub fn sets(proxy: &Proxy) -> BTreeSet<(String, Set)> {
     let mut sets = BTreeSet::new();
     for (path, body) in proxy.posted() {
         let clip = path.strip_prefix("/vault/v1/clips/");
@@ -36,7 +36,7 @@ fn sets(proxy: &Proxy) -> BTreeSet<(String, Set)> {
 }
 
 /// Two sets have nothing in common, whatever clips they are of.
-fn assert_disjoint(sets: &BTreeSet<(String, Set)>) {
+pub fn assert_disjoint(sets: &BTreeSet<(String, Set)>) {
     let mut seen = Set::new();
     for (path, set) in sets {
         for commitment in set {
@@ -148,6 +148,24 @@ fn no_commitment_is_ever_sent_in_two_sets() {
     });
     for device in [&device, &twin, &backup] {
         device.run("sync");
+    }
+    assert_disjoint(&sets(&proxy));
+
+    // The lists of the batches are lost besides.
+    proxy.lie(|request, mut response| {
+        if request.path.starts_with("/batches/") {
+            response = problem(response, 404, "not-found", None);
+        }
+        response
+    });
+    for device in [&twin, &backup] {
+        let ran = added(device);
+        assert_eq!(ran.code, 0, "{}", ran.both());
+        until(|| {
+            device.run("sync");
+            let clips = device.state().clips().unwrap();
+            clips.iter().any(|clip| clip.commitments.len() > 4)
+        });
     }
     assert_disjoint(&sets(&proxy));
     proxy.lie(|_, response| response);

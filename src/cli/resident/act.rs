@@ -231,6 +231,12 @@ pub(super) fn sync(args: &Sync) -> anyhow::Result<Exit> {
         let clips = count(synced.completed_again, "clip");
         println!("{clips} completed again: the server had lost that they were complete");
     }
+    if synced.entered_again > 0 {
+        let clips = count(synced.entered_again, "clip");
+        println!(
+            "{clips} entered again, with other commitments: the list of a batch is lost that may have the first"
+        );
+    }
     if synced.fetched > 0 {
         let clips = count(synced.fetched, "clip");
         println!("{clips} fetched that could not be fetched when this device was restored");

@@ -16,7 +16,6 @@ use super::{Resident, ResidentError, sync, upload};
 use crate::client::ClientError;
 use crate::digest::{Digest, StatementId};
 use crate::party::answered;
-use crate::seal::commitment::CLIP_COMMITMENTS;
 use crate::seal::rewrap;
 use crate::statement::envelope::Envelope;
 use crate::statement::facts::{BatchFact, FactsExt as _};
@@ -363,11 +362,10 @@ pub(super) fn seal(
 ) -> Result<Sealed, ResidentError> {
     let facts = resident.ledger.facts();
     let mut fault = Fault::NotAnchored;
-    for i in 0..CLIP_COMMITMENTS {
-        let Some(anchor) = &clip.anchors[i] else {
+    for (i, (commitment, anchor)) in clip.commitments.iter().zip(&clip.anchors).enumerate() {
+        let (commitment, Some(anchor)) = (*commitment, anchor) else {
             continue;
         };
-        let commitment = clip.commitments[i];
         let spent = facts.commitment(&commitment)?.is_some();
         if spent {
             fault = Fault::Spent;

@@ -174,7 +174,7 @@ fn fetch_clips(
     stored: &[StoredClip],
     progress: Progress<'_>,
 ) -> Result<Vec<String>, ResidentError> {
-    let mut damaged = Vec::new();
+    let (mut damaged, mut keeping) = (Vec::new(), Keeping::new(resident));
     let count = stored.len() as u64;
     for (done, stored) in (0..).zip(stored) {
         progress(done, count);
@@ -182,7 +182,7 @@ fn fetch_clips(
             continue;
         }
         match fetch(resident, stored.clip)? {
-            Ok(clip) => keep(resident, &clip)?,
+            Ok(clip) => keeping.keep(&clip)?,
             Err(why) => {
                 resident.state.add_unfetched(stored.clip)?;
                 damaged.push(format!("{}: {why}", stored.clip));
@@ -206,10 +206,11 @@ pub(super) fn fetch_rest(
     }
     let missing = resident.state.unfetched()?;
     let (count, mut done) = (missing.len(), 0);
+    let mut keeping = Keeping::new(resident);
     for (place, id) in missing.into_iter().enumerate() {
         match fetch(resident, id) {
             Ok(Ok(clip)) => {
-                keep(resident, &clip)?;
+                keeping.keep(&clip)?;
                 done += 1;
             }
             Ok(Err(why)) => warnings.push(format!(
@@ -226,15 +227,34 @@ pub(super) fn fetch_rest(
     Ok(done)
 }
 
-/// Keeps a clip that was fetched. Batches that were read before may have its commitments.
-fn keep(resident: &Resident, clip: &Clip) -> Result<(), ResidentError> {
-    let state = &resident.state;
-    state.atomic(|| {
-        state.add_camera(&clip.camera)?;
-        state.add_clip(clip)?;
-        state.set_fetched(clip.clip)?;
-        sync::fetch_all_batches(resident)
-    })
+/// Keeps clips that are fetched.
+struct Keeping<'a> {
+    resident: &'a Resident,
+    reread: bool,
+}
+
+impl<'a> Keeping<'a> {
+    fn new(resident: &'a Resident) -> Self {
+        Self {
+            resident,
+            reread: false,
+        }
+    }
+
+    /// Keeps one. Batches that were read before may have its commitments.
+    fn keep(&mut self, clip: &Clip) -> Result<(), ResidentError> {
+        // First, so that a crash forgets nothing.
+        if !self.reread {
+            sync::read_batches_again(self.resident)?;
+            self.reread = true;
+        }
+        let state = &self.resident.state;
+        state.atomic(|| {
+            state.add_camera(&clip.camera)?;
+            state.add_clip(clip)?;
+            Ok(state.set_fetched(clip.clip).map(drop)?)
+        })
+    }
 }
 
 /// Fetches what is small of a clip, and checks that it is what this phrase sealed; else the reason, which is of this
@@ -298,8 +318,9 @@ fn fetch(resident: &Resident, id: HexId) -> Result<Result<Clip, String>, Residen
         upload: None,
         stored: true,
         why: None,
+        to_enter: false,
         given_up: false,
-        anchors: [const { None }; CLIP_COMMITMENTS],
+        anchors: vec![None; CLIP_COMMITMENTS],
     }))
 }
 

@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use super::decide::to_value;
 use crate::digest::{Digest, StatementId};
-use crate::seal::commitment::{CLIP_COMMITMENTS, Commitment, UPLOAD_SLOTS};
+use crate::seal::commitment::{Commitment, UPLOAD_SLOTS};
 use crate::statement::envelope::Envelope;
 use crate::statement::scope::{Position, Scope};
 use crate::statement::words::{Jurisdiction, Label, PartyId};
@@ -45,6 +45,7 @@ const SCHEMA: Schema = Schema {
         include_str!("state/schema-2.sql"),
         include_str!("state/schema-3.sql"),
         include_str!("state/schema-4.sql"),
+        include_str!("state/schema-5.sql"),
     ],
 };
 
@@ -108,9 +109,10 @@ pub struct Clip {
     /// SHA-256 and length in bytes of what was sealed.
     pub sha256: Digest,
     pub size: u64,
-    /// The clip's own commitments, by the number in their salts' names.
-    pub commitments: [Commitment; CLIP_COMMITMENTS],
-    /// The commitments that its upload carries, some of which are of refusals; a restored device does not know them.
+    /// The clip's own commitments, by the number in their salts' names: four, and four for each later set.
+    pub commitments: Vec<Commitment>,
+    /// The last set that it entered: the commitments of its upload, some of which are of refusals, or a later set. A
+    /// restored device does not know the former.
     #[serde(skip)]
     pub upload: Option<[Commitment; UPLOAD_SLOTS]>,
     /// The vault has it.
@@ -119,17 +121,25 @@ pub struct Clip {
     /// Why it was not stored when that was tried last.
     #[serde(skip)]
     pub why: Option<String>,
+    /// It is stored, and the server has not confirmed its last set.
+    #[serde(skip)]
+    pub to_enter: bool,
     /// Its owner gave it up after the server had lost it.
     #[serde(skip)]
     pub given_up: bool,
     /// Where each commitment stands, once it is known.
-    pub anchors: [Option<Anchor>; CLIP_COMMITMENTS],
+    pub anchors: Vec<Option<Anchor>>,
 }
 
 impl Clip {
     /// What its upload is to be completed with, if that is not done.
     pub(super) fn to_store(&self) -> Option<[Commitment; UPLOAD_SLOTS]> {
         self.upload.filter(|_| !self.stored)
+    }
+
+    /// Whether the batch of one of its commitments is known, so that it can be given.
+    pub fn is_anchored(&self) -> bool {
+        self.anchors.iter().any(Option::is_some)
     }
 
     /// Whether it was filmed, at least in part, where and when a scope asks.

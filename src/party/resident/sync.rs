@@ -48,6 +48,8 @@ pub struct Synced {
     pub uploads: usize,
     /// Clips that were completed again for a server that had lost them.
     pub completed_again: usize,
+    /// Clips that entered further commitments, since a list is lost that may have the first.
+    pub entered_again: usize,
     /// Clips that a restore could not fetch, and that were fetched now.
     pub fetched: usize,
     /// Batches whose commitments were fetched and checked.
@@ -75,8 +77,8 @@ pub fn sync(resident: &mut Resident, progress: Progress<'_>) -> Result<Synced, R
     follow(resident, progress, &mut warnings)?;
     let known = resident.state.scanned()?;
     let fetched = enrol::fetch_rest(resident, &mut warnings)?;
-    let batches = fetch_batches(resident, progress, &mut warnings)?;
-    let completed_again = again::complete(resident, &mut warnings)?;
+    let (batches, lost) = fetch_batches(resident, progress, &mut warnings)?;
+    let again = again::complete(resident, &lost, &mut warnings)?;
     let not_looked = match resident.client.bundle(&resident.state.jurisdiction) {
         Ok(bundle) => {
             let held = Held {
@@ -117,7 +119,8 @@ pub fn sync(resident: &mut Resident, progress: Progress<'_>) -> Result<Synced, R
         checkpoint: Checkpoint::from(&seen),
         new_entries: resident.state.scanned()? - since,
         uploads,
-        completed_again,
+        completed_again: again.completed,
+        entered_again: again.entered,
         fetched,
         batches,
         notices,
@@ -223,14 +226,14 @@ fn recognise(
     resident: &Resident,
     entry: &Entry,
     disclosure: &Disclosure,
-) -> Result<(), StoreError> {
+) -> Result<(), ResidentError> {
     let own_key = resident.own_key(disclosure);
     let author = match &entry.signed.head.author {
         Author::OneTimeKey(key) => Some(key),
         _ => None,
     };
     if author == Some(&own_key) {
-        return adopt(&resident.state, entry, disclosure);
+        return adopt(resident, entry, disclosure);
     }
     for clip in &disclosure.clips {
         let one = BTreeSet::from([clip.commitment]);
@@ -249,18 +252,19 @@ fn recognise(
     Ok(())
 }
 
-fn adopt(state: &State, entry: &Entry, disclosure: &Disclosure) -> Result<(), StoreError> {
+fn adopt(resident: &Resident, entry: &Entry, disclosure: &Disclosure) -> Result<(), ResidentError> {
+    let state = &resident.state;
     if state.set_logged(&entry.signed.id, entry.index)? {
         return Ok(());
     }
     let given = disclosure.clips.iter().map(|given| {
-        let clip = state.clip_of(&given.commitment)?;
-        Ok(GivenClip {
-            clip: clip.map(|(clip, _)| clip.clip),
-            header: None,
-        })
+        let clip = match state.clip_of(&given.commitment)? {
+            Some((clip, _)) => Some(clip.clip),
+            None => upload::find_later(resident, &given.commitment)?,
+        };
+        Ok(GivenClip { clip, header: None })
     });
-    let clips = given.collect::<Result<Vec<_>, StoreError>>()?;
+    let clips = given.collect::<Result<Vec<_>, ResidentError>>()?;
     let gift = Gift {
         index: Some(entry.index),
         ..Gift::new(disclosure.request, &entry.signed.envelope, clips)
@@ -280,16 +284,18 @@ fn adopt(state: &State, entry: &Entry, disclosure: &Disclosure) -> Result<(), St
     for other in others {
         state.remove_gift(&other.disclosure)?;
     }
-    state.put_gift(&gift)
+    Ok(state.put_gift(&gift)?)
 }
 
 /// Fetches the commitments of every batch that is new, checks them against the log, and finds the
-/// own among them. What was found in one batch is kept before the next is fetched.
+/// own among them. What was found in one batch is kept before the next is fetched. Answers with how many, and with
+/// the entries of those whose list the server does not have, or has otherwise than the log.
 fn fetch_batches(
     resident: &mut Resident,
     progress: Progress<'_>,
     warnings: &mut Vec<String>,
-) -> Result<usize, ResidentError> {
+) -> Result<(usize, BTreeSet<LeafIndex>), ResidentError> {
+    let mut lost = BTreeSet::new();
     let candidates = resident.state.maybe_refused()?;
     let mut unanchored: BTreeSet<_> = resident.state.unanchored()?.into_iter().collect();
     let due = resident.state.batches_due()?;
@@ -306,7 +312,8 @@ fn fetch_batches(
                 done += 1;
             }
             Fetched::None => resident.state.batch_done(&id)?,
-            Fetched::Wrong(why) => {
+            Fetched::Wrong(why, index) => {
+                lost.insert(index);
                 warnings.push(format!("batch {}: {why}", short(&id)));
             }
             Fetched::Away(error) if !resident.is_server_away(&error) => {
@@ -325,28 +332,31 @@ fn fetch_batches(
     if !candidates.is_empty() && state.batches_due()?.is_empty() && state.unfetched()?.is_empty() {
         state.forget_maybe_refused()?;
     }
-    Ok(done)
+    Ok((done, lost))
 }
 
-/// Has all batches of the log that were looked at fetched again: a clip was restored that they may have.
-pub(super) fn fetch_all_batches(resident: &Resident) -> Result<(), ResidentError> {
-    for index in (0..resident.state.scanned()?).map(LeafIndex::new) {
-        if resident.ledger.facts().batch(&index)?.is_some()
-            && let Some(entry) = resident.ledger.entry(index)?
-        {
-            resident.state.add_batch_due(&entry.signed.id)?;
+/// Notes that all batches that were looked at are to be read again: they may have commitments that this device did not
+/// know, of a clip that was restored, or that another device entered.
+pub(super) fn read_batches_again(resident: &Resident) -> Result<(), ResidentError> {
+    resident.state.atomic(|| {
+        for index in (0..resident.state.scanned()?).map(LeafIndex::new) {
+            if resident.ledger.facts().batch(&index)?.is_some()
+                && let Some(entry) = resident.ledger.entry(index)?
+            {
+                resident.state.add_batch_due(&entry.signed.id)?;
+            }
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// What came of a batch that is due.
 enum Fetched {
-    Batch(Batch, Entry),
+    Batch(Batch, Box<Entry>),
     /// The log holds no such batch.
     None,
     /// The server gives something else, or does not have it.
-    Wrong(String),
+    Wrong(String, LeafIndex),
     /// The server gives nothing for now.
     Away(ClientError),
 }
@@ -361,11 +371,11 @@ fn fetch_batch(resident: &Resident, id: &StatementId) -> Result<Fetched, Residen
     };
     Ok(match resident.client.batch(id, fact.size) {
         Ok(bytes) => match read_batch(&bytes, &fact) {
-            Ok(batch) => Fetched::Batch(batch, entry),
-            Err(why) => Fetched::Wrong(why),
+            Ok(batch) => Fetched::Batch(batch, Box::new(entry)),
+            Err(why) => Fetched::Wrong(why, index),
         },
         Err(error) if error.is_away() => Fetched::Away(error),
-        Err(error) => Fetched::Wrong(error.to_string()),
+        Err(error) => Fetched::Wrong(error.to_string(), index),
     })
 }
 

@@ -19,7 +19,8 @@ use crate::plain;
 use crate::random;
 use crate::seal::clip::{self, SealedClip};
 use crate::seal::commitment::{
-    CLIP_COMMITMENTS, Commitment, DECISION_SLOTS, clip_opening, decision_opening, upload_slots,
+    CLIP_COMMITMENTS, Commitment, DECISION_SLOTS, MAX_CLIP_COMMITMENTS, UPLOAD_SLOTS, clip_opening,
+    decision_opening, upload_slots,
 };
 use crate::seal::padding::padme;
 use crate::seal::recipient::Recipient;
@@ -92,9 +93,9 @@ pub fn add(
     if film.until <= film.from {
         return Err(ResidentError::Backwards);
     }
-    let clip = seal(resident, film, camera, progress)?;
+    let (clip, own) = seal(resident, film, camera, progress)?;
     let id = clip.clip;
-    remember(resident, clip)?;
+    remember(resident, clip, own)?;
     match store(resident, id, progress) {
         Ok(()) => Ok(id),
         Err(why) => Err(ResidentError::NotStored {
@@ -136,7 +137,7 @@ pub fn finish(resident: &mut Resident, warnings: &mut Vec<String>) -> Result<usi
     Ok(stored)
 }
 
-/// The clip's own commitments.
+/// The commitments that a clip enters first.
 ///
 /// # Errors
 /// If its header does not open.
@@ -144,12 +145,74 @@ pub fn commitments(
     resident: &Resident,
     clip: HexId,
     body_digest: &Digest,
-) -> Result<[Commitment; CLIP_COMMITMENTS], ResidentError> {
-    let mut commitments = [Commitment::from_bytes([0; 32]); CLIP_COMMITMENTS];
-    for (i, commitment) in commitments.iter_mut().enumerate() {
-        *commitment = Commitment::of(&opening(resident, clip, body_digest, i)?);
+) -> Result<Vec<Commitment>, ResidentError> {
+    let opening = |i| opening(resident, clip, body_digest, i);
+    (0..CLIP_COMMITMENTS)
+        .map(|i| Ok(Commitment::of(&opening(i)?)))
+        .collect()
+}
+
+/// The next set of a stored clip, with its own four: further commitments of the clip, and fillers. Each device of one
+/// phrase makes the same, and it carries no decision, so that no commitment of it is in another set. None if the clip
+/// has entered as many as a clip may.
+///
+/// # Errors
+/// If its header does not open.
+pub(super) fn next_set(resident: &Resident, clip: &Clip) -> Result<Option<NextSet>, ResidentError> {
+    let first = clip.commitments.len();
+    if first + CLIP_COMMITMENTS > MAX_CLIP_COMMITMENTS {
+        return Ok(None);
     }
-    Ok(commitments)
+    let key = resident.file_key(clip.clip)?;
+    let own: [Commitment; CLIP_COMMITMENTS] = std::array::from_fn(|i| {
+        let salt = resident.seed.clip_salt(&clip.body_digest, first + i);
+        Commitment::of(&clip_opening(&salt, &clip.body_digest, &key))
+    });
+    let mut fillers = (first..).map(|i| resident.seed.filler(clip.clip.as_bytes(), i));
+    let filler = || *fillers.next().expect("as many as it takes").as_bytes();
+    Ok(Some(NextSet {
+        set: upload_slots(own, &[], filler),
+        own,
+    }))
+}
+
+/// The clip with this commitment of a later set, which another device of the phrase entered: a device that is restored
+/// knows the first sets alone. Keeps the sets up to that one.
+///
+/// # Errors
+/// Those of the files and the database.
+pub(super) fn find_later(
+    resident: &Resident,
+    commitment: &Commitment,
+) -> Result<Option<HexId>, ResidentError> {
+    let state = &resident.state;
+    if !state.restoring()? {
+        return Ok(None);
+    }
+    for clip in state.clips()? {
+        let (mut with_more, mut sets) = (clip.clone(), Vec::new());
+        while let Some(next) = next_set(resident, &with_more)? {
+            with_more.commitments.extend(next.own);
+            let is_it = next.own.contains(commitment);
+            sets.push(next);
+            if is_it {
+                let mut known = clip;
+                for next in sets {
+                    state.enter_more(&known, &next.own, &next.set)?;
+                    known.commitments.extend(next.own);
+                }
+                state.set_entered(known.clip)?;
+                return Ok(Some(known.clip));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// See [`next_set`].
+pub(super) struct NextSet {
+    pub own: [Commitment; CLIP_COMMITMENTS],
+    pub set: [Commitment; UPLOAD_SLOTS],
 }
 
 /// The opening of the clip's commitment `i`.
@@ -192,7 +255,7 @@ fn seal(
     film: &Film<'_>,
     camera: Camera,
     progress: Progress<'_>,
-) -> Result<Clip, ResidentError> {
+) -> Result<(Clip, [Commitment; CLIP_COMMITMENTS]), ResidentError> {
     let thumbnail = film.thumbnail.map(thumbnail).transpose()?;
     let id = HexId::from_bytes(random::bytes());
     let folder = resident.clip_folder(id);
@@ -208,6 +271,10 @@ fn seal(
     let path = folder.join("body");
     let sealed = seal_body(&mut input, &recipient, &path).map_err(ResidentError::file(&path))?;
 
+    let own: [Commitment; CLIP_COMMITMENTS] = std::array::from_fn(|i| {
+        let salt = resident.seed.clip_salt(&sealed.body_digest, i);
+        Commitment::of(&clip_opening(&salt, &sealed.body_digest, &sealed.file_key))
+    });
     let clip = Clip {
         clip: id,
         camera,
@@ -217,15 +284,13 @@ fn seal(
         body_length: sealed.body_length,
         sha256: Digest::from_bytes(input.digest.finalize().into()),
         size: input.done,
-        commitments: std::array::from_fn(|i| {
-            let salt = resident.seed.clip_salt(&sealed.body_digest, i);
-            Commitment::of(&clip_opening(&salt, &sealed.body_digest, &sealed.file_key))
-        }),
+        commitments: own.to_vec(),
         upload: None,
         stored: false,
         why: None,
+        to_enter: false,
         given_up: false,
-        anchors: [const { None }; CLIP_COMMITMENTS],
+        anchors: vec![None; CLIP_COMMITMENTS],
     };
     let metadata = Metadata {
         clip: id,
@@ -245,7 +310,7 @@ fn seal(
         &sealed.header,
         &clip::seal_bytes(metadata, &recipient),
     )?;
-    Ok(clip)
+    Ok((clip, own))
 }
 
 /// Seals into the file that is stored: the body, then random bytes up to its padded length.
@@ -277,12 +342,16 @@ fn thumbnail(path: &Path) -> Result<Vec<u8>, ResidentError> {
 /// Keeps a sealed clip, with the eight commitments of its upload; refusals among them are marked as carried by it. The
 /// eight are sent for this clip alone, together, as often as it takes: two sets that shared some would show which of
 /// them are refusals.
-fn remember(resident: &Resident, mut clip: Clip) -> Result<(), StoreError> {
+fn remember(
+    resident: &Resident,
+    mut clip: Clip,
+    own: [Commitment; CLIP_COMMITMENTS],
+) -> Result<(), StoreError> {
     let (state, id) = (&resident.state, clip.clip);
     let commit = |request: &StatementId| decision_commitment(resident, request, id);
     state.atomic(|| {
         let decisions = state.carry_refusals(id, DECISION_SLOTS, commit)?;
-        let slots = upload_slots(clip.commitments, &decisions, random::bytes);
+        let slots = upload_slots(own, &decisions, random::bytes);
         clip.upload = Some(slots);
         state.add_clip(&clip)
     })

@@ -59,6 +59,10 @@ fn every_key_of_a_known_phrase() {
             "13f53694d7b3f020514a5136a694f0a82d79a196e355ea20fbfcb58eb096657d",
         ),
         (
+            seed.filler(&[0x44; 16], 4).to_string(),
+            "c80d58b086da686c1d31e7697c0ff287c2b51fdcc9051bfd958977b697885653",
+        ),
+        (
             public_key(&seed.public_key(&Commitment::from_bytes([0x33; 32]))),
             "a1e6b8db366d6d09abfa2c827ee65ce841ef5dd08dbe1d0e84cb60239247c5a3",
         ),

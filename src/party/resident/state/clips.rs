@@ -17,7 +17,7 @@ macro_rules! clips {
     ($rest:literal) => {
         concat!(
             "SELECT number, id, camera, position, begins, ends, body_sha256, body_length, sha256, size, upload, stored,
-                 why, given_up
+                 why, given_up, to_enter
              FROM clips ",
             $rest
         )
@@ -39,6 +39,15 @@ pub(super) const BY_TIME: &str = clips!(
 pub(super) const TO_STORE: &str = "SELECT id FROM clips WHERE NOT stored ORDER BY number";
 const STORED: &str = "SELECT id FROM clips WHERE stored AND NOT given_up ORDER BY number";
 pub(super) const SET_STORED: &str = "UPDATE clips SET stored = 1, why = NULL WHERE id = ?1";
+pub(super) const TO_ENTER: &str = "SELECT id FROM clips WHERE to_enter ORDER BY number";
+const ENTERED: &str = "UPDATE clips SET to_enter = 0 WHERE id = ?1";
+pub(super) const WITHOUT_ANCHOR: &str = "SELECT id FROM clips
+    WHERE number IN (SELECT clip FROM commitments WHERE batch IS NULL) AND stored AND NOT given_up
+        AND NOT EXISTS (SELECT 1 FROM commitments WHERE clip = number AND batch IS NOT NULL)
+    ORDER BY number";
+const ENTER: &str =
+    "UPDATE clips SET upload = ?2, to_enter = 1, scanned = (SELECT scanned FROM device)
+    WHERE id = ?1 RETURNING number";
 const SET_WHY: &str = "UPDATE clips SET why = ?2 WHERE id = ?1";
 const GIVE_UP: &str = "UPDATE clips SET given_up = 1 WHERE id = ?1";
 const UNFETCHED: &str = "SELECT clip FROM unfetched ORDER BY clip";
@@ -47,7 +56,7 @@ const FETCHED: &str = "DELETE FROM unfetched WHERE clip = ?1";
 const REMOVE: &str = "DELETE FROM clips WHERE id = ?1";
 const RELEASE: &str = "UPDATE refusals SET carried_by = NULL, commitment = NULL
     WHERE carried_by = ?1 AND batch IS NULL";
-pub(super) const COMMITMENTS: &str = "SELECT place, commitment, batch, batch_index, path
+pub(super) const COMMITMENTS: &str = "SELECT commitment, batch, batch_index, path
     FROM commitments WHERE clip = ?1 ORDER BY place";
 pub(super) const WHOSE: &str = "SELECT clip, place FROM commitments WHERE commitment = ?1";
 pub(super) const UNANCHORED: &str = "SELECT commitment FROM commitments WHERE batch IS NULL
@@ -65,10 +74,7 @@ impl State {
     /// SQLite's; also for a clip that is there already.
     pub fn add_clip(&self, clip: &Clip) -> Result<(), StoreError> {
         let (name, position) = camera_columns(&clip.camera);
-        let upload = clip.upload.as_ref().map(|slots| {
-            let slots = slots.iter().flat_map(Commitment::as_bytes);
-            slots.copied().collect::<Vec<u8>>()
-        });
+        let upload = clip.upload.as_ref().map(set_columns);
         self.atomic(|| {
             let values = (
                 clip.clip.as_bytes(),
@@ -85,8 +91,8 @@ impl State {
             );
             self.change(ADD, values)?;
             let number = self.database.last_insert_rowid();
-            for ((place, commitment), anchor) in (0_i64..).zip(&clip.commitments).zip(&clip.anchors)
-            {
+            let commitments = (0_i64..).zip(&clip.commitments);
+            for ((place, commitment), anchor) in commitments.zip(&clip.anchors) {
                 let (batch, index, path) = match anchor.as_ref().map(anchor_columns) {
                     Some((batch, index, path)) => (Some(batch), Some(index), Some(path)),
                     None => (None, None, None),
@@ -166,6 +172,62 @@ impl State {
     /// SQLite's.
     pub fn stored_clips(&self) -> Result<Vec<HexId>, StoreError> {
         self.list(STORED, (), |row| row.get(0).map(HexId::from_bytes))
+    }
+
+    /// The clips that the vault has and of which no commitment's batch is known, in the order of adding.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn clips_without_anchor(&self) -> Result<Vec<HexId>, StoreError> {
+        self.list(WITHOUT_ANCHOR, (), |row| row.get(0).map(HexId::from_bytes))
+    }
+
+    /// The clips whose last set the server has not confirmed, in the order of adding.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn clips_to_enter(&self) -> Result<Vec<HexId>, StoreError> {
+        self.list(TO_ENTER, (), |row| row.get(0).map(HexId::from_bytes))
+    }
+
+    /// Keeps a later set of a stored clip, which has these further commitments of it: none of the batches that were
+    /// looked at has them. Refusals that its set before carried, and that no batch is known to have, go with the next
+    /// clip.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn enter_more(
+        &self,
+        clip: &Clip,
+        more: &[Commitment; CLIP_COMMITMENTS],
+        set: &[Commitment; UPLOAD_SLOTS],
+    ) -> Result<(), StoreError> {
+        self.atomic(|| {
+            let id = clip.clip.as_bytes();
+            let number: i64 = self.get(ENTER, (id, set_columns(set)), |row| row.get(0))?;
+            for (place, commitment) in (clip.commitments.len()..).zip(more) {
+                let place = integer(place as u64);
+                let (batch, path) = (None::<&[u8]>, None::<&[u8]>);
+                let values = (
+                    number,
+                    place,
+                    commitment.as_bytes(),
+                    batch,
+                    None::<u32>,
+                    path,
+                );
+                self.change(ADD_COMMITMENT, values)?;
+            }
+            self.change(RELEASE, (id,)).map(drop)
+        })
+    }
+
+    /// Notes that the server has confirmed the clip's last set.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn set_entered(&self, id: HexId) -> Result<(), StoreError> {
+        self.change(ENTERED, (id.as_bytes(),)).map(drop)
     }
 
     /// Notes that the vault has the clip.
@@ -253,12 +315,13 @@ impl State {
     /// Adds its commitments to what [`read`] found.
     fn whole(&self, (number, mut clip): (i64, Clip)) -> Result<Clip, StoreError> {
         let commitments = self.list(COMMITMENTS, (number,), |row| {
-            let commitment = Commitment::from_bytes(row.get(1)?);
-            Ok((place(row, 0)?, commitment, anchor(row, 2)?))
+            let commitment = Commitment::from_bytes(row.get(0)?);
+            Ok((commitment, anchor(row, 1)?))
         })?;
-        for (place, commitment, anchor) in commitments {
-            clip.commitments[place] = commitment;
-            clip.anchors[place] = anchor;
+        // In the order of their places, which begin with 0.
+        for (commitment, anchor) in commitments {
+            clip.commitments.push(commitment);
+            clip.anchors.push(anchor);
         }
         Ok(clip)
     }
@@ -276,14 +339,20 @@ fn read(row: &Row<'_>) -> rusqlite::Result<(i64, Clip)> {
         body_length: row.get(7).map(number)?,
         sha256: row.get(8).map(Digest::from_bytes)?,
         size: row.get(9).map(number)?,
-        commitments: [Commitment::from_bytes([0; 32]); CLIP_COMMITMENTS],
+        commitments: Vec::new(),
         upload: upload.and_then(|slots| slots_of(&slots)),
         stored: row.get(11)?,
         why: row.get(12)?,
         given_up: row.get(13)?,
-        anchors: [const { None }; CLIP_COMMITMENTS],
+        to_enter: row.get(14)?,
+        anchors: Vec::new(),
     };
     Ok((row.get(0)?, clip))
+}
+
+fn set_columns(set: &[Commitment; UPLOAD_SLOTS]) -> Vec<u8> {
+    let bytes = set.iter().flat_map(Commitment::as_bytes);
+    bytes.copied().collect()
 }
 
 fn slots_of(bytes: &[u8]) -> Option<[Commitment; UPLOAD_SLOTS]> {

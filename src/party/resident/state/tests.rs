@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::party::resident::notices::{DueNotice, Found, KeptNotice, LostMessage};
-use crate::seal::commitment::DECISION_SLOTS;
+use crate::seal::commitment::{CLIP_COMMITMENTS, DECISION_SLOTS};
 use crate::statement::scope::Ring;
 
 const HOUR: i64 = 3600;
@@ -57,12 +57,13 @@ fn clip(n: u32) -> Clip {
         body_length: 4,
         sha256: digest("film"),
         size: 4,
-        commitments: std::array::from_fn(commitment),
+        commitments: (0..CLIP_COMMITMENTS).map(commitment).collect(),
         upload: Some(std::array::from_fn(commitment)),
         stored: false,
         why: None,
+        to_enter: false,
         given_up: false,
-        anchors: [const { None }; CLIP_COMMITMENTS],
+        anchors: vec![None; CLIP_COMMITMENTS],
     }
 }
 
@@ -277,6 +278,51 @@ fn a_missing_foreign_or_newer_file_is_refused() {
         State::open(&missing),
         Err(StoreError::Foreign { .. })
     ));
+}
+
+/// Where the list of a batch is lost that may have a clip's commitments, it enters further ones.
+#[test]
+fn a_later_set_of_a_clip_reads_back() {
+    let (_folder, _, state) = new_state();
+    let first = Clip {
+        stored: true,
+        ..clip(1)
+    };
+    state.add_clip(&first).unwrap();
+    state.add_refusal(&refusal(1)).unwrap();
+    state
+        .carry_refusals(first.clip, DECISION_SLOTS, commit(90))
+        .unwrap();
+    assert_eq!(state.clips_without_anchor().unwrap(), [first.clip]);
+    state.set_scanned(7).unwrap();
+    let more: [Commitment; CLIP_COMMITMENTS] =
+        std::array::from_fn(|n| Commitment::from_bytes([200 + n as u8; 32]));
+    let set = std::array::from_fn(|n| Commitment::from_bytes([220 + n as u8; 32]));
+    state.enter_more(&first, &more, &set).unwrap();
+    let found = state.clip(first.clip).unwrap().unwrap();
+    let expected = Clip {
+        commitments: [&first.commitments[..], &more].concat(),
+        anchors: vec![None; 2 * CLIP_COMMITMENTS],
+        upload: Some(set),
+        to_enter: true,
+        ..first.clone()
+    };
+    assert_eq!(found, expected);
+    assert_eq!(state.clips_to_enter().unwrap(), [first.clip]);
+    assert_eq!(state.scanned_before(first.clip).unwrap(), 7);
+    assert_eq!(
+        state.refusals().unwrap(),
+        [refusal(1)],
+        "it goes with the next clip"
+    );
+    assert_eq!(state.clip_of(&more[3]).unwrap().unwrap().1, 7);
+    state.set_entered(first.clip).unwrap();
+    assert_eq!(state.clips_to_enter().unwrap(), []);
+    state.anchor(&more[0], &an_anchor()).unwrap();
+    assert_eq!(state.clips_without_anchor().unwrap(), []);
+    let mut unanchored = expected.commitments;
+    unanchored.remove(4);
+    assert_eq!(state.unanchored().unwrap(), unanchored);
 }
 
 #[test]
@@ -515,7 +561,7 @@ fn with_clips(count: u32) -> (TempDir, State) {
         for n in 0..count {
             state.add_clip(&Clip {
                 stored: true,
-                anchors: std::array::from_fn(|_| Some(an_anchor())),
+                anchors: vec![Some(an_anchor()); CLIP_COMMITMENTS],
                 ..clip(n)
             })?;
         }
@@ -568,6 +614,8 @@ fn an_add_writes_no_more_with_2000_clips_than_with_2() {
 #[test]
 fn one_clip_is_read_without_the_others() {
     let (_folder, state) = with_clips(2000);
+    // The counts below are of statements that are kept.
+    state.database.set_prepared_statement_cache_capacity(64);
     let one = clip(1000);
     let asked = scope(clip(1990).from, clip(1991).until);
     assert_eq!(state.clip(one.clip).unwrap().unwrap().size, 4);
@@ -575,6 +623,8 @@ fn one_clip_is_read_without_the_others() {
     assert_eq!(state.clips_in(&asked).unwrap().len(), 2);
     assert_eq!(state.clips_to_store().unwrap(), []);
     assert_eq!(state.unanchored().unwrap(), []);
+    assert_eq!(state.clips_to_enter().unwrap(), []);
+    assert_eq!(state.clips_without_anchor().unwrap(), []);
     let carried = state.carry_refusals(one.clip, DECISION_SLOTS, commit(9));
     assert_eq!(carried.unwrap(), []);
     assert_eq!(state.gifts_of(one.clip).unwrap(), []);
@@ -592,6 +642,8 @@ fn one_clip_is_read_without_the_others() {
         clips::BY_NUMBER,
         clips::BY_TIME,
         clips::TO_STORE,
+        clips::TO_ENTER,
+        clips::WITHOUT_ANCHOR,
         clips::SET_STORED,
         clips::COMMITMENTS,
         clips::WHOSE,
