@@ -8,8 +8,8 @@ set -euo pipefail
 whosaw=$(realpath "$1")
 cd "$(dirname "$0")/.."
 strangers=$PWD/examples/strangers judges=$PWD/tests/strangers
-vectors=$PWD/tests/vectors/statements.jsonl
-for program in python3 openssl curl age-keygen; do
+vectors=$PWD/tests/vectors/statements.jsonl notes=$PWD/tests/vectors/note.json
+for program in python3 openssl curl age age-keygen; do
     command -v "$program" >/dev/null || { echo "install $program"; exit 1; }
 done
 python3 -c 'import sys, cryptography; assert sys.version_info >= (3, 10)' ||
@@ -260,6 +260,33 @@ for alteration in 's/"index":7,/"index":70,/' 's/\("sig":"..\)./\1x/3' 's/\(\\"l
     if cmp -s altered.jsonl "$vectors"; then fail "nothing is altered: $alteration"; fi
     if python3 "$judges/vectors.py" altered.jsonl >said 2>&1; then fail "altered vectors hold: $alteration"; fi
     holds
+done
+
+echo "== the note of a disclosure, and others in its place"
+# unpack CHANGE: the vector, with its disclosure changed by a line of Python.
+unpack() {
+    python3 - "$notes" "$1" <<'PYTHON'
+import base64, json, sys
+vector = json.load(open(sys.argv[1]))
+statement = {"clips": [{}] * vector["clips"], "gives": vector["gives"], "note": vector["note"]}
+file, text = base64.b64decode(vector["file"]), vector["text"]
+exec(sys.argv[2])
+json.dump(statement, open("disclosure.json", "w"))
+open("note.age", "wb").write(file)
+open("note.text", "w").write(text + "\n")
+open("note.identity", "w").write(vector["identity"] + "\n")
+PYTHON
+}
+open_note() { "$strangers/note.py" note.age --identity "$1" --disclosure disclosure.json; }
+unpack pass
+open_note note.identity >note.told
+cmp note.told note.text
+holds
+refused open_note request.identity
+for change in 'file = file[:-1]' 'file += b"\0"' 'statement["note"] = "0" * 64' 'statement["gives"].remove("name")' \
+    'statement["gives"] = ["video"]' 'statement["clips"].pop()' 'del statement["note"]'; do
+    unpack "$change"
+    refused open_note note.identity
 done
 
 echo "== a log whose operator and witness sign what is no statement"

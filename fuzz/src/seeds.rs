@@ -6,6 +6,7 @@ use whosaw::statement::key::PublicKey;
 use whosaw::statement::kinds::disclosure::{Audience, Disclosure};
 use whosaw::statement::leaf::Leaf;
 use whosaw::statement::sealed::{AttachmentValue, Opening};
+use whosaw::statement::words::DataKind;
 use whosaw::statement::{self, Author, Head, Kind as _, Statement};
 use whosaw::tlog::tile;
 use whosaw::wire::dns;
@@ -158,6 +159,9 @@ fn payloads() -> Vec<Vec<u8>> {
     let others = Statement::examples().into_iter();
     let public = Disclosure {
         request: None,
+        gives: vec![DataKind::Video],
+        minutes: None,
+        note: None,
         recipient: Audience::Public,
         ..Disclosure::example()
     };

@@ -26,7 +26,7 @@ use crate::statement::kinds::access_request::{
 use crate::statement::rules::seals::SealedField;
 use crate::statement::scope::{MAX_SCOPE, Scope};
 use crate::statement::words::{
-    DataKind, Day, Investigation, Jurisdiction, Offence, PartyKind, Role,
+    DataKind, Day, Investigation, Jurisdiction, Offence, PartyKind, Role, listed,
 };
 use crate::statement::{Statement, sign};
 use crate::store::secrets::SecretFile;
@@ -56,7 +56,7 @@ pub enum Command {
 #[command(after_help = "Example:\n  \
     whosaw agency request --home lakeland --agreement ID --scope scope.geojson --offence 220 \\\n    \
     --from 2019-07-30T21:00:00Z --until 2019-07-30T23:00:00Z \\\n    \
-    --case-number-file case-number.txt --seal-days 90 --deadline-in 2d --asks time,video")]
+    --case-number-file case-number.txt --seal-days 90 --deadline-in 2d --asks time")]
 pub struct Request {
     #[command(flatten)]
     own: Own,
@@ -100,8 +100,8 @@ pub struct Request {
     /// Until when residents can answer, such as 2019-08-02T12:00:00Z
     #[arg(long, value_name = "TIME", conflicts_with = "deadline_in")]
     deadline: Option<Time>,
-    /// Kinds of data asked for
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "time,video")]
+    /// Kinds of data asked for besides the video
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "time")]
     asks: Vec<DataKind>,
     /// Where the request applies; default: the agency's own jurisdiction
     #[arg(long, value_name = "CODE")]
@@ -184,8 +184,8 @@ fn request(args: &Request) -> anyhow::Result<Exit> {
             Some(agency.attach(&text, "text/plain")?.digest())
         }
     };
-    let mut asks = args.asks.clone();
-    asks.sort();
+    let mut asks = [&[DataKind::Video][..], &args.asks].concat();
+    asks.sort_unstable();
     asks.dedup();
     let statement: Statement = AccessRequest {
         kind: args.kind,
@@ -252,7 +252,8 @@ fn show_inbox(args: &Inbox) -> anyhow::Result<Exit> {
     if args.own.json {
         let received = |r: &Received| {
             json!({ "id": r.id, "index": r.index, "logged_at": r.logged_at, "state": r.state(now),
-                    "clips": r.statement.clips.len(), "gives": r.statement.gives })
+                    "clips": r.statement.clips.len(), "minutes": r.statement.minutes,
+                    "gives": r.statement.gives })
         };
         let requests: Vec<_> = asked
             .iter()
@@ -275,9 +276,11 @@ fn show_inbox(args: &Inbox) -> anyhow::Result<Exit> {
         }
         for received in &request.received {
             println!(
-                "  disclosure {}  {}, {}, until {}",
+                "  disclosure {}  {}, {} minutes, {}: {}, until {}",
                 received.id,
                 count(received.statement.clips.len(), "clip"),
+                received.statement.minutes.map_or("", |band| band.code()),
+                listed(&received.statement.gives),
                 received.state(now),
                 received.fact.expires
             );

@@ -253,6 +253,20 @@ pub fn tell(text: &str, json: bool) {
     }
 }
 
+/// Asks for a line of text on a terminal, by standard error as [`confirm`] does.
+///
+/// # Errors
+/// If the terminal ends.
+pub fn ask(question: &str) -> anyhow::Result<String> {
+    use std::io::BufRead as _;
+    print_error(format_args!("{question} "));
+    let mut answer = String::new();
+    if std::io::stdin().lock().read_line(&mut answer)? == 0 {
+        bail!("{question} The terminal has ended without an answer");
+    }
+    Ok(answer.trim().to_owned())
+}
+
 /// Asks a yes-or-no question on a terminal, by standard error: standard output may go into a file. Elsewhere the answer must be given as `--yes`.
 ///
 /// # Errors

@@ -230,10 +230,13 @@ pub struct InboxArgs {
 ///
 /// Shows what is given to whom, and asks. The consent is logged in public, under a key that serves
 /// this once; the clip's key is handed over by a later `sync`, after the agency has logged that it
-/// takes it.
+/// takes it. What you give besides the video goes in one note that the agency alone can open, handed
+/// over with the key.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  \
-    whosaw resident allow 3f9a0c21d4e7 --home me --gives video,time")]
+#[command(after_help = "Examples:\n  \
+    whosaw resident allow 3f9a0c21d4e7 --home me --gives time\n  \
+    whosaw resident allow 3f9a0c21d4e7 --home me --gives contact,time --note note.json\n\n\
+    note.json: {\"contact\":\"+1 863 555 0142\"}")]
 pub struct Allow {
     /// The request: its id, or the first digits
     request: String,
@@ -242,9 +245,13 @@ pub struct Allow {
     /// A clip to give; default: all that match
     #[arg(long = "clip", value_name = "ID")]
     clips: Vec<HexId>,
-    /// Kinds of data to give; default: video and time, as far as asked for
+    /// Kinds of data to give besides the video, as far as they are asked for
     #[arg(long, value_enum, value_delimiter = ',')]
     gives: Vec<DataKind>,
+    /// A JSON file with what to tell: `contact`, `name`, `place`, `time`; - is standard input. Place and
+    /// time are those of the clips if it does not say. On a terminal you are asked for what is missing
+    #[arg(long, value_name = "FILE")]
+    note: Option<PathBuf>,
     /// Do not ask
     #[arg(long)]
     yes: bool,
@@ -272,16 +279,13 @@ pub struct Refuse {
 /// not the copies.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  \
-    whosaw resident publish 9f2c51d8a04be7360c5d1f8e2b7a4c96 --home me --gives time")]
+    whosaw resident publish 9f2c51d8a04be7360c5d1f8e2b7a4c96 --home me")]
 pub struct Publish {
     /// The clips' ids
     #[arg(required = true)]
     clips: Vec<HexId>,
     #[command(flatten)]
     own: Own,
-    /// Say that the film shows this too: time, place
-    #[arg(long, value_enum, value_delimiter = ',', hide_possible_values = true)]
-    gives: Vec<DataKind>,
     /// How long it is served (UTC, cut to the hour); default: 30 days, as for most
     #[arg(long, value_name = "TIME")]
     until: Option<Time>,

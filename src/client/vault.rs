@@ -182,6 +182,21 @@ impl Client {
         self.signed("PUT", &path, &[], header, key, MAX_JSON)?;
         Ok(())
     }
+
+    /// Hands over the note of the disclosure.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn hand_over_note(
+        &self,
+        disclosure: &StatementId,
+        note: &[u8],
+        key: &SigningKey,
+    ) -> Result<(), ClientError> {
+        let path = format!("/vault/v1/disclosures/{disclosure}/note");
+        self.signed("PUT", &path, &[], note, key, MAX_JSON)?;
+        Ok(())
+    }
 }
 
 fn clip_path(clip: HexId) -> String {

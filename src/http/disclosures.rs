@@ -1,6 +1,6 @@
 //! `/vault/v1/disclosures/…`: consent, handing over, and collecting (PROTOCOL, section 9).
 //!
-//! The door rules around a `disclosure`: the vault holds the body whose opening is shown; a header
+//! The door rules around a `disclosure`: the vault holds the body whose opening is shown; a header or a note
 //! is taken only after the agency's `collection`, or a disclosure to the public, stands in the
 //! published log; it is given to that agency alone and deleted after a week, or given to everybody
 //! until the disclosure expires or is withdrawn.
@@ -13,6 +13,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
@@ -25,6 +26,7 @@ use crate::digest::{Digest, StatementId};
 use crate::ledger::Sequenced;
 use crate::seal::commitment::{Commitment, committed_body};
 use crate::seal::keys::public_identity;
+use crate::seal::note;
 use crate::seal::rewrap::{MAX_HEADER, file_key};
 use crate::statement::facts::{DisclosureFact, FactsExt as _, RequestFact, Standing};
 use crate::statement::kinds::disclosure::{Disclosure, short};
@@ -38,7 +40,11 @@ use crate::store::vaults::{self, ClipId, ShownClip, VaultId};
 use crate::tlog::tree::LeafIndex;
 use crate::wire::vault::{Disclose, ShownOpening};
 
-/// How long a header handed over to an agency is kept, in seconds.
+const NOT_HANDED_OVER: ApiError = ApiError::NotFound(
+    "not handed over yet: the resident's device does that when it has read the log",
+);
+const NO_LONGER_KEPT: ApiError = ApiError::Gone("it was handed over, and is no longer kept");
+/// How long a header or a note handed over to an agency is kept, in seconds.
 const KEPT: i64 = 7 * 86_400;
 /// How long a record may wait for its disclosure to be logged, in seconds.
 const UNLOGGED: i64 = 3600;
@@ -88,6 +94,49 @@ pub async fn hand_over(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// `PUT /vault/v1/disclosures/{id}/note`.
+pub async fn hand_over_note(
+    State(service): Shared,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<StatusCode, ApiError> {
+    let (caller, file) = service.signed_body(request, note::SIZE).await?;
+    let vault = service.vault_of(&caller)?;
+    let missing = || ApiError::NotFound("no such disclosure of this vault, or it has no note");
+    let logged = service.logged_disclosure(&id)?;
+    let recorded = service.vaults.disclosure(logged.id)?.ok_or_else(missing)?;
+    let named = logged.statement.note.ok_or_else(missing)?;
+    if recorded.vault_id != vault.id {
+        return Err(missing());
+    }
+    logged.check_collected(&service)?;
+    if !note::has_form(&file) || Digest::of(&file) != named {
+        let accepted = "the note whose SHA-256 the disclosure names, of the one size and form";
+        return Err(bad("body", accepted));
+    }
+    let now = service.clock.now();
+    service.vaults.hand_over_note(logged.id, &file, now)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `GET /vault/v1/disclosures/{id}/note`.
+pub async fn collect_note(
+    State(service): Shared,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (parts, _) = request.into_parts();
+    let logged = service.disclosure_for(&parts, &id)?;
+    let handed_over = service.vaults.handed_over_note(logged.id)?;
+    let handed_over = handed_over.ok_or(NOT_HANDED_OVER)?;
+    let file = handed_over.ok_or(NO_LONGER_KEPT)?;
+    let headers = [
+        (header::CONTENT_TYPE, "application/age"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    Ok((headers, file).into_response())
+}
+
 /// `GET /vault/v1/disclosures/{id}/clips/{n}`.
 pub async fn collect(
     State(service): Shared,
@@ -95,16 +144,7 @@ pub async fn collect(
     request: Request,
 ) -> Result<Response, ApiError> {
     let (parts, _) = request.into_parts();
-    let caller = service.caller(&parts)?;
-    let (party, fact) = service.calling_party(&caller)?;
-    let logged = service.logged_disclosure(&id)?;
-    let asked = |request: &RequestFact| request.agency == party;
-    if !logged.request.as_ref().is_some_and(asked) || fact.standing != Standing::Live {
-        return Err(ApiError::Forbidden(
-            "the agency that asked, in good standing",
-        ));
-    }
-    logged.check_collected(&service)?;
+    let logged = service.disclosure_for(&parts, &id)?;
     let caching = "no-store".to_owned();
     let clip = service.sealed_clip(logged.id, n, caching, &parts.headers);
     clip.await
@@ -250,6 +290,21 @@ async fn record_and_log(
 }
 
 impl Service {
+    /// The collected disclosure for the agency that makes this call.
+    fn disclosure_for(&self, call: &Parts, id: &str) -> Result<LoggedDisclosure, ApiError> {
+        let caller = self.caller(call)?;
+        let (party, fact) = self.calling_party(&caller)?;
+        let logged = self.logged_disclosure(id)?;
+        let asked = |request: &RequestFact| request.agency == party;
+        if !logged.request.as_ref().is_some_and(asked) || fact.standing != Standing::Live {
+            return Err(ApiError::Forbidden(
+                "the agency that asked, in good standing",
+            ));
+        }
+        logged.check_collected(self)?;
+        Ok(logged)
+    }
+
     fn logged_disclosure(&self, id: &str) -> Result<LoggedDisclosure, ApiError> {
         let missing = || ApiError::NotFound("no such disclosure in this log");
         let id = super::statements::statement_id(id)?;
@@ -340,12 +395,8 @@ impl Service {
         request: &HeaderMap,
     ) -> Result<Response, ApiError> {
         let handed_over = self.vaults.handed_over(id, n)?;
-        let handed_over = handed_over.ok_or(ApiError::NotFound(
-            "not handed over yet: the resident's device does that when it has read the log",
-        ))?;
-        let Some(header_bytes) = handed_over.header else {
-            return Err(ApiError::Gone("it was handed over, and is no longer kept"));
-        };
+        let handed_over = handed_over.ok_or(NOT_HANDED_OVER)?;
+        let header_bytes = handed_over.header.ok_or(NO_LONGER_KEPT)?;
         let clip = handed_over.clip;
         let file = self.clips.file(&Place {
             vault: handed_over.vault_id,
@@ -387,8 +438,8 @@ impl Service {
         Ok(())
     }
 
-    /// Deletes headers handed over to agencies more than a week ago, and those of what is no longer
-    /// public.
+    /// Deletes headers and notes handed over to agencies more than a week ago, and the headers of what is no
+    /// longer public.
     pub(super) fn forget_handed_over(&self) -> Result<(), ApiError> {
         let now = self.clock.now();
         if let Some(before) = now.checked_add_seconds(-KEPT) {

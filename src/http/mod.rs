@@ -256,6 +256,10 @@ fn router(service: Arc<Service>) -> Router {
             put(disclosures::hand_over),
         )
         .route(
+            "/vault/v1/disclosures/{id}/note",
+            put(disclosures::hand_over_note).get(disclosures::collect_note),
+        )
+        .route(
             "/vault/v1/disclosures/{id}/clips/{n}",
             get(disclosures::collect),
         )

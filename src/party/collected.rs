@@ -3,7 +3,7 @@
 //!
 //! The server and the resident's device are believed nothing: the header must be the one that the
 //! logged disclosure names, the opening that of its commitment, body and file key those of the
-//! opening. Not here: logging the collection. Spec: `docs/PROTOCOL.md`, section 9.
+//! opening; the note the one that the disclosure names, with exactly the kinds that it gives. Not here: logging the collection. Spec: `docs/PROTOCOL.md`, section 9.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, SeekFrom, Write};
@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
+use zeroize::Zeroizing;
 
 use super::agency::{Received, identity};
 use super::official::{Official, OfficialError};
@@ -19,11 +20,16 @@ use crate::client::ClientError;
 use crate::digest::Digest;
 use crate::seal::clip::OpenError;
 use crate::seal::commitment::{Mismatch, verify_clip};
+use crate::seal::note::OpenNoteError;
 use crate::seal::rewrap::HeaderError;
-use crate::seal::{Identity, clip, rewrap};
-use crate::statement::kinds::disclosure::DisclosedClip;
+use crate::seal::{Identity, clip, note, rewrap};
+use crate::statement::kinds::disclosure::{DisclosedClip, Disclosure};
 use crate::statement::sealed::{Opening, OpeningError};
 use crate::statement::words::Role;
+use crate::wire::note::{Note, NoteError};
+
+/// How many bytes are taken for a note: one of another size is kept as evidence.
+const MOST_OF_NOTE: u64 = 64 << 10;
 
 #[cfg(test)]
 mod tests;
@@ -100,6 +106,123 @@ pub fn fetch(
     })
 }
 
+/// How a file fails to be the note of a disclosure.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnreadableNote {
+    #[error("it is not the note that the disclosure names")]
+    OtherNote,
+    #[error(transparent)]
+    Open(#[from] OpenNoteError),
+    #[error("what it says is no note of this disclosure: {0}")]
+    Text(#[from] NoteError),
+}
+
+/// Fetches the note of a collected disclosure into `folder`, checks and opens it; what it tells, if it is there.
+///
+/// # Errors
+/// If this folder did not make the request, or the server or `folder` does not do as told.
+pub fn fetch_note(
+    agency: &Official,
+    received: &Received,
+    folder: &Path,
+) -> Result<(Fetched, Option<Note>), OfficialError> {
+    let identity = identity(agency, &received.request)?;
+    let key = agency.home().key(Role::Service)?;
+    let path = format!("/vault/v1/disclosures/{}/note", received.id);
+    let name = format!("{}-note", received.id);
+    receive_note(folder, &name, &received.statement, &identity, |file| {
+        agency
+            .client()
+            .download(&path, Some(&key), MOST_OF_NOTE, file)
+    })
+}
+
+/// As [`receive`], for a note.
+fn receive_note(
+    folder: &Path,
+    name: &str,
+    disclosure: &Disclosure,
+    identity: &Identity,
+    download: impl FnOnce(&mut File) -> Result<Option<String>, ClientError>,
+) -> Result<(Fetched, Option<Note>), OfficialError> {
+    let sealed = folder.join(format!("{name}.age"));
+    let local = |e: io::Error| OfficialError::file(folder, e);
+    if let Some(file) = read_note(&sealed).map_err(local)?
+        && let Ok((_, note)) = open_note(&file, disclosure, identity)
+    {
+        return Ok((Fetched::Kept { sealed }, Some(note)));
+    }
+    let mut staged = stage(folder)?;
+    if let Err(error) = download(staged.as_file_mut()) {
+        return Ok((not_fetched(error)?, None));
+    }
+    let file = read_note(staged.path()).map_err(local)?;
+    match open_note(&file.unwrap_or_default(), disclosure, identity) {
+        Ok((text, note)) => {
+            let mut plain = stage(folder)?;
+            plain.write_all(&text).map_err(local)?;
+            let opened = folder.join(format!("{name}.json"));
+            keep(plain, &opened)?;
+            // Last: where it lies, the note was checked and opened.
+            keep(staged, &sealed)?;
+            let plain = opened;
+            Ok((Fetched::Opened { sealed, plain }, Some(note)))
+        }
+        Err(why) => {
+            let sealed = folder.join(format!("{name}.unreadable"));
+            keep(staged, &sealed)?;
+            let why = why.to_string();
+            Ok((Fetched::Unreadable { sealed, why }, None))
+        }
+    }
+}
+
+/// A file as far as a note reaches, and a byte more; `None` if it is not there.
+fn read_note(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut bytes = Vec::with_capacity(note::SIZE + 1);
+    file.take(note::SIZE as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
+/// Opens `file`, if it is the note that the disclosure names, of exactly the kinds that it gives: its text, and
+/// what that tells.
+///
+/// # Errors
+/// [`UnreadableNote`], each fault told apart.
+pub fn open_note(
+    file: &[u8],
+    disclosure: &Disclosure,
+    identity: &Identity,
+) -> Result<(Zeroizing<Vec<u8>>, Note), UnreadableNote> {
+    if disclosure.note != Some(Digest::of(file)) {
+        return Err(UnreadableNote::OtherNote);
+    }
+    let text = note::open(file, identity)?;
+    let note = Note::parse(&text, &disclosure.told(), disclosure.clips.len())?;
+    Ok((text, note))
+}
+
+/// What an error of a download says of what was to be fetched.
+///
+/// # Errors
+/// Those that say nothing of it.
+fn not_fetched(error: ClientError) -> Result<Fetched, OfficialError> {
+    if let ClientError::TooLarge { length: bytes, .. } = error {
+        return Ok(Fetched::TooLarge { bytes });
+    }
+    match error.status() {
+        Some(404) => Ok(Fetched::NotHandedOver),
+        Some(409) => Ok(Fetched::NotWitnessed),
+        Some(410) => Ok(Fetched::Gone),
+        _ => Err(error.into()),
+    }
+}
+
 /// Downloads a disclosed clip into `folder` under `name`, checks and opens it. `download` writes
 /// header ‖ body, and answers with what came as the opening.
 ///
@@ -120,17 +243,7 @@ pub(super) fn receive(
     let mut staged = stage(folder)?;
     let opening = match download(staged.as_file_mut()) {
         Ok(opening) => opening,
-        Err(ClientError::TooLarge { length: bytes, .. }) => {
-            return Ok(Fetched::TooLarge { bytes });
-        }
-        Err(error) => {
-            return match error.status() {
-                Some(404) => Ok(Fetched::NotHandedOver),
-                Some(409) => Ok(Fetched::NotWitnessed),
-                Some(410) => Ok(Fetched::Gone),
-                _ => Err(error.into()),
-            };
-        }
+        Err(error) => return not_fetched(error),
     };
     let mut plain = stage(folder)?;
     match check_and_open(&staged, opening.as_deref(), clip, identity, &mut plain) {

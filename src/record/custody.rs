@@ -5,7 +5,7 @@ use crate::digest::StatementId;
 use crate::statement::Author;
 use crate::statement::kinds::custody_report::{CustodyEvent, CustodyReport};
 use crate::statement::kinds::disclosure::Disclosure;
-use crate::statement::words::{DataKind, Day, codes};
+use crate::statement::words::{DataKind, Day, MinutesBand, codes};
 use crate::time::Time;
 
 /// A disclosure.
@@ -22,6 +22,8 @@ pub struct Given {
     pub expires: Time,
     /// Kinds of data given.
     pub gives: Vec<DataKind>,
+    /// How long the clips are together; none if it was given to the public.
+    pub minutes: Option<MinutesBand>,
     /// The `withdrawal`, and when it was logged.
     pub withdrawn: Option<(StatementId, Time)>,
     pub collected: Option<Collected>,
@@ -64,6 +66,7 @@ impl Given {
             clips: disclosure.clips.len() as u64,
             expires: disclosure.expires,
             gives: disclosure.gives.clone(),
+            minutes: disclosure.minutes,
             withdrawn: None,
             collected: None,
             kept: Kept::default(),

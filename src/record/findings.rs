@@ -66,6 +66,8 @@ codes! {
         KeptSecret = "kept-secret",
         /// What was published as an opening does not open its field as it should.
         Misopened = "misopened",
+        /// More film was given than the window of the request and half an hour for each clip.
+        MoreThanAsked = "more-than-asked",
         /// Nobody answered a demand by its day.
         NoResponse = "no-response",
         /// A message to somebody concerned was destroyed, by no court's order.
@@ -125,6 +127,7 @@ impl FindingCode {
             Self::GetsEquipment => "The police receive equipment",
             Self::KeptSecret => "The program is kept secret",
             Self::Misopened => "It was not opened as it was sealed",
+            Self::MoreThanAsked => "More footage than was asked for",
             Self::NoResponse => "Nobody has answered",
             Self::NoticeErased => "A message to those concerned was destroyed",
             Self::NoticeOverdue => "Those concerned were not told in time",

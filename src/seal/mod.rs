@@ -11,6 +11,7 @@
 //! * [`commitment`]: what is promised about a clip or a decision before anyone asks
 //! * [`batch`]: the tree over one period's commitments
 //! * [`notice`]: messages that one owner alone can open, and that every device tries
+//! * [`note`]: what an owner gives besides the video, for one recipient
 //! * [`padding`]: what sizes may tell
 //!
 //! Not here: storing, sending, the clock, and randomness, save what the age library draws itself
@@ -20,7 +21,9 @@ pub mod batch;
 pub mod clip;
 pub mod commitment;
 pub mod keys;
+pub mod note;
 pub mod notice;
+mod one_size;
 pub mod padding;
 pub mod recipient;
 pub mod rewrap;

@@ -11,28 +11,18 @@ use curve25519_dalek::MontgomeryPoint;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use crate::encoding::{exact, from_base64};
 use crate::seal::Identity;
-use crate::seal::clip::{self, OpenError};
+use crate::seal::clip::OpenError;
 use crate::seal::keys::identity_from;
-use crate::seal::padding::{pad, unpad};
+use crate::seal::one_size::{self, Stanza};
 use crate::seal::recipient::Recipient;
-use crate::seal::rewrap;
 
 /// The longest text of a message, in bytes, before it is padded.
 pub const MAX_PLAIN: usize = PADDED - 1;
 /// The length of every message, in bytes.
-pub const SIZE: usize = HEADER + NONCE + PADDED + TAG;
+pub const SIZE: usize = one_size::size(PADDED);
 
 const PADDED: usize = 2048;
-const HEADER: usize = 168;
-const NONCE: usize = 16;
-const TAG: usize = 16;
-
-const BEFORE_SHARE: &[u8] = b"age-encryption.org/v1\n-> X25519 ";
-const BEFORE_MAC: &[u8] = b"\n--- ";
-/// Digits of 32 bytes in base64 without padding.
-const DIGITS: usize = 43;
 const STANZA_LABEL: &[u8] = b"age-encryption.org/v1/X25519";
 const FILE_KEY: usize = 16;
 
@@ -49,14 +39,7 @@ pub fn seal(plain: Vec<u8>, recipient: &Recipient) -> Result<Vec<u8>, TooLong> {
     if plain.len() > MAX_PLAIN {
         return Err(TooLong(plain.len()));
     }
-    let mut body = Vec::with_capacity(SIZE);
-    let sealed = clip::seal(&pad(plain, PADDED)[..], recipient, &mut body);
-    let sealed = sealed.expect("memory takes every write");
-    // The library greases its headers by a random length; this one has the one stanza.
-    let mut message = rewrap::wrap(&sealed.file_key, recipient);
-    message.append(&mut body);
-    debug_assert_eq!(message.len(), SIZE);
-    Ok(message)
+    Ok(one_size::seal(plain, PADDED, recipient))
 }
 
 /// What opens an owner's notices.
@@ -92,23 +75,13 @@ impl NoticeKey {
     /// If it is for this key and does not open, or is not padded as notices are.
     pub fn open(&self, message: &[u8]) -> Option<Result<Vec<u8>, OpenError>> {
         self.unwrap(message)?;
-        let (header, body) = message.split_at(HEADER);
-        let mut padded = Vec::with_capacity(PADDED);
-        let opened = clip::open(header, body, &self.identity).and_then(|mut plain| {
-            use std::io::Read as _;
-            Ok(plain.read_to_end(&mut padded).map(|_| ())?)
-        });
-        Some(opened.and_then(|()| unpad(padded).ok_or(OpenError::Padding)))
+        Some(one_size::open(message, &self.identity).map(|plain| plain.to_vec()))
     }
 
     /// The wrapped key of a message, if it is wrapped for this one
     /// ([age, section "X25519"](https://c2sp.org/age#the-x25519-recipient-type)).
     fn unwrap(&self, message: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        let stanza = message.get(..HEADER)?.strip_prefix(BEFORE_SHARE)?;
-        let (share, rest) = stanza.split_at(DIGITS);
-        let (wrapped, rest) = rest.strip_prefix(b"\n")?.split_at(DIGITS);
-        rest.strip_prefix(BEFORE_MAC)?;
-        let (share, wrapped) = (digits(share)?, digits(wrapped)?);
+        let Stanza { share, wrapped } = one_size::stanza(message)?;
         let agreed = Zeroizing::new(MontgomeryPoint(share).mul_clamped(*self.scalar).to_bytes());
         // A share of low order would make a message for everybody.
         if bool::from(agreed.ct_eq(&[0; 32])) {
@@ -129,20 +102,14 @@ impl std::fmt::Debug for NoticeKey {
     }
 }
 
-/// 32 bytes from their digits.
-fn digits(text: &[u8]) -> Option<[u8; 32]> {
-    let mut padded = [b'='; DIGITS + 1];
-    padded[..DIGITS].copy_from_slice(text);
-    let text = std::str::from_utf8(&padded).ok()?;
-    exact(&from_base64(text).ok()?).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
     use crate::encoding::base64;
+    use crate::seal::one_size::HEADER;
+    use crate::seal::padding::unpad;
     use crate::seal::rewrap::file_key;
 
     fn key(byte: u8) -> NoticeKey {

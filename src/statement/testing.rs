@@ -26,7 +26,7 @@ use super::refusal::{Refusal, Verdict};
 use super::rules::judge;
 use super::rules::seals::SealedField;
 use super::sealed::{AttachmentValue, Opening, SealDigest};
-use super::words::{DataKind, Day, PartyId, PartyKind, Role};
+use super::words::{DataKind, Day, MinutesBand, PartyId, PartyKind, Role};
 use super::{Author, Head, Signed, Statement, sign};
 use crate::digest::{Digest, StatementId};
 use crate::seal::batch::Batch;
@@ -356,6 +356,8 @@ impl World {
             request: Some(self.request),
             clips: vec![self.clip(index)],
             gives: vec![DataKind::Video],
+            minutes: Some(MinutesBand::UpTo15),
+            note: None,
             recipient: Audience::Agency(recipient("recipient 6")),
             expires: self.now.cut_to_hour().plus_seconds(3 * DAY),
         }
@@ -365,6 +367,7 @@ impl World {
     pub fn publish(&self, index: u32) -> Disclosure {
         Disclosure {
             request: None,
+            minutes: None,
             recipient: Audience::Public,
             ..self.consent(index)
         }

@@ -346,6 +346,41 @@ codes! {
 }
 
 codes! {
+    /// How many minutes of film, in all. An exact length would tell which clip it is.
+    MinutesBand {
+        UpTo15 = "1-15",
+        UpTo60 = "16-60",
+        UpTo240 = "61-240",
+        UpTo720 = "241-720",
+        Over720 = "over-720",
+    }
+}
+
+impl MinutesBand {
+    /// The band of a number of minutes; less than one counts as one.
+    pub fn of(minutes: u64) -> Self {
+        match minutes {
+            0..=15 => Self::UpTo15,
+            16..=60 => Self::UpTo60,
+            61..=240 => Self::UpTo240,
+            241..=720 => Self::UpTo720,
+            _ => Self::Over720,
+        }
+    }
+
+    /// The fewest minutes in the band.
+    pub fn least(self) -> u32 {
+        match self {
+            Self::UpTo15 => 1,
+            Self::UpTo60 => 16,
+            Self::UpTo240 => 61,
+            Self::UpTo720 => 241,
+            Self::Over720 => 721,
+        }
+    }
+}
+
+codes! {
     /// Why a notice or an opening waits: the grounds of Cal. Penal Code 1546.2 and 18 U.S.C. 2705.
     DelayGround {
         /// Flight from prosecution.
@@ -364,6 +399,28 @@ codes! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_number_of_minutes_is_in_the_band_that_begins_last_before_it() {
+        for (minutes, band) in [
+            (0, "1-15"),
+            (1, "1-15"),
+            (15, "1-15"),
+            (16, "16-60"),
+            (60, "16-60"),
+            (61, "61-240"),
+            (240, "61-240"),
+            (241, "241-720"),
+            (720, "241-720"),
+            (721, "over-720"),
+            (u64::MAX, "over-720"),
+        ] {
+            let of = MinutesBand::of(minutes);
+            assert_eq!(of.code(), band, "{minutes}");
+            assert!(u64::from(of.least()) <= minutes.max(1));
+            assert_eq!(MinutesBand::of(of.least().into()), of);
+        }
+    }
 
     fn accepts<T: FromStr>(good: &[&str], bad: &[&str]) {
         for text in good {

@@ -4,7 +4,7 @@
 //! sealed for, a quota, and clips by padded size: no names, no addresses, no times of upload. The clips themselves are
 //! [`Objects`](super::objects::Objects). Beside them lie the commitments on their way into the log
 //! ([`Vaults::seal_batch`]) and what residents have shown and handed over
-//! ([`Vaults::record_disclosure`], [`Vaults::hand_over`]). Which calls are allowed, and whether an
+//! ([`Vaults::record_disclosure`], [`Vaults::hand_over`], [`Vaults::hand_over_note`]). Which calls are allowed, and whether an
 //! opening fits its commitment, is for the callers to judge.
 
 mod batches;
@@ -127,10 +127,10 @@ pub enum VaultError {
     UnknownDisclosure,
     #[error("this disclosure was recorded with other clips")]
     DisclosureConflict,
-    #[error("another header was handed over")]
-    HeaderConflict,
-    #[error("the header was handed over, and has been deleted since")]
-    HeaderForgotten,
+    #[error("another one was handed over")]
+    HandedOverConflict,
+    #[error("it was handed over, and has been deleted since")]
+    HandedOverForgotten,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -150,6 +150,7 @@ pub(super) const SCHEMA: Schema = Schema {
         include_str!("vaults/schema-4.sql"),
         include_str!("vaults/schema-5.sql"),
         include_str!("vaults/schema-6.sql"),
+        include_str!("vaults/schema-7.sql"),
     ],
 };
 

@@ -6,6 +6,7 @@
 pub mod dns;
 pub mod domain;
 pub mod lines;
+pub mod note;
 pub mod notice;
 pub mod problem;
 pub mod signature;

@@ -5,6 +5,7 @@
 mod consents;
 mod forgery;
 mod interrupted;
+mod notes;
 mod notices;
 mod proxy;
 mod published;
@@ -136,11 +137,12 @@ fn nothing_secret_left(device: &Device, proxy: &Proxy) {
         .unwrap()[..64]
             .to_vec(),
     );
-    // Re-wrapped headers that wait for their collection.
+    // Re-wrapped headers and notes that wait for their collection.
     for gift in device.state().gifts().unwrap() {
         // What another test's copy of this device gave came out of the log: its headers are there.
         let headers = gift.clips.into_iter().map(|clip| clip.header);
         secrets.extend(headers.flatten());
+        secrets.extend(gift.note.into_iter().flat_map(|note| [note.text, note.file]));
     }
     assert!(secrets.len() >= 6);
     for secret in secrets {
@@ -513,7 +515,7 @@ fn consents_in_anothers_name(
     recipient: whosaw::statement::kinds::disclosure::Audience,
 ) {
     use whosaw::statement::kinds::disclosure::{DisclosedClip, Disclosure};
-    use whosaw::statement::words::DataKind;
+    use whosaw::statement::words::{DataKind, MinutesBand};
     let proxy = world().proxy();
     let device = world().device(&proxy);
     let clip = device.state().clips().unwrap().remove(0);
@@ -530,6 +532,8 @@ fn consents_in_anothers_name(
             header: whosaw::digest::Digest::of("a header of its own"),
         }],
         gives: vec![DataKind::Video],
+        minutes: request.map(|_| MinutesBand::UpTo15),
+        note: None,
         recipient,
         expires: now().checked_add_seconds(7200).unwrap().cut_to_hour(),
     };

@@ -114,7 +114,8 @@ impl World {
         let film = |hours: i64| filmed(3600 * hours);
         let publish = ["publisher", "neighbour", "withheld", "cut-off"];
         let consent = ["unsure", "refused", "patient", "sorry"];
-        let act_once = publish.into_iter().chain(consent);
+        let tell = ["teller", "gossip", "regretful"];
+        let act_once = publish.into_iter().chain(tell).chain(consent);
         for home in ["resident", "other", "giver"]
             .into_iter()
             .chain(act_once.clone())
@@ -154,7 +155,7 @@ impl World {
         let logged = run(
             &root,
             &format!(
-                "agency request --home agency --agreement {} --scope scope.geojson --message {EXAMPLES}/lakeland/message.txt --offence 220 --case-number-file case --deadline-in 600 --json",
+                "agency request --home agency --agreement {} --scope scope.geojson --message {EXAMPLES}/lakeland/message.txt --offence 220 --case-number-file case --deadline-in 600 --asks contact,name,place,time --json",
                 self.agreement
             ),
         );

@@ -246,7 +246,6 @@ fn a_clip_goes_to_everybody_and_is_taken_back() {
 fn what_is_not_public_is_not_served() {
     let world = World::new();
     for (words, told) in [
-        (["--gives", "name"], "tell who you are"),
         (
             ["--until", "2099-01-01T00:00:00Z"],
             "lets a clip be public until",
@@ -323,6 +322,8 @@ impl Owner {
             request: None,
             clips: vec![given],
             gives: vec![DataKind::Video],
+            minutes: None,
+            note: None,
             recipient: Audience::Public,
             expires: Clock::system()
                 .now()

@@ -96,6 +96,23 @@ fn headers_link_nothing() {
     );
 }
 
+/// The digest of a note, were it its text's, would be the same wherever a resident tells the same.
+#[test]
+fn notes_link_nothing() {
+    let unprotected = YEAR.altered("disclosure", |row| {
+        row.body["note"] = json!(row.secret.resident);
+    });
+    holds("notes", |year| link(year, same("/note")), &unprotected);
+}
+
+#[test]
+fn lengths_link_nothing() {
+    let unprotected = YEAR.altered("disclosure", |row| {
+        row.body["minutes"] = json!(row.secret.seconds);
+    });
+    holds("lengths", |year| link(year, same("/minutes")), &unprotected);
+}
+
 /// A clock that is off by so many seconds is off by as many the next time.
 #[test]
 fn exact_times_link_nothing() {

@@ -36,7 +36,7 @@ use whosaw::statement::kinds::withdrawal::Withdrawal;
 use whosaw::statement::rules::judge;
 use whosaw::statement::rules::seals::SealedField;
 use whosaw::statement::sealed::{Opening, SealDigest};
-use whosaw::statement::words::{Band, DataKind, Day, PartyId, PartyKind, Role};
+use whosaw::statement::words::{Band, DataKind, Day, MinutesBand, PartyId, PartyKind, Role};
 use whosaw::statement::{Author, Head, Signed, Statement, sign};
 use whosaw::time::Time;
 use whosaw::tlog::tree::LeafIndex;
@@ -87,6 +87,8 @@ pub struct Secret {
     pub received: i64,
     /// The clip given, and the batch's commitments in the order of their arrival.
     pub clip: usize,
+    /// How long the clip given is.
+    pub seconds: u64,
     pub arrived: Arc<Vec<Commitment>>,
     /// Clips stored, and refusals made, since the last batch.
     pub uploads: usize,
@@ -169,6 +171,7 @@ type Anchor = (u32, Vec<Digest>);
 
 struct Clip {
     commitments: [Commitment; 4],
+    seconds: u64,
     /// The batch, and where in it each commitment stands.
     anchors: Option<(StatementId, [Anchor; 4])>,
     used: usize,
@@ -410,6 +413,7 @@ impl Town {
             said,
             received: at,
             clip,
+            seconds: self.clips[clip].seconds,
             ..Secret::default()
         };
         self.enter(at, head, statement.into(), &[one_time], secret)
@@ -624,8 +628,11 @@ impl Town {
         if let Some(incident) = incident {
             self.filmed.insert((resident, incident), self.clips.len());
             self.unanchored.push(self.clips.len());
+            // What a doorbell films at an event.
+            let [high, low, ..] = *body.as_bytes();
             self.clips.push(Clip {
                 commitments,
+                seconds: 20 + u64::from(u16::from_be_bytes([high, low])) % 880,
                 anchors: None,
                 used: 0,
             });
@@ -720,6 +727,8 @@ impl Town {
                 path,
             }],
             gives: vec![DataKind::Time, DataKind::Video],
+            minutes: Some(MinutesBand::of(given.seconds.div_ceil(60))),
+            note: Some(Digest::from_bytes(self.dice.bytes())),
             recipient: Audience::Agency(recipient),
             expires: expires(time(deadline), Limits::example().retention_days, time(at)).unwrap(),
         };

@@ -11,18 +11,21 @@ use crate::cli::Exit;
 use crate::cli::output::{Output, say_logged};
 use crate::cli::party::{Own, Speaker as _, plain_own, submit_own};
 use crate::digest::StatementId;
+use crate::encoding::printable;
 use crate::party::agency::{Received, inbox, is_own};
-use crate::party::collected::{Fetched, fetch};
-use crate::party::official::{Official, logged_json};
+use crate::party::collected::{Fetched, fetch, fetch_note};
+use crate::party::official::{Official, OfficialError, logged_json};
 use crate::statement::kinds::collection::Collection;
 use crate::statement::words::Role;
+use crate::wire::note::Note;
 
 /// Log that a disclosure is being taken, then fetch and open what the resident hands over
 ///
 /// The collection is logged first; only then does the resident's device hand over the key. Run it
-/// again, or with --wait, until the clips are there. Exits 1 while some are not.
+/// again, or with --wait, until the clips are there, and the note with what is given besides. Exits 1
+/// while some are not.
 ///
-/// Every clip is checked against the log before it is opened. What is not the clip that was
+/// Every clip and note is checked against the log before it is opened. What is not the one that was
 /// disclosed is kept as DIR/….unreadable. Clips that lie in DIR unharmed are not fetched again.
 /// Handed-over clips can be fetched for a week.
 #[derive(Debug, clap::Args)]
@@ -42,6 +45,17 @@ pub struct Collect {
     /// Wait for the residents' devices
     #[arg(long, value_name = "SECONDS", default_value = "0")]
     wait: u64,
+}
+
+/// What came of a note.
+#[derive(Serialize)]
+struct FetchedNote {
+    disclosure: StatementId,
+    #[serde(flatten)]
+    fetched: Fetched,
+    /// What it tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<Note>,
 }
 
 /// What came of one clip.
@@ -79,13 +93,15 @@ pub fn run(args: &Collect) -> anyhow::Result<Exit> {
         collections.push(logged_json(&logged));
     }
     let until = Instant::now() + Duration::from_secs(args.wait);
-    let mut clips = Vec::new();
+    let most = u64::from(args.max_size) << 20;
+    let (mut clips, mut notes) = (Vec::new(), Vec::new());
     for received in &wanted {
         for n in 0..received.statement.clips.len() {
+            let fetch = || fetch(&agency, received, n, most, &args.out).map(|clip| (clip, ()));
             let clip = Clip {
                 disclosure: received.id,
                 clip: n,
-                fetched: fetch_until(&agency, received, n, args, until)?,
+                fetched: fetch_until(until, fetch)?.0,
             };
             if !json {
                 let name = format!("{} clip {n}", &clip.disclosure.to_string()[..12]);
@@ -93,19 +109,36 @@ pub fn run(args: &Collect) -> anyhow::Result<Exit> {
             }
             clips.push(clip);
         }
+        if received.statement.note.is_some() {
+            let fetch = || fetch_note(&agency, received, &args.out);
+            let (fetched, note) = fetch_until(until, fetch)?;
+            if !json {
+                let name = format!("{} note", &received.id.to_string()[..12]);
+                say_fetched(&name, &fetched, &mut Output::lock())?;
+                say_note(note.as_ref(), &mut Output::lock())?;
+            }
+            notes.push(FetchedNote {
+                disclosure: received.id,
+                fetched,
+                note,
+            });
+        }
     }
     if json {
-        let answer = serde_json::json!({ "collections": collections, "clips": clips });
+        let answer =
+            serde_json::json!({ "collections": collections, "clips": clips, "notes": notes });
         println!("{}", serde_json::to_string_pretty(&answer)?);
     }
     // What can no longer be had is no reason to run again, unless it was asked for by name.
     let named = !args.disclosures.is_empty();
-    let done = |clip: &Clip| match clip.fetched {
+    let done = |fetched: &Fetched| match fetched {
         Fetched::Opened { .. } | Fetched::Kept { .. } => true,
         Fetched::Gone => !named,
         _ => false,
     };
-    Ok(match clips.iter().all(done) {
+    let clips = clips.iter().map(|clip| &clip.fetched);
+    let mut all = clips.chain(notes.iter().map(|note| &note.fetched));
+    Ok(match all.all(done) {
         true => Exit::Yes,
         false => Exit::No,
     })
@@ -141,23 +174,14 @@ fn wanted(agency: &Official, args: &Collect) -> anyhow::Result<Vec<Received>> {
     Ok(received)
 }
 
-/// Fetches a clip, waiting for it as long as told.
-fn fetch_until(
-    agency: &Official,
-    received: &Received,
-    n: usize,
-    args: &Collect,
+/// Fetches a clip or a note, waiting for it as long as told.
+fn fetch_until<T>(
     until: Instant,
-) -> anyhow::Result<Fetched> {
+    fetch: impl Fn() -> Result<(Fetched, T), OfficialError>,
+) -> anyhow::Result<(Fetched, T)> {
     loop {
-        let fetched = fetch(
-            agency,
-            received,
-            n,
-            u64::from(args.max_size) << 20,
-            &args.out,
-        )?;
-        let waits = matches!(fetched, Fetched::NotWitnessed | Fetched::NotHandedOver);
+        let fetched = fetch()?;
+        let waits = matches!(fetched.0, Fetched::NotWitnessed | Fetched::NotHandedOver);
         if !waits || Instant::now() >= until {
             return Ok(fetched);
         }
@@ -165,7 +189,17 @@ fn fetch_until(
     }
 }
 
-/// Tells what came of fetching the clip with this name.
+/// Shows what a note tells: a resident wrote it, so it does not steer the terminal.
+fn say_note(note: Option<&Note>, out: &mut impl io::Write) -> io::Result<()> {
+    for (kind, texts) in note.into_iter().flat_map(Note::texts) {
+        for text in texts {
+            writeln!(out, "  {kind}: {}", printable(text))?;
+        }
+    }
+    Ok(())
+}
+
+/// Tells what came of fetching the clip or the note with this name.
 pub fn say_fetched(name: &str, fetched: &Fetched, out: &mut impl io::Write) -> io::Result<()> {
     match fetched {
         Fetched::Opened { sealed, plain } => {
@@ -190,7 +224,7 @@ pub fn say_fetched(name: &str, fetched: &Fetched, out: &mut impl io::Write) -> i
         ),
         Fetched::TooLarge { bytes } => writeln!(
             out,
-            "{name}: not fetched: {bytes} bytes would come; --max-size says how many are taken"
+            "{name}: not fetched: {bytes} bytes would come, more than is taken (of a clip: --max-size)"
         ),
         Fetched::Unreadable { sealed, why } => writeln!(
             out,

@@ -76,16 +76,14 @@ pub fn published(args: &Published, out: &mut impl io::Write) -> anyhow::Result<E
         return Ok(Exit::Yes);
     }
     for given in &published {
-        let gives: Vec<&str> = given.gives.iter().map(|kind| kind.code()).collect();
         writeln!(
             out,
-            "#{:<5} {}  {}  {:<9} until {}  {}",
+            "#{:<5} {}  {}  {:<9} until {}",
             given.index,
             given.logged_at,
             short(&given.id),
             given.state(read.now).code(),
-            given.expires,
-            gives.join(", ")
+            given.expires
         )?;
     }
     let n = published.len();
@@ -99,7 +97,6 @@ fn json_row(given: &Given, read: &Read) -> Value {
         "id": given.id,
         "index": given.index,
         "logged_at": given.logged_at,
-        "gives": given.gives,
         "expires": given.expires,
         "withdrawn": given.withdrawn,
         "state": given.state(read.now),
@@ -208,6 +205,7 @@ mod tests {
             clips: 1,
             expires: time(30),
             gives: Vec::new(),
+            minutes: None,
             withdrawn: None,
             collected: None,
             kept: Default::default(),

@@ -12,11 +12,12 @@ use super::{
     ReportArgs, Restore, Sync, Withdraw,
 };
 use crate::cli::Exit;
-use crate::cli::output::{confirm, read_line};
+use crate::cli::output::{ask, confirm, read_line, read_text};
 use crate::cli::party::{print_fingerprints, read_trust};
 use crate::encoding::printable;
 use crate::party::official::fingerprints;
 use crate::party::resident::decide::{self, Wish};
+use crate::party::resident::note::Words;
 use crate::party::resident::state::Attack;
 use crate::party::resident::sync::{self, Synced};
 use crate::party::resident::upload::{self, Film};
@@ -296,6 +297,7 @@ pub(super) fn allow(args: &Allow) -> anyhow::Result<Exit> {
     let wish = Wish {
         clips: args.clips.clone(),
         gives: args.gives.clone(),
+        words: words(args)?,
     };
     let offer = match decide::prepare(&resident, &request, &wish) {
         Err(ResidentError::Fault(fault)) => return refused(&fault, args.own.json),
@@ -311,6 +313,21 @@ pub(super) fn allow(args: &Allow) -> anyhow::Result<Exit> {
     let said = decide::consent(&mut resident, offer)?;
     print_said(&said, "you consented", args.own.json)?;
     Ok(Exit::Yes)
+}
+
+/// What the owner tells: from the file, and from the terminal what only they can say.
+fn words(args: &Allow) -> anyhow::Result<Words> {
+    let mut words = match &args.note {
+        Some(path) => Words::parse(&read_text(path)?)
+            .map_err(anyhow::Error::msg)
+            .with_context(|| path.display().to_string())?,
+        None => Words::default(),
+    };
+    let asks = !args.yes && std::io::stdin().is_terminal();
+    for kind in words.missing(&args.gives).into_iter().filter(|_| asks) {
+        words.put(kind, ask(&format!("What to tell as your {kind}:"))?);
+    }
+    Ok(words)
 }
 
 pub(super) fn refuse(args: &Refuse) -> anyhow::Result<Exit> {
@@ -346,10 +363,7 @@ pub(super) fn publish(args: &Publish) -> anyhow::Result<Exit> {
     let mut resident = args.own.resident()?;
     let synced = synced(&mut resident)?;
     print_warnings(&synced.warnings);
-    let wish = publish::Wish {
-        gives: args.gives.clone(),
-        until: args.until,
-    };
+    let wish = publish::Wish { until: args.until };
     let mut clips = args.clips.clone();
     clips.sort_unstable();
     clips.dedup();

@@ -240,7 +240,16 @@ pub(super) fn print_offer(offer: &Offer) {
             clip.clip, clip.camera.name, clip.from, clip.until
         );
     }
-    println!("  {}", gives.join(", "));
+    let minutes = offer.disclosure.minutes.map_or("", |band| band.code());
+    println!("  {}; {minutes} minutes in all", gives.join(", "));
+    if let Some(note) = &offer.note {
+        println!("  in a note for the agency alone:");
+        for (kind, texts) in note.texts() {
+            for text in texts {
+                println!("    {kind}: {}", printable(text));
+            }
+        }
+    }
     println!("  sealed for {} alone", offer.disclosure.recipient);
     println!("  to be collected before {}", offer.disclosure.expires);
     println!(
@@ -252,12 +261,10 @@ pub(super) fn print_offer(offer: &Offer) {
 pub(super) fn print_publication(offers: &[publish::Offer]) {
     for offer in offers {
         let (clip, disclosure) = (&offer.clip, &offer.disclosure);
-        let gives: Vec<&str> = disclosure.gives.iter().map(|kind| kind.code()).collect();
         println!(
             "For everybody: clip {} of {}, {} until {}",
             clip.clip, clip.camera.name, clip.from, clip.until
         );
-        println!("  {}", gives.join(", "));
         println!("  served to whoever asks until {}", disclosure.expires);
         for agency in &offer.known_to {
             println!("  NOTE: {agency} has this clip already, and may know that it is yours");

@@ -7,6 +7,8 @@ use crate::digest::StatementId;
 use crate::seal::FileKey;
 use crate::seal::commitment::{Commitment, clip_opening, decision_opening};
 use crate::seal::recipient::Recipient;
+use crate::statement::kinds::Kind as _;
+use crate::statement::words::DataKind;
 
 /// A clip as it lies on the server, and what the log says of it.
 struct World {
@@ -259,4 +261,157 @@ fn a_file_that_lies_there_is_kept_only_if_it_is_the_clip() {
         assert_eq!(fetch(&own), opened, "fetched anew");
         assert_eq!(std::fs::read(&sealed).unwrap(), own.file);
     }
+}
+
+/// A disclosure that tells these kinds of one clip, and its note with this text.
+fn noted(identity: &Identity, told: &[DataKind], text: &[u8]) -> (Disclosure, Vec<u8>) {
+    let file = note::seal(text.to_vec(), &Recipient::of(identity)).unwrap();
+    let disclosure = Disclosure {
+        gives: [told, &[DataKind::Video]].concat(),
+        note: Some(Digest::of(&file)),
+        ..Disclosure::example()
+    };
+    (disclosure, file)
+}
+
+const TEXT: &[u8] = br#"{"contact":"+1 863 555 0142"}"#;
+
+/// What a resident's device may hand over in place of the note that was disclosed.
+#[test]
+fn a_note_is_the_one_that_is_named_with_exactly_the_kinds_that_are_given() {
+    let (identity, stranger) = (Identity::generate(), Identity::generate());
+    let told = [DataKind::Contact];
+    let (disclosure, file) = noted(&identity, &told, TEXT);
+    let (text, note) = open_note(&file, &disclosure, &identity).unwrap();
+    assert_eq!(*text, TEXT);
+    assert_eq!(note.contact.as_deref(), Some("+1 863 555 0142"));
+
+    let (_, another) = noted(&identity, &told, TEXT);
+    for other in [&another[..], &file[1..], &[&file[..], &[0]].concat(), &[]] {
+        let opened = open_note(other, &disclosure, &identity);
+        assert_eq!(opened.unwrap_err(), UnreadableNote::OtherNote);
+    }
+    // Named, and of another size.
+    let longer = [&file[..], &[0]].concat();
+    let named = Disclosure {
+        note: Some(Digest::of(&longer)),
+        ..disclosure.clone()
+    };
+    let opened = open_note(&longer, &named, &identity);
+    assert_eq!(opened.unwrap_err(), OpenNoteError::Form.into());
+    // Named, and for somebody else.
+    let (disclosure, file) = noted(&stranger, &told, TEXT);
+    let opened = open_note(&file, &disclosure, &identity);
+    let not_ours = OpenNoteError::Header(HeaderError::NoMatch);
+    assert_eq!(opened.unwrap_err(), not_ours.into());
+    // Named, with more kinds, fewer, or what is no note.
+    for (told, text) in [
+        (&[DataKind::Name][..], TEXT),
+        (&[DataKind::Contact, DataKind::Name], TEXT),
+        (&told, br#"{"contact":"x","name":"y"}"#),
+        (&told, b"{}"),
+        (&told, b""),
+        (&[DataKind::Time], br#"{"time":["a","b"]}"#),
+    ] {
+        let (disclosure, file) = noted(&identity, told, text);
+        let opened = open_note(&file, &disclosure, &identity);
+        assert!(matches!(opened, Err(UnreadableNote::Text(_))), "{opened:?}");
+    }
+}
+
+#[test]
+fn a_note_that_lies_there_is_kept_only_if_it_is_the_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let identity = Identity::generate();
+    let (disclosure, file) = noted(&identity, &[DataKind::Contact], TEXT);
+    let (_, another) = noted(&identity, &[DataKind::Contact], b"{}");
+    let fetch = |served: &[u8]| {
+        receive_note(folder.path(), "note", &disclosure, &identity, |output| {
+            output.write_all(served).unwrap();
+            Ok(None)
+        })
+        .unwrap()
+    };
+    let sealed = folder.path().join("note.age");
+    let plain = folder.path().join("note.json");
+    let note = Note::parse(TEXT, &[DataKind::Contact], 1).unwrap();
+    let opened = (
+        Fetched::Opened {
+            sealed: sealed.clone(),
+            plain: plain.clone(),
+        },
+        Some(note.clone()),
+    );
+    assert_eq!(fetch(&file), opened);
+    assert_eq!(std::fs::read(&plain).unwrap(), TEXT);
+    let mode = std::os::unix::fs::PermissionsExt::mode(&plain.metadata().unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600, "for its reader alone");
+    let kept = Fetched::Kept {
+        sealed: sealed.clone(),
+    };
+    assert_eq!(fetch(&another), (kept, Some(note)));
+    for lies_there in [&another[..], &file[..9], &[]] {
+        std::fs::write(&sealed, lies_there).unwrap();
+        let (fetched, told) = fetch(&another);
+        assert!(matches!(fetched, Fetched::Unreadable { .. }));
+        assert_eq!(told, None);
+        let evidence = folder.path().join("note.unreadable");
+        assert_eq!(std::fs::read(evidence).unwrap(), another);
+        assert_eq!(fetch(&file), opened, "fetched anew");
+    }
+}
+
+/// `tests/vectors/note.json`, for other people's software; `WHOSAW_BLESS=1` writes another.
+#[test]
+fn the_vector_of_a_note_opens() {
+    use age::secrecy::ExposeSecret as _;
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/note.json");
+    let told = [
+        DataKind::Contact,
+        DataKind::Name,
+        DataKind::Place,
+        DataKind::Time,
+    ];
+    let expected = Note {
+        contact: Some("+1 863 555 0142, \"after six\"".to_owned()),
+        name: Some("Ana Pérez".to_owned()),
+        place: Some(vec![
+            "28.03950,-81.94980".to_owned(),
+            "the garage".to_owned(),
+        ]),
+        time: Some(vec![
+            "2019-07-30T20:00:00Z/2019-07-30T20:10:00Z".to_owned(),
+            "2019-07-30T21:00:00Z/2019-07-30T21:00:30Z".to_owned(),
+        ]),
+    };
+    if std::env::var_os("WHOSAW_BLESS").is_some() {
+        let identity = Identity::generate();
+        let text = expected.to_json(&told, 2).unwrap();
+        let (disclosure, file) = noted(&identity, &told, &text);
+        let vector = serde_json::json!({
+            "identity": identity.to_string().expose_secret(),
+            "gives": disclosure.gives,
+            "clips": 2,
+            "note": disclosure.note,
+            "file": crate::encoding::base64(file),
+            "text": String::from_utf8(text).unwrap(),
+        });
+        let vector = serde_json::to_string_pretty(&vector).unwrap();
+        std::fs::write(path, vector + "\n").unwrap();
+    }
+    let vector: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let text = |member: &str| vector[member].as_str().unwrap();
+    let clip = Disclosure::example().clips.remove(0);
+    let disclosure = Disclosure {
+        gives: serde_json::from_value(vector["gives"].clone()).unwrap(),
+        note: Some(text("note").parse().unwrap()),
+        clips: vec![clip; vector["clips"].as_u64().unwrap() as usize],
+        ..Disclosure::example()
+    };
+    let file = crate::encoding::from_base64(text("file")).unwrap();
+    let identity = text("identity").parse().unwrap();
+    let (plain, note) = open_note(&file, &disclosure, &identity).unwrap();
+    assert_eq!(*plain, text("text").as_bytes());
+    assert_eq!(note, expected);
 }

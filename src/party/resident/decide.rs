@@ -11,7 +11,8 @@ use serde_json::value::RawValue;
 
 use super::gate::{self, Asked, Claim, Fault};
 use super::inbox::{self, bundled};
-use super::state::{Clip, Gift, GivenClip, KeptRefusal};
+use super::note::{self, Words};
+use super::state::{self, Clip, Gift, GivenClip, KeptNote, KeptRefusal};
 use super::{Resident, ResidentError, sync, upload};
 use crate::client::ClientError;
 use crate::digest::{Digest, StatementId};
@@ -24,10 +25,11 @@ use crate::statement::kinds::disclosure::{Audience, DisclosedClip, Disclosure, M
 use crate::statement::kinds::withdrawal::Withdrawal;
 use crate::statement::refusal::Reason;
 use crate::statement::rules::ISSUED_BEFORE;
-use crate::statement::words::DataKind;
+use crate::statement::words::{DataKind, MinutesBand};
 use crate::statement::{Author, Head, Statement, parse_payload, sign};
 use crate::time::{SECS_PER_DAY, Time};
 use crate::tlog::tree::LeafIndex;
+use crate::wire::note::Note;
 use crate::wire::statements::Logged;
 use crate::wire::vault::{Disclose, HexId, ShownOpening};
 
@@ -44,9 +46,12 @@ pub struct Offer {
     pub asked: Asked,
     pub disclosure: Disclosure,
     pub clips: Vec<Clip>,
+    /// What is told besides the video.
+    pub note: Option<Note>,
     /// It was signed before, and may be on its way: it is sent as it was.
     envelope: Option<Envelope>,
     given: Vec<GivenClip>,
+    kept_note: Option<KeptNote>,
     openings: Vec<ShownOpening>,
 }
 
@@ -103,8 +108,10 @@ pub struct Said {
 pub struct Wish {
     /// Which clips; all that match, if none is named.
     pub clips: Vec<HexId>,
-    /// Which kinds of data; video and time, as far as they are asked for, if none is named.
+    /// Which kinds of data besides the video.
     pub gives: Vec<DataKind>,
+    /// What to tell of them.
+    pub words: Words,
 }
 
 /// The request that `text` names: its id, or the first digits of one near an own camera.
@@ -194,17 +201,29 @@ pub fn prepare(
         disclosure: Disclosure {
             request: Some(*request),
             clips: Vec::new(),
-            gives: gives(&claim, &wish.gives),
+            gives: gives(&wish.gives),
+            minutes: Some(minutes(&clips)),
+            note: None,
             recipient: Audience::Agency(claim.body.recipient),
             expires: expires(claim.body.deadline, days, now)?,
         },
         claim,
         asked: asked_for,
         clips,
+        note: None,
         envelope: None,
         given: Vec::new(),
+        kept_note: None,
         openings: Vec::new(),
     };
+    let told = offer.disclosure.told();
+    if !told.is_empty() || !wish.words.is_empty() {
+        let note = wish.words.note(&told, &offer.clips)?;
+        let recipient = offer.disclosure.recipient.recipient();
+        let kept = note::prepare(&note, &told, offer.clips.len(), &recipient)?;
+        offer.disclosure.note = Some(Digest::of(&kept.file));
+        (offer.note, offer.kept_note) = (Some(note), Some(kept));
+    }
     let mut batches = Vec::new();
     for clip in &offer.clips {
         let sealed = seal(resident, clip, offer.disclosure.recipient)?;
@@ -227,10 +246,13 @@ fn check(
 ) -> Result<(), ResidentError> {
     let seen = resident.seen()?;
     let now = resident.now(seen.as_ref());
+    let prepared = state::prepared(&offer.given, offer.kept_note.as_ref());
+    let prepared = prepared.ok_or(Fault::Header)?;
     Ok(gate::check_consent(
         &offer.claim,
         &offer.disclosure,
         batches,
+        &prepared,
         &now,
     )?)
 }
@@ -250,13 +272,11 @@ fn unfinished(
         disclosure,
         ..
     } = waiting;
-    let mut wanted = wish.gives.clone();
-    wanted.sort_unstable();
-    wanted.dedup();
+    let other_kinds = !wish.gives.is_empty() && gives(&wish.gives) != disclosure.gives;
     let other_clips = wish.clips.len() > gift.clips.len()
         || wish.clips.iter().any(|clip| !gift.gives(*clip))
         || (!wish.clips.is_empty() && gift.clips.iter().any(|given| !named(wish, given)));
-    if other_clips || (!wanted.is_empty() && wanted != disclosure.gives) {
+    if other_clips || other_kinds {
         return asked(
             "a consent of yours to this request is on its way, and gives something else: say neither \
              --clip nor --gives, and it is sent again"
@@ -281,13 +301,27 @@ fn unfinished(
         openings.push(shown(resident, &clip, i)?);
         clips.push(clip);
     }
+    let told = disclosure.told();
+    let note = match &gift.note {
+        Some(kept) => Some(Note::parse(&kept.text, &told, clips.len())?),
+        None => None,
+    };
+    if !wish.words.is_empty() && note != Some(wish.words.note(&told, &clips)?) {
+        return asked(
+            "a consent of yours to this request is on its way, and its note tells something else: leave \
+             --note out, and it is sent again"
+                .to_owned(),
+        );
+    }
     let offer = Offer {
         claim,
         asked: asked_for,
         disclosure,
         clips,
+        note,
         envelope: Some(envelope),
         given: gift.clips.clone(),
+        kept_note: gift.note.clone(),
         openings,
     };
     check(resident, &offer, &batches)?;
@@ -322,17 +356,21 @@ fn choose(
     }
 }
 
-fn gives(claim: &Claim, named: &[DataKind]) -> Vec<DataKind> {
-    let mut gives: Vec<DataKind> = match named {
-        [] => [DataKind::Time, DataKind::Video]
-            .into_iter()
-            .filter(|kind| claim.body.asks.contains(kind))
-            .collect(),
-        named => named.to_vec(),
-    };
+/// The video, and the kinds that are named.
+fn gives(named: &[DataKind]) -> Vec<DataKind> {
+    let mut gives = [&[DataKind::Video][..], named].concat();
     gives.sort_unstable();
     gives.dedup();
     gives
+}
+
+/// How long clips are together; each counts its begun minutes.
+fn minutes(clips: &[Clip]) -> MinutesBand {
+    let lengths = clips.iter().map(|clip| {
+        let seconds = clip.until.seconds_since(clip.from);
+        u64::try_from(seconds).unwrap_or_default().div_ceil(60)
+    });
+    MinutesBand::of(lengths.sum())
 }
 
 /// Until when a consent may be collected: the same for all who consent in an hour, whoever they are.
@@ -421,7 +459,10 @@ pub fn consent(resident: &mut Resident, offer: Offer) -> Result<Said, ResidentEr
     };
     let now = resident.clock.now();
     let state = &resident.state;
-    let gift = Gift::new(Some(request), &envelope, offer.given);
+    let gift = Gift {
+        note: offer.kept_note,
+        ..Gift::new(Some(request), &envelope, offer.given)
+    };
     state.atomic(|| {
         for earlier in state.gifts_for(&request)? {
             // The log will never take it, so it makes room; any other keeps its headers.
@@ -521,7 +562,7 @@ pub fn withdraw(resident: &mut Resident, disclosure: &StatementId) -> Result<Sai
     let logged = resident.client.submit(&envelope)?;
     let id = StatementId::of_payload(&envelope.payload);
     let said = settle(resident, id, &logged)?;
-    resident.state.drop_headers(disclosure)?;
+    resident.state.drop_prepared(disclosure)?;
     Ok(said)
 }
 

@@ -18,6 +18,7 @@ use crate::encoding::{from_base64, printable_lines};
 use crate::reader::follower::Mark;
 use crate::seal::batch;
 use crate::seal::commitment::Commitment;
+use crate::seal::note;
 use crate::statement::facts::{
     AgreementFact, BatchFact, ClosedFact, DisclosureFact, KeyFact, RequestFact, Standing,
 };
@@ -197,7 +198,11 @@ pub enum Fault {
     Spent,
     #[error("it gives {0}, which was not asked for")]
     NotAsked(DataKind),
-    #[error("it would tell who you are: to the public goes one clip, and neither name nor contact")]
+    #[error("it gives no video, which every consent gives")]
+    WithoutVideo,
+    #[error("its note {0}")]
+    Note(&'static str),
+    #[error("it would tell who you are: to the public goes one clip, and nothing but its video")]
     TellsWho,
     #[error("the header to hand over is not the one that the disclosure in the log names")]
     Header,
@@ -254,6 +259,8 @@ impl Fault {
             Self::NotAnchored => "not-anchored",
             Self::Spent => "spent",
             Self::NotAsked(_) => "not-asked",
+            Self::WithoutVideo => "without-video",
+            Self::Note(_) => "note",
             Self::TellsWho => "tells-who",
             Self::Header => "header",
             Self::DisclosureNotLogged => "disclosure-not-logged",
@@ -429,8 +436,17 @@ fn readable(bytes: Vec<u8>) -> Result<String, Fault> {
     Ok(printable_lines(&text))
 }
 
-/// Whether this consent, not signed yet, gives what was asked to whom it was asked for, and names
-/// nothing that is not an own commitment in a batch of the log.
+/// What an own disclosure hands over.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Prepared {
+    /// The re-wrapped header of each clip, in the disclosure's order.
+    pub headers: Vec<Vec<u8>>,
+    /// The note, an age file, if more than the video is given.
+    pub note: Option<Vec<u8>>,
+}
+
+/// Whether this consent, not signed yet, gives what was asked to whom it was asked for, names nothing
+/// that is not an own commitment in a batch of the log, and nothing but what is prepared.
 ///
 /// `batches` has, for each clip, what the rules keep of its batch, and whether its commitment
 /// stands in a disclosure already.
@@ -438,6 +454,7 @@ pub fn check_consent(
     claim: &Claim,
     disclosure: &Disclosure,
     batches: &[(Option<BatchFact>, bool)],
+    prepared: &Prepared,
     now: &Now<'_>,
 ) -> Result<(), Fault> {
     check_log_open(now.seen)?;
@@ -463,6 +480,7 @@ pub fn check_consent(
     {
         return Err(Fault::NotAsked(*kind));
     }
+    check_prepared(disclosure, prepared)?;
     check_clips(disclosure, batches)
 }
 
@@ -544,12 +562,12 @@ pub struct Taking {
     pub label: Label,
 }
 
-/// Whether the re-wrapped headers may be handed over now.
+/// Whether the re-wrapped headers and the note may be handed over now.
 pub fn check_hand_over<'a>(
     claim: &Claim,
     given: &'a Given,
     own_key: &PublicKey,
-    headers: &[Vec<u8>],
+    prepared: &Prepared,
     now: &Now<'_>,
 ) -> Result<&'a Taking, Fault> {
     let seen = now.check_fresh()?;
@@ -598,15 +616,37 @@ pub fn check_hand_over<'a>(
     if taking.logged_at >= given.body.expires {
         return Err(Fault::Expired(given.body.expires));
     }
-    check_headers(&given.body, headers)?;
+    check_prepared(&given.body, prepared)?;
     Ok(taking)
 }
 
-fn check_headers(disclosure: &Disclosure, headers: &[Vec<u8>]) -> Result<(), Fault> {
+/// Whether what is prepared is what the disclosure names: these headers, and a note if, and only if, more
+/// than the video is given.
+fn check_prepared(disclosure: &Disclosure, prepared: &Prepared) -> Result<(), Fault> {
+    if !disclosure.gives.contains(&DataKind::Video) {
+        return Err(Fault::WithoutVideo);
+    }
     let named = disclosure.clips.iter().map(|clip| clip.header);
-    match named.eq(headers.iter().map(Digest::of)) {
-        true => Ok(()),
-        false => Err(Fault::Header),
+    if !named.eq(prepared.headers.iter().map(Digest::of)) {
+        return Err(Fault::Header);
+    }
+    match (
+        disclosure.told().is_empty(),
+        disclosure.note,
+        &prepared.note,
+    ) {
+        (true, None, None) => Ok(()),
+        (true, ..) => Err(Fault::Note("tells what the disclosure does not give")),
+        (false, None, _) | (false, _, None) => {
+            Err(Fault::Note("is missing, and more than the video is given"))
+        }
+        (false, Some(_), Some(file)) if !note::has_form(file) => {
+            Err(Fault::Note("is not an age file of the size that all have"))
+        }
+        (false, Some(named), Some(file)) if Digest::of(file) != named => {
+            Err(Fault::Note("is not the one that the disclosure names"))
+        }
+        (false, ..) => Ok(()),
     }
 }
 

@@ -11,6 +11,7 @@
 //! * [`kept`]: clips that the vault does not have, and giving one up
 //! * [`gate`]: every check that stands between a clip and whoever asks for it; pure
 //! * [`inbox`], [`decide`]: what is asked, and the answers
+//! * [`note`]: what is told besides the video
 //! * [`publish`]: a clip for everybody
 //! * [`notices`]: who told that a legal demand was about this resident
 //! * [`report`]: who saw, with proofs; [`decision_file`]: a refusal, proved to a stranger
@@ -26,6 +27,7 @@ pub mod gate;
 pub mod inbox;
 pub mod kept;
 pub mod ledger;
+pub mod note;
 pub mod notices;
 pub mod publish;
 pub mod report;
@@ -49,6 +51,7 @@ use crate::store::secrets::{STAGED, SecretFile};
 use crate::store::{StoreError, own};
 use crate::time::{Clock, Time};
 use crate::tlog::policy::{Policy, PolicyError};
+use crate::wire::note::NoteError;
 use crate::wire::vault::HexId;
 use gate::{Fault, Now, Seen};
 use ledger::{Ledger, LedgerError};
@@ -119,6 +122,8 @@ pub enum ResidentError {
     NotInCopy(Time),
     #[error("{0}")]
     Asked(String),
+    #[error("the note: {0}")]
+    Note(#[from] NoteError),
     #[error("clip {clip}: {why}")]
     Open { clip: HexId, why: OpenError },
 }

@@ -19,11 +19,9 @@ use crate::wire::vault::{HexId, ShownOpening};
 /// How long a clip is public if nobody says otherwise, in seconds: the same for everybody.
 pub const PUBLIC_FOR: i64 = 30 * 86_400;
 
-/// What a resident wants to publish of a clip.
+/// How a resident wants to publish a clip.
 #[derive(Debug, Clone, Default)]
 pub struct Wish {
-    /// Which kinds of data besides the video.
-    pub gives: Vec<DataKind>,
     /// Until when; [`PUBLIC_FOR`], as far as the limits allow, if it is not said.
     pub until: Option<Time>,
 }
@@ -81,13 +79,12 @@ pub fn prepare(resident: &Resident, clip: HexId, wish: &Wish) -> Result<Offer, R
         opening,
         batch,
     } = decide::seal(resident, &clip, Audience::Public)?;
-    let mut gives = [&[DataKind::Video][..], &wish.gives].concat();
-    gives.sort_unstable();
-    gives.dedup();
     let disclosure = Disclosure {
         request: None,
         clips: vec![given],
-        gives,
+        gives: vec![DataKind::Video],
+        minutes: None,
+        note: None,
         recipient: Audience::Public,
         expires: expires(resident, wish.until)?,
     };

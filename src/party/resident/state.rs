@@ -27,6 +27,7 @@ use rusqlite::{OptionalExtension as _, Params, Row, Transaction, TransactionBeha
 use serde::{Deserialize, Serialize};
 
 use super::decide::to_value;
+use super::gate::Prepared;
 use crate::digest::{Digest, StatementId};
 use crate::seal::commitment::{Commitment, UPLOAD_SLOTS};
 use crate::statement::envelope::Envelope;
@@ -46,6 +47,7 @@ const SCHEMA: Schema = Schema {
         include_str!("state/schema-3.sql"),
         include_str!("state/schema-4.sql"),
         include_str!("state/schema-5.sql"),
+        include_str!("state/schema-6.sql"),
     ],
 };
 
@@ -211,6 +213,8 @@ pub struct Gift {
     /// The signed `disclosure`.
     pub envelope: serde_json::Value,
     pub clips: Vec<GivenClip>,
+    /// Until it is handed over; none if the video alone is given, and on a device restored from its phrase.
+    pub note: Option<KeptNote>,
     /// Its place in the own verified copy of the log.
     pub index: Option<LeafIndex>,
     /// When this device handed all headers over.
@@ -229,14 +233,49 @@ impl Gift {
             request,
             envelope: to_value(envelope),
             clips,
+            note: None,
             index: None,
             handed_over: None,
         }
     }
 
+    /// What it hands over; `None` if this device does not have all headers.
+    pub fn prepared(&self) -> Option<Prepared> {
+        prepared(&self.clips, self.note.as_ref())
+    }
+
+    /// Whether this device does not have all headers: it handed them over, or never had them.
+    pub fn lacks_headers(&self) -> bool {
+        self.clips.iter().any(|clip| clip.header.is_none())
+    }
+
     /// Whether a clip is among those given.
     pub fn gives(&self, clip: HexId) -> bool {
         self.clips.iter().any(|given| given.clip == Some(clip))
+    }
+}
+
+/// What a disclosure of these clips hands over; `None` if a header is missing.
+pub(super) fn prepared(clips: &[GivenClip], note: Option<&KeptNote>) -> Option<Prepared> {
+    let headers = clips.iter().map(|clip| clip.header.clone());
+    Some(Prepared {
+        headers: headers.collect::<Option<_>>()?,
+        note: note.map(|note| note.file.clone()),
+    })
+}
+
+/// The note of a disclosure.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeptNote {
+    /// What it tells, as it was sealed: this device cannot open the file.
+    pub text: Vec<u8>,
+    /// The age file for the recipient. Nobody can make the same again.
+    pub file: Vec<u8>,
+}
+
+impl std::fmt::Debug for KeptNote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeptNote(…)")
     }
 }
 

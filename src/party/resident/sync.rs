@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::gate::{self, Fault};
+use super::gate::{self, Fault, Prepared};
 use super::inbox::{self, Checkpoint, Held, Inbox};
 use super::notices::Notices;
 use super::state::{Anchor, Attack, Carried, Gift, GivenClip, KeptRefusal, MaybeRefused, State};
@@ -477,10 +477,10 @@ pub(super) fn hand_over(
 ) -> Result<Vec<StatementId>, ResidentError> {
     let mut done = Vec::new();
     for gift in resident.state.gifts_to_hand_over()? {
-        let Some(headers) = headers(&gift) else {
+        let Some(prepared) = gift.prepared() else {
             continue;
         };
-        match hand_over_one(resident, &gift, &headers) {
+        match hand_over_one(resident, &gift, &prepared) {
             Ok(()) => {
                 let now = resident.clock.now();
                 resident.state.set_handed_over(&gift.disclosure, now)?;
@@ -501,7 +501,7 @@ pub(super) fn hand_over(
 fn hand_over_one(
     resident: &Resident,
     gift: &Gift,
-    headers: &[Vec<u8>],
+    prepared: &Prepared,
 ) -> Result<(), ResidentError> {
     let missing = || ResidentError::Fault(Fault::DisclosureNotLogged);
     let index = resident
@@ -513,29 +513,28 @@ fn hand_over_one(
     let now = resident.now(seen.as_ref());
     let own_key = resident.own_key(&given.body);
     match &gift.request {
-        None => gate::check_publication(&given, &own_key, headers, &now)?,
+        None => gate::check_publication(&given, &own_key, prepared, &now)?,
         Some(request) => {
             let claim = resident.claim_of(request)?;
-            gate::check_hand_over(&claim, &given, &own_key, headers, &now)?;
+            gate::check_hand_over(&claim, &given, &own_key, prepared, &now)?;
         }
     }
     let (client, key) = (&resident.client, resident.seed.vault_key());
-    for (n, header) in headers.iter().enumerate() {
-        match client.hand_over(&gift.disclosure, n, header, &key) {
-            // The log has it: the server has lost what it is about.
-            Err(error) if error.status() == Some(404) => {
-                again::disclose(resident, gift, &given)?;
-                client.hand_over(&gift.disclosure, n, header, &key)?;
-            }
-            handed_over => handed_over?,
+    let send = |put: &dyn Fn() -> Result<(), ClientError>| match put() {
+        // The log has it: the server has lost what it is about.
+        Err(error) if error.status() == Some(404) => {
+            again::disclose(resident, gift, &given)?;
+            Ok(put()?)
         }
+        done => Ok::<_, ResidentError>(done?),
+    };
+    for (n, header) in prepared.headers.iter().enumerate() {
+        send(&|| client.hand_over(&gift.disclosure, n, header, &key))?;
+    }
+    if let Some(note) = &prepared.note {
+        send(&|| client.hand_over_note(&gift.disclosure, note, &key))?;
     }
     Ok(())
-}
-
-/// The headers that wait to be handed over, if this device has them all.
-fn headers(gift: &Gift) -> Option<Vec<Vec<u8>>> {
-    gift.clips.iter().map(|clip| clip.header.clone()).collect()
 }
 
 /// Disclosures that may still be collected, and whose headers this device does not have.
@@ -549,7 +548,7 @@ pub(super) fn unmet(resident: &Resident) -> Result<usize, ResidentError> {
         let open = given
             .and_then(|given| given.fact)
             .is_some_and(|f| f.withdrawn.is_none());
-        unmet += usize::from(open && gift.handed_over.is_none() && headers(&gift).is_none());
+        unmet += usize::from(open && gift.handed_over.is_none() && gift.lacks_headers());
     }
     Ok(unmet)
 }

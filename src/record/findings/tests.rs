@@ -17,6 +17,7 @@ use crate::statement::kinds::benefit::{Benefit, BenefitKind};
 use crate::statement::kinds::custody_report::{CustodyEvent, CustodyReport};
 use crate::statement::kinds::delay_order::{DelayOrder, Delayed};
 use crate::statement::kinds::demand_response::{DemandResponse, Outcome};
+use crate::statement::kinds::disclosure::{Audience, Disclosure};
 use crate::statement::kinds::erasure::{Erasure, ErasureBasis};
 use crate::statement::kinds::insider_access::InsiderAccess;
 use crate::statement::kinds::legal_demand::{LegalDemand, ProcessKind};
@@ -24,7 +25,7 @@ use crate::statement::kinds::notice::{Notice, NoticeState};
 use crate::statement::kinds::unsealing::Unsealing;
 use crate::statement::sealed::Opening;
 use crate::statement::testing::*;
-use crate::statement::words::{Band, Currency, Day, Money, RecordKind};
+use crate::statement::words::{Band, Currency, Day, MinutesBand, Money, RecordKind};
 
 mod others;
 
@@ -401,6 +402,41 @@ fn agencies_answer_for_what_they_took() {
     let nothing = report(&world, CustodyEvent::Unreadable, None);
     world.log(nothing, agency_officer()).unwrap();
     assert_eq!(overdue(&world), [(FindingCode::DeliveryFailed, 7)]);
+}
+
+/// The journey's request has a window of 120 minutes: 150 are usual for one clip, and 180 for two.
+#[test]
+fn more_film_than_the_window_and_half_an_hour_a_clip_is_found() {
+    for (window, clips, band, expected) in [
+        (120, 1, MinutesBand::UpTo240, false),
+        (120, 1, MinutesBand::UpTo720, true),
+        (31, 1, MinutesBand::UpTo240, false),
+        (30, 1, MinutesBand::UpTo240, true),
+        (30, 2, MinutesBand::UpTo240, false),
+        (210, 1, MinutesBand::UpTo720, true),
+        (211, 1, MinutesBand::UpTo720, false),
+        (720, 1, MinutesBand::Over720, false),
+        (1, 16, MinutesBand::UpTo720, false),
+        (1, 16, MinutesBand::Over720, true),
+    ] {
+        let mut world = World::at(Stage::Batch);
+        let mut request = world.ask();
+        request.window_minutes = window;
+        let recipient = Audience::Agency(request.recipient);
+        world.request = world.log(request, agency_officer()).unwrap();
+        let consent = Disclosure {
+            clips: (0..clips).map(|n| world.clip(n)).collect(),
+            minutes: Some(band),
+            recipient,
+            ..world.consent(0)
+        };
+        world.log(consent, resident("resident")).unwrap();
+        let found = match expected {
+            true => vec![(FindingCode::MoreThanAsked, 7)],
+            false => vec![],
+        };
+        assert_eq!(codes(&world), found, "{window} {clips} {band}");
+    }
 }
 
 #[test]

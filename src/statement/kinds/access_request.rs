@@ -53,7 +53,8 @@ pub struct AccessRequest {
     /// Answers count until then; cut to the minute.
     #[schemars(schema_with = "crate::time::to_the_minute")]
     pub deadline: Time,
-    /// Kinds of data asked for: ascending, each once.
+    /// Kinds of data asked for: ascending, each once, `video` among them.
+    #[schemars(extend("contains" = {"const": "video"}))]
     pub asks: Vec<DataKind>,
     /// Attachment of type `application/geo+json`: where, and from when to when.
     pub scope: SealDigest,
@@ -356,6 +357,13 @@ impl AccessRequest {
             }
         }
         ascending("/asks", &self.asks, 1..=5)?;
+        if !self.asks.contains(&DataKind::Video) {
+            return Err(Refusal::new(
+                Reason::BadValue,
+                "/asks",
+                "`video`, which is always asked for, and kinds besides it",
+            ));
+        }
         if self.deadline != self.deadline.cut_to_minute() {
             return Err(Refusal::new(
                 Reason::BadValue,

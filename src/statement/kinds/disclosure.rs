@@ -2,11 +2,14 @@
 //! gives a clip to the public.
 //!
 //! It says which commitments (made before, anchored in a batch), what the re-wrapped headers will
-//! be, which kinds of data, for whom and until when. It hands over nothing: that waits for the
-//! agency's `collection`, or for the disclosure itself to be seen in the log.
+//! be, which kinds of data, how many minutes, for whom and until when. It hands over nothing: that
+//! waits for the agency's `collection`, or for the disclosure itself to be seen in the log.
+//!
+//! The video is always given. Other kinds stand in one note, an age file for the recipient, and the
+//! log has the file's digest: the text's own could be guessed.
 //!
 //! A public one tells nobody who gives: it answers no request, has one clip (two would be known to
-//! be one person's), and neither name nor contact.
+//! be one person's), and gives the video alone, without a note.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -24,12 +27,15 @@ use crate::seal::recipient::{Recipient, RecipientError};
 use crate::statement::facts::{Change, DisclosureFact, Fact, FactKey, Facts, FactsExt, KeyFact};
 use crate::statement::refusal::{Reason, Refusal, Verdict};
 use crate::statement::rules::{Entry, outside_limits};
-use crate::statement::words::{DataKind, ascending};
+use crate::statement::words::{DataKind, MinutesBand, ascending, listed};
 use crate::time::{SECS_PER_DAY, Time};
 use crate::tlog::tree::LeafIndex;
 
 /// The most clips that one disclosure names.
 pub const MAX_CLIPS: usize = 16;
+/// Minutes that a clip may reach beyond the window asked about: more is a finding, and the owner's
+/// device gives such a clip only if it is named.
+pub const BESIDE_WINDOW: u64 = 30;
 
 /// A consent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -40,8 +46,16 @@ pub struct Disclosure {
     pub request: Option<StatementId>,
     /// 1 to 16; 1 for the public.
     pub clips: Vec<DisclosedClip>,
-    /// Kinds of data given: ascending, each once.
+    /// Kinds of data given: ascending, each once, `video` among them. Only `video` for the public.
+    #[schemars(extend("contains" = {"const": "video"}))]
     pub gives: Vec<DataKind>,
+    /// How long the clips are together, in minutes. Absent if, and only if, it gives to the public.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minutes: Option<MinutesBand>,
+    /// SHA-256 of the note for the recipient, an age file with what `gives` names besides `video`.
+    /// Absent if, and only if, `gives` names nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<Digest>,
     /// The request's recipient, or `public`.
     pub recipient: Audience,
     /// Not to be collected, and not served to the public, from then on; cut to the hour.
@@ -136,6 +150,9 @@ impl Kind for Disclosure {
             }
         };
         self.check_form(entry)?;
+        if request.is_some() {
+            self.check_members_for_agency()?;
+        }
 
         let mut change = Change::new();
         for (i, clip) in self.clips.iter().enumerate() {
@@ -183,11 +200,16 @@ impl Kind for Disclosure {
         let gives: Vec<&str> = self.gives.iter().map(|kind| kind.code()).collect();
         let (gives, expires) = (gives.join(", "), self.expires);
         match &self.request {
-            Some(request) => format!(
-                "A resident consents to request {}: {}, {gives}, to be collected before {expires}.",
-                short(request),
-                count(self.clips.len(), "clip"),
-            ),
+            Some(request) => {
+                let minutes = self.minutes.map(|band| format!(", {band} minutes in all"));
+                format!(
+                    "A resident consents to request {}: {}{}, {gives}, to be collected before \
+                     {expires}.",
+                    short(request),
+                    count(self.clips.len(), "clip"),
+                    minutes.unwrap_or_default(),
+                )
+            }
             None => format!("A resident gives a clip to everybody: {gives}, until {expires}."),
         }
     }
@@ -203,6 +225,8 @@ impl Kind for Disclosure {
                 header: Digest::from_bytes([9; 32]),
             }],
             gives: vec![DataKind::Time, DataKind::Video],
+            minutes: Some(MinutesBand::UpTo15),
+            note: Some(Digest::from_bytes([10; 32])),
             recipient: Audience::Agency(super::access_request::AccessRequest::example().recipient),
             expires: "2019-08-14T14:00:00Z".parse().expect("a time"),
         }
@@ -210,6 +234,13 @@ impl Kind for Disclosure {
 }
 
 impl Disclosure {
+    /// The kinds of data that the note tells: all that are given but the video.
+    pub fn told(&self) -> Vec<DataKind> {
+        let mut told = self.gives.clone();
+        told.retain(|kind| *kind != DataKind::Video);
+        told
+    }
+
     /// The request that it answers: its index.
     fn check_request<F: Facts>(
         &self,
@@ -249,14 +280,38 @@ impl Disclosure {
             let detail = "one clip: several would be known to be one person's".to_owned();
             return refuse(Reason::TellsWho, "/clips", detail);
         }
-        let personal = |kind: &&DataKind| matches!(kind, DataKind::Contact | DataKind::Name);
-        if let Some(kind) = self.gives.iter().find(personal) {
-            let detail = format!("{kind} does not go to the public: video, time and place do");
+        if let Some(kind) = self.told().first() {
+            let detail = format!("{kind} does not go to the public: the video alone does");
             return refuse(Reason::TellsWho, "/gives", detail);
         }
-        if !self.gives.contains(&DataKind::Video) {
-            let detail = "the film is what is given: video, and time or place besides".to_owned();
-            return refuse(Reason::BadValue, "/gives", detail);
+        if self.note.is_some() {
+            let detail = "the public gets no note: leave it out".to_owned();
+            return refuse(Reason::TellsWho, "/note", detail);
+        }
+        if self.minutes.is_some() {
+            let detail = "the public is told no length: leave it out".to_owned();
+            return refuse(Reason::TellsWho, "/minutes", detail);
+        }
+        Ok(())
+    }
+
+    /// A note if there is something to tell besides the video, and the band of minutes.
+    fn check_members_for_agency(&self) -> Result<(), Refusal> {
+        let refuse = |reason, member, detail: String| Err(Refusal::new(reason, member, detail));
+        match (self.told().as_slice(), self.note) {
+            ([], Some(_)) => {
+                let detail = "`gives` names the video alone, which has no note: leave it out";
+                return refuse(Reason::BadValue, "/note", detail.to_owned());
+            }
+            (told @ [_, ..], None) => {
+                let detail = format!("the SHA-256 of the note that tells {}", listed(told));
+                return refuse(Reason::MissingMember, "/note", detail);
+            }
+            _ => {}
+        }
+        if self.minutes.is_none() {
+            let detail = "how many minutes the clips are long, as a band".to_owned();
+            return refuse(Reason::MissingMember, "/minutes", detail);
         }
         Ok(())
     }
@@ -267,6 +322,12 @@ impl Disclosure {
             return refuse("/clips", "1 to 16 clips");
         }
         ascending("/gives", &self.gives, 1..=5)?;
+        if !self.gives.contains(&DataKind::Video) {
+            return refuse(
+                "/gives",
+                "`video`, which is always given, and kinds besides it",
+            );
+        }
         if self.expires != self.expires.cut_to_hour() || self.expires <= entry.logged_at {
             return refuse("/expires", "a time to come, cut to the hour");
         }

@@ -1,6 +1,6 @@
-//! What residents have shown to the server, and the headers they handed over.
+//! What residents have shown to the server, and the headers and notes they handed over.
 //!
-//! Headers are deleted soon after, or when what they open is no longer public: what stays is that
+//! These are deleted soon after, or when what a header opens is no longer public: what stays is that
 //! there was one, and when.
 
 use std::fmt;
@@ -32,6 +32,13 @@ const PLACE: &str = "SELECT clip, opening, body_length, vault, at, forgotten, he
     WHERE disclosure = ?1 AND n = ?2";
 const HAND_OVER: &str = "INSERT INTO handed_over (disclosure, n, at, forgotten, header)
     VALUES (?1, ?2, ?3, 0, ?4)";
+const NOTE: &str = "SELECT forgotten, note FROM notes WHERE disclosure = ?1";
+const HAND_OVER_NOTE: &str =
+    "INSERT INTO notes (disclosure, at, forgotten, note) VALUES (?1, ?2, 0, ?3)";
+const FORGET_OLD_NOTES: &str = "UPDATE notes SET note = zeroblob(length(note)), forgotten = 1
+    WHERE forgotten = 0 AND at < ?1";
+const FORGET_NOTE: &str = "UPDATE notes SET note = zeroblob(length(note)), forgotten = 1
+    WHERE forgotten = 0 AND disclosure = ?1";
 const PUBLIC: &str = "SELECT disclosures.id FROM handed_over
     JOIN disclosures ON disclosures.id = disclosure WHERE forgotten = 0 AND until IS NOT NULL";
 const FORGET_GIVEN: &str = "UPDATE handed_over SET header = zeroblob(length(header)), forgotten = 1
@@ -166,8 +173,8 @@ impl Vaults {
     /// again is done already.
     ///
     /// # Errors
-    /// [`VaultError::UnknownDisclosure`]; [`VaultError::HeaderConflict`] if there is another
-    /// header; [`VaultError::HeaderForgotten`] if there was one.
+    /// [`VaultError::UnknownDisclosure`]; [`VaultError::HandedOverConflict`] if there is another
+    /// header; [`VaultError::HandedOverForgotten`] if there was one.
     pub fn hand_over(
         &self,
         disclosure: StatementId,
@@ -183,9 +190,9 @@ impl Vaults {
                     tx.prepare_cached(HAND_OVER)?.execute(row)?;
                     Ok(())
                 }
-                Some((_, None)) => Err(VaultError::HeaderForgotten),
+                Some((_, None)) => Err(VaultError::HandedOverForgotten),
                 Some((_, Some(found))) if found == header => Ok(()),
-                Some(_) => Err(VaultError::HeaderConflict),
+                Some(_) => Err(VaultError::HandedOverConflict),
             }
         })
     }
@@ -208,6 +215,42 @@ impl Vaults {
         }))
     }
 
+    /// Keeps the note of a disclosure. The same note again is done already.
+    ///
+    /// # Errors
+    /// [`VaultError::UnknownDisclosure`]; [`VaultError::HandedOverConflict`] if there is another note;
+    /// [`VaultError::HandedOverForgotten`] if there was one.
+    pub fn hand_over_note(
+        &self,
+        disclosure: StatementId,
+        note: &[u8],
+        now: Time,
+    ) -> Result<(), VaultError> {
+        self.write(|tx| {
+            if find(tx, disclosure)?.is_none() {
+                return Err(VaultError::UnknownDisclosure);
+            }
+            match handed_over_note(tx, disclosure)? {
+                None => {
+                    let row = (disclosure.as_bytes(), now.unix(), note);
+                    tx.prepare_cached(HAND_OVER_NOTE)?.execute(row)?;
+                    Ok(())
+                }
+                Some(None) => Err(VaultError::HandedOverForgotten),
+                Some(Some(found)) if found == note => Ok(()),
+                Some(Some(_)) => Err(VaultError::HandedOverConflict),
+            }
+        })
+    }
+
+    /// The note of a disclosure, if it was handed over: none within, once it is forgotten.
+    pub fn handed_over_note(
+        &self,
+        disclosure: StatementId,
+    ) -> Result<Option<Option<Vec<u8>>>, StoreError> {
+        self.read(|db| handed_over_note(db, disclosure))
+    }
+
     /// Disclosures to the public whose headers are kept.
     pub fn public_disclosures(&self) -> Result<Vec<StatementId>, StoreError> {
         self.read(|db| {
@@ -217,16 +260,27 @@ impl Vaults {
         })
     }
 
-    /// Deletes the headers handed over to agencies before `before`, and counts them. That they had
+    /// Deletes the headers and notes handed over to agencies before `before`, and counts them. That they had
     /// been there stays known. Called again and again, it also removes what another process that was
     /// reading made earlier calls leave in the log of writes.
     pub fn forget_handed_over(&self, before: Time) -> Result<usize, VaultError> {
-        self.forget_where(|tx| tx.prepare_cached(FORGET_GIVEN)?.execute((before.unix(),)))
+        self.forget_where(|tx| {
+            let headers = tx.prepare_cached(FORGET_GIVEN)?.execute((before.unix(),))?;
+            let notes = tx
+                .prepare_cached(FORGET_OLD_NOTES)?
+                .execute((before.unix(),))?;
+            Ok(headers.saturating_add(notes))
+        })
     }
 
-    /// Deletes the headers of one disclosure, and counts them.
+    /// Deletes the headers and the note of one disclosure, and counts them.
     pub fn forget_disclosed(&self, disclosure: StatementId) -> Result<usize, VaultError> {
-        self.forget_where(|tx| tx.prepare_cached(FORGET)?.execute((disclosure.as_bytes(),)))
+        self.forget_where(|tx| {
+            let id = (disclosure.as_bytes(),);
+            let headers = tx.prepare_cached(FORGET)?.execute(id)?;
+            let notes = tx.prepare_cached(FORGET_NOTE)?.execute(id)?;
+            Ok(headers.saturating_add(notes))
+        })
     }
 
     fn forget_where(
@@ -286,6 +340,21 @@ fn place(db: &Connection, disclosure: StatementId, n: usize) -> rusqlite::Result
     };
     let row = (disclosure.as_bytes(), integer(n as u64));
     statement.query_row(row, place).optional()
+}
+
+/// A note that was handed over, if it was: none within, once it is forgotten.
+fn handed_over_note(
+    db: &Connection,
+    disclosure: StatementId,
+) -> rusqlite::Result<Option<Option<Vec<u8>>>> {
+    let mut statement = db.prepare_cached(NOTE)?;
+    let note = |row: &Row<'_>| match row.get(0)? {
+        true => Ok(None),
+        false => row.get(1).map(Some),
+    };
+    statement
+        .query_row((disclosure.as_bytes(),), note)
+        .optional()
 }
 
 fn shown_clip(row: &Row<'_>) -> rusqlite::Result<ShownClip> {

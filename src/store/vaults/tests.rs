@@ -408,7 +408,7 @@ fn a_header_is_handed_over_once_and_then_forgotten() {
     hand_over(1, header, 6).unwrap();
     assert!(matches!(
         hand_over(1, b"other", 6),
-        Err(VaultError::HeaderConflict)
+        Err(VaultError::HandedOverConflict)
     ));
     hand_over(0, b"second", 50).unwrap();
     let mut expected = HandedOver {
@@ -429,10 +429,53 @@ fn a_header_is_handed_over_once_and_then_forgotten() {
     assert_eq!(vaults.handed_over(statement(1), 1).unwrap(), Some(expected));
     assert!(matches!(
         hand_over(1, header, 7),
-        Err(VaultError::HeaderForgotten)
+        Err(VaultError::HandedOverForgotten)
     ));
     let second = vaults.handed_over(statement(1), 0).unwrap().unwrap();
     assert_eq!(second.header.unwrap(), b"second");
+}
+
+#[test]
+fn a_note_is_handed_over_once_and_then_forgotten_with_the_headers() {
+    let folder = tempfile::tempdir().unwrap();
+    let vaults = enrolled(&folder);
+    vaults.add_clip(VAULT, CLIP, clip(1000), &[]).unwrap();
+    for n in [1, 2] {
+        vaults
+            .record_disclosure(statement(n), &disclosure(), time(0))
+            .unwrap();
+    }
+    let hand_over = |n, note: &[u8], at| vaults.hand_over_note(statement(n), note, time(at));
+    let kept = |n| vaults.handed_over_note(statement(n)).unwrap();
+    assert!(matches!(
+        hand_over(3, b"a note", 5),
+        Err(VaultError::UnknownDisclosure)
+    ));
+    assert_eq!(kept(1), None);
+    hand_over(1, b"a note", 5).unwrap();
+    hand_over(1, b"a note", 6).unwrap();
+    hand_over(2, b"a second", 6).unwrap();
+    assert!(matches!(
+        hand_over(1, b"another", 6),
+        Err(VaultError::HandedOverConflict)
+    ));
+    assert_eq!(kept(1), Some(Some(b"a note".to_vec())));
+    assert_eq!(vaults.handed_over(statement(1), 0).unwrap(), None);
+
+    vaults
+        .hand_over(statement(1), 0, b"header", time(5))
+        .unwrap();
+    assert_eq!(vaults.forget_handed_over(time(5)).unwrap(), 0);
+    assert_eq!(vaults.forget_handed_over(time(6)).unwrap(), 2);
+    assert_eq!(vaults.forget_handed_over(time(6)).unwrap(), 0);
+    assert_eq!(kept(1), Some(None), "that there was one stays known");
+    assert!(matches!(
+        hand_over(1, b"a note", 7),
+        Err(VaultError::HandedOverForgotten)
+    ));
+    assert_eq!(kept(2), Some(Some(b"a second".to_vec())));
+    assert_eq!(vaults.forget_disclosed(statement(2)).unwrap(), 1);
+    assert_eq!(kept(2), Some(None));
 }
 
 #[test]
@@ -531,7 +574,7 @@ fn forgotten_headers_are_not_left_in_the_files() {
     vaults.add_clip(VAULT, CLIP, clip(1000), &[]).unwrap();
     let mut many = disclosure();
     many.clips = vec![many.clips[0].clone(); 16];
-    // Headers that fit their rows, and some that spill over pages; forgotten on the way.
+    // Headers that fit their rows, and some that spill over pages, as notes do; forgotten on the way.
     let mut forgotten = 0;
     for n in 0..160 {
         let (id, place) = (statement((n / 16) as u8), n % 16);
@@ -541,6 +584,10 @@ fn forgotten_headers_are_not_left_in_the_files() {
         let header = "header bytes ".repeat(1 + (n * 37) % 40 + n % 7 / 6 * 700);
         let at = time(n as i64);
         vaults.hand_over(id, place, header.as_bytes(), at).unwrap();
+        if place == 0 {
+            let note = "header bytes ".repeat(330);
+            vaults.hand_over_note(id, note.as_bytes(), at).unwrap();
+        }
         if n % 50 == 49 {
             forgotten += vaults.forget_handed_over(at.plus_seconds(-10)).unwrap();
         }
@@ -553,7 +600,7 @@ fn forgotten_headers_are_not_left_in_the_files() {
     };
     assert!(holds(b"header bytes "));
     forgotten += vaults.forget_handed_over(time(1000)).unwrap();
-    assert_eq!(forgotten, 160);
+    assert_eq!(forgotten, 170);
     assert!(!holds(b"header bytes "));
     assert!(holds(b"opening b"), "the search finds what is there");
 }

@@ -40,7 +40,6 @@ pub struct PublicationView {
     pub id: String,
     pub logged_at: Moment,
     pub until: Moment,
-    pub gives: String,
     pub state: &'static str,
     /// It can be fetched.
     pub open: bool,
@@ -50,13 +49,11 @@ impl PublicationView {
     pub(super) fn of(given: &Given, now: Option<Time>) -> Self {
         // Before the first checkpoint nothing counts.
         let state = now.map(|now| given.state(now));
-        let gives: Vec<&str> = given.gives.iter().map(|k| words::data_kind(*k)).collect();
         Self {
             index: given.index,
             id: given.id.to_string(),
             logged_at: given.logged_at.into(),
             until: given.expires.into(),
-            gives: gives.join(", "),
             state: match state {
                 Some(PublicState::Public) => "Public",
                 Some(PublicState::Withdrawn) => "Taken back",

@@ -182,6 +182,10 @@ const OF_CLIPS: &[Bad] = &[
     ("a header for no disclosure", |v| v.own("PUT", &format!("/vault/v1/disclosures/{}/headers/0", "ab".repeat(32)), b"x"), 404, "not-found", ""),
     ("a header at no place", |v| v.own("PUT", &format!("/vault/v1/disclosures/{}/headers/first", "ab".repeat(32)), b"x"), 404, "not-found", ""),
     ("a disclosure's id that is none", |v| v.own("PUT", "/vault/v1/disclosures/1/headers/0", b"x"), 400, "bad-request", "id"),
+    ("a note for no disclosure", |v| v.own("PUT", &format!("/vault/v1/disclosures/{}/note", "ab".repeat(32)), b"x"), 404, "not-found", ""),
+    ("a note that is too long", |v| v.own("PUT", &format!("/vault/v1/disclosures/{}/note", "ab".repeat(32)), &[b'x'; 4297]), 413, "too-large", ""),
+    ("a resident's collection of a note", |v| v.own("GET", &format!("/vault/v1/disclosures/{}/note", "ab".repeat(32)), b""), 403, "forbidden", ""),
+    ("a collection of no note", |v| v.by_agency(Call::new("GET", format!("/vault/v1/disclosures/{}/note", "ab".repeat(32)), [])), 404, "not-found", ""),
     ("a resident's collection", |v| v.own("GET", &format!("/vault/v1/disclosures/{}/clips/0", "ab".repeat(32)), b""), 403, "forbidden", ""),
     ("a collection of nothing", |v| v.by_agency(Call::new("GET", format!("/vault/v1/disclosures/{}/clips/0", "ab".repeat(32)), [])), 404, "not-found", ""),
 ];

@@ -1,7 +1,7 @@
 //! The gate before everybody: nobody asks, so that what is checked is what would be told, and that
 //! the log has it.
 
-use super::{Fault, Given, Now, check_clips, check_headers, check_log_open, check_mark};
+use super::{Fault, Given, Now, Prepared, check_clips, check_log_open, check_mark, check_prepared};
 use crate::statement::facts::BatchFact;
 use crate::statement::key::PublicKey;
 use crate::statement::kinds::disclosure::{Audience, Disclosure};
@@ -28,7 +28,7 @@ pub fn check_publish(
 pub fn check_publication(
     given: &Given,
     own_key: &PublicKey,
-    headers: &[Vec<u8>],
+    prepared: &Prepared,
     now: &Now<'_>,
 ) -> Result<(), Fault> {
     let seen = now.check_fresh()?;
@@ -50,15 +50,15 @@ pub fn check_publication(
     if now.time >= given.body.expires {
         return Err(Fault::Over(given.body.expires));
     }
-    check_headers(&given.body, headers)
+    check_prepared(&given.body, prepared)
 }
 
 fn check_public(disclosure: &Disclosure) -> Result<(), Fault> {
     if disclosure.recipient != Audience::Public || disclosure.request.is_some() {
         return Err(Fault::RecipientSwapped);
     }
-    let personal = |kind: &DataKind| matches!(kind, DataKind::Contact | DataKind::Name);
-    if disclosure.clips.len() != 1 || disclosure.gives.iter().any(personal) {
+    let told = disclosure.note.is_some() || disclosure.minutes.is_some();
+    if disclosure.clips.len() != 1 || disclosure.gives != [DataKind::Video] || told {
         return Err(Fault::TellsWho);
     }
     Ok(())

@@ -507,6 +507,14 @@ fn batch_fact() -> BatchFact {
     }
 }
 
+/// These headers, and no note.
+fn prepared(headers: &[&[u8]]) -> Prepared {
+    Prepared {
+        headers: headers.iter().map(|header| header.to_vec()).collect(),
+        note: None,
+    }
+}
+
 /// The consent that an honest device would give in this world.
 fn consent(world: &World) -> Disclosure {
     Disclosure {
@@ -522,7 +530,14 @@ fn a_consent_gives_what_was_asked_to_whom_it_was_asked_for() {
     let seen = log.seen(world.history.len(), world.now);
     let genuine = consent(&world);
     let at = |time, disclosure: &Disclosure, fact: Option<BatchFact>, spent| {
-        check_consent(&claim, disclosure, &[(fact, spent)], &log.now(&seen, time))
+        let now = log.now(&seen, time);
+        check_consent(
+            &claim,
+            disclosure,
+            &[(fact, spent)],
+            &prepared(&[b"header"]),
+            &now,
+        )
     };
     let check = |disclosure: &Disclosure| at(world.now, disclosure, Some(batch_fact()), false);
     assert_eq!(check(&genuine), Ok(()));
@@ -542,6 +557,13 @@ fn a_consent_gives_what_was_asked_to_whom_it_was_asked_for() {
         with(&|d| d.gives = vec![DataKind::Contact, DataKind::Video]),
         unasked
     );
+    let without_video = Err(Fault::WithoutVideo);
+    assert_eq!(with(&|d| d.gives = vec![DataKind::Time]), without_video);
+    assert_eq!(with(&|d| d.gives.clear()), without_video);
+    assert_eq!(
+        with(&|d| d.clips[0].header = Digest::of("another")),
+        Err(Fault::Header)
+    );
     assert_eq!(with(&|d| d.clips[0].index += 1), Err(Fault::NotAnchored));
     assert_eq!(with(&|d| d.clips.clear()), Err(Fault::NotAnchored));
     assert_eq!(
@@ -559,21 +581,27 @@ fn a_consent_needs_fresh_knowledge_and_an_open_genuine_request() {
     let (world, _) = asked();
     let (log, claim) = (log(), claim(&world));
     let genuine = consent(&world);
-    let batches = [(Some(batch_fact()), false)];
+    let (batches, ready) = ([(Some(batch_fact()), false)], prepared(&[b"header"]));
     let seen = log.seen(world.history.len(), world.now);
     let late = world.now.plus_seconds(MAX_AGE + 1);
-    let stale = check_consent(&claim, &genuine, &batches, &log.now(&seen, late));
+    let stale = check_consent(&claim, &genuine, &batches, &ready, &log.now(&seen, late));
     assert!(matches!(stale, Err(Fault::Stale(_))));
     let deadline = claim.body.deadline;
     let seen = log.seen(world.history.len(), deadline);
-    let closed = check_consent(&claim, &genuine, &batches, &log.now(&seen, deadline));
+    let closed = check_consent(
+        &claim,
+        &genuine,
+        &batches,
+        &ready,
+        &log.now(&seen, deadline),
+    );
     assert_eq!(closed, Err(Fault::Closed(deadline)));
     let lie = Claim {
         agreement: None,
         ..claim
     };
     let seen = log.seen(world.history.len(), world.now);
-    let lied = check_consent(&lie, &genuine, &batches, &log.now(&seen, world.now));
+    let lied = check_consent(&lie, &genuine, &batches, &ready, &log.now(&seen, world.now));
     assert_eq!(lied, Err(Fault::NoAgreement(id(AGENCY))));
 }
 
@@ -585,7 +613,13 @@ fn an_agency_that_may_not_act_or_has_closed_its_request_is_given_nothing() {
         let seen = log.seen(world.history.len(), world.now);
         let batches = [(Some(batch_fact()), false)];
         let now = log.now(&seen, world.now);
-        check_consent(&claim(world), &consent(world), &batches, &now)
+        check_consent(
+            &claim(world),
+            &consent(world),
+            &batches,
+            &prepared(&[b"header"]),
+            &now,
+        )
     };
     let mut suspended = world.clone();
     suspended
@@ -606,12 +640,12 @@ fn an_agency_that_may_not_act_or_has_closed_its_request_is_given_nothing() {
 fn a_suspension_or_a_withdrawn_request_stops_the_hand_over() {
     let mut world = consented();
     world.log(world.collect(), agency_officer()).unwrap();
-    let headers = [b"header".to_vec()];
+    let ready = prepared(&[b"header"]);
     let mut suspended = world.clone();
     suspended
         .log(PartyStatus::example(), operator_admin())
         .unwrap();
-    let handed_over = hand_over(&suspended, &given(&suspended), &headers);
+    let handed_over = hand_over(&suspended, &given(&suspended), &ready);
     assert_eq!(handed_over, Err(Fault::NotInStanding(id(AGENCY))));
     let at = world.next();
     let closing = |outcome| RequestClosing {
@@ -622,10 +656,10 @@ fn a_suspension_or_a_withdrawn_request_stops_the_hand_over() {
     answered
         .log(closing(ClosingOutcome::Answered), agency_officer())
         .unwrap();
-    assert!(hand_over(&answered, &given(&answered), &headers).is_ok());
+    assert!(hand_over(&answered, &given(&answered), &ready).is_ok());
     let withdrawn = closing(ClosingOutcome::Withdrawn);
     world.log(withdrawn, agency_officer()).unwrap();
-    let handed_over = hand_over(&world, &given(&world), &headers);
+    let handed_over = hand_over(&world, &given(&world), &ready);
     assert_eq!(handed_over, Err(Fault::ClosedEarly(at)));
 }
 
@@ -680,35 +714,35 @@ fn given(world: &World) -> Given {
     }
 }
 
-fn hand_over(world: &World, given: &Given, headers: &[Vec<u8>]) -> Result<LeafIndex, Fault> {
+fn hand_over(world: &World, given: &Given, ready: &Prepared) -> Result<LeafIndex, Fault> {
     let log = log();
     let seen = log.seen(world.history.len(), world.now);
     let now = log.now(&seen, world.now);
-    let taking = check_hand_over(&claim(world), given, &public("resident"), headers, &now);
+    let taking = check_hand_over(&claim(world), given, &public("resident"), ready, &now);
     taking.map(|taking| taking.index)
 }
 
 #[test]
 fn nothing_is_handed_over_before_the_collection_stands_in_the_log() {
     let mut world = consented();
-    let headers = [b"header".to_vec()];
+    let ready = prepared(&[b"header"]);
     assert_eq!(
-        hand_over(&world, &given(&world), &headers),
+        hand_over(&world, &given(&world), &ready),
         Err(Fault::NotCollected)
     );
     let at = world.next();
     world.log(world.collect(), agency_officer()).unwrap();
     let given = given(&world);
-    assert_eq!(hand_over(&world, &given, &headers), Ok(at));
+    assert_eq!(hand_over(&world, &given, &ready), Ok(at));
 
     let (log, claim) = (log(), claim(&world));
     let seen = log.seen(world.history.len() - 1, world.now);
     let own = public("resident");
-    let early = check_hand_over(&claim, &given, &own, &headers, &log.now(&seen, world.now));
+    let early = check_hand_over(&claim, &given, &own, &ready, &log.now(&seen, world.now));
     assert_eq!(early, Err(Fault::NotCollected));
     let seen = log.seen(world.history.len(), world.now);
     let late = world.now.plus_seconds(MAX_AGE + 1);
-    let stale = check_hand_over(&claim, &given, &own, &headers, &log.now(&seen, late));
+    let stale = check_hand_over(&claim, &given, &own, &ready, &log.now(&seen, late));
     assert!(matches!(stale, Err(Fault::Stale(_))));
 }
 
@@ -718,12 +752,12 @@ fn nothing_is_handed_over_before_the_collection_stands_in_the_log() {
 fn what_was_logged_at_a_false_time_releases_nothing() {
     let mut world = consented();
     world.log(world.collect(), agency_officer()).unwrap();
-    let (headers, given) = ([b"header".to_vec()], given(&world));
+    let (ready, given) = (prepared(&[b"header"]), given(&world));
     let (log, genuine) = (log(), claim(&world));
     let seen = log.seen(world.history.len(), world.now);
     let now = log.now(&seen, world.now);
     let release = |claim: &Claim, given: &Given| {
-        let checked = check_hand_over(claim, given, &public("resident"), &headers, &now);
+        let checked = check_hand_over(claim, given, &public("resident"), &ready, &now);
         checked.map(|_| ())
     };
     assert_eq!(release(&genuine, &given), Ok(()));
@@ -765,6 +799,7 @@ fn what_was_logged_at_a_false_time_releases_nothing() {
         &request,
         &self::consent(&world),
         &[(Some(batch_fact()), false)],
+        &prepared(&[b"header"]),
         &now,
     );
     assert_eq!(answered, not_yet);
@@ -777,7 +812,7 @@ fn nothing_that_came_after_the_end_opens_a_clip() {
     world.log(world.collect(), agency_officer()).unwrap();
     let (log, claim, given) = (log(), claim(&world), given(&world));
     let taken = given.collection.clone().unwrap();
-    let headers = [b"header".to_vec()];
+    let ready = prepared(&[b"header"]);
     let closed_at = |index: u64| ClosedFact {
         index: LeafIndex::new(index),
         logged_at: world.now,
@@ -788,7 +823,7 @@ fn nothing_that_came_after_the_end_opens_a_clip() {
         let mut seen = log.seen(world.history.len() + 1, world.now);
         seen.closed = Some(closed_at(end));
         let now = log.now(&seen, world.now);
-        check_hand_over(&claim, &given, &public("resident"), &headers, &now).cloned()
+        check_hand_over(&claim, &given, &public("resident"), &ready, &now).cloned()
     };
     let at = taken.index.as_u64();
     assert_eq!(handed_over(at + 1), Ok(taken));
@@ -801,6 +836,7 @@ fn nothing_that_came_after_the_end_opens_a_clip() {
         &claim,
         &consent(&world),
         &[(Some(batch_fact()), false)],
+        &prepared(&[b"header"]),
         &now,
     );
     assert!(matches!(consent, Err(Fault::LogClosed(_))));
@@ -813,12 +849,9 @@ fn what_was_taken_back_first_is_not_handed_over() {
     world
         .log(Withdrawal { disclosure }, resident("resident"))
         .unwrap();
-    let headers = [b"header".to_vec()];
+    let ready = prepared(&[b"header"]);
     let withdrawn = given(&world);
-    assert_eq!(
-        hand_over(&world, &withdrawn, &headers),
-        Err(Fault::Withdrawn)
-    );
+    assert_eq!(hand_over(&world, &withdrawn, &ready), Err(Fault::Withdrawn));
     // Even if the rules were wrong, and let a collection follow.
     let index = world.next();
     let followed = Given {
@@ -834,10 +867,7 @@ fn what_was_taken_back_first_is_not_handed_over() {
         }),
         ..withdrawn
     };
-    assert_eq!(
-        hand_over(&world, &followed, &headers),
-        Err(Fault::Withdrawn)
-    );
+    assert_eq!(hand_over(&world, &followed, &ready), Err(Fault::Withdrawn));
 }
 
 #[test]
@@ -845,11 +875,11 @@ fn a_hand_over_is_of_the_own_consent_to_the_agency_that_asked() {
     let mut world = consented();
     world.log(world.collect(), agency_officer()).unwrap();
     let genuine = given(&world);
-    let headers = [b"header".to_vec()];
+    let ready = prepared(&[b"header"]);
     let with = |alter: &dyn Fn(&mut Given)| {
         let mut given = genuine.clone();
         alter(&mut given);
-        hand_over(&world, &given, &headers)
+        hand_over(&world, &given, &ready)
     };
     let fact = |given: &mut Given| given.fact.clone().unwrap();
     let not_logged = Err(Fault::DisclosureNotLogged);
@@ -878,13 +908,97 @@ fn a_hand_over_is_of_the_own_consent_to_the_agency_that_asked() {
         with(&|g| g.body.expires = expires),
         Err(Fault::Expired(expires))
     );
-    for headers in [
-        vec![],
-        vec![b"another".to_vec()],
-        vec![b"header".to_vec(); 2],
-    ] {
-        assert_eq!(hand_over(&world, &genuine, &headers), Err(Fault::Header));
+    let others: [&[&[u8]]; 3] = [&[], &[b"another"], &[b"header", b"header"]];
+    for headers in others {
+        let ready = prepared(headers);
+        assert_eq!(hand_over(&world, &genuine, &ready), Err(Fault::Header));
     }
+}
+
+/// The one consent, and what is prepared for it, with a note that tells the time.
+fn consent_with_note(world: &World) -> (Disclosure, Prepared) {
+    let mut disclosure = consent(world);
+    let text = br#"{"time":["at nine"]}"#.to_vec();
+    let file = note::seal(text, &disclosure.recipient.recipient()).unwrap();
+    disclosure.gives = vec![DataKind::Time, DataKind::Video];
+    disclosure.note = Some(Digest::of(&file));
+    let prepared = Prepared {
+        note: Some(file),
+        ..prepared(&[b"header"])
+    };
+    (disclosure, prepared)
+}
+
+/// Both checks of the gate: before the consent is signed, and before anything is handed over.
+#[test]
+fn a_note_is_the_one_that_is_named_and_of_the_one_form() {
+    let (mut world, _) = asked();
+    let (genuine, ready) = consent_with_note(&world);
+    let mut logged = world.clone();
+    logged.disclosure = logged.log(genuine.clone(), resident("resident")).unwrap();
+    let uncollected = hand_over(&logged, &given(&logged), &ready);
+    assert_eq!(uncollected, Err(Fault::NotCollected));
+    world = logged.clone();
+    world.log(world.collect(), agency_officer()).unwrap();
+    let log = log();
+    let seen = log.seen(world.history.len(), world.now);
+    let now = log.now(&seen, world.now);
+    let (claim, given) = (claim(&world), given(&world));
+    let check = |disclosure: &Disclosure, prepared: &Prepared| {
+        let batches = [(Some(batch_fact()), false)];
+        let consent = check_consent(&claim, disclosure, &batches, prepared, &now);
+        let given = Given {
+            body: disclosure.clone(),
+            ..given.clone()
+        };
+        let handed_over =
+            check_hand_over(&claim, &given, &public("resident"), prepared, &now).map(drop);
+        assert_eq!(consent, handed_over);
+        consent
+    };
+    assert_eq!(check(&genuine, &ready), Ok(()));
+
+    let refused = |disclosure: &Disclosure, file: Option<Vec<u8>>| {
+        let prepared = Prepared {
+            note: file,
+            ..ready.clone()
+        };
+        let checked = check(disclosure, &prepared);
+        assert!(matches!(checked, Err(Fault::Note(_))), "{checked:?}");
+    };
+    let file = ready.note.clone().unwrap();
+    refused(&genuine, None);
+    let another = note::seal(b"{}".to_vec(), &genuine.recipient.recipient()).unwrap();
+    refused(&genuine, Some(another));
+    // Named, and of another size or form.
+    for other in [
+        file[..file.len() - 1].to_vec(),
+        [&file[..], &[0]].concat(),
+        vec![0; file.len()],
+    ] {
+        let named = Disclosure {
+            note: Some(Digest::of(&other)),
+            ..genuine.clone()
+        };
+        refused(&named, Some(other));
+    }
+    // More kinds than a note is for, and none.
+    let unnamed = Disclosure {
+        note: None,
+        ..genuine.clone()
+    };
+    refused(&unnamed, Some(file.clone()));
+    refused(&unnamed, None);
+    let video = Disclosure {
+        gives: vec![DataKind::Video],
+        ..genuine.clone()
+    };
+    refused(&video, Some(file.clone()));
+    let bare = Disclosure {
+        note: None,
+        ..video
+    };
+    refused(&bare, Some(file));
 }
 
 #[test]

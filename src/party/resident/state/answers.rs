@@ -4,8 +4,8 @@ use rusqlite::Row;
 use serde_json::Value;
 
 use super::{
-    Carried, Gift, GivenClip, KeptRefusal, State, anchor, anchor_columns, damaged, integer,
-    leaf_index, statement_id, time,
+    Carried, Gift, GivenClip, KeptNote, KeptRefusal, State, anchor, anchor_columns, damaged,
+    integer, leaf_index, statement_id, time,
 };
 use crate::digest::StatementId;
 use crate::seal::commitment::Commitment;
@@ -29,7 +29,8 @@ const CARRY: &str = "UPDATE refusals SET carried_by = ?2, commitment = ?3 WHERE 
 macro_rules! gifts {
     ($rest:literal) => {
         concat!(
-            "SELECT number, disclosure, request, envelope, log_index, handed_over FROM gifts ",
+            "SELECT number, disclosure, request, envelope, log_index, handed_over, note_text, note
+             FROM gifts ",
             $rest,
             " ORDER BY number"
         )
@@ -43,13 +44,16 @@ pub(super) const GIFTS_OF: &str =
     gifts!("WHERE number IN (SELECT gift FROM given_clips WHERE clip = ?1)");
 pub(super) const TO_HAND_OVER: &str = gifts!("WHERE log_index IS NOT NULL AND handed_over IS NULL");
 const GIVEN: &str = "SELECT clip, header FROM given_clips WHERE gift = ?1 ORDER BY place";
-const ADD_GIFT: &str = "INSERT INTO gifts (disclosure, request, envelope, log_index, handed_over)
-    VALUES (?1, ?2, ?3, ?4, ?5)";
+const ADD_GIFT: &str =
+    "INSERT INTO gifts (disclosure, request, envelope, log_index, handed_over, note_text, note)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 const ADD_GIVEN: &str =
     "INSERT INTO given_clips (gift, place, clip, header) VALUES (?1, ?2, ?3, ?4)";
 const REMOVE_GIFT: &str = "DELETE FROM gifts WHERE disclosure = ?1";
 const LOGGED: &str = "UPDATE gifts SET log_index = ?2 WHERE disclosure = ?1";
 const HANDED_OVER: &str = "UPDATE gifts SET handed_over = ?2 WHERE disclosure = ?1";
+const DROP_NOTE: &str = "UPDATE gifts SET note_text = NULL, note = NULL
+    WHERE disclosure = ?1 AND note IS NOT NULL";
 const DROP_HEADERS: &str = "UPDATE given_clips SET header = NULL
     WHERE gift = (SELECT number FROM gifts WHERE disclosure = ?1) AND header IS NOT NULL";
 
@@ -203,6 +207,8 @@ impl State {
                 gift.envelope.to_string(),
                 gift.index.map(|index| integer(index.as_u64())),
                 gift.handed_over.map(Time::unix),
+                gift.note.as_ref().map(|note| &note.text),
+                gift.note.as_ref().map(|note| &note.file),
             );
             self.change(ADD_GIFT, values)?;
             let number = self.database.last_insert_rowid();
@@ -235,24 +241,26 @@ impl State {
         Ok(self.change(LOGGED, values)? > 0)
     }
 
-    /// Notes that all headers of a disclosure were handed over, and forgets them.
+    /// Notes that all headers and the note of a disclosure were handed over, and forgets them.
     ///
     /// # Errors
     /// SQLite's.
     pub fn set_handed_over(&self, disclosure: &StatementId, at: Time) -> Result<(), StoreError> {
         self.atomic(|| {
             self.change(HANDED_OVER, (disclosure.as_bytes(), at.unix()))?;
-            self.drop_headers(disclosure)
+            self.drop_prepared(disclosure)
         })
     }
 
-    /// Forgets the headers of a disclosure.
+    /// Destroys the headers and the note of a disclosure: nobody can make the same again.
     ///
     /// # Errors
     /// SQLite's.
-    pub fn drop_headers(&self, disclosure: &StatementId) -> Result<(), StoreError> {
-        self.change(DROP_HEADERS, (disclosure.as_bytes(),))
-            .map(drop)
+    pub fn drop_prepared(&self, disclosure: &StatementId) -> Result<(), StoreError> {
+        self.atomic(|| {
+            self.change(DROP_HEADERS, (disclosure.as_bytes(),))?;
+            self.change(DROP_NOTE, (disclosure.as_bytes(),)).map(drop)
+        })
     }
 
     fn gifts_where(
@@ -278,11 +286,19 @@ impl State {
 fn read(row: &Row<'_>) -> rusqlite::Result<(i64, Gift)> {
     let index: Option<i64> = row.get(4)?;
     let handed_over: Option<i64> = row.get(5)?;
+    let note_text: Option<Vec<u8>> = row.get(6)?;
     let gift = Gift {
         disclosure: statement_id(row, 1)?,
         request: row.get::<_, Option<_>>(2)?.map(StatementId::from_bytes),
         envelope: json(row, 3)?,
         clips: Vec::new(),
+        note: match note_text {
+            Some(text) => Some(KeptNote {
+                text,
+                file: row.get(7)?,
+            }),
+            None => None,
+        },
         index: index.map(|_| leaf_index(row, 4)).transpose()?,
         handed_over: handed_over.map(|_| time(row, 5)).transpose()?,
     };

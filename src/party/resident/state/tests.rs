@@ -102,6 +102,10 @@ fn gift(n: u8, request: Option<u8>, of: &[HexId]) -> Gift {
         request: request.map(|request| StatementId::from_bytes([request; 32])),
         envelope: json!({ "payload": n }),
         clips: given.collect(),
+        note: request.map(|_| KeptNote {
+            text: vec![n; 40],
+            file: vec![n; 4296],
+        }),
         index: None,
         handed_over: None,
     }
@@ -416,7 +420,8 @@ fn every_answer_reads_back() {
         (Some(index), Some(start()))
     );
     assert!(found.clips.iter().all(|given| given.header.is_none()));
-    state.drop_headers(&public.disclosure).unwrap();
+    assert_eq!(found.note, None);
+    state.drop_prepared(&public.disclosure).unwrap();
     assert_eq!(
         state.gift(&public.disclosure).unwrap().unwrap().clips[0].header,
         None

@@ -137,7 +137,7 @@ fn each_kind_of_request_reaches_its_bounds() {
         let mut request = world.ask();
         request.kind = kind;
         (request.area_m2, request.window_minutes) = (area, minutes);
-        (request.footage_age_days, request.asks) = (45, vec![asks]);
+        (request.footage_age_days, request.asks) = (45, vec![asks, DataKind::Video]);
         world.log(request, agency_officer()).unwrap();
     }
 }

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 
-use crate::digest::StatementId;
+use crate::digest::{Digest, StatementId};
 use crate::statement::envelope::Envelope;
 use crate::statement::facts::{Change, Fact, FactMap, Pending};
 use crate::statement::key::PublicKey;
@@ -157,6 +157,14 @@ fn choose<T: Clone>(pick: &mut usize, all: &[T]) -> T {
     chosen
 }
 
+fn given_kinds() -> [Vec<DataKind>; 3] {
+    [
+        vec![DataKind::Video],
+        vec![DataKind::Video],
+        vec![DataKind::Time, DataKind::Video],
+    ]
+}
+
 /// What is said in `world`, and by whom.
 fn say(world: &World, ids: &[StatementId], event: Event) -> Option<(Statement, Voice)> {
     let pick = &mut { event.pick };
@@ -205,17 +213,16 @@ fn say(world: &World, ids: &[StatementId], event: Event) -> Option<(Statement, V
             disclosure.request = Some(request);
             let days = choose(pick, &[1, 3]);
             disclosure.expires = world.now.cut_to_hour().plus_seconds(days * DAY);
+            disclosure.gives = choose(pick, &given_kinds());
+            let told = disclosure.gives.len() > 1;
+            let noted = choose(pick, &[told, told, told, !told]);
+            disclosure.note = noted.then(|| Digest::of("a note"));
             (disclosure.into(), resident(choose(pick, &RESIDENTS)))
         }
         What::Publish => {
             let mut disclosure = world.publish(choose(pick, &[0, 4, 5]));
             disclosure.request = choose(pick, &[None, None, Some(world.request)]);
-            let gives = [
-                vec![DataKind::Video],
-                vec![DataKind::Time, DataKind::Video],
-                vec![DataKind::Name, DataKind::Video],
-            ];
-            disclosure.gives = choose(pick, &gives);
+            disclosure.gives = choose(pick, &given_kinds());
             disclosure
                 .clips
                 .extend(choose(pick, &[None, None, Some(6)]).map(|at| world.clip(at)));
@@ -652,10 +659,12 @@ fn promises(history: &[(Time, Signed)]) -> Result<(), TestCaseError> {
                     None => {
                         prop_assert_eq!(disclosure.recipient, Audience::Public);
                         prop_assert_eq!(disclosure.clips.len(), 1, "tied to one another");
-                        let told = [DataKind::Contact, DataKind::Name];
-                        prop_assert!(!disclosure.gives.iter().any(|kind| told.contains(kind)));
+                        prop_assert_eq!(&disclosure.gives, &[DataKind::Video]);
+                        prop_assert_eq!(disclosure.minutes, None);
                     }
                 }
+                prop_assert!(disclosure.gives.contains(&DataKind::Video));
+                prop_assert_eq!(disclosure.note.is_some(), disclosure.gives.len() > 1);
                 for clip in &disclosure.clips {
                     prop_assert!(first_time(clip.commitment.to_string()));
                 }

@@ -236,7 +236,8 @@ refusals! {
     };
     a_video_request_for_names: OutsideKind "/asks", at Agreement: |w| {
         let mut request = w.ask();
-        (request.kind, request.asks) = (RequestKind::VideoRequest, vec![DataKind::Name]);
+        request.kind = RequestKind::VideoRequest;
+        request.asks = vec![DataKind::Name, DataKind::Video];
         w.log(request, agency_officer())
     };
     closed_by_another: WrongAuthor "/issuer", at Request: |w| w.log(closing(w, ClosingOutcome::Answered), operator_officer());

@@ -1,7 +1,7 @@
 //! What is given to everybody: who may say so, how little it tells, and how it ends.
 
 use super::refusals;
-use crate::digest::StatementId;
+use crate::digest::{Digest, StatementId};
 use crate::seal::recipient::Recipient;
 use crate::statement::facts::{DisclosureFact, Fact, FactsExt as _};
 use crate::statement::kinds::Kind as _;
@@ -12,6 +12,7 @@ use crate::statement::payload;
 use crate::statement::refusal::{Reason, Refusal};
 use crate::statement::testing::*;
 use crate::statement::words::DataKind::*;
+use crate::statement::words::MinutesBand;
 use crate::tlog::tree::LeafIndex;
 
 fn publish(world: &mut World, alter: impl FnOnce(&mut Disclosure)) -> Result<StatementId, Refusal> {
@@ -38,7 +39,11 @@ refusals! {
     };
     published_with_a_name: TellsWho "/gives", at Batch: |w| publish(w, |d| d.gives = vec![Name, Video]);
     published_with_a_contact: TellsWho "/gives", at Batch: |w| publish(w, |d| d.gives = vec![Contact, Video]);
-    published_without_the_film: BadValue "/gives", at Batch: |w| publish(w, |d| d.gives = vec![Place, Time]);
+    published_with_a_place: TellsWho "/gives", at Batch: |w| publish(w, |d| d.gives = vec![Place, Video]);
+    published_with_a_time: TellsWho "/gives", at Batch: |w| publish(w, |d| d.gives = vec![Time, Video]);
+    published_with_a_note: TellsWho "/note", at Batch: |w| publish(w, |d| d.note = Some(Digest::of("a note")));
+    published_with_its_length: TellsWho "/minutes", at Batch: |w| publish(w, |d| d.minutes = Some(MinutesBand::UpTo15));
+    published_without_the_film: BadValue "/gives", at Batch: |w| publish(w, |d| d.gives.clear());
     publishing_nothing: BadValue "/clips", at Batch: |w| publish(w, |d| d.clips.clear());
     published_until_a_minute: BadValue "/expires", at Batch: |w| publish(w, |d| d.expires = d.expires.plus_seconds(60));
     published_until_now: BadValue "/expires", at Batch: |w| {

@@ -40,6 +40,11 @@ fn consent(world: &mut World, alter: impl FnOnce(&mut Disclosure)) -> Result<Sta
     world.log(disclosure, resident("another resident"))
 }
 
+/// Gives these kinds, with a note.
+fn tell(disclosure: &mut Disclosure, gives: Vec<DataKind>) {
+    (disclosure.gives, disclosure.note) = (gives, Some(Digest::of("a note")));
+}
+
 fn withdraw(world: &mut World) -> Result<StatementId, Refusal> {
     let withdrawal = Withdrawal {
         disclosure: world.disclosure,
@@ -65,6 +70,7 @@ refusals! {
     asking_for_nothing: BadValue "/asks", at Agreement: |w| ask(w, |r| r.asks.clear());
     asking_twice_for_one_kind: BadValue "/asks", at Agreement: |w| ask(w, |r| r.asks = vec![DataKind::Video; 2]);
     asking_out_of_order: BadValue "/asks", at Agreement: |w| ask(w, |r| r.asks.reverse());
+    asking_without_the_video: BadValue "/asks", at Agreement: |w| ask(w, |r| r.asks = vec![DataKind::Time]);
     a_deadline_to_the_second: BadValue "/deadline", at Agreement: |w| ask(w, |r| r.deadline = r.deadline.plus_seconds(1));
     too_little_time_to_answer: OutsideLimits "/deadline", at Agreement: |w| {
         let deadline = w.now.plus_seconds(DAY - MINUTE);
@@ -178,6 +184,13 @@ refusals! {
     };
     giving_nothing: BadValue "/gives", at Request: |w| consent(w, |d| d.gives.clear());
     giving_twice: BadValue "/gives", at Request: |w| consent(w, |d| d.gives = vec![DataKind::Video; 2]);
+    giving_without_the_video: BadValue "/gives", at Request: |w| consent(w, |d| tell(d, vec![DataKind::Contact]));
+    telling_without_a_note: MissingMember "/note", at Request: |w| consent(w, |d| {
+        tell(d, vec![DataKind::Contact, DataKind::Video]);
+        d.note = None;
+    });
+    a_note_that_tells_nothing: BadValue "/note", at Request: |w| consent(w, |d| tell(d, vec![DataKind::Video]));
+    giving_no_number_of_minutes: MissingMember "/minutes", at Request: |w| consent(w, |d| d.minutes = None);
     an_expiry_to_the_minute: BadValue "/expires", at Request: |w|
         consent(w, |d| d.expires = d.expires.plus_seconds(MINUTE));
     an_expiry_passed: BadValue "/expires", at Request: |w| {

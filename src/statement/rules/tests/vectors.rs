@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::digest::StatementId;
+use crate::digest::{Digest, StatementId};
 use crate::statement::envelope::Envelope;
 use crate::statement::kinds::Kind as _;
 use crate::statement::kinds::access_request::{AccessRequest, RequestKind};
@@ -27,7 +27,7 @@ use crate::statement::kinds::unsealing::Unsealing;
 use crate::statement::kinds::withdrawal::Withdrawal;
 use crate::statement::leaf::Leaf;
 use crate::statement::testing::*;
-use crate::statement::words::{Day, Role};
+use crate::statement::words::{DataKind, Day, Role};
 use crate::statement::{Author, Head, Statement, parse_payload, schema, sign};
 use crate::tlog::hash::leaf_hash;
 use crate::tlog::tree::LeafIndex;
@@ -111,7 +111,7 @@ fn keys_and_deals(world: &mut World) {
     world.log(benefit, party(VENDOR, "vendor admin")).unwrap();
 }
 
-/// A request of each generation; the last is consented to, and the consent withdrawn.
+/// A request of each generation; the last is consented to, with a note, and the consent withdrawn.
 fn generations(world: &mut World) -> StatementId {
     let kinds = [
         RequestKind::VideoRequest,
@@ -127,6 +127,8 @@ fn generations(world: &mut World) -> StatementId {
         world.request = world.log(request, agency_officer()).unwrap();
     }
     let mut disclosure = world.consent(1);
+    disclosure.gives = vec![DataKind::Time, DataKind::Video];
+    disclosure.note = Some(Digest::of("a note"));
     let asked = world.history.len() - 1;
     disclosure.recipient = Audience::Agency(recipient(&format!("recipient {asked}")));
     let voice = resident("another resident");

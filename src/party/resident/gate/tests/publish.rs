@@ -1,6 +1,9 @@
 //! What the device gives to nobody in particular.
 
+use clap::ValueEnum as _;
+
 use super::*;
+use crate::statement::words::MinutesBand;
 
 fn published() -> World {
     let mut world = World::at(Stage::Batch);
@@ -28,9 +31,13 @@ fn what_is_published_tells_nothing_of_its_owner() {
     let agency = Audience::Agency(recipient("an agency"));
     assert_eq!(with(&|d| d.recipient = agency), swapped);
     assert_eq!(with(&|d| d.request = Some(world.agreement)), swapped);
-    for kind in [DataKind::Name, DataKind::Contact] {
-        assert_eq!(with(&|d| d.gives.push(kind)), Err(Fault::TellsWho));
+    for kind in DataKind::value_variants() {
+        assert_eq!(with(&|d| d.gives.push(*kind)), Err(Fault::TellsWho));
     }
+    let noted = |d: &mut Disclosure| d.note = Some(Digest::of("a note"));
+    assert_eq!(with(&noted), Err(Fault::TellsWho));
+    let measured = |d: &mut Disclosure| d.minutes = Some(MinutesBand::UpTo15);
+    assert_eq!(with(&measured), Err(Fault::TellsWho));
     assert_eq!(with(&|d| d.clips.push(world.clip(8))), Err(Fault::TellsWho));
     assert_eq!(with(&|d| d.clips.clear()), Err(Fault::TellsWho));
     assert_eq!(with(&|d| d.clips[0].index += 1), Err(Fault::NotAnchored));
@@ -47,23 +54,23 @@ fn what_is_published_tells_nothing_of_its_owner() {
     assert!(matches!(stale, Err(Fault::Stale(_))));
 }
 
-fn hand_over(world: &World, given: &Given, headers: &[Vec<u8>]) -> Result<(), Fault> {
+fn hand_over(world: &World, given: &Given, ready: &Prepared) -> Result<(), Fault> {
     let log = log();
     let seen = log.seen(world.history.len(), world.now);
     let now = log.now(&seen, world.now);
-    check_publication(given, &public("publisher"), headers, &now)
+    check_publication(given, &public("publisher"), ready, &now)
 }
 
 #[test]
 fn a_publication_is_handed_over_once_the_log_has_it() {
     let world = published();
     let genuine = given(&world);
-    let headers = [b"header".to_vec()];
-    assert_eq!(hand_over(&world, &genuine, &headers), Ok(()));
+    let ready = prepared(&[b"header"]);
+    assert_eq!(hand_over(&world, &genuine, &ready), Ok(()));
     let with = |alter: &dyn Fn(&mut Given)| {
         let mut given = genuine.clone();
         alter(&mut given);
-        hand_over(&world, &given, &headers)
+        hand_over(&world, &given, &ready)
     };
     let not_logged = Err(Fault::DisclosureNotLogged);
     assert_eq!(with(&|g| g.fact = None), not_logged);
@@ -79,19 +86,25 @@ fn a_publication_is_handed_over_once_the_log_has_it() {
     assert_eq!(with(&told), Err(Fault::TellsWho));
     let now = world.now;
     assert_eq!(with(&|g| g.body.expires = now), Err(Fault::Over(now)));
-    for headers in [
-        vec![],
-        vec![b"another".to_vec()],
-        vec![b"header".to_vec(); 2],
-    ] {
-        assert_eq!(hand_over(&world, &genuine, &headers), Err(Fault::Header));
+    let others: [&[&[u8]]; 3] = [&[], &[b"another"], &[b"header", b"header"]];
+    for headers in others {
+        let ready = prepared(headers);
+        assert_eq!(hand_over(&world, &genuine, &ready), Err(Fault::Header));
     }
+    let noted = Prepared {
+        note: Some(b"a note".to_vec()),
+        ..ready.clone()
+    };
+    assert!(matches!(
+        hand_over(&world, &genuine, &noted),
+        Err(Fault::Note(_))
+    ));
 
     let log = log();
     let own = public("publisher");
     let seen = log.seen(world.history.len(), now);
     let late = now.plus_seconds(MAX_AGE + 1);
-    let stale = check_publication(&genuine, &own, &headers, &log.now(&seen, late));
+    let stale = check_publication(&genuine, &own, &ready, &log.now(&seen, late));
     assert!(matches!(stale, Err(Fault::Stale(_))));
 }
 
@@ -102,8 +115,8 @@ fn what_was_taken_back_is_not_published() {
     let disclosure = world.disclosure;
     let back = Withdrawal { disclosure };
     world.log(back, resident("publisher")).unwrap();
-    let headers = [b"header".to_vec()];
-    let withdrawn = hand_over(&world, &given(&world), &headers);
+    let ready = prepared(&[b"header"]);
+    let withdrawn = hand_over(&world, &given(&world), &ready);
     assert_eq!(withdrawn, Err(Fault::Withdrawn));
 }
 
@@ -122,9 +135,9 @@ fn nothing_is_published_in_a_closed_log() {
         successor: None,
     });
     let now = log.now(&seen, world.now);
-    let headers = [b"header".to_vec()];
+    let ready = prepared(&[b"header"]);
     let own = public("publisher");
-    let handed_over = check_publication(&given(&world), &own, &headers, &now);
+    let handed_over = check_publication(&given(&world), &own, &ready, &now);
     assert!(matches!(handed_over, Err(Fault::LogClosed(_))));
     let batches = [(Some(batch_fact()), false)];
     let published = check_publish(&world.publish(8), &batches, &now);
