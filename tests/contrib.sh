@@ -79,7 +79,7 @@ behind() {
     "$whosaw" resident init --home ana --server "$server" --trust "$trust" --code-file code --jurisdiction US-FL \
         --camera front=28.03950,-81.94980 >/dev/null
     clip=$("$whosaw" resident add ../film.mp4 --home ana --camera front --from "$(date -u -d '2 hours ago' +%FT%H:%M:00Z)" \
-        --until "$(date -u -d '1 hour ago' +%FT%H:%M:00Z)" | sed -n 's/.*clip //p')
+        --until "$(date -u -d '90 minutes ago' +%FT%H:%M:00Z)" | sed -n 's/.*clip //p')
     "$whosaw" resident open "$clip" --home ana -o back.mp4 >/dev/null
     cmp back.mp4 ../film.mp4
     [ ! -e operator/clips ] || [ "$(du -sm operator/clips | cut -f 1)" -ge 38 ] || fail "no clip was stored"

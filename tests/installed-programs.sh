@@ -22,6 +22,23 @@ until address=$(sed -n 's/^The ledger keeps running at \(.*\) until.*/\1/p' "$fo
 done
 took=$(($(date +%s) - started))
 curl --silent --fail --output "$folder/health" "$address/healthz"
+# A film of three minutes, with a key frame every second, in parts: no stream is encoded again, and nothing is missing.
+long=$folder/long.mp4
+ffmpeg -nostdin -loglevel error -f lavfi -i testsrc=size=64x64:rate=5:duration=180 -c:v libx264 -g 5 -pix_fmt yuv420p "$long"
+"$whosaw" resident add "$long" --home "$folder/demo/ana" --camera front --from 2019-07-30T20:00:00Z \
+    --until 2019-07-30T20:03:00Z --split=1 --json >"$folder/split.json"
+grep -q "\"sha256\": \"$(sha256sum "$long" | cut -d ' ' -f 1)\"" "$folder/split.json"
+packets() { ffprobe -v error -select_streams v -show_entries packet=data_hash -show_data_hash sha256 -of csv=p=0 "$1"; }
+parts=0
+for clip in $(sed -n 's/^ *"clip": "\([0-9a-f]*\)",$/\1/p' "$folder/split.json"); do
+    parts=$((parts + 1))
+    "$whosaw" resident open "$clip" --home "$folder/demo/ana" -o "$folder/part-$parts.mp4" >"$folder/opened"
+    grep -q "part $parts of 3" "$folder/opened"
+    packets "$folder/part-$parts.mp4" >>"$folder/packets"
+done
+[ "$parts" = 3 ] || { echo "$parts parts, not 3"; exit 1; }
+packets "$long" | cmp - "$folder/packets"
+
 kill "$demo"
 wait "$demo"
 demo=

@@ -143,7 +143,8 @@ pub struct CameraAdd {
 
 /// Seal a clip, and store it
 ///
-/// The file is encrypted on this device, byte for byte, and stays as it is. If the upload is
+/// The file is encrypted on this device, byte for byte, and stays as it is. A clip has at most 60 minutes, by the
+/// file's own metadata where it has any: what you give is given whole. If the upload is
 /// interrupted or refused, the clip is kept here, and `whosaw resident sync` goes on with it until the vault has
 /// it or you give it up (`whosaw resident drop`). Eight commitments go along, whatever they stand
 /// for, so that nobody can tell a refusal from a clip.
@@ -168,6 +169,12 @@ pub struct Add {
     /// A small picture of it (JPEG, at most 256 KiB), sealed too
     #[arg(long, value_name = "FILE")]
     thumbnail: Option<PathBuf>,
+    /// Split a longer film into clips of about so many minutes, at key frames, without encoding it again. A
+    /// signature over the whole file does not survive: keep the original, whose SHA-256 goes with each part. Needs
+    /// ffmpeg
+    #[arg(long, value_name = "MINUTES", num_args = 0..=1, require_equals = true, default_missing_value = "20",
+        value_parser = clap::value_parser!(u32).range(1..=60))]
+    split: Option<u32>,
 }
 
 /// Give up a clip that the vault does not have

@@ -151,3 +151,20 @@ fn a_consent_that_waits_for_the_witnesses_is_found_in_the_log() {
     assert_eq!(given.count(), 1);
     nothing_secret_left(&device, &proxy);
 }
+
+/// A request of some minutes gets no hour of film unless its owner names the clip.
+#[test]
+fn a_clip_that_reaches_far_beyond_the_window_is_given_only_if_it_is_named() {
+    let proxy = world().proxy();
+    let device = world().device_of("rambler", &proxy);
+    let allow = format!("allow {} --yes", world().request);
+    device.run(&allow).refused("name each clip to give with --clip");
+    assert_eq!(gifts_of(&device), []);
+    let clips = device.state().clips().unwrap();
+    let long = clips.iter().find(|clip| clip.minutes() == 59).unwrap();
+    let shown = device.must(&format!("{allow} --clip {}", long.clip));
+    assert!(shown.contains("minutes of it are outside"), "{shown}");
+    assert!(shown.contains("16-60 minutes in all"), "{shown}");
+    let gift = gifts_of(&device).remove(0);
+    assert!(gift.gives(long.clip) && gift.clips.len() == 1);
+}

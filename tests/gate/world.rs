@@ -114,7 +114,7 @@ impl World {
         let film = |hours: i64| filmed(3600 * hours);
         let publish = ["publisher", "neighbour", "withheld", "cut-off"];
         let consent = ["unsure", "refused", "patient", "sorry"];
-        let tell = ["teller", "gossip", "regretful"];
+        let tell = ["teller", "gossip", "regretful", "rambler"];
         let act_once = publish.into_iter().chain(tell).chain(consent);
         for home in ["resident", "other", "giver"]
             .into_iter()
@@ -136,6 +136,17 @@ impl World {
                     film(2).checked_add_seconds(60).unwrap()
                 ),
             );
+            if home == "rambler" {
+                // Ten of these 59 minutes are within the window that is asked about.
+                let from = film(1).checked_add_seconds(-600).unwrap();
+                run(
+                    &root,
+                    &format!(
+                        "resident add {EXAMPLES}/porch.mp4 --home {home} --camera front --from {from} --until {}",
+                        from.checked_add_seconds(59 * 60).unwrap()
+                    ),
+                );
+            }
         }
         // The last to send its commitments: all others' are in no later batch.
         while !run(&root, "resident report --home sorry --json").contains("\"anchored\": 4") {

@@ -27,6 +27,7 @@ mod recovery;
 mod restored;
 mod said;
 mod service;
+mod split;
 mod syscalls;
 mod tour;
 mod uploads;

@@ -18,11 +18,11 @@ use crate::encoding::printable;
 use crate::party::official::fingerprints;
 use crate::party::resident::decide::{self, Wish};
 use crate::party::resident::note::Words;
-use crate::party::resident::state::Attack;
+use crate::party::resident::state::{Attack, Clip};
 use crate::party::resident::sync::{self, Synced};
 use crate::party::resident::upload::{self, Film};
 use crate::party::resident::{
-    Resident, ResidentError, again, decision_file, enrol, inbox, kept, publish, report,
+    Resident, ResidentError, again, decision_file, enrol, film, inbox, kept, publish, report,
 };
 use crate::plain::count;
 use crate::seal::keys::Phrase;
@@ -155,7 +155,11 @@ pub(super) fn add(args: &Add) -> anyhow::Result<Exit> {
         from: args.from,
         until: args.until,
         thumbnail: args.thumbnail.as_deref(),
+        part_of: None,
     };
+    if let Some(minutes) = args.split {
+        return add_in_parts(&mut resident, &film, minutes, args.own.json);
+    }
     let clip = with_bar("sealing", |progress| {
         upload::add(&mut resident, &film, progress)
     })?;
@@ -187,6 +191,32 @@ pub(super) fn give_up(args: &DropArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Yes)
 }
 
+fn add_in_parts(
+    resident: &mut Resident,
+    film: &Film<'_>,
+    minutes: u32,
+    json: bool,
+) -> anyhow::Result<Exit> {
+    let parts = with_bar("sealing", |progress| {
+        film::add_in_parts(resident, film, minutes, progress)
+    })?;
+    let clips: Result<Vec<_>, _> = parts
+        .clips
+        .iter()
+        .map(|clip| resident.state.clip(*clip))
+        .collect();
+    let clips: Vec<Clip> = clips?.into_iter().flatten().collect();
+    if json {
+        print_json(&serde_json::json!({
+            "original": parts.original, "clips": clips, "not_stored": parts.not_stored,
+        }))?;
+    } else {
+        print_parts(&parts, &clips);
+    }
+    print_warnings(&parts.not_stored);
+    ended(true, &parts.not_stored)
+}
+
 pub(super) fn open(args: &Open) -> anyhow::Result<Exit> {
     let resident = args.own.resident()?;
     if args.output.exists() {
@@ -205,6 +235,13 @@ pub(super) fn open(args: &Open) -> anyhow::Result<Exit> {
         .persist_noclobber(&args.output)
         .with_context(context)?;
     println!("{}", args.output.display());
+    if let Some(part_of) = upload::part_of(&resident, args.clip)? {
+        let original = part_of.original;
+        println!(
+            "part {} of {} of a film of {} bytes with SHA-256 {}: a signature over the whole film is not in it",
+            part_of.part, part_of.of, original.size, original.sha256
+        );
+    }
     Ok(Exit::Yes)
 }
 

@@ -9,15 +9,16 @@ use zeroize::Zeroizing;
 use crate::cli::Exit;
 use crate::encoding::printable;
 use crate::party::resident::decide::{Offer, Said};
+use crate::party::resident::film::Parts;
 use crate::party::resident::gate::Fault;
 use crate::party::resident::inbox::{Answer, Checkpoint, Inbox, Item};
 use crate::party::resident::kept::{Kept, What};
 use crate::party::resident::notices::Notices;
 use crate::party::resident::publish::{self, Published};
 use crate::party::resident::report::Report;
-use crate::party::resident::state::Attack;
+use crate::party::resident::state::{Attack, Clip};
 use crate::seal::keys::Phrase;
-use crate::statement::kinds::disclosure::short;
+use crate::statement::kinds::disclosure::{BESIDE_WINDOW, short};
 use crate::statement::words::Label;
 
 pub(super) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
@@ -239,6 +240,10 @@ pub(super) fn print_offer(offer: &Offer) {
             "  clip {} of {}, {} until {}",
             clip.clip, clip.camera.name, clip.from, clip.until
         );
+        let beyond = clip.minutes_beyond(&offer.asked.scope);
+        if beyond > BESIDE_WINDOW {
+            println!("    NOTE: {beyond} minutes of it are outside the window that they ask about");
+        }
     }
     let minutes = offer.disclosure.minutes.map_or("", |band| band.code());
     println!("  {}; {minutes} minutes in all", gives.join(", "));
@@ -256,6 +261,24 @@ pub(super) fn print_offer(offer: &Offer) {
         "The consent is public, under a key that serves this once. Once the agency has collected, \
          it has the clip\nfor good; until then you can take it back."
     );
+}
+
+pub(super) fn print_parts(parts: &Parts, clips: &[Clip]) {
+    for clip in clips {
+        println!(
+            "sealed: clip {}, {} until {}",
+            clip.clip, clip.from, clip.until
+        );
+    }
+    match &parts.original {
+        Some(original) => println!(
+            "The parts were cut at key frames, and nothing was encoded again. A signature over the whole file does \
+             not survive:\nkeep the original. Its SHA-256, {}, goes with each part.",
+            original.sha256
+        ),
+        None => println!("it is short enough, and is one clip as it is"),
+    }
+    println!("their commitments go into the log with the next batch");
 }
 
 pub(super) fn print_publication(offers: &[publish::Offer]) {

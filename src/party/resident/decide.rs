@@ -21,7 +21,9 @@ use crate::seal::rewrap;
 use crate::statement::envelope::Envelope;
 use crate::statement::facts::{BatchFact, FactsExt as _};
 use crate::statement::kinds::decision::{Answer, Decision};
-use crate::statement::kinds::disclosure::{Audience, DisclosedClip, Disclosure, MAX_CLIPS};
+use crate::statement::kinds::disclosure::{
+    Audience, BESIDE_WINDOW, DisclosedClip, Disclosure, MAX_CLIPS,
+};
 use crate::statement::kinds::withdrawal::Withdrawal;
 use crate::statement::refusal::Reason;
 use crate::statement::rules::ISSUED_BEFORE;
@@ -345,6 +347,17 @@ fn choose(
             "clip {id} is none of yours from where and when they ask"
         ));
     }
+    let far = |clip: &&Clip| clip.minutes_beyond(&asked_for.scope) > BESIDE_WINDOW;
+    if let (true, Some(clip)) = (named.is_empty(), matching.iter().find(far)) {
+        return asked(format!(
+            "clip {} reaches {} minutes beyond the window that they ask about, from {} until {}: name each clip \
+             to give with --clip",
+            clip.clip,
+            clip.minutes_beyond(&asked_for.scope),
+            asked_for.scope.from,
+            asked_for.scope.until
+        ));
+    }
     let wanted = |clip: &Clip| named.is_empty() || named.contains(&clip.clip);
     let chosen: Vec<Clip> = matching.into_iter().filter(wanted).collect();
     match chosen.len() {
@@ -366,11 +379,7 @@ fn gives(named: &[DataKind]) -> Vec<DataKind> {
 
 /// How long clips are together; each counts its begun minutes.
 fn minutes(clips: &[Clip]) -> MinutesBand {
-    let lengths = clips.iter().map(|clip| {
-        let seconds = clip.until.seconds_since(clip.from);
-        u64::try_from(seconds).unwrap_or_default().div_ceil(60)
-    });
-    MinutesBand::of(lengths.sum())
+    MinutesBand::of(clips.iter().map(Clip::minutes).sum())
 }
 
 /// Until when a consent may be collected: the same for all who consent in an hour, whoever they are.

@@ -5,7 +5,7 @@
 //! `clips/<id>/` (sealed header and metadata; the body until it is uploaded).
 //!
 //! * [`enrol`]: beginning, and beginning again from the phrase
-//! * [`upload`]: sealing clips and storing them
+//! * [`upload`]: sealing clips and storing them; [`film`]: how long they are, and splitting what is too long
 //! * [`sync`]: the one pattern of requests that every device makes, whatever its owner decided
 //! * [`again`]: what a server lost that was restored from a backup
 //! * [`kept`]: clips that the vault does not have, and giving one up
@@ -23,6 +23,7 @@ pub mod again;
 pub mod decide;
 pub mod decision_file;
 pub mod enrol;
+pub mod film;
 pub mod gate;
 pub mod inbox;
 pub mod kept;
@@ -122,6 +123,37 @@ pub enum ResidentError {
     NotInCopy(Time),
     #[error("{0}")]
     Asked(String),
+    #[error(
+        "{} is {minutes} minutes long, and a clip has at most {}, so that nobody gets far more than they ask \
+         for: add it in parts with --split",
+        path.display(),
+        film::MAX_MINUTES
+    )]
+    TooLong { path: PathBuf, minutes: u64 },
+    #[error(
+        "{} is {measured} minutes long by its own metadata, and --from and --until are {said} apart: correct them",
+        path.display()
+    )]
+    Longer {
+        path: PathBuf,
+        measured: u64,
+        said: u64,
+    },
+    #[error(
+        "--split needs ffmpeg, which is in no folder of PATH: install it, or split the film yourself without \
+         encoding it again"
+    )]
+    NoFfmpeg,
+    #[error("ffmpeg did not split {}: {why}", path.display())]
+    Split { path: PathBuf, why: String },
+    #[error(
+        "{done} of {of} parts are added, and no other: {why}. Adding the film again adds these twice"
+    )]
+    Halfway {
+        done: usize,
+        of: u32,
+        why: Box<Self>,
+    },
     #[error("the note: {0}")]
     Note(#[from] NoteError),
     #[error("clip {clip}: {why}")]
@@ -290,7 +322,11 @@ fn remove_unfinished(root: &Path, state: &State) -> Result<(), ResidentError> {
         let path = entry.map_err(ResidentError::file(root))?.path();
         let name = path.file_name().and_then(|name| name.to_str());
         if name.is_some_and(|name| name.starts_with(STAGED)) {
-            std::fs::remove_file(&path).map_err(ResidentError::file(&path))?;
+            let removed = match path.is_dir() {
+                true => std::fs::remove_dir_all(&path),
+                false => std::fs::remove_file(&path),
+            };
+            removed.map_err(ResidentError::file(&path))?;
         }
     }
     Ok(())

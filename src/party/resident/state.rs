@@ -144,12 +144,29 @@ impl Clip {
         self.anchors.iter().any(Option::is_some)
     }
 
+    /// How long it is, in minutes; a begun one counts.
+    pub fn minutes(&self) -> u64 {
+        seconds_between(self.from, self.until).div_ceil(60)
+    }
+
+    /// How much of it is outside a scope's window, in minutes; a begun one counts.
+    pub fn minutes_beyond(&self, scope: &Scope) -> u64 {
+        let within = seconds_between(self.from.max(scope.from), self.until.min(scope.until));
+        let whole = seconds_between(self.from, self.until);
+        whole.saturating_sub(within).div_ceil(60)
+    }
+
     /// Whether it was filmed, at least in part, where and when a scope asks.
     pub fn matches(&self, scope: &Scope) -> bool {
         scope.ring.contains(self.camera.position)
             && self.from < scope.until
             && scope.from < self.until
     }
+}
+
+/// Seconds between two times; 0 if the second is not later.
+fn seconds_between(from: Time, until: Time) -> u64 {
+    u64::try_from(until.seconds_since(from)).unwrap_or_default()
 }
 
 /// A place in a batch, with the path to its root.

@@ -10,6 +10,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::film::{self, PartOf};
 use super::state::{Camera, Clip};
 use super::{Progress, Resident, ResidentError};
 use crate::client::vault::Part;
@@ -50,6 +51,9 @@ pub struct Metadata {
     /// SHA-256 and length in bytes of what was sealed.
     pub sha256: Digest,
     pub size: u64,
+    /// The longer film that it was cut from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<PartOf>,
     /// A JPEG picture in base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thumbnail: Option<String>,
@@ -75,6 +79,8 @@ pub struct Film<'a> {
     pub until: Time,
     /// A JPEG file.
     pub thumbnail: Option<&'a Path>,
+    /// The longer film that it was cut from.
+    pub part_of: Option<PartOf>,
 }
 
 /// Seals a film and stores it. Once it is sealed it is kept, whatever the server answers, until it is stored or its
@@ -93,6 +99,7 @@ pub fn add(
     if film.until <= film.from {
         return Err(ResidentError::Backwards);
     }
+    film::check(film)?;
     let (clip, own) = seal(resident, film, camera, progress)?;
     let id = clip.clip;
     remember(resident, clip, own)?;
@@ -302,6 +309,7 @@ fn seal(
         body_length: clip.body_length,
         sha256: clip.sha256,
         size: clip.size,
+        part_of: film.part_of,
         thumbnail: thumbnail.map(encoding::base64),
     };
     let metadata = serde_json::to_vec(&metadata).expect("own metadata serialises");
@@ -393,6 +401,19 @@ pub(super) fn send_small(resident: &Resident, id: HexId) -> Result<(), ResidentE
         resident.client.put_part(id, part, &bytes, &key)?;
     }
     Ok(())
+}
+
+/// The longer film that a clip was cut from, if it was.
+///
+/// # Errors
+/// If the clip's metadata does not open.
+pub fn part_of(resident: &Resident, id: HexId) -> Result<Option<PartOf>, ResidentError> {
+    let path = resident.clip_folder(id).join("metadata");
+    let sealed = fs::read(&path).map_err(ResidentError::file(&path))?;
+    let plain = clip::open_bytes(&sealed, &resident.seed.identity());
+    let plain = plain.map_err(|why| ResidentError::Open { clip: id, why })?;
+    let metadata = Metadata::parse(&plain).map_err(ResidentError::file(&path))?;
+    Ok(metadata.part_of)
 }
 
 /// Opens an own clip, fetched from the vault, into `output`, which must be fresh.
@@ -497,6 +518,7 @@ mod tests {
             body_length: 4,
             sha256: Digest::of("film"),
             size: 4,
+            part_of: None,
             thumbnail,
         };
         let seal = |thumbnail| {

@@ -148,6 +148,29 @@ fn a_fault_names_the_file() {
 }
 
 #[test]
+fn a_clip_reaches_beyond_a_window_by_what_is_outside_of_it() {
+    let at = |seconds: i64| start().checked_add_seconds(seconds).unwrap();
+    let window = scope(at(0), at(60));
+    for (from, until, minutes, beyond) in [
+        (0, 60, 1, 0),
+        (10, 20, 1, 0),
+        (-1, 60, 2, 1),
+        (-600, 660, 21, 20),
+        (30, 30 + 24 * HOUR, 24 * 60, 24 * 60),
+        (-86_400, -86_000, 7, 7),
+        (60, 0, 0, 0),
+    ] {
+        let clip = Clip {
+            from: at(from),
+            until: at(until),
+            ..clip(1)
+        };
+        let found = (clip.minutes(), clip.minutes_beyond(&window));
+        assert_eq!(found, (minutes, beyond), "{from} {until}");
+    }
+}
+
+#[test]
 fn a_clip_matches_by_place_and_time_both() {
     let (_folder, _, state) = new_state();
     let window = |from: &str, until: &str| (from.parse().unwrap(), until.parse().unwrap());
