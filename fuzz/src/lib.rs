@@ -55,6 +55,7 @@ pub const TARGETS: &[Target] = &[
     Target::new("sealed", seal::sealed),
     Target::new("notice", seal::notice),
     Target::new("message", wire::message),
+    Target::new("told", wire::told),
     Target::slow("reader", reader::everything),
 ];
 

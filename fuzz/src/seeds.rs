@@ -94,6 +94,10 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "sealed" => vec![known::SEALED.to_vec()],
         "notice" => vec![known::NOTICE.to_vec()],
         "message" => texts(&[known::MESSAGE]),
+        "told" => texts(&[concat!(
+            "\t\u{1}",
+            r#"{"contact":"+1 863 555 0142","time":["2019-07-30T20:00:00Z/2019-07-30T20:10:00Z"]}"#
+        )]),
         _ => Vec::new(),
     }
 }

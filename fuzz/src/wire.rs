@@ -1,11 +1,14 @@
-//! Signed HTTP messages, the texts of notices, and the addresses of servers.
+//! Signed HTTP messages, the texts of notices and notes, and the addresses of servers.
 //!
 //! An input is what the HTTP library hands on: a value a line, and the body after them.
 
 use whosaw::client::base::{BaseUrl, is_loopback};
 use whosaw::digest::Digest;
+use whosaw::seal::note::MAX_PLAIN as MAX_NOTE;
 use whosaw::seal::notice::MAX_PLAIN;
+use whosaw::statement::words::DataKind;
 use whosaw::wire::lines::Lines;
+use whosaw::wire::note::{self, Note};
 use whosaw::wire::notice::{MAX_CLIPS, MAX_TEXT, Message};
 use whosaw::wire::signature::{self, Nonces, RequestTarget, SignatureHeaders};
 
@@ -70,6 +73,31 @@ pub fn message(input: &[u8]) -> bool {
     let text = message.to_json().expect("what was read can be written");
     assert!(text.len() <= input.len().max(MAX_PLAIN));
     assert_eq!(Message::parse(&text), Ok(message));
+    true
+}
+
+/// The first byte says which kinds are given besides the video, the second how many clips: a note tells just
+/// these, and is written in one way.
+pub fn told(input: &[u8]) -> bool {
+    use DataKind::{Contact, Name, Place, Time};
+    let [given, clips, text @ ..] = input else {
+        return false;
+    };
+    let all = [Contact, Name, Place, Time].into_iter().enumerate();
+    let given = all.filter(|(bit, _)| given & (1 << bit) != 0);
+    let given: Vec<DataKind> = given.map(|(_, kind)| kind).collect();
+    let clips = usize::from(clips % 17);
+    let Ok(note) = Note::parse(text, &given, clips) else {
+        return false;
+    };
+    assert_eq!(note.kinds(), given);
+    for (_, texts) in note.texts() {
+        assert!(texts.iter().all(|text| text.len() <= note::MAX_TEXT));
+    }
+    match note.to_json(&given, clips) {
+        Ok(written) => assert_eq!(written, text),
+        Err(error) => assert!(text.len() > MAX_NOTE, "{error}"),
+    }
     true
 }
 
