@@ -440,7 +440,9 @@ impl From<VaultError> for ApiError {
             VaultError::UnknownVault => Self::NotFound("no vault of this key"),
             VaultError::UnknownClip => Self::NotFound("no such clip in this vault"),
             VaultError::UnknownDisclosure => Self::NotFound("no such disclosure or clip"),
-            VaultError::HandedOverForgotten => Self::Gone("it was handed over, and is no longer kept"),
+            VaultError::HandedOverForgotten => {
+                Self::Gone("it was handed over, and is no longer kept")
+            }
             VaultError::QuotaBytes { .. }
             | VaultError::QuotaClips { .. }
             | VaultError::QuotaCommitments { .. }

@@ -158,7 +158,9 @@ fn a_clip_that_reaches_far_beyond_the_window_is_given_only_if_it_is_named() {
     let proxy = world().proxy();
     let device = world().device_of("rambler", &proxy);
     let allow = format!("allow {} --yes", world().request);
-    device.run(&allow).refused("name each clip to give with --clip");
+    device
+        .run(&allow)
+        .refused("name each clip to give with --clip");
     assert_eq!(gifts_of(&device), []);
     let clips = device.state().clips().unwrap();
     let long = clips.iter().find(|clip| clip.minutes() == 59).unwrap();

@@ -142,7 +142,11 @@ fn nothing_secret_left(device: &Device, proxy: &Proxy) {
         // What another test's copy of this device gave came out of the log: its headers are there.
         let headers = gift.clips.into_iter().map(|clip| clip.header);
         secrets.extend(headers.flatten());
-        secrets.extend(gift.note.into_iter().flat_map(|note| [note.text, note.file]));
+        secrets.extend(
+            gift.note
+                .into_iter()
+                .flat_map(|note| [note.text, note.file]),
+        );
     }
     assert!(secrets.len() >= 6);
     for secret in secrets {

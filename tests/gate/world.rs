@@ -44,7 +44,7 @@ impl World {
         let root = folder.path().to_owned();
         let mut running = Vec::new();
         // A signed call names its authority: the server is told all the proxies' beforehand.
-        let proxies: Vec<Proxy> = (0..64).map(|_| Proxy::start()).collect();
+        let proxies: Vec<Proxy> = (0..128).map(|_| Proxy::start()).collect();
         make_ledger(&root, &mut running);
         let authorities: Vec<String> = proxies
             .iter()

@@ -196,7 +196,7 @@ fn a_refusal_by_the_ledger_is_the_answer_no() {
     let own = ["--data", &data, "--server", &url];
     let to = ["--server", &url, "--trust", &trust];
     let commands: [(&[&str], &[&str], &str); 4] = [
-        (&["submit", &file], &to, "bad-value"),
+        (&["submit", &file], &to, "wrong-author"),
         (
             &[
                 "operator",

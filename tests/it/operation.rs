@@ -186,7 +186,7 @@ fn a_second_signal_ends_a_server_at_once() {
 fn a_closed_log_is_ready_after_a_batch_that_failed() {
     let ledger = Ledger::start(|limits| limits.batch_seconds = 2);
     let key = own_key(&ledger, Role::Officer).to_string();
-    operator(&ledger, &["revoke-key", &key, "--reason", "lost"]);
+    operator(&ledger, &["revoke-key", &key, "--reason", "lost", "--yes"]);
     until("batches fail", || {
         (readiness(&ledger) == (503, vec!["batches-fail".to_owned()])).then_some(())
     });

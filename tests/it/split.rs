@@ -147,7 +147,10 @@ fn what_ffmpeg_cannot_do_is_said_and_leaves_nothing() {
     assert!(said.contains("needs ffmpeg"), "{said}");
 
     for (script, why) in [
-        ("echo 'moov atom not found' >&2; exit 1", "moov atom not found"),
+        (
+            "echo 'moov atom not found' >&2; exit 1",
+            "moov atom not found",
+        ),
         ("echo secret >000000.mp4; kill -9 $$", "did not split"),
         ("true", "parts.csv"),
         ("echo '../x,0,1' >parts.csv", "list of parts"),

@@ -147,8 +147,13 @@ fn bytes<const N: usize>(file: &mut impl Read) -> io::Result<[u8; N]> {
     Ok(bytes)
 }
 
-/// As [`seconds`], of the file at `path`. A file that ends within its metadata does not say.
+/// As [`seconds`], of the file at `path`. A file that ends within its metadata does not say, nor does a pipe, which
+/// can be read only once.
 fn seconds_of(path: &Path) -> Result<Option<u64>, ResidentError> {
+    let metadata = std::fs::metadata(path).map_err(ResidentError::file(path))?;
+    if !metadata.is_file() {
+        return Ok(None);
+    }
     let mut file = File::open(path).map_err(ResidentError::file(path))?;
     match seconds(&mut file) {
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(None),

@@ -565,7 +565,7 @@ fn a_consent_gives_what_was_asked_to_whom_it_was_asked_for() {
         Err(Fault::Header)
     );
     assert_eq!(with(&|d| d.clips[0].index += 1), Err(Fault::NotAnchored));
-    assert_eq!(with(&|d| d.clips.clear()), Err(Fault::NotAnchored));
+    assert_eq!(with(&|d| d.clips.clear()), Err(Fault::Header));
     assert_eq!(
         at(world.now, &genuine, None, false),
         Err(Fault::NotAnchored)
