@@ -17,8 +17,8 @@ pub fn show() {
 
 fn show_one(waiting: &Waiting<'_>) {
     static SHOWN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    // A server that does nothing for now may go on so for minutes. Limits put off a part of much work for a
-    // second or two, which is of interest to whoever watches.
+    // A server that answers 503 may do so for minutes: every reader of standard error learns of it. A limit (429)
+    // delays part of a long task by a second or two: only a person at a terminal learns of that.
     let paced = waiting.why.is_some_and(|problem| problem.status == 429);
     if paced && waiting.wait < LONG && !std::io::stderr().is_terminal() {
         return;

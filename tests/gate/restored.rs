@@ -377,7 +377,7 @@ fn a_clip_that_waits_for_a_lost_list_enters_other_commitments() {
     assert!(anchors.iter().all(Option::is_some), "{anchors:?}");
 }
 
-/// Lists that do not come for now are waited for: their clips are named, and enter nothing.
+/// While the server does not return a list, the device names the clips that wait for it and commits to nothing for them.
 #[test]
 fn a_clip_whose_batch_is_not_to_be_had_is_named() {
     let proxy = world().proxy();

@@ -113,7 +113,7 @@ pub(super) fn complete(
 struct Due<'a> {
     /// The server does not have them either.
     lost: &'a BTreeSet<LeafIndex>,
-    /// The server gave none for now.
+    /// Batches whose lists the server did not return in this synchronisation; the next one asks again.
     unread: BTreeSet<LeafIndex>,
     /// The log takes no batch any more.
     is_closed: bool,
